@@ -5,6 +5,7 @@
 //! order of the source), and each node names the nodes it reads, so that several readers of
 //! one node and several inputs need no other structure.
 
+pub use crate::syntax::Name;
 use crate::syntax::Span;
 
 /// The shape of one example, without the batch axis: `28x28x1` (`[H, W, C]`) or `1600`.
@@ -67,17 +68,8 @@ pub struct Network {
     pub train: Option<Train>,
 }
 
-/// A name and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name {
-    /// The name.
-    pub text: String,
-    /// Where it was written.
-    pub span: Span,
-}
-
 /// One layer of a checked network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The label, or the Keras name: `conv2d_1`, `dense_2`.
     pub name: String,
@@ -91,6 +83,8 @@ pub struct Node {
     pub op: Op,
     /// The nodes that it reads.
     pub inputs: Vec<NodeId>,
+    /// The shapes of the nodes that it reads.
+    pub input_shapes: Vec<Shape>,
     /// The shape of its output.
     pub shape: Shape,
 }
@@ -178,7 +172,9 @@ pub enum Activation {
     Relu,
     /// `x` where positive, `negative_slope * x` elsewhere.
     LeakyRelu {
-        /// The slope below zero; Keras' default is 0.3.
+        /// The slope below zero. The defaults are Keras', which has two: 0.3 for the layer
+        /// (`leaky_relu;`, `keras.layers.LeakyReLU`) and 0.2 for the function
+        /// (`activation = leaky_relu`, `keras.activations.leaky_relu`).
         negative_slope: f64,
     },
     /// `1 / (1 + exp(-x))`.
@@ -262,4 +258,30 @@ pub enum Metric {
     MeanAbsoluteError,
     /// `mse`.
     MeanSquaredError,
+}
+
+impl Activation {
+    /// The name in a description: `leaky_relu`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activation::Linear => "linear",
+            Activation::Relu => "relu",
+            Activation::LeakyRelu { .. } => "leaky_relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::Softmax => "softmax",
+        }
+    }
+}
+
+impl Node {
+    /// The activation that the node's values went through last, if it has one.
+    pub fn output_activation(&self) -> Option<Activation> {
+        match &self.op {
+            Op::Conv2d(conv) => Some(conv.activation),
+            Op::Dense(dense) => Some(dense.activation),
+            Op::Activation(activation) => Some(*activation),
+            Op::Input | Op::Pool2d(_) | Op::Flatten | Op::Dropout { .. } => None,
+        }
+    }
 }

@@ -1,4 +1,9 @@
 //! The syntax tree: what was written, and where.
+//!
+//! `parse` builds it from text and `resolve` reads it. It keeps the order and the spans of the
+//! source and knows nothing of layers or shapes. Whatever the grammar could not read is left
+//! out, reported, and marked: a statement that lost something is `damaged`, so that later
+//! stages do not complain about the rest of it.
 
 /// A range of bytes of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -7,4 +12,160 @@ pub struct Span {
     pub start: usize,
     /// The byte after the last.
     pub end: usize,
+}
+
+impl Span {
+    /// The bytes `start..end`.
+    pub const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    /// The empty span before byte `offset`.
+    pub const fn at(offset: usize) -> Self {
+        Self::new(offset, offset)
+    }
+
+    /// From the start of `self` to the end of `last`.
+    pub const fn to(self, last: Self) -> Self {
+        Self::new(self.start, last.end)
+    }
+
+    /// The text that the span covers.
+    pub fn text(self, source: &str) -> &str {
+        &source[self.start..self.end]
+    }
+}
+
+/// A name and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name.
+    pub text: String,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// A whole description: one `network`, if the text holds one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Description {
+    /// The first network of the text.
+    pub network: Option<NetworkSyntax>,
+}
+
+/// `pub network Name { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkSyntax {
+    /// The lines of the documentation above, without their markers.
+    pub docs: Vec<String>,
+    /// `pub`, `pub(crate)`, …, or empty.
+    pub visibility: String,
+    /// The name of the struct.
+    pub name: Option<Name>,
+    /// What a message about the network as a whole points at: its name, or its keyword.
+    pub head: Span,
+    /// What stands between the braces, in source order.
+    pub statements: Vec<Statement>,
+}
+
+/// One line of a network.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// A layer.
+    Layer(LayerSyntax),
+    /// The `train` block.
+    Train(TrainSyntax),
+    /// Something that was reported and could not be read as either.
+    Invalid,
+}
+
+/// `label: keyword(arguments);`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerSyntax {
+    /// The lines of the documentation above.
+    pub docs: Vec<String>,
+    /// The label.
+    pub label: Option<Name>,
+    /// What kind of layer it is.
+    pub keyword: Name,
+    /// The arguments, in source order.
+    pub arguments: Vec<Argument>,
+    /// Whether a part of the arguments was reported and left out.
+    pub damaged: bool,
+}
+
+/// `value` or `name = value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// The name, when one was written.
+    pub name: Option<Name>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Argument {
+    /// Where the argument stands, its name included.
+    pub fn span(&self) -> Span {
+        self.name
+            .as_ref()
+            .map_or(self.value.span, |name| name.span.to(self.value.span))
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// What was written.
+    pub kind: ValueKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueKind {
+    /// `32`, `-1`, `1_000`; its magnitude fits 64 bits.
+    Integer(i128),
+    /// `0.5`, `1e-3`; finite.
+    Float(f64),
+    /// `28x28x1`, `3 x 3`.
+    Dims(Vec<u64>),
+    /// `relu`, `true`.
+    Name(String),
+    /// `leaky_relu(0.1)`.
+    Call(Call),
+    /// `[accuracy, mae]`.
+    List(Vec<Value>),
+    /// Something that was reported.
+    Invalid,
+}
+
+/// `name(arguments)` as a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What is called.
+    pub name: Name,
+    /// The arguments, in source order.
+    pub arguments: Vec<Argument>,
+    /// Whether a part of the arguments was reported and left out.
+    pub damaged: bool,
+}
+
+/// `train { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainSyntax {
+    /// The keyword `train`.
+    pub keyword: Span,
+    /// The settings, in source order.
+    pub settings: Vec<Setting>,
+    /// Whether a setting was reported and left out.
+    pub damaged: bool,
+}
+
+/// `name = value;`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The name.
+    pub name: Name,
+    /// The value; `Invalid` where none could be read.
+    pub value: Value,
 }

@@ -1,0 +1,147 @@
+//! The whole way from text to a checked network.
+
+use crate::arguments::Context;
+use crate::diagnostic::Diagnostics;
+use crate::graph::{Name, Network, Node, Op, Shape};
+use crate::layers::Spec;
+use crate::parse::parse;
+use crate::resolve::Resolved;
+use crate::shape::Shapes;
+use crate::syntax::NetworkSyntax;
+
+/// Everything there is to say about a description.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The network, if there are no errors.
+    pub network: Option<Network>,
+    /// What is known in any case.
+    pub outline: Outline,
+    /// Errors and warnings, in the order of the source.
+    pub diagnostics: Diagnostics,
+}
+
+/// What is known of a description that may hold errors: enough to generate a struct whose
+/// methods have the right types, so that the rest of a program goes on to compile.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outline {
+    /// The name of the struct.
+    pub name: Option<Name>,
+    /// `pub`, `pub(crate)`, …, or empty.
+    pub visibility: String,
+    /// The documentation above the network.
+    pub docs: Vec<String>,
+    /// The shape of an input example.
+    pub input: Option<Shape>,
+    /// The shape of the output for one example.
+    pub output: Option<Shape>,
+    /// Whether there is a `train` block.
+    pub train: bool,
+    /// The layers with parameters, in source order.
+    pub layers: Vec<OutlineLayer>,
+    /// The layers that are known without a gap from the input on.
+    pub nodes: Vec<Node>,
+}
+
+/// A layer with parameters, whatever else is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlineLayer {
+    /// The label, or the Keras name.
+    pub name: String,
+    /// What kind of layer it is: `conv2d`, `dense`.
+    pub keyword: String,
+    /// Whether it has a bias.
+    pub use_bias: bool,
+}
+
+/// Checks a description.
+///
+/// # Errors
+///
+/// All that is wrong with it, and its warnings. Those of a good network are in [`analyse`].
+pub fn check(source: &str) -> Result<Network, Diagnostics> {
+    let analysis = analyse(source);
+    analysis.network.ok_or(analysis.diagnostics)
+}
+
+/// Checks a description and tells everything that is known of it.
+pub fn analyse(source: &str) -> Analysis {
+    let mut diagnostics = Diagnostics::default();
+    let description = parse(source, &mut diagnostics);
+    let mut outline = Outline::default();
+    let mut network = None;
+    if let Some(syntax) = description.network {
+        let mut context = Context {
+            source,
+            diagnostics: &mut diagnostics,
+        };
+        let resolved = context.resolve(&syntax);
+        let shapes = context.shapes(&resolved.layers);
+        outline = Outline::new(&syntax, &resolved, &shapes);
+        let nodes = shapes.complete.then_some(shapes.nodes);
+        if let Some(nodes) = &nodes {
+            context.suspicious(nodes);
+        }
+        let train = resolved
+            .train
+            .and_then(|train| context.train(train, nodes.as_deref()));
+        network = syntax.name.zip(nodes).map(|(name, nodes)| Network {
+            name,
+            visibility: syntax.visibility,
+            docs: syntax.docs,
+            inputs: inputs(&nodes),
+            outputs: nodes.len().checked_sub(1).into_iter().collect(),
+            nodes,
+            train,
+        });
+    }
+    diagnostics.sort();
+    if diagnostics.has_errors() {
+        network = None;
+    }
+    Analysis {
+        network,
+        outline,
+        diagnostics,
+    }
+}
+
+fn inputs(nodes: &[Node]) -> Vec<usize> {
+    (0..nodes.len())
+        .filter(|&index| nodes[index].op == Op::Input)
+        .collect()
+}
+
+impl Outline {
+    fn new(syntax: &NetworkSyntax, resolved: &Resolved<'_>, known: &Shapes) -> Self {
+        let layers = resolved.layers.iter().flatten();
+        let input = resolved
+            .layers
+            .iter()
+            .zip(&known.shapes)
+            .find_map(|(layer, shape)| {
+                let layer = layer.as_ref()?;
+                matches!(layer.spec, Spec::Input(_)).then(|| shape.clone())?
+            });
+        Self {
+            name: syntax.name.clone(),
+            visibility: syntax.visibility.clone(),
+            docs: syntax.docs.clone(),
+            input,
+            output: known.shapes.last().cloned().flatten(),
+            train: resolved.train.is_some(),
+            layers: layers
+                .filter_map(|layer| match layer.spec {
+                    Spec::Conv2d { use_bias, .. } | Spec::Dense { use_bias, .. } => {
+                        Some(OutlineLayer {
+                            name: layer.name.clone(),
+                            keyword: layer.keyword.text.clone(),
+                            use_bias,
+                        })
+                    }
+                    _ => None,
+                })
+                .collect(),
+            nodes: known.nodes.clone(),
+        }
+    }
+}

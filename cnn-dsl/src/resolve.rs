@@ -1,0 +1,246 @@
+//! From the syntax tree to the flat list of layers: names, arguments, order.
+//!
+//! Every statement becomes a [`Layer`] whose arguments are read and whose name is known;
+//! `shape` then walks the list. A statement that could not be read is `None`: what follows it
+//! reads something unknown.
+
+use std::collections::HashMap;
+
+use crate::arguments::Context;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::layers::Spec;
+use crate::names;
+use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax};
+
+/// A layer whose arguments are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) name: String,
+    pub(crate) label: Option<Span>,
+    pub(crate) keyword: Name,
+    pub(crate) docs: Vec<String>,
+    pub(crate) spec: Spec,
+}
+
+/// A network whose names are resolved.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved<'a> {
+    /// The layers in source order, the input first; `None` for what could not be read.
+    pub(crate) layers: Vec<Option<Layer>>,
+    pub(crate) train: Option<&'a TrainSyntax>,
+}
+
+impl Context<'_> {
+    /// Reads every statement of a network.
+    pub(crate) fn resolve<'a>(&mut self, network: &'a NetworkSyntax) -> Resolved<'a> {
+        let mut resolved = Resolved::default();
+        let labels = self.labels(network);
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for (index, statement) in network.statements.iter().enumerate() {
+            match statement {
+                Statement::Invalid => resolved.layers.push(None),
+                Statement::Train(train) => match resolved.train {
+                    None => resolved.train = Some(train),
+                    Some(first) => {
+                        self.report(
+                            Diagnostic::new(
+                                Code::SeveralTrainBlocks,
+                                train.keyword,
+                                "a network has one `train` block",
+                            )
+                            .secondary(first.keyword, "the first one is here"),
+                        );
+                    }
+                },
+                Statement::Layer(layer) => {
+                    if let Some(train) = resolved.train {
+                        self.report(
+                            Diagnostic::new(
+                                Code::LayerAfterTrain,
+                                layer.keyword.span,
+                                format!("`{}` stands behind `train`", layer.keyword.text),
+                            )
+                            .secondary(train.keyword, "the block begins here")
+                            .help("move `train` to the end of the network"),
+                        );
+                    }
+                    let label = labels.get(&index).copied();
+                    resolved.layers.push(Some(Layer {
+                        name: name(layer, label, &mut counts),
+                        label: label.map(|label| label.span),
+                        keyword: layer.keyword.clone(),
+                        docs: layer.docs.clone(),
+                        spec: self.spec(layer),
+                    }));
+                }
+            }
+        }
+        self.clashes(&resolved);
+        self.order(network, &mut resolved);
+        resolved
+    }
+
+    /// The labels that may be used, by the place of their statement.
+    fn labels<'a>(&mut self, network: &'a NetworkSyntax) -> HashMap<usize, &'a Name> {
+        let mut by_text: HashMap<&str, Span> = HashMap::new();
+        let mut by_place = HashMap::new();
+        for (index, statement) in network.statements.iter().enumerate() {
+            let Statement::Layer(LayerSyntax {
+                label: Some(label), ..
+            }) = statement
+            else {
+                continue;
+            };
+            if !names::is_snake_case(&label.text) {
+                let snake = names::snake_case(&label.text);
+                let usable = names::invalid(&snake).is_none() && names::reserved(&snake).is_none();
+                self.report(
+                    Diagnostic::new(
+                        Code::LabelNotSnakeCase,
+                        label.span,
+                        format!("`{}` cannot be a label: labels are snake_case", label.text),
+                    )
+                    .maybe_help(usable.then(|| format!("write `{snake}`"))),
+                );
+            } else if let Some(reason) = names::reserved(&label.text) {
+                self.report(
+                    Diagnostic::new(
+                        Code::ReservedLabel,
+                        label.span,
+                        format!("`{}` cannot be a label: {reason}", label.text),
+                    )
+                    .help(format!("choose another one, as in `{}_layer`", label.text)),
+                );
+            } else if let Some(&first) = by_text.get(label.text.as_str()) {
+                self.report(
+                    Diagnostic::new(
+                        Code::DuplicateLabel,
+                        label.span,
+                        format!("two layers are called `{}`", label.text),
+                    )
+                    .secondary(first, "the first one is here"),
+                );
+            } else {
+                by_text.insert(&label.text, label.span);
+                by_place.insert(index, label);
+            }
+        }
+        by_place
+    }
+
+    /// Labels that are the automatic name of another layer.
+    fn clashes(&mut self, resolved: &Resolved<'_>) {
+        let layers = || resolved.layers.iter().flatten();
+        let automatic: HashMap<&str, Span> = layers()
+            .filter(|layer| layer.label.is_none())
+            .map(|layer| (layer.name.as_str(), layer.keyword.span))
+            .collect();
+        for layer in layers() {
+            if let (Some(label), Some(&other)) = (layer.label, automatic.get(layer.name.as_str())) {
+                self.report(
+                    Diagnostic::new(
+                        Code::DuplicateLabel,
+                        label,
+                        format!("two layers are called `{}`", layer.name),
+                    )
+                    .secondary(
+                        other,
+                        format!("this layer has no label, so it is called `{}`", layer.name),
+                    )
+                    .help("choose another label"),
+                );
+            }
+        }
+    }
+
+    /// One input, first; at least one layer behind it.
+    fn order(&mut self, network: &NetworkSyntax, resolved: &mut Resolved<'_>) {
+        let is_input = |layer: &Option<Layer>| {
+            layer
+                .as_ref()
+                .is_some_and(|layer| matches!(layer.spec, Spec::Input(_)))
+        };
+        let first = resolved.layers.iter().position(is_input);
+        let unreadable = resolved.layers.iter().any(|layer| {
+            layer
+                .as_ref()
+                .is_none_or(|layer| matches!(layer.spec, Spec::Unknown))
+        });
+        let diagnostic = match (first, resolved.layers.len()) {
+            (_, 0) => Diagnostic::new(Code::NoLayers, network.head, "the network is empty")
+                .help("begin with `input(28x28x1);`, then one layer a line"),
+            (Some(_), 1) => Diagnostic::new(
+                Code::NoLayers,
+                network.head,
+                "the network has no layers behind its input",
+            )
+            .help("write one layer a line, as in `dense(10);`"),
+            (Some(0), _) => return self.single_input(resolved, 0),
+            (Some(first), _) => {
+                // What could not be read may not be a layer at all.
+                let read = |layer: &Layer| !matches!(layer.spec, Spec::Unknown);
+                if let Some(layer) = &resolved.layers[first]
+                    && resolved.layers[..first].iter().flatten().any(read)
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::InputNotFirst,
+                            layer.keyword.span,
+                            "the input does not stand first",
+                        )
+                        .help("move this line to the top of the network"),
+                    );
+                }
+                return self.single_input(resolved, first);
+            }
+            // What could not be read may have been the input.
+            (None, _) if unreadable => return,
+            (None, _) => {
+                let at = resolved.layers.iter().flatten().next();
+                let at = at.map_or(network.head, |layer| layer.keyword.span);
+                Diagnostic::new(Code::NoInput, at, "the network has no input")
+                    .help("insert `input(28x28x1);` before this line")
+            }
+        };
+        self.report(diagnostic);
+    }
+
+    fn single_input(&mut self, resolved: &mut Resolved<'_>, first: usize) {
+        let (before, after) = resolved.layers.split_at_mut(first + 1);
+        let Some(Some(first)) = before.last() else {
+            return;
+        };
+        for layer in after.iter_mut().flatten() {
+            if let Spec::Input(_) = layer.spec {
+                layer.spec = Spec::Unknown;
+                self.report(
+                    Diagnostic::new(
+                        Code::SeveralInputs,
+                        layer.keyword.span,
+                        "a second input is not supported yet",
+                    )
+                    .secondary(first.keyword.span, "the first one is here"),
+                );
+            }
+        }
+    }
+}
+
+/// The label, or the Keras name: layers without a label are counted from 1, each kind on its
+/// own. An input is just `input`.
+fn name<'a>(
+    layer: &'a LayerSyntax,
+    label: Option<&Name>,
+    counts: &mut HashMap<&'a str, usize>,
+) -> String {
+    let keyword = layer.keyword.text.as_str();
+    match label {
+        Some(label) => label.text.clone(),
+        None if keyword == "input" => keyword.to_owned(),
+        None => {
+            let count = counts.entry(keyword).or_default();
+            *count += 1;
+            format!("{keyword}_{count}")
+        }
+    }
+}

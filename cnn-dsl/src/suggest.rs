@@ -1,0 +1,444 @@
+//! "Did you mean": from a wrong word to the right one.
+//!
+//! Words are compared without case and punctuation, so that `Conv2D`, `conv_2d` and `conv2d`
+//! are one word. First comes the vocabulary of Keras and PyTorch, then the edit distance.
+
+/// What kind of word is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vocabulary {
+    Layer,
+    Argument,
+    Setting,
+    Activation,
+    Padding,
+    Loss,
+    Optimizer,
+    Metric,
+    Boolean,
+}
+
+/// What is known about a wrong word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// This was probably meant.
+    Use(&'static str),
+    /// A real thing of Keras or PyTorch that the language does not have, and what to do instead.
+    Unsupported(Option<&'static str>),
+}
+
+impl Hint {
+    /// The help line.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Hint::Use(word) => Some(format!("did you mean `{word}`?")),
+            Hint::Unsupported(instead) => instead.map(str::to_owned),
+        }
+    }
+}
+
+/// What `word` probably means, of `candidates`.
+pub(crate) fn hint(
+    vocabulary: Vocabulary,
+    word: &str,
+    candidates: &[&'static str],
+) -> Option<Hint> {
+    let plain = plain(word);
+    if let Some(same) = candidates
+        .iter()
+        .find(|candidate| self::plain(candidate) == plain)
+    {
+        return Some(Hint::Use(same));
+    }
+    let synonym = SYNONYMS
+        .iter()
+        .find(|(of, from, to)| *of == vocabulary && *from == plain && candidates.contains(to));
+    if let Some((_, _, to)) = synonym {
+        return Some(Hint::Use(to));
+    }
+    let missing = MISSING
+        .iter()
+        .find(|(of, from, _)| *of == vocabulary && *from == plain);
+    if let Some((_, _, instead)) = missing {
+        return Some(Hint::Unsupported((!instead.is_empty()).then_some(instead)));
+    }
+    closest(&plain, candidates).map(Hint::Use)
+}
+
+/// The word in small letters, without punctuation.
+fn plain(word: &str) -> String {
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The candidate with the fewest edits, if they are few for its length.
+fn closest(plain: &str, candidates: &[&'static str]) -> Option<&'static str> {
+    // Nobody misspells a name by dozens of letters, and the distance takes quadratic time.
+    if plain.len() > 64 {
+        return None;
+    }
+    candidates
+        .iter()
+        .map(|&candidate| (edits(plain, &self::plain(candidate)), candidate))
+        .filter(|&(edits, candidate)| edits <= (candidate.len() / 3).max(1) && edits < plain.len())
+        .min_by_key(|&(edits, _)| edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours between two words (optimal
+/// string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let differs = usize::from(a[i - 1] != b[j - 1]);
+                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let swap = if swapped {
+                    rows[i - 2][j - 2] + 1
+                } else {
+                    usize::MAX
+                };
+                (rows[i - 1][j] + 1)
+                    .min(rows[i][j - 1] + 1)
+                    .min(rows[i - 1][j - 1] + differs)
+                    .min(swap)
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+use Vocabulary::{Activation, Argument, Boolean, Layer, Loss, Metric, Optimizer, Padding, Setting};
+
+/// What other libraries call the things of this language; the words in plain form.
+const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
+    (Layer, "convolution2d", "conv2d"),
+    (Layer, "conv", "conv2d"),
+    (Layer, "convolution", "conv2d"),
+    (Layer, "maxpooling2d", "max_pool2d"),
+    (Layer, "maxpooling", "max_pool2d"),
+    (Layer, "maxpool", "max_pool2d"),
+    (Layer, "pool", "max_pool2d"),
+    (Layer, "pool2d", "max_pool2d"),
+    (Layer, "averagepooling2d", "avg_pool2d"),
+    (Layer, "averagepooling", "avg_pool2d"),
+    (Layer, "averagepool2d", "avg_pool2d"),
+    (Layer, "avgpooling2d", "avg_pool2d"),
+    (Layer, "avgpool", "avg_pool2d"),
+    (Layer, "meanpool2d", "avg_pool2d"),
+    (Layer, "linear", "dense"),
+    (Layer, "fc", "dense"),
+    (Layer, "fullyconnected", "dense"),
+    (Layer, "inputlayer", "input"),
+    (Layer, "inputshape", "input"),
+    (Layer, "dropout2d", "dropout"),
+    (Layer, "lrelu", "leaky_relu"),
+    (Argument, "stride", "strides"),
+    (Argument, "kernelsize", "kernel"),
+    (Argument, "filtersize", "kernel"),
+    (Argument, "outchannels", "filters"),
+    (Argument, "channels", "filters"),
+    (Argument, "poolsize", "size"),
+    (Argument, "kernelsize", "size"),
+    (Argument, "kernel", "size"),
+    (Argument, "outfeatures", "units"),
+    (Argument, "dilationrate", "dilation"),
+    (Argument, "bias", "use_bias"),
+    (Argument, "p", "rate"),
+    (Argument, "alpha", "negative_slope"),
+    (Argument, "slope", "negative_slope"),
+    (Argument, "lr", "learning_rate"),
+    (Argument, "alpha", "rho"),
+    (Argument, "eps", "epsilon"),
+    (Argument, "betas", "beta_1"),
+    (Argument, "nonlinearity", "activation"),
+    (Argument, "shape", "size"),
+    (Setting, "epoch", "epochs"),
+    (Setting, "batch", "batch_size"),
+    (Setting, "optim", "optimizer"),
+    (Setting, "optimiser", "optimizer"),
+    (Setting, "criterion", "loss"),
+    (Setting, "randomseed", "seed"),
+    (Activation, "none", "linear"),
+    (Activation, "identity", "linear"),
+    (Activation, "lrelu", "leaky_relu"),
+    (Activation, "logistic", "sigmoid"),
+    (Padding, "zero", "same"),
+    (Padding, "zeros", "same"),
+    (Padding, "none", "valid"),
+    (Loss, "crossentropy", "categorical_crossentropy"),
+    (Loss, "crossentropyloss", "categorical_crossentropy"),
+    (
+        Loss,
+        "sparsecategoricalcrossentropy",
+        "categorical_crossentropy",
+    ),
+    (Loss, "softmaxcrossentropy", "categorical_crossentropy"),
+    (Loss, "bce", "binary_crossentropy"),
+    (Loss, "bceloss", "binary_crossentropy"),
+    (Loss, "bcewithlogitsloss", "binary_crossentropy"),
+    (Loss, "mseloss", "mse"),
+    (Loss, "l2", "mse"),
+    (Optimizer, "adamw", "adam"),
+    (Optimizer, "momentum", "sgd"),
+    (Metric, "acc", "accuracy"),
+    (Metric, "categoricalaccuracy", "accuracy"),
+    (Metric, "sparsecategoricalaccuracy", "accuracy"),
+    (Metric, "binaryaccuracy", "accuracy"),
+    (Boolean, "1", "true"),
+    (Boolean, "yes", "true"),
+    (Boolean, "on", "true"),
+    (Boolean, "no", "false"),
+    (Boolean, "none", "false"),
+    (Boolean, "off", "false"),
+];
+
+/// Words of other libraries for what this language does not have, each with what to do instead.
+const MISSING: &[(Vocabulary, &str, &str)] = &[
+    (Layer, "batchnormalization", ""),
+    (Layer, "batchnorm", ""),
+    (Layer, "batchnorm2d", ""),
+    (Layer, "layernormalization", ""),
+    (Layer, "layernorm", ""),
+    (Layer, "groupnormalization", ""),
+    (
+        Layer,
+        "conv1d",
+        "a convolution over Nx1xC images does the same",
+    ),
+    (Layer, "conv3d", ""),
+    (Layer, "conv2dtranspose", ""),
+    (Layer, "convtranspose2d", ""),
+    (Layer, "depthwiseconv2d", ""),
+    (Layer, "separableconv2d", ""),
+    (
+        Layer,
+        "globalaveragepooling2d",
+        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "globalavgpool2d",
+        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "adaptiveavgpool2d",
+        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "globalmaxpooling2d",
+        "a `max_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (Layer, "zeropadding2d", "give the convolution a `padding`"),
+    (Layer, "upsampling2d", ""),
+    (Layer, "reshape", ""),
+    (Layer, "rescaling", "scale the data before training"),
+    (Layer, "normalization", "scale the data before training"),
+    (Layer, "embedding", ""),
+    (Layer, "lstm", ""),
+    (Layer, "gru", ""),
+    (Layer, "attention", ""),
+    (Layer, "add", ""),
+    (Layer, "concat", ""),
+    (Layer, "concatenate", ""),
+    (Layer, "multiply", ""),
+    (Layer, "output", "the last layer is the output"),
+    (Layer, "const", "write the number"),
+    (Layer, "repeat", "write the layers out, one a line"),
+    (Layer, "block", "write the layers out, one a line"),
+    (Layer, "elu", ""),
+    (Layer, "selu", ""),
+    (Layer, "gelu", ""),
+    (Layer, "silu", ""),
+    (Layer, "swish", ""),
+    (Layer, "prelu", ""),
+    (Layer, "softplus", ""),
+    (Argument, "groups", ""),
+    (
+        Argument,
+        "kernelinitializer",
+        "kernels begin as Glorot uniform, as in Keras",
+    ),
+    (
+        Argument,
+        "biasinitializer",
+        "biases begin as zero, as in Keras",
+    ),
+    (Argument, "kernelregularizer", ""),
+    (Argument, "dataformat", "images are always HxWxC"),
+    (
+        Argument,
+        "name",
+        "a label stands before the layer: `stem: conv2d(…);`",
+    ),
+    (
+        Argument,
+        "inputshape",
+        "the network begins with `input(28x28x1);`",
+    ),
+    (
+        Argument,
+        "inputdim",
+        "the network begins with `input(784);`",
+    ),
+    (
+        Argument,
+        "inchannels",
+        "the layer above decides what comes in",
+    ),
+    (
+        Argument,
+        "infeatures",
+        "the layer above decides what comes in",
+    ),
+    (Argument, "trainable", ""),
+    (Argument, "from", "a layer reads the line above"),
+    (
+        Argument,
+        "inplace",
+        "the compiler decides where values live",
+    ),
+    (Argument, "weightdecay", ""),
+    (Argument, "clipnorm", ""),
+    (Argument, "amsgrad", ""),
+    (Argument, "centered", ""),
+    (Argument, "axis", "it works over the last axis"),
+    (Argument, "dim", "it works over the last axis"),
+    (Argument, "noiseshape", ""),
+    (Argument, "seed", "the seed stands in `train`"),
+    (
+        Setting,
+        "learningrate",
+        "it belongs to the optimizer: `optimizer = rmsprop(learning_rate = 1e-3);`",
+    ),
+    (
+        Setting,
+        "lr",
+        "it belongs to the optimizer: `optimizer = rmsprop(learning_rate = 1e-3);`",
+    ),
+    (
+        Setting,
+        "momentum",
+        "it belongs to the optimizer: `optimizer = sgd(momentum = 0.9);`",
+    ),
+    (
+        Setting,
+        "validationsplit",
+        "`fit` takes the validation data",
+    ),
+    (Setting, "validationdata", "`fit` takes the validation data"),
+    (Setting, "callbacks", ""),
+    (Setting, "shuffle", "every epoch is shuffled"),
+    (Setting, "verbose", ""),
+    (Activation, "elu", ""),
+    (Activation, "selu", ""),
+    (Activation, "gelu", ""),
+    (Activation, "silu", ""),
+    (Activation, "swish", ""),
+    (Activation, "mish", ""),
+    (Activation, "prelu", ""),
+    (Activation, "relu6", ""),
+    (Activation, "softplus", ""),
+    (Activation, "softsign", ""),
+    (Activation, "hardsigmoid", ""),
+    (
+        Activation,
+        "logsoftmax",
+        "use `softmax`: the loss takes the logarithm",
+    ),
+    (Padding, "causal", ""),
+    (Padding, "reflect", ""),
+    (Padding, "full", ""),
+    (Loss, "mae", ""),
+    (Loss, "meanabsoluteerror", ""),
+    (Loss, "l1", ""),
+    (Loss, "huber", ""),
+    (Loss, "hinge", ""),
+    (Loss, "kldivergence", ""),
+    (Loss, "nll", ""),
+    (Optimizer, "adagrad", ""),
+    (Optimizer, "adadelta", ""),
+    (Optimizer, "adamax", ""),
+    (Optimizer, "nadam", ""),
+    (Optimizer, "lion", ""),
+    (Optimizer, "lbfgs", ""),
+    (Metric, "auc", ""),
+    (Metric, "precision", ""),
+    (Metric, "recall", ""),
+    (Metric, "f1", ""),
+    (Metric, "topkcategoricalaccuracy", ""),
+    (Metric, "loss", "the loss is always reported"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAYERS: &[&str] = &[
+        "conv2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "dense",
+        "flatten",
+        "dropout",
+        "relu",
+    ];
+
+    #[test]
+    fn words_of_other_libraries_and_misspellings_are_recognised() {
+        let cases = [
+            ("Conv2D", Some(Hint::Use("conv2d"))),
+            ("nn_conv", None),
+            ("conv2", Some(Hint::Use("conv2d"))),
+            ("MaxPooling2D", Some(Hint::Use("max_pool2d"))),
+            ("MaxPool2d", Some(Hint::Use("max_pool2d"))),
+            ("AveragePooling2D", Some(Hint::Use("avg_pool2d"))),
+            ("Linear", Some(Hint::Use("dense"))),
+            ("flaten", Some(Hint::Use("flatten"))),
+            ("Flatten", Some(Hint::Use("flatten"))),
+            ("desne", Some(Hint::Use("dense"))),
+            ("BatchNormalization", Some(Hint::Unsupported(None))),
+            ("x", None),
+            ("", None),
+            ("transformer", None),
+        ];
+        let wrong: Vec<_> = cases
+            .into_iter()
+            .map(|(word, expected)| (word, hint(Layer, word, LAYERS), expected))
+            .filter(|(_, found, expected)| found != expected)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn the_tables_are_in_plain_form() {
+        let words = SYNONYMS
+            .iter()
+            .map(|entry| entry.1)
+            .chain(MISSING.iter().map(|entry| entry.1));
+        let wrong: Vec<_> = words.filter(|word| plain(word) != *word).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        let cases = [
+            ("", "", 0),
+            ("a", "", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 1),
+            ("relu", "reelu", 1),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(edits(a, b), expected, "{a} {b}");
+            assert_eq!(edits(b, a), expected, "{b} {a}");
+        }
+    }
+}

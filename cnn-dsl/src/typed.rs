@@ -1,0 +1,314 @@
+//! Values of a certain type: sizes, numbers, booleans, words.
+//!
+//! Every reader takes a value as `arguments` hands it out and either answers with its type or
+//! reports what is wrong, with what to write instead where that can be guessed.
+
+use crate::arguments::{Context, Given, Reported};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::layers;
+use crate::suggest::{self, Hint, Vocabulary};
+use crate::syntax::{Call, Span, Value, ValueKind};
+
+/// The largest size, number of values and number of parameters: all fit an `i32`, as the
+/// generated code, other formats and 32-bit targets need it.
+pub(crate) const LIMIT: u64 = i32::MAX as u64;
+
+/// The value of a number where the runtime computes with it: that of the nearest `f32`.
+pub(crate) fn as_f32(number: f64) -> f64 {
+    f64::from(number as f32)
+}
+
+impl Context<'_> {
+    /// How a value is called in a message.
+    pub(crate) fn describe(&self, value: &Value) -> String {
+        let text = value.span.text(self.source);
+        let shown: String = text.chars().take(40).collect();
+        let shown = if shown.len() < text.len() {
+            format!("{shown}…")
+        } else {
+            shown
+        };
+        match value.kind {
+            ValueKind::Integer(_) => format!("the integer `{shown}`"),
+            ValueKind::Float(_) => format!("the number `{shown}`"),
+            ValueKind::Dims(_) => format!("the sizes `{shown}`"),
+            ValueKind::Call(_) => format!("the call `{shown}`"),
+            ValueKind::List(_) => format!("the list `{shown}`"),
+            ValueKind::Name(_) | ValueKind::Invalid => format!("`{shown}`"),
+        }
+    }
+
+    /// Reports a value of the wrong type.
+    pub(crate) fn wrong_type(
+        &mut self,
+        parameter: &str,
+        expected: &str,
+        value: &Value,
+        help: Option<String>,
+    ) -> Reported {
+        let message = format!(
+            "`{parameter}` takes {expected}, found {}",
+            self.describe(value)
+        );
+        self.report(Diagnostic::new(Code::WrongType, value.span, message).maybe_help(help))
+    }
+
+    /// Reports a number that makes no sense.
+    pub(crate) fn out_of_range(
+        &mut self,
+        parameter: &str,
+        expected: &str,
+        value: &Value,
+        help: Option<String>,
+    ) -> Reported {
+        let message = format!(
+            "`{parameter}` must be {expected}, found {}",
+            self.describe(value)
+        );
+        self.report(Diagnostic::new(Code::OutOfRange, value.span, message).maybe_help(help))
+    }
+
+    /// One size of a shape or window: 1 to [`LIMIT`].
+    pub(crate) fn size(
+        &mut self,
+        parameter: &str,
+        size: u64,
+        value: &Value,
+    ) -> Result<usize, Reported> {
+        if size == 0 {
+            let text = value.span.text(self.source);
+            let message = match value.kind {
+                ValueKind::Dims(_) => format!("`{parameter}` has a size of zero in `{text}`"),
+                _ => format!("`{parameter}` cannot be zero"),
+            };
+            let mut diagnostic = Diagnostic::new(Code::ZeroSize, value.span, message);
+            if text.starts_with("0x") {
+                diagnostic = diagnostic.note(format!("`{text}` is a hexadecimal number to Rust"));
+            }
+            return Err(self.report(diagnostic));
+        }
+        self.bounded(parameter, size, value)
+    }
+
+    fn bounded(&mut self, parameter: &str, size: u64, value: &Value) -> Result<usize, Reported> {
+        match usize::try_from(size) {
+            Ok(bounded) if size <= LIMIT => Ok(bounded),
+            _ => Err(self.out_of_range(parameter, &format!("at most {LIMIT}"), value, None)),
+        }
+    }
+
+    /// A positive integer: `filters`, `units`, `epochs`.
+    pub(crate) fn count(&mut self, parameter: &str, value: Given<&Value>) -> Given<usize> {
+        let Some(value) = value? else { return Ok(None) };
+        match &value.kind {
+            ValueKind::Integer(count) => match u64::try_from(*count) {
+                Ok(count) => self.size(parameter, count, value).map(Some),
+                Err(_) => Err(self.out_of_range(parameter, "positive", value, None)),
+            },
+            ValueKind::Float(float) if float.fract() == 0.0 && (1.0..1e9).contains(float) => {
+                let help = format!("write `{float}`");
+                Err(self.wrong_type(parameter, "an integer", value, Some(help)))
+            }
+            _ => Err(self.wrong_type(parameter, "an integer", value, None)),
+        }
+    }
+
+    /// Height and width: `3x3`, or `3` for both.
+    pub(crate) fn pair(&mut self, parameter: &str, value: Given<&Value>) -> Given<[usize; 2]> {
+        self.two(parameter, value, Self::size)
+    }
+
+    /// Height and width, zero allowed.
+    pub(crate) fn padding(&mut self, value: Given<&Value>) -> Given<[usize; 2]> {
+        self.two("padding", value, Self::bounded)
+    }
+
+    fn two(
+        &mut self,
+        parameter: &str,
+        value: Given<&Value>,
+        check: fn(&mut Self, &str, u64, &Value) -> Result<usize, Reported>,
+    ) -> Given<[usize; 2]> {
+        let Some(value) = value? else { return Ok(None) };
+        let expected = "one size or two, as in `3x3`";
+        match &value.kind {
+            ValueKind::Integer(size) => match u64::try_from(*size) {
+                Ok(size) => check(self, parameter, size, value).map(|size| Some([size, size])),
+                Err(_) => Err(self.out_of_range(parameter, "zero or more", value, None)),
+            },
+            ValueKind::Dims(sizes) if sizes.len() == 2 => {
+                let height = check(self, parameter, sizes[0], value)?;
+                let width = check(self, parameter, sizes[1], value)?;
+                Ok(Some([height, width]))
+            }
+            ValueKind::List(values) => {
+                let help = sizes_of(values).map(|sizes| format!("write `{sizes}`"));
+                Err(self.wrong_type(parameter, expected, value, help))
+            }
+            ValueKind::Name(name) if layers::ACTIVATIONS.contains(&name.as_str()) => {
+                let help = format!("write `activation = {name}`");
+                Err(self.wrong_type(parameter, expected, value, Some(help)))
+            }
+            _ => Err(self.wrong_type(parameter, expected, value, None)),
+        }
+    }
+
+    /// A number within `range`, which `expected` describes, both as written and as the `f32`
+    /// that it becomes.
+    pub(crate) fn number(
+        &mut self,
+        parameter: &str,
+        value: Given<&Value>,
+        range: fn(f64) -> bool,
+        expected: &str,
+    ) -> Given<f64> {
+        let Some(value) = value? else { return Ok(None) };
+        let number = match value.kind {
+            ValueKind::Float(number) => number,
+            // Exact up to 2^53; nobody writes such a rate.
+            ValueKind::Integer(number) => number as f64,
+            _ => return Err(self.wrong_type(parameter, "a number", value, None)),
+        };
+        if !range(number) {
+            let percent = range(number / 100.0) && number > 1.0 && number.fract() == 0.0;
+            let help = percent.then(|| format!("write `{}` for {number} %", number / 100.0));
+            return Err(self.out_of_range(parameter, expected, value, help));
+        }
+        let computed = as_f32(number);
+        let diagnostic = if computed.is_infinite() {
+            let message = format!("`{}` is too large a number", value.span.text(self.source));
+            Diagnostic::new(Code::NumberTooLarge, value.span, message).note(format!(
+                "networks compute with 32-bit floats, which end at {:e}",
+                f32::MAX
+            ))
+        } else if !range(computed) {
+            let message = format!(
+                "`{parameter}` must be {expected}, found {}",
+                self.describe(value)
+            );
+            Diagnostic::new(Code::OutOfRange, value.span, message).note(format!(
+                "networks compute with 32-bit floats, in which it is {computed}"
+            ))
+        } else {
+            return Ok(Some(number));
+        };
+        Err(self.report(diagnostic))
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&mut self, parameter: &str, value: Given<&Value>) -> Given<bool> {
+        let Some(value) = value? else { return Ok(None) };
+        let help = match &value.kind {
+            ValueKind::Name(name) if name == "true" => return Ok(Some(true)),
+            ValueKind::Name(name) if name == "false" => return Ok(Some(false)),
+            ValueKind::Name(_) | ValueKind::Integer(_) => {
+                let text = value.span.text(self.source);
+                suggest::hint(Vocabulary::Boolean, text, &["true", "false"])
+                    .and_then(|hint| hint.help())
+            }
+            _ => None,
+        };
+        Err(self.wrong_type(parameter, "`true` or `false`", value, help))
+    }
+
+    /// Any integer that fits 64 bits without a sign.
+    pub(crate) fn seed(&mut self, parameter: &str, value: Given<&Value>) -> Given<u64> {
+        let Some(value) = value? else { return Ok(None) };
+        match value.kind {
+            ValueKind::Integer(seed) => match u64::try_from(seed) {
+                Ok(seed) => Ok(Some(seed)),
+                Err(_) => Err(self.out_of_range(parameter, "zero or more", value, None)),
+            },
+            _ => Err(self.wrong_type(parameter, "an integer", value, None)),
+        }
+    }
+
+    /// A name, or a name with arguments, of the words that belong here.
+    ///
+    /// `what` is how messages call such a word: `an activation`.
+    pub(crate) fn word<'v>(
+        &mut self,
+        (vocabulary, words): (Vocabulary, &[&'static str]),
+        (parameter, what): (&str, &str),
+        value: &'v Value,
+    ) -> Result<Word<'v>, Reported> {
+        let (name, span, call) = match &value.kind {
+            ValueKind::Name(name) => (name, value.span, None),
+            ValueKind::Call(call) => (&call.name.text, call.name.span, Some(call)),
+            ValueKind::Invalid => return Err(Reported),
+            _ => {
+                let help = format!("use {}", one_of(words));
+                return Err(self.wrong_type(parameter, what, value, Some(help)));
+            }
+        };
+        if let Some(word) = words.iter().find(|word| *word == name) {
+            return Ok(Word {
+                name: word,
+                span,
+                call,
+            });
+        }
+        let hint = suggest::hint(vocabulary, name, words);
+        let noun = what.trim_start_matches("an ").trim_start_matches("a ");
+        let diagnostic = if matches!(hint, Some(Hint::Unsupported(_))) {
+            let message = format!("the {noun} `{name}` is not supported yet");
+            Diagnostic::new(Code::Unsupported, span, message)
+        } else {
+            Diagnostic::new(
+                Code::UnknownName,
+                span,
+                format!("there is no {noun} `{name}`"),
+            )
+        };
+        let diagnostic = match hint.and_then(|hint| hint.help()) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic.help(format!("use {}", one_of(words))),
+        };
+        Err(self.report(diagnostic))
+    }
+
+    /// Reports arguments of a word that takes none.
+    pub(crate) fn no_arguments(&mut self, word: &Word<'_>) -> Result<(), Reported> {
+        match word.call {
+            Some(call) if call.damaged => Err(Reported),
+            Some(call) if !call.arguments.is_empty() => {
+                let span = call.arguments[0].span();
+                let message = format!("`{}` takes no arguments", word.name);
+                Err(self.report(Diagnostic::new(Code::TooManyArguments, span, message)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A word that belongs where it stands.
+#[derive(Debug)]
+pub(crate) struct Word<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) span: Span,
+    /// Its arguments, where it was written with parentheses.
+    pub(crate) call: Option<&'a Call>,
+}
+
+/// ``a`, `b` or `c``.
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// `[3, 3]` as sizes.
+fn sizes_of(values: &[Value]) -> Option<String> {
+    let sizes: Option<Vec<_>> = values
+        .iter()
+        .map(|value| match value.kind {
+            ValueKind::Integer(size) if size >= 0 => Some(size.to_string()),
+            _ => None,
+        })
+        .collect();
+    sizes
+        .filter(|sizes| !sizes.is_empty())
+        .map(|sizes| sizes.join("x"))
+}

@@ -1,0 +1,431 @@
+//! Good descriptions: what they mean.
+
+use cnn_dsl::graph::{Activation, Loss, Metric, Op, Optimizer, Train};
+use cnn_dsl::{Network, analyse, check};
+
+const MNIST: &str = "\
+/// The convnet of the Keras MNIST tutorial.
+pub network Mnist {
+    input(28x28x1);
+    conv2d(32, 3x3, activation = relu);
+    max_pool2d(2x2);
+    conv2d(64, 3x3, activation = relu);
+    max_pool2d(2x2);
+    flatten;
+    dense(64, activation = relu);
+    dense(10, activation = softmax);
+
+    train {
+        loss = categorical_crossentropy;
+        optimizer = rmsprop(learning_rate = 1e-3);
+        metrics = [accuracy];
+        epochs = 5;
+        batch_size = 64;
+    }
+}
+";
+
+#[track_caller]
+fn good(source: &str) -> Network {
+    let analysis = analyse(source);
+    assert!(
+        analysis.diagnostics.is_empty(),
+        "{}",
+        analysis.diagnostics.render(source, "good.cnn")
+    );
+    analysis.network.expect("a network without errors")
+}
+
+#[test]
+fn the_summary_is_the_table_of_the_tutorial() {
+    let network = good(MNIST);
+    let expected = "\
+Model: \"Mnist\"
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┳━━━━━━━━━┓
+┃ Layer (type)              ┃ Output Shape ┃ Param # ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━╇━━━━━━━━━┩
+│ conv2d_1 (conv2d)         │ (26, 26, 32) │     320 │
+├───────────────────────────┼──────────────┼─────────┤
+│ max_pool2d_1 (max_pool2d) │ (13, 13, 32) │       0 │
+├───────────────────────────┼──────────────┼─────────┤
+│ conv2d_2 (conv2d)         │ (11, 11, 64) │  18,496 │
+├───────────────────────────┼──────────────┼─────────┤
+│ max_pool2d_2 (max_pool2d) │ (5, 5, 64)   │       0 │
+├───────────────────────────┼──────────────┼─────────┤
+│ flatten_1 (flatten)       │ (1600)       │       0 │
+├───────────────────────────┼──────────────┼─────────┤
+│ dense_1 (dense)           │ (64)         │ 102,464 │
+├───────────────────────────┼──────────────┼─────────┤
+│ dense_2 (dense)           │ (10)         │     650 │
+└───────────────────────────┴──────────────┴─────────┘
+ Total params: 121,930 (476.29 KB)
+ Trainable params: 121,930 (476.29 KB)
+ Non-trainable params: 0 (0.00 B)
+";
+    assert_eq!(network.summary(), expected);
+    assert_eq!(network.parameter_count(), 121_930);
+}
+
+#[test]
+fn a_good_description_passes_check() {
+    assert!(check(MNIST).is_ok());
+}
+
+/// The shape of the last layer of `input(…); layer; …`.
+fn last_shape(layers: &str) -> String {
+    let source = format!("network A {{ {layers} }}");
+    match analyse(&source).network {
+        Some(network) => network
+            .nodes
+            .last()
+            .expect("a network has layers")
+            .shape
+            .to_string(),
+        None => analyse(&source).diagnostics.to_string(),
+    }
+}
+
+#[test]
+fn every_shape_rule() {
+    // Sizes as Keras 3 computes them; numbered padding as PyTorch does.
+    let cases = [
+        ("input(28x28x1); conv2d(8, 3x3);", "26x26x8"),
+        ("input(28x28x1); conv2d(8, 3);", "26x26x8"),
+        ("input(28x28x1); conv2d(8, kernel = 5x3);", "24x26x8"),
+        (
+            "input(28x28x1); conv2d(filters = 8, kernel = 28x28);",
+            "1x1x8",
+        ),
+        (
+            "input(28 x 28 x 3); conv2d(8, 3 x 3, padding = same);",
+            "28x28x8",
+        ),
+        (
+            "input(7x8x3); conv2d(8, 3x3, strides = 2, padding = same);",
+            "4x4x8",
+        ),
+        (
+            "input(7x8x3); conv2d(8, 2x2, strides = 3x2, padding = same);",
+            "3x4x8",
+        ),
+        ("input(7x9x3); conv2d(8, 3x3, strides = 2);", "3x4x8"),
+        ("input(7x9x3); conv2d(8, 3x3, 1x2);", "5x4x8"),
+        ("input(8x8x3); conv2d(8, 3x3, padding = 1);", "8x8x8"),
+        ("input(8x8x3); conv2d(8, 5x5, padding = 2x1);", "8x6x8"),
+        ("input(8x8x3); conv2d(8, 3x3, padding = 0);", "6x6x8"),
+        ("input(9x9x3); conv2d(8, 3x3, dilation = 2);", "5x5x8"),
+        ("input(9x9x3); conv2d(8, 3x3, dilation = 4x1);", "1x7x8"),
+        (
+            "input(9x9x3); conv2d(8, 3x3, dilation = 3, padding = same);",
+            "9x9x8",
+        ),
+        ("input(28x28x3); max_pool2d(2x2);", "14x14x3"),
+        ("input(28x28x3); max_pool2d;", "14x14x3"),
+        ("input(11x11x3); max_pool2d(2);", "5x5x3"),
+        ("input(11x11x3); max_pool2d(2x2, padding = same);", "6x6x3"),
+        ("input(11x11x3); avg_pool2d(3x3, strides = 1);", "9x9x3"),
+        (
+            "input(11x11x3); avg_pool2d(3x3, strides = 2, padding = 1);",
+            "6x6x3",
+        ),
+        ("input(11x11x3); avg_pool2d(3x2, 2);", "5x5x3"),
+        ("input(5x5x64); flatten;", "1600"),
+        ("input(28x28); flatten();", "784"),
+        ("input(4); dense(1_000);", "1000"),
+        ("input(4); dense(units = 2, use_bias = false);", "2"),
+        ("input(4x4x2); dropout(0.5); relu; flatten;", "32"),
+        ("input(4x4x2); sigmoid();", "4x4x2"),
+        ("input(4x4); tanh;", "4x4"),
+        ("input(4); softmax;", "4"),
+        ("input(4); activation(leaky_relu(0.1));", "4"),
+        ("input(4); leaky_relu(negative_slope = 0);", "4"),
+    ];
+    let wrong: Vec<_> = cases
+        .into_iter()
+        .map(|(layers, expected)| (layers, last_shape(layers), expected))
+        .filter(|(_, found, expected)| found != expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn padding_is_split_as_tensorflow_splits_it() {
+    let cases = [
+        (
+            "input(28x28x1); conv2d(8, 3x3, padding = same);",
+            [[1, 1], [1, 1]],
+        ),
+        (
+            "input(28x28x1); conv2d(8, 4x2, padding = same);",
+            [[1, 2], [0, 1]],
+        ),
+        (
+            "input(28x27x1); conv2d(8, 3x3, strides = 2, padding = same);",
+            [[0, 1], [1, 1]],
+        ),
+        (
+            "input(28x28x1); conv2d(8, 2x2, strides = 2, padding = same);",
+            [[0, 0], [0, 0]],
+        ),
+        (
+            "input(28x28x1); conv2d(8, 3x3, padding = 2x1);",
+            [[2, 2], [1, 1]],
+        ),
+        (
+            "input(11x11x1); max_pool2d(2x2, padding = same);",
+            [[0, 1], [0, 1]],
+        ),
+    ];
+    for (layers, expected) in cases {
+        let network = check(&format!("network A {{ {layers} }}")).expect(layers);
+        let padding = match &network.nodes[1].op {
+            Op::Conv2d(conv) => conv.padding,
+            Op::Pool2d(pool) => pool.padding,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(padding, expected, "{layers}");
+    }
+}
+
+#[test]
+fn names_docs_and_visibility_are_kept() {
+    let network = good(
+        "#[doc = \" First \\u{e9}\"]\n#[doc = r#\" \"Second\"\"#] pub(in crate::a) network Names {
+            // A comment, and /* another */
+            image: input(8x8x1);
+            /// The stem.
+            #[doc = r\" Of it.\"]
+            stem: conv2d(4, 3x3); /* between */
+            conv2d(4, 3x3);; relu(); squash: tanh;
+            conv2d(4, 3x3); flatten;
+        }",
+    );
+    assert_eq!(network.docs, [" First é", " \"Second\""]);
+    assert_eq!(network.visibility, "pub(in crate::a)");
+    assert_eq!(network.nodes[1].docs, [" The stem.", " Of it."]);
+    let names: Vec<_> = network
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .collect();
+    // Keras counts the layers without a name.
+    assert_eq!(
+        names,
+        [
+            "image",
+            "stem",
+            "conv2d_1",
+            "relu_1",
+            "squash",
+            "conv2d_2",
+            "flatten_1"
+        ]
+    );
+    assert_eq!(network.nodes[3].inputs, [2]);
+    assert_eq!((network.inputs, network.outputs), (vec![0], vec![6]));
+}
+
+#[test]
+fn leaky_relu_has_both_defaults_of_keras() {
+    let cases = [
+        ("leaky_relu;", 0.3),
+        ("leaky_relu();", 0.3),
+        ("leaky_relu(0.1);", 0.1),
+        ("activation(leaky_relu);", 0.2),
+        ("activation(leaky_relu(0.1));", 0.1),
+        ("dense(2, activation = leaky_relu);", 0.2),
+        ("dense(2, activation = leaky_relu());", 0.2),
+        (
+            "dense(2, activation = leaky_relu(negative_slope = 0.1));",
+            0.1,
+        ),
+    ];
+    let wrong: Vec<_> = cases
+        .into_iter()
+        .map(|(layer, slope)| {
+            let network = good(&format!("network A {{ input(4); {layer} }}"));
+            let expected = Some(Activation::LeakyRelu {
+                negative_slope: slope,
+            });
+            (layer, network.nodes[1].output_activation(), expected)
+        })
+        .filter(|(_, found, expected)| found != expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn ordinary_words_may_be_labels() {
+    let words = [
+        "add", "concat", "default", "drop", "multiply", "summary", "train", "_stem", "stem_",
+    ];
+    for word in words {
+        let network = good(&format!("network A {{ input(4); {word}: dense(2); }}"));
+        assert_eq!(network.nodes[1].name, word);
+    }
+}
+
+#[test]
+fn numbers_near_the_ends_of_their_ranges_are_taken() {
+    good(
+        "network A { input(4); dropout(0.9999999); leaky_relu(3.4e38); leaky_relu(0); dense(2); }",
+    );
+    for optimizer in [
+        "sgd(1e-45, momentum = 0.9999999)",
+        "sgd(3.4e38)",
+        "rmsprop(rho = 0, momentum = 0, epsilon = 1e-45)",
+        "adam(beta_1 = 0, beta_2 = 0.9999999)",
+    ] {
+        good(&format!(
+            "network A {{ input(4); dense(2); train {{ loss = mse; optimizer = {optimizer}; }} }}"
+        ));
+    }
+}
+
+#[test]
+fn training_has_the_defaults_of_keras() {
+    let train = |settings: &str| {
+        let source =
+            format!("network A {{ input(4); dense(2); train {{ loss = mse; {settings} }} }}");
+        good(&source).train.expect("a train block")
+    };
+    let rmsprop = |learning_rate| Optimizer::RmsProp {
+        learning_rate,
+        rho: 0.9,
+        momentum: 0.0,
+        epsilon: 1e-7,
+    };
+    let expected = Train {
+        loss: Loss::MeanSquaredError,
+        optimizer: rmsprop(1e-3),
+        metrics: vec![],
+        epochs: 1,
+        batch_size: 32,
+        seed: 0,
+    };
+    assert_eq!(train(""), expected);
+    let cases = [
+        (
+            "sgd",
+            Optimizer::Sgd {
+                learning_rate: 0.01,
+                momentum: 0.0,
+                nesterov: false,
+            },
+        ),
+        (
+            "sgd(1, 0.9, true)",
+            Optimizer::Sgd {
+                learning_rate: 1.0,
+                momentum: 0.9,
+                nesterov: true,
+            },
+        ),
+        ("rmsprop(0.01)", rmsprop(0.01)),
+        (
+            "adam()",
+            Optimizer::Adam {
+                learning_rate: 1e-3,
+                beta_1: 0.9,
+                beta_2: 0.999,
+                epsilon: 1e-7,
+            },
+        ),
+    ];
+    for (text, optimizer) in cases {
+        assert_eq!(
+            train(&format!("optimizer = {text};")).optimizer,
+            optimizer,
+            "{text}"
+        );
+    }
+    let seed = train("seed = 18446744073709551615; metrics = [accuracy, mae, mse];");
+    assert_eq!(seed.seed, u64::MAX);
+    assert_eq!(
+        seed.metrics,
+        [
+            Metric::Accuracy,
+            Metric::MeanAbsoluteError,
+            Metric::MeanSquaredError
+        ]
+    );
+}
+
+#[test]
+fn costs_are_counted() {
+    let network = good(MNIST);
+    let flops: Vec<_> = network
+        .nodes
+        .iter()
+        .map(cnn_dsl::graph::Node::flops)
+        .collect();
+    let conv = |outputs: u64, fan_in: u64| outputs * (2 * fan_in + 2);
+    let expected = [
+        0,
+        conv(26 * 26 * 32, 9),
+        13 * 13 * 32 * 4,
+        conv(11 * 11 * 64, 9 * 32),
+        5 * 5 * 64 * 4,
+        0,
+        conv(64, 1600),
+        conv(10, 64),
+    ];
+    assert_eq!(flops, expected);
+    let parameters = network.nodes[3].parameters();
+    let found: Vec<_> = parameters
+        .iter()
+        .map(|p| (p.name, p.shape.clone(), p.fan_in, p.fan_out))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("kernel", vec![3, 3, 32, 64], 288, 576),
+            ("bias", vec![64], 0, 0)
+        ]
+    );
+}
+
+#[test]
+fn the_outline_of_a_wrong_description_tells_what_is_known() {
+    let analysis = analyse(
+        "/// Docs.\npub network A { input(8x8x1); stem: conv2d(4, 9x9); dense(10); train {} }",
+    );
+    assert!(analysis.network.is_none());
+    let outline = analysis.outline;
+    assert_eq!(outline.name.expect("a name").text, "A");
+    assert_eq!(
+        (outline.visibility.as_str(), outline.docs),
+        ("pub", vec![" Docs.".to_owned()])
+    );
+    assert_eq!(outline.input.map(|shape| shape.0), Some(vec![8, 8, 1]));
+    assert_eq!(outline.output.map(|shape| shape.0), Some(vec![10]));
+    assert!(outline.train);
+    let layers: Vec<_> = outline
+        .layers
+        .iter()
+        .map(|layer| (layer.name.as_str(), layer.keyword.as_str()))
+        .collect();
+    assert_eq!(layers, [("stem", "conv2d"), ("dense_1", "dense")]);
+}
+
+#[test]
+fn all_mistakes_are_reported_in_one_run() {
+    let diagnostics = check(
+        "network A { input(28x28x1); conv2d(8, 3x3, activation = reul); max_pool2d(2x2, 0); desne(3); dropout(2)\n train { loss = mse, epochs = 0; } }",
+    )
+    .expect_err("mistakes");
+    let codes: Vec<_> = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.code.name())
+        .collect();
+    let expected = [
+        "unknown_name",
+        "zero_size",
+        "unknown_layer",
+        "out_of_range",
+        "missing_semicolon",
+        "missing_semicolon",
+        "zero_size",
+    ];
+    assert_eq!(codes, expected);
+}
