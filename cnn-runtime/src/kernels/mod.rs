@@ -1,1 +1,48 @@
-//! One file an operation.
+//! The operations that generated networks are made of, one file an operation.
+//!
+//! Every kernel works on flat slices that the caller owns. Images
+//! are `[N, H, W, C]`, kernels of convolutions `[height, width, input channels, filters]`, of
+//! dense layers `[inputs, units]`; `n` is the number of examples. A small `Copy` struct of plain
+//! numbers describes the geometry (a constant in generated code), and its methods run the forward
+//! and the backward pass:
+//!
+//! - `forward` overwrites its output, and applies the bias and the activation where it has them;
+//! - `backward_parameters` *adds* to gradients, so that a batch can be worked off in pieces;
+//! - `backward_input` and `backward` overwrite the gradient with respect to their input.
+//!
+//! Slices of a wrong length are a bug of the caller and panic. NaN is never swallowed: relu, max
+//! pooling and the losses pass it on.
+//!
+//! With `std`, products of two matrices are matrixmultiply's, which allocates its packing buffers in
+//! each product; the kernels themselves allocate nothing. Without `std` these products are a
+//! portable loop, so nothing allocates at all. The forward and backward passes, the losses and the
+//! metrics remain then; `Optimizer::update` and the thread pool need `std`.
+//!
+//! Each operation has a slow, obvious twin in the `reference` module, and a test that compares
+//! the two.
+
+pub mod activation;
+pub mod conv2d;
+pub mod dense;
+pub mod dropout;
+pub(crate) mod im2col;
+pub mod loss;
+pub mod math;
+pub mod matmul;
+pub mod metric;
+pub mod optimizer;
+pub mod pool2d;
+pub(crate) mod random;
+#[cfg(test)]
+pub(crate) mod tests;
+#[cfg(feature = "std")]
+pub(crate) mod thread_pool;
+
+pub use activation::Activation;
+pub use conv2d::{Conv2d, ConvAlgorithm};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use loss::Loss;
+pub use metric::Metric;
+pub use optimizer::Optimizer;
+pub use pool2d::{Pool2d, PoolKind};

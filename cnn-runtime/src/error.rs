@@ -1,0 +1,216 @@
+//! What can go wrong outside the kernels: settings, data, files.
+//!
+//! Every error carries what was expected and what was found, so that a program can act on
+//! it; `Display` says the same in one lower-case line.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+pub use crate::checkpoint::CheckpointError;
+pub use crate::data::idx::IdxError;
+
+/// An error of the runtime.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network has no `train` block, so neither a loss nor an optimizer is known.
+    NotTrainable {
+        /// The network's name.
+        network: &'static str,
+    },
+    /// A setting of the trainer has a value that makes no sense.
+    Setting {
+        /// The setting, as its method is called, or the field of the optimizer.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// There are no examples to train on or to evaluate.
+    EmptyDataset,
+    /// An array that holds one example an entry of its first axis has no axes at all.
+    Scalar,
+    /// One example has another shape than the network's input.
+    InputShape {
+        /// The network's input, without the batch axis.
+        expected: Vec<usize>,
+        /// The example's shape.
+        found: Vec<usize>,
+    },
+    /// One target has another shape than the network's output.
+    TargetShape {
+        /// The network's output, without the batch axis.
+        expected: Vec<usize>,
+        /// The target's shape.
+        found: Vec<usize>,
+    },
+    /// Class labels were given to a network whose output is not a flat list of classes.
+    LabelsForShape {
+        /// The network's output, without the batch axis.
+        output: Vec<usize>,
+    },
+    /// The numbers of inputs and of targets differ.
+    Count {
+        /// How many inputs there are.
+        inputs: usize,
+        /// How many targets there are.
+        targets: usize,
+    },
+    /// A label that no network has a class for: it is negative, or above [`u32::MAX`].
+    LabelRange {
+        /// The index of the example.
+        index: usize,
+        /// The label; [`i128::MAX`] also stands for all that are larger.
+        label: i128,
+    },
+    /// A label names no class of this network.
+    Label {
+        /// The index of the example.
+        index: usize,
+        /// The label.
+        label: i128,
+        /// The number of classes: labels lie in `0..classes`.
+        classes: u64,
+    },
+    /// The loss became infinite or not a number. The weights are those before the step.
+    NonFiniteLoss {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step within the epoch, from 1.
+        step: usize,
+        /// The mean loss of the step's batch.
+        loss: f64,
+    },
+    /// None of the names under which a data file may go exists.
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// The names that were looked for.
+        names: Vec<String>,
+    },
+    /// A file could not be opened, read or written.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A data file in the IDX format is not as it should be.
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: IdxError,
+    },
+    /// A checkpoint does not fit the network, or is damaged.
+    Checkpoint {
+        /// The file; `None` when it was read from memory.
+        path: Option<PathBuf>,
+        /// The cause.
+        source: CheckpointError,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotTrainable { network } => {
+                write!(
+                    f,
+                    "`{network}` has no `train` block, so its loss is not known"
+                )
+            }
+            Error::Setting {
+                name,
+                value,
+                expected,
+            } => write!(f, "`{name}` is {value}, but must be {expected}"),
+            Error::EmptyDataset => f.write_str("the dataset holds no examples"),
+            Error::Scalar => f.write_str("an array without axes holds no examples"),
+            Error::InputShape { expected, found } => write!(
+                f,
+                "the network's input is {}, but an example is {}",
+                Shape(expected),
+                Shape(found)
+            ),
+            Error::TargetShape { expected, found } => write!(
+                f,
+                "the network's output is {}, but a target is {}",
+                Shape(expected),
+                Shape(found)
+            ),
+            Error::LabelsForShape { output } => write!(
+                f,
+                "class labels need a flat output, but the network's output is {}",
+                Shape(output)
+            ),
+            Error::Count { inputs, targets } => {
+                write!(f, "there are {inputs} inputs, but {targets} targets")
+            }
+            Error::LabelRange { index, label } => {
+                write!(
+                    f,
+                    "the label of example {index} is {label}, but labels are "
+                )?;
+                if *label < 0 {
+                    f.write_str("counted from 0")
+                } else {
+                    write!(f, "at most {}", u32::MAX)
+                }
+            }
+            Error::Label {
+                index,
+                label,
+                classes,
+            } => write!(
+                f,
+                "the label of example {index} is {label}, but there are {classes} classes, counted from 0"
+            ),
+            Error::NonFiniteLoss { epoch, step, loss } => write!(
+                f,
+                "the loss is {loss} in step {step} of epoch {epoch}; the weights are those before that step"
+            ),
+            Error::MissingFile { folder, names } => {
+                write!(f, "`{}` holds none of ", folder.display())?;
+                for (index, name) in names.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}`{name}`")?;
+                }
+                Ok(())
+            }
+            Error::Io { path, source } => write!(f, "`{}`: {source}", path.display()),
+            Error::Idx { path, source } => write!(f, "`{}`: {source}", path.display()),
+            Error::Checkpoint {
+                path: Some(path),
+                source,
+            } => write!(f, "`{}`: {source}", path.display()),
+            Error::Checkpoint { path: None, source } => write!(f, "checkpoint: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            Error::Idx { source, .. } => Some(source),
+            Error::Checkpoint { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a shape as the language does: `28x28x1`; a single number is `a scalar`.
+pub(crate) struct Shape<'a>(pub(crate) &'a [usize]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, rest)) = self.0.split_first() else {
+            return f.write_str("a scalar");
+        };
+        write!(f, "{first}")?;
+        rest.iter().try_for_each(|axis| write!(f, "x{axis}"))
+    }
+}

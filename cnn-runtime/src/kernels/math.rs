@@ -1,0 +1,115 @@
+//! `exp`, `ln` and what is made of them, in single precision and portable arithmetic.
+//!
+//! The polynomials are those of the Cephes library (Moshier 1989, `expf.c`, `logf.c`, `tanhf.c`),
+//! written without branches so that LLVM turns loops over them into vector code, and without
+//! fused multiply-adds, so that they give the same bits on every target, with and without `std`.
+
+/// `1.5 * 2^23`: adding and subtracting it rounds to an integer, to even on ties, for
+/// `|x| < 2^22`. The integer can be read off the low bits of the sum.
+const ROUND: f32 = 12_582_912.0;
+
+/// `ln 2`, split so that the product of the high part with a small integer is exact.
+const LN_2_HIGH: f32 = 355.0 / 512.0;
+const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+/// `e^x`, within 2 units in the last place for normal results.
+///
+/// Results below the normal range are rounded to the subnormal grid, those below half of
+/// it are zero; above the range they are infinite. NaN stays NaN.
+#[inline]
+pub fn exp(x: f32) -> f32 {
+    // Outside these bounds the result is 0 or infinite. The comparisons keep NaN.
+    let x = if x > 89.0 { 89.0 } else { x };
+    let x = if x < -104.0 { -104.0 } else { x };
+    let rounded = x * core::f32::consts::LOG2_E + ROUND;
+    let power = rounded - ROUND;
+    let r = x - power * LN_2_HIGH - power * LN_2_LOW;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let mantissa = p * (r * r) + r + 1.0;
+    // 2^power as two factors, each of which is normal: power is in -150..=128.
+    let power = (rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let half = power >> 1;
+    let scale = |e: i32| f32::from_bits((e.wrapping_add(127) as u32) << 23);
+    mantissa * scale(half) * scale(power.wrapping_sub(half))
+}
+
+/// The natural logarithm, within 2 units in the last place.
+///
+/// Zero gives -∞, a negative number NaN; ∞ and NaN stay themselves.
+#[inline]
+pub fn ln(x: f32) -> f32 {
+    // Subnormals are brought into the normal range by 2^24.
+    let subnormal = x < f32::MIN_POSITIVE;
+    let normal = if subnormal { x * 16_777_216.0 } else { x };
+    // normal = m * 2^e with m in sqrt(1/2)..sqrt(2): the offset carries into the exponent there.
+    const SQRT_HALF_BITS: u32 = core::f32::consts::FRAC_1_SQRT_2.to_bits();
+    let shifted = normal.to_bits().wrapping_sub(SQRT_HALF_BITS);
+    let e = (shifted as i32 >> 23) - if subnormal { 24 } else { 0 };
+    let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(SQRT_HALF_BITS));
+    let e = e as f32;
+    let r = m - 1.0;
+    let p = 7.037_683_6e-2;
+    let p = p * r - 1.151_461e-1;
+    let p = p * r + 1.167_699_8e-1;
+    let p = p * r - 1.242_014_1e-1;
+    let p = p * r + 1.424_932_3e-1;
+    let p = p * r - 1.666_805_8e-1;
+    let p = p * r + 2.000_071_4e-1;
+    let p = p * r - 2.499_999_4e-1;
+    let p = p * r + 3.333_333e-1;
+    let square = r * r;
+    let y = p * (r * square) + e * LN_2_LOW - 0.5 * square;
+    let y = r + y + e * LN_2_HIGH;
+    if x > 0.0 && x < f32::INFINITY {
+        y
+    } else if x == 0.0 {
+        f32::NEG_INFINITY
+    } else if x < 0.0 {
+        f32::NAN
+    } else {
+        x
+    }
+}
+
+/// `ln(1 + x)` for `x >= 0`, accurate also where `1 + x` rounds to 1.
+///
+/// Kahan's correction: the logarithm of the rounded sum, times the ratio of the exact to the
+/// rounded distance from 1 (Goldberg 1991, theorem 4).
+#[inline]
+pub fn ln_1p(x: f32) -> f32 {
+    let sum = 1.0 + x;
+    if sum == 1.0 || sum == f32::INFINITY {
+        x
+    } else {
+        ln(sum) * (x / (sum - 1.0))
+    }
+}
+
+/// `1 / (1 + e^-x)`.
+///
+/// Below -88.7, where `e^-x` overflows, the result is 0.
+#[inline]
+pub fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// The hyperbolic tangent, within 4 units in the last place.
+#[inline]
+pub fn tanh(x: f32) -> f32 {
+    let magnitude = x.abs();
+    let square = x * x;
+    let p = -5.704_988_7e-3;
+    let p = p * square + 2.063_908_8e-2;
+    let p = p * square - 5.373_971_6e-2;
+    let p = p * square + 1.333_144_2e-1;
+    let p = p * square - 3.333_328e-1;
+    let near_zero = p * square * magnitude + magnitude;
+    let far = 1.0 - 2.0 / (exp(2.0 * magnitude) + 1.0);
+    let result = if magnitude < 0.625 { near_zero } else { far };
+    result.copysign(x)
+}

@@ -1,0 +1,182 @@
+//! The update rules, with the formulas of Keras 3, in one pass over flat slices.
+
+/// An update rule and its hyperparameters. They are `f64` as Keras' are, because `1 - beta_2` is
+/// off by 1e-5 of itself when taken in single precision; the arithmetic on tensors is single
+/// precision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimizer {
+    /// Stochastic gradient descent.
+    ///
+    /// Without momentum `w -= learning_rate * g`. With momentum `velocity = momentum * velocity -
+    /// learning_rate * g` and then `w += velocity`, or after Nesterov
+    /// `w += momentum * velocity - learning_rate * g`.
+    Sgd {
+        /// The step size.
+        learning_rate: f64,
+        /// How much of the last step is kept.
+        momentum: f64,
+        /// Whether the step looks ahead.
+        nesterov: bool,
+    },
+    /// RMSprop (Tieleman & Hinton 2012).
+    ///
+    /// `square = rho * square + (1 - rho) * g^2` and
+    /// `step = learning_rate * g / sqrt(square + epsilon)`; then `w -= step`, or with momentum
+    /// `velocity = momentum * velocity + step`, `w -= velocity`.
+    RmsProp {
+        /// The step size.
+        learning_rate: f64,
+        /// How much of the mean square is kept.
+        rho: f64,
+        /// How much of the last step is kept.
+        momentum: f64,
+        /// Added to the mean square.
+        epsilon: f64,
+    },
+    /// Adam (Kingma & Ba 2015), in the form just before their section 2.1.
+    ///
+    /// `m += (1 - beta_1) * (g - m)`, `v += (1 - beta_2) * (g^2 - v)`,
+    /// `w -= alpha * m / (sqrt(v) + epsilon)`, where
+    /// `alpha = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`.
+    Adam {
+        /// The step size.
+        learning_rate: f64,
+        /// How much of the mean gradient is kept.
+        beta_1: f64,
+        /// How much of the mean square is kept.
+        beta_2: f64,
+        /// Added to the root of the mean square.
+        epsilon: f64,
+    },
+}
+
+impl Optimizer {
+    /// The most [`slots`](Self::slots) of any optimizer.
+    #[cfg(feature = "std")]
+    pub(crate) const MAX_SLOTS: usize = 2;
+
+    /// How many buffers of state it keeps, each as long as the parameters and zero at first.
+    pub fn slots(&self) -> usize {
+        match *self {
+            Self::Sgd { momentum, .. } => usize::from(momentum != 0.0),
+            Self::RmsProp { momentum, .. } => 1 + usize::from(momentum != 0.0),
+            Self::Adam { .. } => 2,
+        }
+    }
+
+    /// One step. `iteration` counts from 1.
+    ///
+    /// Elements do not influence each other, so a buffer can be updated in pieces.
+    ///
+    /// # Panics
+    /// If the slices differ in length or there are not [`Optimizer::slots`] of them.
+    #[cfg(feature = "std")]
+    pub fn update(
+        &self,
+        iteration: u64,
+        parameters: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let lengths = slots.iter().map(|slot| slot.len()).chain([gradients.len()]);
+        assert!(
+            lengths.into_iter().all(|length| length == parameters.len()),
+            "slices of equal length"
+        );
+        assert_eq!(slots.len(), self.slots(), "buffers of state");
+        let steps = parameters.iter_mut().zip(gradients);
+        match (*self, slots) {
+            (Self::Sgd { learning_rate, .. }, []) => {
+                let rate = learning_rate as f32;
+                steps.for_each(|(w, g)| *w -= rate * g);
+            }
+            (
+                Self::Sgd {
+                    learning_rate,
+                    momentum,
+                    nesterov,
+                },
+                [velocity],
+            ) => {
+                let (rate, momentum) = (learning_rate as f32, momentum as f32);
+                for ((w, g), velocity) in steps.zip(velocity.iter_mut()) {
+                    *velocity = momentum * *velocity - rate * g;
+                    *w += if nesterov {
+                        momentum * *velocity - rate * g
+                    } else {
+                        *velocity
+                    };
+                }
+            }
+            (
+                Self::RmsProp {
+                    learning_rate,
+                    rho,
+                    epsilon,
+                    ..
+                },
+                [square],
+            ) => {
+                let step = rms_step(learning_rate, rho, epsilon);
+                steps
+                    .zip(square.iter_mut())
+                    .for_each(|((w, g), square)| *w -= step(*g, square));
+            }
+            (
+                Self::RmsProp {
+                    learning_rate,
+                    rho,
+                    momentum,
+                    epsilon,
+                },
+                [square, velocity],
+            ) => {
+                let step = rms_step(learning_rate, rho, epsilon);
+                let momentum = momentum as f32;
+                for (((w, g), square), velocity) in
+                    steps.zip(square.iter_mut()).zip(velocity.iter_mut())
+                {
+                    *velocity = momentum * *velocity + step(*g, square);
+                    *w -= *velocity;
+                }
+            }
+            (
+                Self::Adam {
+                    learning_rate,
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                },
+                [mean, square],
+            ) => {
+                let t = iteration as f64;
+                let alpha =
+                    (learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t))) as f32;
+                let (fresh_1, fresh_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
+                let epsilon = epsilon as f32;
+                for (((w, g), mean), square) in steps.zip(mean.iter_mut()).zip(square.iter_mut()) {
+                    *mean += fresh_1 * (g - *mean);
+                    *square += fresh_2 * (g * g - *square);
+                    *w -= alpha * *mean / (square.sqrt() + epsilon);
+                }
+            }
+            _ => unreachable!("the number of slots was checked"),
+        }
+    }
+}
+
+/// The step of RMSprop before momentum, as a function of a gradient and its mean square, which it
+/// updates.
+#[cfg(feature = "std")]
+fn rms_step(learning_rate: f64, rho: f64, epsilon: f64) -> impl Fn(f32, &mut f32) -> f32 {
+    let (rate, rho, fresh, epsilon) = (
+        learning_rate as f32,
+        rho as f32,
+        (1.0 - rho) as f32,
+        epsilon as f32,
+    );
+    move |g, square| {
+        *square = rho * *square + fresh * (g * g);
+        rate * g / (*square + epsilon).sqrt()
+    }
+}

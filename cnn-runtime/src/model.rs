@@ -1,0 +1,428 @@
+//! A network with its parameters: prediction, evaluation, and access to the tensors.
+//!
+//! Generated structs are typed shells around a [`Model`]. What is computed comes from the [`Spec`];
+//! the model adds the parameters, the state of the optimizer, and buffers that are kept from one
+//! call to the next. Batches are cut into chunks of a fixed size that the threads share, so results
+//! do not depend on how many threads there are.
+//!
+//! A call that finds a kept buffer large enough allocates no workspace; the packing buffers of
+//! matrix products are still allocated in each product, as `kernels` says.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{
+    Array, ArrayD, ArrayView, ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMutD,
+    Dimension, IxDyn,
+};
+
+use crate::checkpoint;
+use crate::data::{Dataset, check_input};
+use crate::error::Error;
+use crate::history::{History, Scores};
+use crate::kernels::Optimizer;
+use crate::kernels::thread_pool::for_each;
+use crate::parameters::{self, Buffer};
+use crate::spec::{Forward, Spec, Training, split_mut};
+use crate::thread_count::threads;
+use crate::trainer::Trainer;
+
+/// Examples that one thread takes at once in `predict_batch` and `evaluate`.
+const CHUNK: usize = 32;
+
+/// A network with its parameters.
+///
+/// A model can be used for prediction by any number of threads at once. A clone has
+/// parameters and an optimizer state of its own.
+pub struct Model {
+    spec: &'static Spec,
+    pub(crate) parameters: Buffer,
+    pub(crate) state: TrainingState,
+    scratch: Scratch,
+}
+
+/// How far a model has been trained: what outlives one call of `fit`.
+#[derive(Clone, Default)]
+pub(crate) struct TrainingState {
+    /// Epochs begun so far; the order of the examples depends on it.
+    pub(crate) epochs: u64,
+    /// Steps so far; what dropout drops depends on it.
+    pub(crate) steps: u64,
+    /// The optimizer as the last call left it.
+    pub(crate) optimizer: Option<OptimizerState>,
+}
+
+/// An optimizer between two updates.
+#[derive(Clone)]
+pub(crate) struct OptimizerState {
+    pub(crate) optimizer: Optimizer,
+    /// Updates so far.
+    pub(crate) iteration: u64,
+    /// What the optimizer remembers, each slot laid out as the parameters.
+    pub(crate) slots: Vec<Buffer>,
+}
+
+impl Model {
+    /// An untrained model; `seed` decides its initial parameters.
+    pub fn new(spec: &'static Spec, seed: u64) -> Self {
+        Self::from_parameters(spec, parameters::initialize(spec, seed))
+    }
+
+    /// Reads a model from a file that [`save`](Self::save) wrote.
+    ///
+    /// The file must hold exactly the network's tensors, of type `F32` and the right shapes. Values
+    /// that are infinite or not a number are read as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::Checkpoint`].
+    pub fn load(spec: &'static Spec, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let parameters = checkpoint::load(spec, path.as_ref())?;
+        Ok(Self::from_parameters(spec, parameters))
+    }
+
+    /// Reads a model from the bytes of a file that [`save`](Self::save) wrote, as `include_bytes!`
+    /// gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`].
+    pub fn from_bytes(spec: &'static Spec, bytes: &[u8]) -> Result<Self, Error> {
+        match checkpoint::decode(spec, bytes) {
+            Ok(parameters) => Ok(Self::from_parameters(spec, parameters)),
+            Err(source) => Err(Error::Checkpoint { path: None, source }),
+        }
+    }
+
+    fn from_parameters(spec: &'static Spec, parameters: Buffer) -> Self {
+        Self {
+            spec,
+            parameters,
+            state: TrainingState::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Writes the parameters to `path` in the safetensors format, under the tensors' names.
+    ///
+    /// The file appears whole or not at all, even if the machine stops: until then a file that was
+    /// there before stays as it was. The state of the optimizer is not saved.
+    ///
+    /// On success the file's bytes are on the disk, and `path` names them. Where the folder cannot
+    /// be synced, a machine that stops soon after may forget the new name; `path` is then the file
+    /// of before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; a file that was there before is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        checkpoint::save(self.spec, &self.parameters, path.as_ref())
+    }
+
+    /// The network.
+    pub fn spec(&self) -> &'static Spec {
+        self.spec
+    }
+
+    /// All parameters, in the order of the network's tensors.
+    pub fn parameters(&self) -> &[f32] {
+        &self.parameters
+    }
+
+    /// All parameters, in the order of the network's tensors.
+    pub fn parameters_mut(&mut self) -> &mut [f32] {
+        &mut self.parameters
+    }
+
+    /// Every tensor of parameters with its name, in order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&'static str, ArrayViewD<'_, f32>)> {
+        self.spec
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(index, parameter)| {
+                let values = self.tensor_slice(index);
+                let view = ArrayViewD::from_shape(parameter.shape, values);
+                (
+                    parameter.name,
+                    view.expect("the slice has the shape's size"),
+                )
+            })
+    }
+
+    /// Every tensor of parameters with its name, in order, to be written to.
+    pub fn tensors_mut(&mut self) -> impl Iterator<Item = (&'static str, ArrayViewMutD<'_, f32>)> {
+        let mut rest: &mut [f32] = &mut self.parameters;
+        self.spec.parameters.iter().map(move |parameter| {
+            let (values, behind) = std::mem::take(&mut rest).split_at_mut(parameter.len());
+            rest = behind;
+            let view = ArrayViewMutD::from_shape(parameter.shape, values);
+            (
+                parameter.name,
+                view.expect("the slice has the shape's size"),
+            )
+        })
+    }
+
+    /// The tensor called `name`, as `conv2d_1.kernel`.
+    pub fn tensor(&self, name: &str) -> Option<ArrayViewD<'_, f32>> {
+        let mut tensors = self.tensors();
+        tensors
+            .find(|(other, _)| *other == name)
+            .map(|(_, view)| view)
+    }
+
+    /// The tensor called `name`, to be written to.
+    pub fn tensor_mut(&mut self, name: &str) -> Option<ArrayViewMutD<'_, f32>> {
+        let mut tensors = self.tensors_mut();
+        tensors
+            .find(|(other, _)| *other == name)
+            .map(|(_, view)| view)
+    }
+
+    /// Tensor `index` of the specification, which has one axis: a bias.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such tensor, or it has another number of axes.
+    #[doc(hidden)]
+    pub fn array1(&self, index: usize) -> ArrayView1<'_, f32> {
+        self.array(index)
+    }
+
+    /// Tensor `index` of the specification, which has two axes: the kernel of a dense layer, inputs
+    /// x units.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such tensor, or it has another number of axes.
+    #[doc(hidden)]
+    pub fn array2(&self, index: usize) -> ArrayView2<'_, f32> {
+        self.array(index)
+    }
+
+    /// Tensor `index` of the specification, which has four axes: the kernel of a convolution, HWIO.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such tensor, or it has another number of axes.
+    #[doc(hidden)]
+    pub fn array4(&self, index: usize) -> ArrayView4<'_, f32> {
+        self.array(index)
+    }
+
+    fn array<D: Dimension>(&self, index: usize) -> ndarray::ArrayView<'_, f32, D> {
+        let shape = self.spec.parameters[index].shape;
+        ArrayViewD::from_shape(shape, self.tensor_slice(index))
+            .expect("the slice has the shape's size")
+            .into_dimensionality()
+            .expect("the caller knows the number of axes")
+    }
+
+    fn tensor_slice(&self, index: usize) -> &[f32] {
+        &self.parameters[self.spec.parameters[index].range()]
+    }
+
+    /// The network's output for one example. The workspace is kept for the next call.
+    ///
+    /// # Panics
+    ///
+    /// When `input` or `output` is not as long as the network's.
+    pub fn predict(&self, input: &[f32], output: &mut [f32]) {
+        assert_eq!(input.len(), size(self.spec.input), "floats of one input");
+        assert_eq!(output.len(), size(self.spec.output), "floats of one output");
+        self.forward_chunk(1, input, output);
+    }
+
+    /// The network's outputs for a batch of examples, `[N, …]` to `[N, …]`; `N` may be 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`] and [`Error::InputShape`].
+    ///
+    /// # Panics
+    ///
+    /// When `O` has another number of axes than the network's output and the batch axis.
+    pub fn predict_batch<I: Dimension, O: Dimension>(
+        &self,
+        inputs: ArrayView<'_, f32, I>,
+    ) -> Result<Array<f32, O>, Error> {
+        let outputs = self.predict_dyn(inputs.into_dyn())?;
+        Ok(outputs
+            .into_dimensionality()
+            .expect("the caller knows the number of axes"))
+    }
+
+    fn predict_dyn(&self, inputs: ArrayViewD<'_, f32>) -> Result<ArrayD<f32>, Error> {
+        let [count, shape @ ..] = inputs.shape() else {
+            return Err(Error::Scalar);
+        };
+        check_input(shape, self.spec.input)?;
+        let count = *count;
+        let inputs = inputs.as_standard_layout();
+        let inputs = inputs.as_slice().expect("standard layout is contiguous");
+
+        let shape: Vec<usize> = [&[count], self.spec.output].concat();
+        let mut outputs = ArrayD::zeros(IxDyn(&shape));
+        let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
+
+        let mut chunks: Vec<_> = inputs
+            .chunks(CHUNK * size(self.spec.input))
+            .zip(flat.chunks_mut(CHUNK * size(self.spec.output)))
+            .collect();
+        for_each(threads(), &mut chunks, |_, (input, output)| {
+            self.forward_chunk(input.len() / size(self.spec.input), input, output);
+        });
+        Ok(outputs)
+    }
+
+    /// The mean loss and metrics over `data`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], and what
+    /// [`Dataset::check`] finds.
+    pub fn evaluate(&self, data: &dyn Dataset) -> Result<Scores, Error> {
+        let network = self.spec.name;
+        let training = self.spec.training.as_ref();
+        let training = training.ok_or(Error::NotTrainable { network })?;
+        check_data(self.spec, data)?;
+        Ok(self.evaluate_checked(training, data, threads()))
+    }
+
+    /// [`evaluate`](Self::evaluate) of data that [`check_data`] has accepted.
+    pub(crate) fn evaluate_checked(
+        &self,
+        training: &Training,
+        data: &dyn Dataset,
+        threads: usize,
+    ) -> Scores {
+        let (inputs, units) = (size(self.spec.input), size(self.spec.output));
+        let columns = 1 + training.metrics.len();
+        let mut sums = vec![0.0; data.len().div_ceil(CHUNK) * columns];
+        let mut chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
+        for_each(threads, &mut chunks, |index, sums| {
+            let first = index * CHUNK;
+            let examples = CHUNK.min(data.len() - first);
+            let lengths = [
+                examples * inputs,
+                examples * units,
+                examples * units,
+                self.spec.workspace.floats(examples),
+            ];
+            let mut buffer = self.scratch.take(lengths.iter().sum());
+            let [input, target, output, workspace] = split_mut(&mut buffer, lengths);
+            for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
+                data.read_input(first + offset, input);
+            }
+            for (offset, target) in target.chunks_exact_mut(units).enumerate() {
+                data.read_target(first + offset, target);
+            }
+            self.forward(examples, input, output, workspace);
+            sums[0] = training.loss.forward(units, output, target);
+            for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
+                *sum = metric.sum(training.loss, units, output, target);
+            }
+            self.scratch.give_back(buffer);
+        });
+
+        let mut totals = vec![0.0; columns];
+        for chunk in chunks {
+            for (total, sum) in totals.iter_mut().zip(chunk) {
+                *total += *sum;
+            }
+        }
+        Scores::mean(training.metrics, &totals, data.len())
+    }
+
+    /// Trains with the settings of the `train` block.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::fit`].
+    pub fn fit(&mut self, data: &dyn Dataset) -> Result<History, Error> {
+        self.trainer().fit(data)
+    }
+
+    /// A trainer with the settings of the `train` block, each of which can be changed.
+    pub fn trainer(&mut self) -> Trainer<'_> {
+        Trainer::new(self)
+    }
+
+    fn forward(&self, examples: usize, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
+        (self.spec.forward)(Forward {
+            examples,
+            parameters: &self.parameters,
+            input,
+            output,
+            workspace,
+        });
+    }
+
+    /// The network's outputs for a few examples, in a workspace that is kept for the next call.
+    fn forward_chunk(&self, examples: usize, input: &[f32], output: &mut [f32]) {
+        let floats = self.spec.workspace.floats(examples);
+        let mut workspace = self.scratch.take(floats);
+        self.forward(examples, input, output, &mut workspace[..floats]);
+        let units = self.spec.output.last().copied().unwrap_or(1);
+        self.spec.output_activation.forward(units, output);
+        self.scratch.give_back(workspace);
+    }
+}
+
+/// The number of values of a shape.
+pub(crate) fn size(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// Whether `data` holds examples that fit the network.
+pub(crate) fn check_data(spec: &Spec, data: &dyn Dataset) -> Result<(), Error> {
+    if data.is_empty() {
+        return Err(Error::EmptyDataset);
+    }
+    data.check(spec.input, spec.output)
+}
+
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        Self {
+            spec: self.spec,
+            parameters: self.parameters.clone(),
+            state: self.state.clone(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("network", &self.spec.name)
+            .field("parameters", &self.parameters.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Buffers that no call is using, so that a call seldom has to allocate one.
+#[derive(Default)]
+struct Scratch(Mutex<Vec<Buffer>>);
+
+impl Scratch {
+    /// A buffer of at least `len` floats with any content.
+    fn take(&self, len: usize) -> Buffer {
+        match self.lock().pop() {
+            Some(buffer) if buffer.len() >= len => buffer,
+            _ => Buffer::zeros(len),
+        }
+    }
+
+    fn give_back(&self, buffer: Buffer) {
+        self.lock().push(buffer);
+    }
+
+    /// No user code runs while the lock is held, so the list is whole even after a panic.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Buffer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

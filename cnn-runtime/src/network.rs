@@ -1,0 +1,21 @@
+//! What all generated networks have in common, for code that works on any of them.
+
+use crate::model::Model;
+use crate::spec::Spec;
+
+/// A generated network.
+///
+/// Every `network!` struct implements it; the struct's own methods are what most programs call.
+pub trait Network: Sized {
+    /// The static description.
+    fn spec() -> &'static Spec;
+
+    /// The network around a model of [`Self::spec`].
+    fn from_model(model: Model) -> Self;
+
+    /// The model inside.
+    fn model(&self) -> &Model;
+
+    /// The model inside.
+    fn model_mut(&mut self) -> &mut Model;
+}

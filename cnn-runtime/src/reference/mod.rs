@@ -1,0 +1,37 @@
+//! The slow, obvious twin of every kernel.
+//!
+//! Each function follows the definition of its operation, index by index, for any [`Real`] type:
+//! in `f32` and `f64` it is what the kernels are compared with, in `f64` what finite differences
+//! are taken of. Geometry and layout are those of [`kernels`](crate::kernels); results are new
+//! vectors. Backward passes start from the input of an operation, not from its output, so that
+//! they share no shortcut with the kernels.
+
+pub mod activation;
+pub mod conv2d;
+pub mod dense;
+pub mod dropout;
+pub mod loss;
+pub mod metric;
+pub mod optimizer;
+pub mod pool2d;
+mod real;
+
+pub use real::Real;
+
+#[cfg(test)]
+mod tests;
+
+/// The place of row `y`, column `x`, channel `c` of image `i` in a batch of `[height, width,
+/// channels]`.
+fn pixel(shape: [usize; 3], i: usize, y: usize, x: usize, c: usize) -> usize {
+    let [height, width, channels] = shape;
+    ((i * height + y) * width + x) * channels + c
+}
+
+/// Where `step * stride + offset` lies on an axis of `size` that starts after `padding`; `None`
+/// in the padding.
+fn inside(step: usize, stride: usize, offset: usize, padding: usize, size: usize) -> Option<usize> {
+    (step * stride + offset)
+        .checked_sub(padding)
+        .filter(|place| *place < size)
+}

@@ -1,0 +1,447 @@
+//! Saving and loading, and files that are not what they should be.
+#![cfg(feature = "std")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs};
+
+use cnn_runtime::spec::{Parameter, Spec};
+use cnn_runtime::{CheckpointError, Error, Model};
+use common::{STRIPES, XOR, bits, stripes};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+/// A folder of its own for each test, that vanishes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("cnn-{name}-{}-{number}", process::id());
+        let path = env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries.map(|e| name(e).into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn saved_bytes(model: &Model) -> Vec<u8> {
+    let folder = Folder::new("bytes");
+    let path = folder.file("model.safetensors");
+    model.save(&path).unwrap();
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn a_model_comes_back_bit_by_bit() {
+    let folder = Folder::new("round-trip");
+    let path = folder.file("stripes.safetensors");
+    let mut model = Model::new(&STRIPES, 1);
+    model.fit(&stripes(45)).unwrap();
+    // Values that are not finite are kept as well.
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45];
+    model.parameters_mut()[..5].copy_from_slice(&odd);
+    model.save(&path).unwrap();
+    let loaded = Model::load(&STRIPES, &path).unwrap();
+    assert_eq!(bits(loaded.parameters()), bits(model.parameters()));
+    assert_eq!(folder.names(), ["stripes.safetensors"]);
+
+    let bytes = fs::read(&path).unwrap();
+    let embedded = Model::from_bytes(&STRIPES, &bytes).unwrap();
+    assert_eq!(bits(embedded.parameters()), bits(model.parameters()));
+
+    // The same parameters give the same file, also over an older one.
+    Model::new(&STRIPES, 2).save(&path).unwrap();
+    loaded.save(&path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn other_programs_can_read_the_file() {
+    let model = Model::new(&STRIPES, 1);
+    let bytes = saved_bytes(&model);
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.len(), 4);
+    for (name, expected) in model.tensors() {
+        let tensor = file.tensor(name).unwrap();
+        assert_eq!(
+            (tensor.dtype(), tensor.shape()),
+            (Dtype::F32, expected.shape())
+        );
+        let (words, rest) = tensor.data().as_chunks();
+        assert!(rest.is_empty());
+        let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        assert_eq!(bits(&values), bits(expected.as_slice().unwrap()), "{name}");
+    }
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(header % 8, 0);
+    let metadata = metadata.metadata().as_ref().unwrap();
+    assert_eq!(metadata["network"], "Stripes");
+    assert_eq!(metadata["cnn_version"], "1");
+}
+
+/// A file with the given tensors, as another program would write it.
+fn written(tensors: &[(&str, Dtype, &[usize])], metadata: Option<(&str, &str)>) -> Vec<u8> {
+    let data: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, dtype, shape)| vec![0; shape.iter().product::<usize>() * dtype.bitsize() / 8])
+        .collect();
+    let views = tensors
+        .iter()
+        .zip(&data)
+        .map(|((name, dtype, shape), data)| {
+            (
+                *name,
+                TensorView::new(*dtype, shape.to_vec(), data).unwrap(),
+            )
+        });
+    let entry = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let metadata = metadata.map(|pair| [entry(pair)].into_iter().collect());
+    serialize(views, metadata).unwrap()
+}
+
+#[test]
+fn files_of_other_programs_can_be_read() {
+    let bytes = written(
+        &[
+            ("dense_2.bias", Dtype::F32, &[1]),
+            ("dense_2.kernel", Dtype::F32, &[8, 1]),
+            ("dense_1.kernel", Dtype::F32, &[2, 8]),
+            ("dense_1.bias", Dtype::F32, &[8]),
+        ],
+        None,
+    );
+    let model = Model::from_bytes(&XOR, &bytes).unwrap();
+    assert!(model.parameters().iter().all(|&value| value == 0.0));
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_named() {
+    let kernel_1: (&str, Dtype, &[usize]) = ("dense_1.kernel", Dtype::F32, &[2, 8]);
+    let bias_1: (&str, Dtype, &[usize]) = ("dense_1.bias", Dtype::F32, &[8]);
+    let kernel_2: (&str, Dtype, &[usize]) = ("dense_2.kernel", Dtype::F32, &[8, 1]);
+    let bias_2: (&str, Dtype, &[usize]) = ("dense_2.bias", Dtype::F32, &[1]);
+    let cases: [(&[_], &str); 6] = [
+        (
+            &[kernel_1, kernel_2, bias_2],
+            "the tensor `dense_1.bias` is missing",
+        ),
+        (&[], "the tensor `dense_1.kernel` is missing"),
+        (
+            &[
+                kernel_1,
+                bias_1,
+                kernel_2,
+                bias_2,
+                ("extra", Dtype::F32, &[3]),
+            ],
+            "the network has no tensor `extra`",
+        ),
+        (
+            &[
+                kernel_1,
+                bias_1,
+                ("dense_2.kernel", Dtype::F64, &[8, 1]),
+                bias_2,
+            ],
+            "the tensor `dense_2.kernel` is F64, but must be F32",
+        ),
+        (
+            &[
+                ("dense_1.kernel", Dtype::F32, &[8, 2]),
+                bias_1,
+                kernel_2,
+                bias_2,
+            ],
+            "the tensor `dense_1.kernel` is 8x2, but must be 2x8",
+        ),
+        (
+            &[
+                kernel_1,
+                bias_1,
+                kernel_2,
+                ("dense_2.bias", Dtype::F32, &[]),
+            ],
+            "the tensor `dense_2.bias` is a scalar, but must be 1",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (tensors, expected) in cases {
+        match Model::from_bytes(&XOR, &written(tensors, None)) {
+            Err(Error::Checkpoint { path: None, source }) if source.to_string() == expected => {}
+            other => wrong.push((expected, other)),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+
+    let later = Some(("cnn_version", "2"));
+    let bytes = written(&[kernel_1, bias_1, kernel_2, bias_2], later);
+    let error = Model::from_bytes(&XOR, &bytes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "checkpoint: the file has version 2, but only 1 can be read"
+    );
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_refused() {
+    let bytes = saved_bytes(&Model::new(&XOR, 1));
+    for length in 0..bytes.len() {
+        let result = Model::from_bytes(&XOR, &bytes[..length]);
+        let Err(Error::Checkpoint {
+            source: CheckpointError::Format(_),
+            ..
+        }) = result
+        else {
+            panic!("{length} of {} bytes: {result:?}", bytes.len());
+        };
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(Model::from_bytes(&XOR, &longer).is_err());
+}
+
+#[test]
+fn a_damaged_header_never_gives_other_parameters() {
+    let model = Model::new(&XOR, 1);
+    let bytes = saved_bytes(&model);
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for place in 0..header {
+        for change in [0x01, 0x02, 0x10, 0x20, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= change;
+            // Changes of the metadata or of spaces go unnoticed; tensors stay what they were.
+            if let Ok(read) = Model::from_bytes(&XOR, &damaged) {
+                assert_eq!(
+                    bits(read.parameters()),
+                    bits(model.parameters()),
+                    "at {place}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn absurd_headers_are_refused() {
+    let with_header = |length: u64, json: &str| [&length.to_le_bytes(), json.as_bytes()].concat();
+    let of = |json: &str| with_header(json.len() as u64, json);
+    let cases = [
+        with_header(u64::MAX, "{}"),
+        with_header(u64::MAX - 7, "{}"),
+        with_header(100_000_001, "{}"),
+        with_header(3, "{}"),
+        of(""),
+        of("[]"),
+        of("{\u{0}}"),
+        of(&"[".repeat(100_000)),
+        of(
+            r#"{"dense_1.kernel":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,4]}}"#,
+        ),
+        of(r#"{"dense_1.kernel":{"dtype":"F32","shape":[0],"data_offsets":[4,0]}}"#),
+        of(
+            r#"{"dense_1.kernel":{"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551615]}}"#,
+        ),
+        of(r#"{"dense_1.kernel":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"#),
+    ];
+    for bytes in cases {
+        let result = Model::from_bytes(&XOR, &bytes);
+        assert!(
+            matches!(
+                result,
+                Err(Error::Checkpoint {
+                    source: CheckpointError::Format(_),
+                    ..
+                })
+            ),
+            "{result:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_far_too_large_is_not_read() {
+    let folder = Folder::new("large");
+    let path = folder.file("model.safetensors");
+    let file = fs::File::create(&path).unwrap();
+    // A hole: it takes no room on the disk.
+    file.set_len(1 << 40).unwrap();
+    let error = Model::load(&XOR, &path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Checkpoint {
+                source: CheckpointError::TooLarge { limit },
+                ..
+            } if limit < 1 << 21
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn errors_name_the_file() {
+    let folder = Folder::new("names");
+    let missing = folder.file("missing.safetensors");
+    let error = Model::load(&XOR, &missing).unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { path, .. } if *path == missing),
+        "{error}"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+
+    let damaged = folder.file("damaged.safetensors");
+    fs::write(&damaged, "damaged").unwrap();
+    let error = Model::load(&XOR, &damaged).unwrap_err().to_string();
+    assert!(
+        error.contains("damaged.safetensors") && error.contains("safetensors file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_failed_save_leaves_everything_as_it_was() {
+    let folder = Folder::new("failed");
+    let model = Model::new(&XOR, 1);
+
+    let nowhere = folder.file("missing").join("model.safetensors");
+    let error = model.save(&nowhere).unwrap_err();
+    assert!(
+        matches!(&error, Error::Io { path, .. } if *path == nowhere),
+        "{error}"
+    );
+
+    for path in [Path::new(""), Path::new("/"), Path::new("..")] {
+        assert!(
+            matches!(model.save(path), Err(Error::Io { .. })),
+            "{path:?}"
+        );
+    }
+
+    // The last of all steps fails: a folder cannot be replaced by a file.
+    let occupied = folder.file("occupied");
+    fs::create_dir(&occupied).unwrap();
+    fs::write(occupied.join("content"), "kept").unwrap();
+    assert!(model.save(&occupied).is_err());
+    assert_eq!(folder.names(), ["occupied"]);
+    assert_eq!(fs::read(occupied.join("content")).unwrap(), b"kept");
+}
+
+#[test]
+fn names_of_one_file_in_the_current_folder_need_no_folder() {
+    // The current folder is that of the whole process, so a process of its own stands in another.
+    const CHILD: &str = "CNN_TEST_IN_CURRENT_FOLDER";
+    if env::var_os(CHILD).is_some() {
+        Model::new(&XOR, 1).save("model.safetensors").unwrap();
+        Model::load(&XOR, "model.safetensors").unwrap();
+        return;
+    }
+    let folder = Folder::new("current");
+    let child = Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "names_of_one_file_in_the_current_folder_need_no_folder",
+        ])
+        .env(CHILD, "1")
+        .current_dir(&folder.0)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+    assert_eq!(folder.names(), ["model.safetensors"]);
+}
+
+/// A killed process of the same number, as it always is in a container, may have left them.
+#[test]
+fn files_that_a_killed_process_left_are_in_nobodys_way() {
+    let folder = Folder::new("stale");
+    let path = folder.file("model.safetensors");
+    // Other tests of this process take numbers too, but fewer than these.
+    let mut expected: Vec<String> = (0..200)
+        .map(|number| format!(".model.safetensors.{}-{number}.tmp", process::id()))
+        .collect();
+    for name in &expected {
+        fs::write(folder.file(name), "stale").unwrap();
+    }
+    let model = Model::new(&XOR, 1);
+    model.save(&path).unwrap();
+    let loaded = Model::load(&XOR, &path).unwrap();
+    assert_eq!(bits(loaded.parameters()), bits(model.parameters()));
+    for name in &expected {
+        assert_eq!(fs::read(folder.file(name)).unwrap(), b"stale", "{name}");
+    }
+    expected.push("model.safetensors".into());
+    expected.sort();
+    assert_eq!(folder.names(), expected);
+}
+
+/// Such a folder cannot be synced, but the file is in place. (The superuser may open it.)
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_opened_takes_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("closed");
+    let path = folder.file("model.safetensors");
+    let allow = |mode| fs::set_permissions(&folder.0, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o300);
+    let saved = Model::new(&XOR, 1).save(&path);
+    allow(0o700);
+    saved.unwrap();
+    Model::load(&XOR, &path).unwrap();
+}
+
+#[test]
+fn threads_may_save_to_the_same_file_at_once() {
+    let folder = Folder::new("race");
+    let path = folder.file("model.safetensors");
+    let models: Vec<_> = (0..4).map(|seed| Model::new(&STRIPES, seed)).collect();
+    std::thread::scope(|scope| {
+        for model in &models {
+            let path = &path;
+            scope.spawn(move || (0..5).for_each(|_| model.save(path).unwrap()));
+        }
+    });
+    let loaded = bits(Model::load(&STRIPES, &path).unwrap().parameters());
+    assert!(
+        models
+            .iter()
+            .any(|model| bits(model.parameters()) == loaded)
+    );
+    assert_eq!(folder.names(), ["model.safetensors"]);
+}
+
+#[test]
+fn a_network_without_parameters_has_a_file_too() {
+    static EMPTY: Spec = Spec {
+        name: "Empty",
+        parameters: &[] as &[Parameter],
+        parameter_count: 0,
+        ..XOR
+    };
+    let bytes = saved_bytes(&Model::new(&EMPTY, 1));
+    assert!(
+        Model::from_bytes(&EMPTY, &bytes)
+            .unwrap()
+            .parameters()
+            .is_empty()
+    );
+}

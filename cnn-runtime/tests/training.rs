@@ -1,0 +1,529 @@
+//! Training and evaluation of two small networks.
+#![cfg(feature = "std")]
+
+mod common;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cnn_runtime::kernels::Optimizer;
+use cnn_runtime::ndarray::{Array2, Axis};
+use cnn_runtime::spec::{Spec, Train, Training};
+use cnn_runtime::{Dataset, Error, Examples, Model};
+use common::{STRIPES, XOR, bits, stripe_images, stripes, xor};
+
+#[test]
+fn xor_is_learnt() {
+    let mut failed = Vec::new();
+    for seed in 0..5 {
+        let mut model = Model::new(&XOR, seed);
+        let history = model.trainer().seed(seed).fit(&xor()).unwrap();
+        let scores = model.evaluate(&xor()).unwrap();
+        if scores.loss >= 0.05 || scores.accuracy() != Some(1.0) || history.epochs.len() != 300 {
+            failed.push((seed, scores));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn stripes_are_learnt_with_dropout() {
+    let mut model = Model::new(&STRIPES, 1);
+    let train = stripes(300);
+    let (train, validation) = train.split_at(240);
+    let history = model
+        .trainer()
+        .epochs(20)
+        .validation(&validation)
+        .fit(&train)
+        .unwrap();
+    assert_eq!(
+        history.validation(),
+        Some(&model.evaluate(&validation).unwrap())
+    );
+    assert!(
+        history.validation().unwrap().accuracy().unwrap() > 0.95,
+        "{history:?}"
+    );
+    assert!(history.loss().unwrap() < history.epochs[0].scores.loss);
+    let numbers: Vec<_> = history.epochs.iter().map(|epoch| epoch.number).collect();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    assert!(history.epochs.iter().all(|epoch| epoch.examples == 240));
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    // 45 = 2 * 16 + 13: the last batch is ragged, and 13 do not divide by 8 lanes.
+    let data = stripes(45);
+    let run = |threads| {
+        let mut model = Model::new(&STRIPES, 7);
+        let trainer = model.trainer().threads(threads).epochs(4).validation(&data);
+        let history = trainer.fit(&data).unwrap();
+        let scores: Vec<_> = history
+            .epochs
+            .into_iter()
+            .map(|epoch| (epoch.scores, epoch.validation))
+            .collect();
+        (bits(model.parameters()), scores)
+    };
+    let one = run(1);
+    for threads in [2, 3, 7, 64, 0] {
+        assert_eq!(run(threads), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn calls_of_fit_continue_each_other() {
+    let optimizers = [
+        STRIPES.training.unwrap().optimizer,
+        Optimizer::Sgd {
+            learning_rate: 0.01,
+            momentum: 0.9,
+            nesterov: true,
+        },
+        Optimizer::Adam {
+            learning_rate: 0.001,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        },
+    ];
+    let data = stripes(45);
+    let fit = |model: &mut Model, epochs, optimizer| {
+        model
+            .trainer()
+            .optimizer(optimizer)
+            .epochs(epochs)
+            .fit(&data)
+            .unwrap();
+    };
+    for optimizer in optimizers {
+        let mut once = Model::new(&STRIPES, 5);
+        fit(&mut once, 4, optimizer);
+        let mut twice = Model::new(&STRIPES, 5);
+        fit(&mut twice, 2, optimizer);
+        let mut copy = twice.clone();
+        fit(&mut twice, 2, optimizer);
+        assert_eq!(
+            bits(once.parameters()),
+            bits(twice.parameters()),
+            "{optimizer:?}"
+        );
+        fit(&mut copy, 2, optimizer);
+        assert_eq!(
+            bits(once.parameters()),
+            bits(copy.parameters()),
+            "a clone, {optimizer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_small_last_batch_knows_nothing_of_the_one_before() {
+    // 3 examples for 8 lanes: five lanes still hold the gradients of the step before.
+    let data = stripes(19);
+    let fit = |model: &mut Model, data: &Examples<'_>| {
+        model.trainer().shuffle(false).epochs(1).fit(data).unwrap();
+    };
+    let mut together = Model::new(&STRIPES, 5);
+    fit(&mut together, &data);
+    let mut apart = Model::new(&STRIPES, 5);
+    fit(&mut apart, &data.slice(0..16));
+    fit(&mut apart, &data.slice(16..19));
+    assert_eq!(bits(together.parameters()), bits(apart.parameters()));
+}
+
+#[test]
+fn another_kind_of_optimizer_begins_anew() {
+    let data = stripes(45);
+    let adam = Optimizer::Adam {
+        learning_rate: 0.001,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-7,
+    };
+    let with_momentum = Optimizer::Sgd {
+        learning_rate: 0.01,
+        momentum: 0.9,
+        nesterov: false,
+    };
+    let without = Optimizer::Sgd {
+        learning_rate: 0.01,
+        momentum: 0.0,
+        nesterov: false,
+    };
+    let mut model = Model::new(&STRIPES, 5);
+    for optimizer in [adam, with_momentum, without, with_momentum, adam] {
+        let before = bits(model.parameters());
+        model
+            .trainer()
+            .optimizer(optimizer)
+            .epochs(1)
+            .fit(&data)
+            .unwrap();
+        assert_ne!(bits(model.parameters()), before, "{optimizer:?}");
+    }
+}
+
+#[test]
+fn seeds_decide() {
+    let data = stripes(45);
+    let run = |initial, seed, shuffle| {
+        let mut model = Model::new(&STRIPES, initial);
+        let trainer = model.trainer().seed(seed).shuffle(shuffle).epochs(2);
+        trainer.fit(&data).unwrap();
+        bits(model.parameters())
+    };
+    let runs = [
+        run(1, 1, true),
+        run(2, 1, true),
+        run(1, 2, true),
+        run(1, 1, false),
+    ];
+    for (i, a) in runs.iter().enumerate() {
+        for b in &runs[..i] {
+            assert_ne!(a, b);
+        }
+    }
+    assert_eq!(run(1, 1, true), runs[0]);
+}
+
+#[test]
+fn every_lane_of_every_step_drops_by_a_seed_of_its_own() {
+    static SEEDS: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+    fn record(call: Train<'_>) -> f64 {
+        SEEDS.lock().unwrap().push(call.seed);
+        0.0
+    }
+    static RECORDED: Spec = Spec {
+        training: match XOR.training {
+            Some(training) => Some(Training {
+                train: record,
+                ..training
+            }),
+            None => None,
+        },
+        ..XOR
+    };
+    let inputs = Array2::<f32>::zeros((45, 2));
+    let data = Examples::labelled(&inputs, [0; 45]).unwrap();
+    let mut model = Model::new(&RECORDED, 1);
+    for _ in 0..2 {
+        let trainer = model.trainer().batch_size(16).epochs(2);
+        trainer.fit(&data).unwrap();
+    }
+    let mut seeds = SEEDS.lock().unwrap();
+    seeds.sort_unstable();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 2 * 2 * 3 * 8);
+}
+
+/// Notes the order in which the examples are read; on one thread that is the order of training.
+struct Recording<'a> {
+    inner: Examples<'a>,
+    order: Mutex<Vec<usize>>,
+}
+
+impl Dataset for Recording<'_> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn input_shape(&self) -> &[usize] {
+        self.inner.input_shape()
+    }
+
+    fn read_input(&self, index: usize, out: &mut [f32]) {
+        self.order.lock().unwrap().push(index);
+        self.inner.read_input(index, out);
+    }
+
+    fn read_target(&self, index: usize, out: &mut [f32]) {
+        self.inner.read_target(index, out);
+    }
+}
+
+#[test]
+fn every_epoch_takes_another_order() {
+    let data = Recording {
+        inner: stripes(45),
+        order: Mutex::default(),
+    };
+    let mut model = Model::new(&STRIPES, 1);
+    for _ in 0..2 {
+        let trainer = model.trainer().threads(1).epochs(2);
+        trainer.fit(&data).unwrap();
+    }
+    let order = data.order.into_inner().unwrap();
+    let epochs: Vec<_> = order.chunks(45).collect();
+    assert_eq!(epochs.len(), 4);
+    for (i, epoch) in epochs.iter().enumerate() {
+        let mut sorted = epoch.to_vec();
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(0..45), "epoch {i} is no permutation");
+        assert!(!epochs[..i].contains(epoch), "epoch {i} repeats an order");
+    }
+}
+
+#[test]
+fn every_example_is_read_once_an_epoch() {
+    for batch_size in [1, 7, 8, 9, 45, 1000, usize::MAX] {
+        let data = Recording {
+            inner: stripes(45),
+            order: Mutex::default(),
+        };
+        let mut model = Model::new(&STRIPES, 1);
+        let trainer = model.trainer().batch_size(batch_size).epochs(1);
+        trainer.fit(&data).unwrap();
+        let mut order = data.order.into_inner().unwrap();
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..45), "batches of {batch_size}");
+    }
+}
+
+#[test]
+fn the_loss_of_an_epoch_is_the_mean_over_its_examples() {
+    // Without dropout, and with steps that change nothing, it is what `evaluate` finds.
+    let inputs = Array2::from_shape_fn((45, 2), |(i, j)| ((i * 7 + j * 3) % 10) as f32 / 5.0);
+    let data = Examples::labelled(inputs, (0..45).map(|i| i % 2)).unwrap();
+    let mut model = Model::new(&XOR, 1);
+    let expected = model.evaluate(&data).unwrap();
+    let trainer = model
+        .trainer()
+        .learning_rate(1e-30)
+        .batch_size(16)
+        .epochs(1);
+    let history = trainer.fit(&data).unwrap();
+    let found = &history.epochs[0].scores;
+    assert!(
+        (found.loss - expected.loss).abs() < 1e-7,
+        "{found} and {expected}"
+    );
+    assert_eq!(found.accuracy(), expected.accuracy());
+}
+
+#[test]
+fn a_step_follows_the_gradient_of_the_mean_loss() {
+    for examples in [1, 5, 8, 13] {
+        let data = Examples::labelled(
+            Array2::from_shape_fn((examples, 2), |(i, j)| (i * 2 + j) as f32 / 10.0),
+            (0..examples).map(|i| i % 2),
+        )
+        .unwrap();
+        let mut model = Model::new(&XOR, 1);
+
+        // All examples in one call, and plain gradient descent by hand.
+        let training = XOR.training.unwrap();
+        let mut input = vec![0.0; examples * 2];
+        let mut target = vec![0.0; examples];
+        for i in 0..examples {
+            data.read_input(i, &mut input[2 * i..][..2]);
+            data.read_target(i, &mut target[i..][..1]);
+        }
+        let mut gradients = vec![0.0; XOR.parameter_count];
+        (training.train)(Train {
+            examples,
+            parameters: model.parameters(),
+            gradients: &mut gradients,
+            input: &input,
+            target: &target,
+            output: &mut vec![0.0; examples],
+            workspace: &mut vec![0.0; training.workspace.floats(examples)],
+            scale: 1.0 / examples as f32,
+            seed: 0,
+        });
+        let expected: Vec<f32> = model
+            .parameters()
+            .iter()
+            .zip(&gradients)
+            .map(|(weight, gradient)| weight - 0.1 * gradient)
+            .collect();
+
+        let sgd = Optimizer::Sgd {
+            learning_rate: 0.1,
+            momentum: 0.0,
+            nesterov: false,
+        };
+        let trainer = model
+            .trainer()
+            .optimizer(sgd)
+            .batch_size(examples)
+            .epochs(1);
+        trainer.fit(&data).unwrap();
+        let worst = model
+            .parameters()
+            .iter()
+            .zip(&expected)
+            .map(|(found, expected)| (found - expected).abs())
+            .fold(0.0, f32::max);
+        assert!(worst < 1e-6, "{examples} examples: off by {worst}");
+    }
+}
+
+#[test]
+fn the_stop_flag_ends_training_between_epochs() {
+    let data = stripes(45);
+    let flag = AtomicBool::new(false);
+    let mut model = Model::new(&STRIPES, 1);
+    let mut seen = Vec::new();
+    let history = model
+        .trainer()
+        .epochs(10)
+        .stop(&flag)
+        .on_epoch(|epoch, model| {
+            assert_eq!(model.spec().name, "Stripes");
+            seen.push(epoch.number);
+            flag.store(epoch.number == 2, Ordering::Relaxed);
+        })
+        .fit(&data)
+        .unwrap();
+    assert_eq!(seen, [1, 2]);
+    assert!(history.stopped);
+    assert_eq!(history.epochs.len(), 2);
+
+    // Set before the start: nothing happens.
+    let before = bits(model.parameters());
+    let history = model.trainer().stop(&flag).fit(&data).unwrap();
+    assert!(history.stopped && history.epochs.is_empty());
+    assert_eq!(bits(model.parameters()), before);
+}
+
+/// Sets a flag once an example is read.
+struct Tripwire<'a> {
+    inner: Examples<'a>,
+    index: usize,
+    flag: &'a AtomicBool,
+}
+
+impl Dataset for Tripwire<'_> {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn input_shape(&self) -> &[usize] {
+        self.inner.input_shape()
+    }
+
+    fn read_input(&self, index: usize, out: &mut [f32]) {
+        if index == self.index {
+            self.flag.store(true, Ordering::Relaxed);
+        }
+        self.inner.read_input(index, out);
+    }
+
+    fn read_target(&self, index: usize, out: &mut [f32]) {
+        self.inner.read_target(index, out);
+    }
+}
+
+#[test]
+fn the_stop_flag_ends_training_after_the_step() {
+    let flag = AtomicBool::new(false);
+    let data = Tripwire {
+        inner: stripes(45),
+        index: 20,
+        flag: &flag,
+    };
+    let mut stopped = Model::new(&STRIPES, 1);
+    let trainer = stopped
+        .trainer()
+        .shuffle(false)
+        .stop(&flag)
+        .validation(&data);
+    let history = trainer.fit(&data).unwrap();
+    assert!(history.stopped);
+    assert_eq!(history.epochs.len(), 1);
+    assert_eq!(history.epochs[0].examples, 32);
+    assert_eq!(history.epochs[0].validation, None);
+
+    let mut two_steps = Model::new(&STRIPES, 1);
+    let first = data.inner.take(32);
+    two_steps
+        .trainer()
+        .shuffle(false)
+        .epochs(1)
+        .fit(&first)
+        .unwrap();
+    assert_eq!(bits(stopped.parameters()), bits(two_steps.parameters()));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_training_before_its_step() {
+    for poison in [f32::NAN, f32::INFINITY] {
+        let mut images = stripe_images(45);
+        images[[35, 4, 4, 0]] = poison;
+        let data = Examples::labelled(images, (0..45).map(|i| i % 3)).unwrap();
+        let mut model = Model::new(&STRIPES, 1);
+        let result = model.trainer().shuffle(false).fit(&data);
+        match result {
+            Err(Error::NonFiniteLoss {
+                epoch: 1,
+                step: 3,
+                loss,
+            }) => assert!(!loss.is_finite()),
+            other => panic!("{poison}: {other:?}"),
+        }
+        let mut two_steps = Model::new(&STRIPES, 1);
+        let first = data.take(32);
+        two_steps
+            .trainer()
+            .shuffle(false)
+            .epochs(1)
+            .fit(&first)
+            .unwrap();
+        assert_eq!(bits(model.parameters()), bits(two_steps.parameters()));
+    }
+}
+
+/// Panics on one example.
+struct Broken<'a>(Examples<'a>);
+
+impl Dataset for Broken<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn input_shape(&self) -> &[usize] {
+        self.0.input_shape()
+    }
+
+    fn read_input(&self, index: usize, out: &mut [f32]) {
+        assert_ne!(index, 40, "a broken example");
+        self.0.read_input(index, out);
+    }
+
+    fn read_target(&self, index: usize, out: &mut [f32]) {
+        self.0.read_target(index, out);
+    }
+}
+
+#[test]
+fn a_panic_of_the_dataset_reaches_the_caller_and_harms_nothing() {
+    let broken = Broken(stripes(45));
+    let mut model = Model::new(&STRIPES, 1);
+    for threads in [1, 3] {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = model.trainer().threads(threads).fit(&broken);
+        }));
+        assert!(panic.is_err());
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = model.evaluate(&broken);
+        }));
+        assert!(panic.is_err());
+    }
+    model.fit(&stripes(45)).unwrap();
+    model.evaluate(&stripes(45)).unwrap();
+}
+
+#[test]
+fn values_serve_as_targets() {
+    let inputs = cnn_runtime::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0_f32]];
+    let column = cnn_runtime::ndarray::array![[0.0], [1.0], [1.0], [0.0_f32]];
+    let plain = column.index_axis(Axis(1), 0);
+    let of_column = Examples::with_values(&inputs, column.view()).unwrap();
+    let of_plain = Examples::with_values(&inputs, plain).unwrap();
+    let model = Model::new(&XOR, 1);
+    let expected = model.evaluate(&xor()).unwrap();
+    assert_eq!(model.evaluate(&of_column).unwrap(), expected);
+    assert_eq!(model.evaluate(&of_plain).unwrap(), expected);
+}
