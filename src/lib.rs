@@ -1,6 +1,190 @@
-//! Convolutional networks checked while Rust compiles.
+//! Small convolutional networks inside Rust programs.
+//!
+//! A network is written down in a [`network!`] block. While `cargo check` runs, every shape is
+//! checked, and a mistake is shown at the exact token. What comes out is a plain struct:
+//!
+//! ```
+//! use cnn::Examples;
+//! use cnn::ndarray::array;
+//!
+//! cnn::network! {
+//!     /// Two bits in, their exclusive or out.
+//!     network Xor {
+//!         input(2);
+//!         dense(8, activation = tanh);
+//!         dense(1, activation = sigmoid);
+//!
+//!         train {
+//!             loss = binary_crossentropy;
+//!             optimizer = adam(learning_rate = 0.05);
+//!             metrics = [accuracy];
+//!             epochs = 200;
+//!             batch_size = 4;
+//!         }
+//!     }
+//! }
+//!
+//! let inputs = array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+//! let examples = Examples::labelled(&inputs, [0, 1, 1, 0])?;
+//!
+//! let mut net = Xor::new(1);
+//! net.fit(&examples)?;
+//! assert_eq!(net.evaluate(&examples)?.accuracy(), Some(1.0));
+//!
+//! let [probability] = net.predict(&[0.0, 1.0]);
+//! assert!(probability > 0.9);
+//! let probabilities = net.predict_batch(&inputs)?;
+//! assert_eq!(probabilities.shape(), [4, 1]);
+//! # Ok::<(), cnn::Error>(())
+//! ```
+//!
+//! # What a network has
+//!
+//! For `pub network Mnist { input(28x28x1); … dense(10, …); }`:
+//!
+//! | | |
+//! |---|---|
+//! | `Mnist::new(seed)` | fresh parameters: kernels Glorot uniform, biases zero |
+//! | `predict(&image)` | `&[[[f32; 1]; 28]; 28]` to `[f32; 10]` |
+//! | `predict_batch(&images)` | `ndarray`, `[N, 28, 28, 1]` to `[N, 10]` |
+//! | `fit(&examples)`, `trainer()…fit(&examples)` | training, as the `train` block says or otherwise; see [`Trainer`] |
+//! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
+//! | `save(path)`, `Mnist::load(path)` | safetensors |
+//! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
+//! | `parameters()`, `tensors()`, `tensors_mut()` | all of them |
+//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY` | constants |
+//! | `Mnist::infer(&parameters, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
+//!
+//! A network without a `train` block has neither `fit`, `trainer` nor `evaluate`.
+//!
+//! # Data
+//!
+//! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels or values;
+//! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
+//! the MNIST family (gzipped ones with the feature `gzip`).
+//!
+//! # Features
+//!
+//! `std` (default) brings training, threads, `ndarray` and safetensors, `progress` (default)
+//! the progress bar of `fit`, `gzip` the reading of gzipped data. Without `std` the crate
+//! allocates nothing, and a network is its constants and `infer`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub use cnn_runtime as runtime;
+pub use cnn_runtime::kernels::{Metric, Optimizer};
+#[cfg(feature = "std")]
+pub use cnn_runtime::{
+    CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
+    Trainer, data, ndarray, set_threads, threads,
+};
+
+#[doc(hidden)]
+pub use cnn_macros as __macros;
+
+/// Compiles the description of a network into a struct.
+///
+/// The description is one network, one layer a line, with the names and defaults of Keras:
+///
+/// ```
+/// cnn::network! {
+///     /// Documentation, which the struct gets together with its summary.
+///     pub(crate) network Digits {
+///         input(28x28x1);                                  // height x width x channels
+///         stem: conv2d(8, 3x3, activation = relu);         // a label names the layer
+///         max_pool2d(2x2);
+///         flatten;
+///         dropout(0.5);
+///         dense(10, activation = softmax);
+///
+///         train {
+///             loss = categorical_crossentropy;
+///             optimizer = adam;
+///             metrics = [accuracy];
+///             epochs = 3;
+///         }
+///     }
+/// }
+///
+/// assert_eq!(Digits::OUTPUT, [10]);
+/// let net = Digits::new(0);
+/// assert_eq!(net.stem().kernel().shape(), [3, 3, 1, 8]);
+/// ```
+///
+/// Layers: `input(shape)`, `conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1,
+/// activation = linear, use_bias = true)`, `max_pool2d(size = 2x2, strides = size, padding =
+/// valid)`, `avg_pool2d` likewise, `flatten`, `dense(units, activation = linear, use_bias =
+/// true)`, `dropout(rate)`, `activation(name)`, and each activation as a layer: `relu`,
+/// `leaky_relu(negative_slope = 0.3)`, `sigmoid`, `tanh`, `softmax`.
+///
+/// `train` settings: `loss` (`categorical_crossentropy`, `binary_crossentropy`, `mse`),
+/// `optimizer` (`sgd`, `rmsprop`, `adam`, with Keras' arguments), `metrics` (`accuracy`, `mae`,
+/// `mse`), `epochs`, `batch_size`, `seed`.
+///
+/// A mistake is an error at the tokens that are wrong, and the rest of the program still
+/// compiles:
+///
+/// ```compile_fail
+/// cnn::network! {
+///     network Digits {
+///         input(28x28x1);
+///         dense(10); // `dense_1` needs a flat input, but `input` produces 28x28x1
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! network {
+    ($($description:tt)*) => {
+        $crate::__macros::network! { ($crate) $($description)* }
+    };
+}
+
+/// Compiles a description of a network in a file of its own into a struct.
+///
+/// `cnn::network_file!("lenet5.cnn");` reads the file beside the source file that says so, as
+/// `include_str!` does; the program is rebuilt when the file changes, and mistakes are shown
+/// with the file's own lines. The file holds what stands in a [`network!`] block.
+#[macro_export]
+macro_rules! network_file {
+    ($($path:tt)*) => {
+        $crate::__macros::network_file! { ($crate) $($path)* }
+    };
+}
+
+/// Generated code that needs `std` goes through here.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "std")]
+macro_rules! __with_std {
+    ($($item:tt)*) => { $($item)* };
+}
+
+/// Generated code that needs `std` goes through here.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "std"))]
+macro_rules! __with_std {
+    ($($item:tt)*) => {};
+}
+
+/// Generated code that `std` replaces goes through here.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "std")]
+macro_rules! __without_std {
+    ($($item:tt)*) => {};
+}
+
+/// Generated code that `std` replaces goes through here.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "std"))]
+macro_rules! __without_std {
+    ($($item:tt)*) => { $($item)* };
+}
+
+/// The README's code is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

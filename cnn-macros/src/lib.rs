@@ -1,3 +1,27 @@
-//! The procedural macros of `cnn`: tokens in, Rust out.
+//! The procedural macros of `cnn`: a description of a network in, Rust out.
+//!
+//! Use them through the facade crate, whose `network!` and `network_file!` tell these where the
+//! runtime is. Data flows `source` (tokens → text and a way back) → `cnn_dsl` (text → checked
+//! network or diagnostics) → `codegen` (checked network → Rust) and `report` (diagnostics →
+//! `compile_error!`); `expand` joins them.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+
+mod codegen;
+mod expand;
+mod report;
+mod source;
+
+use proc_macro::TokenStream;
+
+/// The implementation of `cnn::network!`.
+#[proc_macro]
+pub fn network(tokens: TokenStream) -> TokenStream {
+    expand::network(tokens.into()).into()
+}
+
+/// The implementation of `cnn::network_file!`.
+#[proc_macro]
+pub fn network_file(tokens: TokenStream) -> TokenStream {
+    expand::network_file(tokens.into()).into()
+}

@@ -1,0 +1,355 @@
+//! What a user sees: the struct, its constants, its methods.
+
+use super::{Context, activation, array, array_of_zeros, array_type, geometry, number, number_u64};
+use cnn_dsl::graph::{Activation, Node, Op, Shape};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+
+/// The struct with its documentation.
+pub fn structure(context: &Context<'_>) -> TokenStream {
+    let krate = context.krate;
+    // The only place of the name: an editor shows the struct once for each.
+    let name = Ident::new(
+        &context.network.name.text,
+        (context.span)(context.network.name.span),
+    );
+    let visibility = visibility(&context.network.visibility);
+    let docs = struct_docs(context);
+    quote! {
+        #krate::__with_std! {
+            #docs
+            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+            #visibility struct #name {
+                model: #krate::runtime::Model,
+            }
+        }
+        #krate::__without_std! {
+            #docs
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+            #visibility struct #name;
+        }
+    }
+}
+
+/// The visibility as written.
+pub fn visibility(written: &str) -> TokenStream {
+    written.parse().unwrap_or_default()
+}
+
+/// The user's own lines, then the summary.
+fn struct_docs(context: &Context<'_>) -> TokenStream {
+    let network = context.network;
+    let summary = network.summary();
+    let own = network.docs.iter();
+    let headline = network.docs.is_empty().then(|| {
+        let shapes = input_and_output(context)
+            .map(ToString::to_string)
+            .join(" → ");
+        format!(" A network: {shapes}.")
+    });
+    let headline = headline.iter();
+    let untrained = network
+        .train
+        .is_none()
+        .then_some("\nIt has no `train` block: it is for inference, with parameters from a file.");
+    let untrained = untrained.iter();
+    quote! {
+        #(#[doc = #own])*
+        #(#[doc = #headline])*
+        #(#[doc = #untrained])*
+        #[doc = "\n```text"]
+        #[doc = #summary]
+        #[doc = "```"]
+    }
+}
+
+fn input_and_output<'a>(context: &Context<'a>) -> [&'a Shape; 2] {
+    let network = context.network;
+    [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
+}
+
+/// The public constants and inference without `std`.
+pub fn constants(context: &Context<'_>) -> TokenStream {
+    let network = context.network;
+    let name = context.struct_name();
+    let [input, output] = input_and_output(context);
+    let (input_rank, output_rank) = (number(input.0.len()), number(output.0.len()));
+    let (input_shape, output_shape) = (array(&input.0), array(&output.0));
+    let parameters = number(network.parameter_count());
+    let flops = number_u64(network.flops());
+    let summary = network.summary();
+    let layers = geometry::layer_table(context);
+    let (input_type, output_type) = (array_type(input), array_type(output));
+    let zeros = array_of_zeros(output);
+    let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
+    let finish = (context.plan.output_activation != Activation::Linear).then(|| {
+        let activation = activation(context.plan.output_activation);
+        let units = number(output.0.last().copied().unwrap_or(1));
+        quote!(#activation.forward(#units, #flat_output);)
+    });
+    quote! {
+        impl #name {
+            /// The shape of one input, without the batch axis.
+            pub const INPUT: [usize; #input_rank] = #input_shape;
+            /// The shape of one output, without the batch axis.
+            pub const OUTPUT: [usize; #output_rank] = #output_shape;
+            /// How many numbers the network learns.
+            pub const PARAMETERS: usize = #parameters;
+            /// Floating-point operations of one prediction; a multiply-add counts as two.
+            pub const FLOPS: u64 = #flops;
+            /// Bytes that one prediction needs beside its input, its output and the parameters.
+            pub const WORKSPACE_BYTES: usize = WORKSPACE.floats(1) * ::core::mem::size_of::<f32>();
+            /// The layers in source order, with their output shapes, parameters and FLOPs.
+            pub const LAYERS: &'static [rt::spec::Layer] = #layers;
+            /// The table of the layers, as Keras prints it.
+            pub const SUMMARY: &'static str = #summary;
+
+            /// The output for one input, with the caller's memory: the parameters (every tensor
+            /// of the summary in order, kernels as `[h, w, in, out]` or `[in, out]`) and the
+            /// workspace (its contents do not matter). It works without `std` and then
+            /// allocates nothing.
+            #[must_use]
+            pub fn infer(
+                parameters: &[f32; Self::PARAMETERS],
+                input: &#input_type,
+                workspace: &mut [f32; Self::WORKSPACE_BYTES / ::core::mem::size_of::<f32>()],
+            ) -> #output_type {
+                let mut output = #zeros;
+                forward(rt::spec::Forward {
+                    examples: 1,
+                    parameters,
+                    input: #flat_input,
+                    output: #flat_output,
+                    workspace,
+                });
+                #finish
+                output
+            }
+        }
+    }
+}
+
+/// The methods that need `std`: predictions, training, files.
+pub fn methods(context: &Context<'_>) -> TokenStream {
+    let name = context.struct_name();
+    let [input, output] = input_and_output(context);
+    let (input_type, output_type) = (array_type(input), array_type(output));
+    let (batch_in, batch_out) = (batch_dimension(input), batch_dimension(output));
+    let zeros = array_of_zeros(output);
+    let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
+    let predict_docs = format!(
+        "The output, `{:?}`, for one input, `{:?}`.",
+        output.0, input.0
+    );
+    let batch_docs = format!(
+        "The outputs, `[N{}]`, for a batch of inputs, `[N{}]`.",
+        axes(output),
+        axes(input)
+    );
+    let accessors = accessors(context);
+    let training = context.network.train.is_some().then(training_methods);
+    quote! {
+        impl #name {
+            /// A network with fresh parameters: kernels Glorot uniform, biases zero. The same
+            /// seed gives the same parameters on every machine.
+            #[must_use]
+            pub fn new(seed: u64) -> Self {
+                Self { model: rt::Model::new(&SPEC, seed) }
+            }
+
+            #[doc = #predict_docs]
+            #[must_use]
+            pub fn predict(&self, input: &#input_type) -> #output_type {
+                let mut output = #zeros;
+                self.model.predict(#flat_input, #flat_output);
+                output
+            }
+
+            #[doc = #batch_docs]
+            ///
+            /// # Errors
+            ///
+            /// When the inputs have another shape.
+            pub fn predict_batch<'a>(
+                &self,
+                inputs: impl ::core::convert::Into<rt::ndarray::ArrayView<'a, f32, #batch_in>>,
+            ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
+                self.model.predict_batch(inputs.into())
+            }
+
+            #training
+
+            /// Writes the parameters as safetensors: to a temporary file, synced, then renamed,
+            /// so that an older file is replaced whole or not at all.
+            ///
+            /// # Errors
+            ///
+            /// When the file cannot be written.
+            pub fn save(
+                &self,
+                path: impl ::core::convert::AsRef<rt::Path>,
+            ) -> ::core::result::Result<(), rt::Error> {
+                self.model.save(path.as_ref())
+            }
+
+            /// Reads parameters that [`Self::save`] wrote.
+            ///
+            /// # Errors
+            ///
+            /// When the file cannot be read, is damaged, or holds the tensors of another network.
+            pub fn load(
+                path: impl ::core::convert::AsRef<rt::Path>,
+            ) -> ::core::result::Result<Self, rt::Error> {
+                ::core::result::Result::map(rt::Model::load(&SPEC, path.as_ref()), |model| Self { model })
+            }
+
+            #accessors
+        }
+
+        impl rt::Network for #name {
+            fn spec() -> &'static rt::spec::Spec {
+                &SPEC
+            }
+
+            fn from_model(model: rt::Model) -> Self {
+                Self { model }
+            }
+
+            fn model(&self) -> &rt::Model {
+                &self.model
+            }
+
+            fn model_mut(&mut self) -> &mut rt::Model {
+                &mut self.model
+            }
+        }
+    }
+}
+
+fn training_methods() -> TokenStream {
+    quote! {
+        /// Trains as the `train` block says.
+        ///
+        /// # Errors
+        ///
+        /// When the data do not fit the network, or the loss stops being a finite number.
+        pub fn fit(
+            &mut self,
+            examples: &dyn rt::Dataset,
+        ) -> ::core::result::Result<rt::History, rt::Error> {
+            self.model.fit(examples)
+        }
+
+        /// Training with other settings than those of the `train` block:
+        /// `net.trainer().epochs(3).validation(&test).fit(&train)`.
+        pub fn trainer(&mut self) -> rt::Trainer<'_> {
+            self.model.trainer()
+        }
+
+        /// The loss and the metrics over all examples.
+        ///
+        /// # Errors
+        ///
+        /// When the data do not fit the network.
+        pub fn evaluate(
+            &self,
+            examples: &dyn rt::Dataset,
+        ) -> ::core::result::Result<rt::Scores, rt::Error> {
+            self.model.evaluate(examples)
+        }
+    }
+}
+
+/// One method for each layer with parameters, and all parameters as one slice.
+fn accessors(context: &Context<'_>) -> TokenStream {
+    let layers = context
+        .network
+        .nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(id, node)| {
+            let first = context.plan.parameters.iter().position(|p| p.node == id)?;
+            let count = context.plan.parameters_of(id).count();
+            let span = node
+                .label
+                .map_or_else(Span::call_site, |label| (context.span)(label));
+            let name = Ident::new(&node.name, span);
+            let docs = layer_docs(node);
+            let view = match node.op {
+                Op::Conv2d(_) => format_ident!("Conv2dView"),
+                _ => format_ident!("DenseView"),
+            };
+            let bias = match count {
+                1 => quote!(::core::option::Option::None),
+                _ => {
+                    let bias = number(first + 1);
+                    quote!(::core::option::Option::Some(#bias))
+                }
+            };
+            let kernel = number(first);
+            Some(quote! {
+                #(#[doc = #docs])*
+                #[must_use]
+                pub fn #name(&self) -> rt::view::#view<'_> {
+                    rt::view::#view::new(&self.model, #kernel, #bias)
+                }
+            })
+        });
+    quote! {
+        #(#layers)*
+
+        /// Every parameter in one slice of [`Self::PARAMETERS`] floats, in the tensors' order.
+        #[must_use]
+        pub fn parameters(&self) -> &[f32] {
+            self.model.parameters()
+        }
+
+        /// Every parameter tensor with its name, to read.
+        pub fn tensors(&self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewD<'_, f32>)> {
+            self.model.tensors()
+        }
+
+        /// Every parameter tensor with its name, to write.
+        pub fn tensors_mut(&mut self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewMutD<'_, f32>)> {
+            self.model.tensors_mut()
+        }
+    }
+}
+
+/// The documentation of one layer: its shapes, its parameters, the user's own lines.
+pub fn layer_docs(node: &Node) -> Vec<String> {
+    let mut docs = vec![node.summary()];
+    if !node.docs.is_empty() {
+        docs.push(String::new());
+        docs.extend(node.docs.iter().cloned());
+    }
+    docs
+}
+
+/// `rt::ndarray::Ix4` for images, with the batch axis.
+fn batch_dimension(shape: &Shape) -> TokenStream {
+    let dimension = format_ident!("Ix{}", shape.0.len() + 1);
+    quote!(rt::ndarray::#dimension)
+}
+
+/// `, 28, 28, 1`.
+fn axes(shape: &Shape) -> String {
+    shape.0.iter().map(|size| format!(", {size}")).collect()
+}
+
+/// A nested array as a flat slice: `input.as_flattened().as_flattened()`.
+fn flattened(name: &str, shape: &Shape) -> TokenStream {
+    let name = Ident::new(name, Span::call_site());
+    let calls = (1..shape.0.len()).map(|_| quote!(.as_flattened()));
+    quote!(#name #(#calls)*)
+}
+
+/// A nested array as a flat slice to write.
+fn flattened_mut(name: &str, shape: &Shape) -> TokenStream {
+    let name = Ident::new(name, Span::call_site());
+    let calls = (1..shape.0.len()).map(|_| quote!(.as_flattened_mut()));
+    match shape.0.len() {
+        1 => quote!(&mut #name),
+        _ => quote!(#name #(#calls)*),
+    }
+}

@@ -1,0 +1,142 @@
+//! The interface of a network after an error.
+//!
+//! The struct still exists with its methods and whatever shapes are known, so that the errors
+//! of the description are the only ones on the user's screen. Nothing here ever runs: the build
+//! has failed.
+
+use super::interface::visibility;
+use super::{array, array_type, number};
+use cnn_dsl::Outline;
+use cnn_dsl::graph::Shape;
+use cnn_dsl::syntax::Span as Range;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use std::collections::HashSet;
+
+/// The struct of a description that has errors.
+pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span) -> TokenStream {
+    let Some((name, written)) = outline.name.as_ref().and_then(|written| {
+        let name = syn::parse_str::<Ident>(&written.text).ok()?;
+        Some((name, written))
+    }) else {
+        return TokenStream::new();
+    };
+    let defined = Ident::new(&written.text, span(written.span));
+    let docs = &outline.docs;
+    let visibility = visibility(&outline.visibility);
+    let input = shape_constant("INPUT", outline.input.as_ref());
+    let output = shape_constant("OUTPUT", outline.output.as_ref());
+    // An unknown input takes any type, an unknown output becomes what the caller expects.
+    let (input_generic, input_type) = known_or("I", outline.input.as_ref(), Some(quote!(: ?Sized)));
+    let (output_generic, output_type) = known_or("O", outline.output.as_ref(), None);
+    let batch_in = batch_type(outline.input.as_ref());
+    let batch_out = batch_type(outline.output.as_ref());
+    let mut names = HashSet::new();
+    let layers = outline
+        .layers
+        .iter()
+        .filter(|layer| names.insert(&layer.name));
+    let layers = layers.map(|layer| {
+        let method = Ident::new(&layer.name, Span::call_site());
+        let view = match layer.keyword.as_str() {
+            "conv2d" => format_ident!("Conv2dView"),
+            _ => format_ident!("DenseView"),
+        };
+        quote!(pub fn #method(&self) -> rt::view::#view<'_> { ::core::unreachable!() })
+    });
+    quote! {
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #[allow(missing_docs)]
+        #(#[doc = #docs])*
+        #visibility struct #defined;
+        #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
+        const _: () = {
+            use ::core::primitive::{f32, str, u64, usize};
+            use #krate::runtime as rt;
+            impl #name {
+                #input
+                #output
+                pub const PARAMETERS: usize = 0;
+                pub const FLOPS: u64 = 0;
+                pub const WORKSPACE_BYTES: usize = 0;
+                pub const LAYERS: &'static [rt::spec::Layer] = &[];
+                pub const SUMMARY: &'static str = "";
+                pub fn infer<P: ?Sized, #input_generic W: ?Sized, #output_generic>(
+                    parameters: &P,
+                    input: &#input_type,
+                    workspace: &mut W,
+                ) -> #output_type {
+                    ::core::unreachable!()
+                }
+            }
+            #krate::__with_std! {
+                impl #name {
+                    pub fn new(seed: u64) -> Self { ::core::unreachable!() }
+                    pub fn predict<#input_generic #output_generic>(&self, input: &#input_type) -> #output_type {
+                        ::core::unreachable!()
+                    }
+                    pub fn predict_batch<'a>(
+                        &self,
+                        inputs: impl ::core::convert::Into<rt::ndarray::ArrayView<'a, f32, #batch_in>>,
+                    ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn fit(&mut self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::History, rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn trainer(&mut self) -> rt::Trainer<'_> { ::core::unreachable!() }
+                    pub fn evaluate(&self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::Scores, rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn save(&self, path: impl ::core::convert::AsRef<rt::Path>) -> ::core::result::Result<(), rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn load(path: impl ::core::convert::AsRef<rt::Path>) -> ::core::result::Result<Self, rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn parameters(&self) -> &[f32] { ::core::unreachable!() }
+                    pub fn tensors(&self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewD<'_, f32>)> {
+                        ::core::iter::empty()
+                    }
+                    pub fn tensors_mut(&mut self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewMutD<'_, f32>)> {
+                        ::core::iter::empty()
+                    }
+                    #(#layers)*
+                }
+                impl rt::Network for #name {
+                    fn spec() -> &'static rt::spec::Spec { ::core::unreachable!() }
+                    fn from_model(model: rt::Model) -> Self { Self }
+                    fn model(&self) -> &rt::Model { ::core::unreachable!() }
+                    fn model_mut(&mut self) -> &mut rt::Model { ::core::unreachable!() }
+                }
+            }
+        };
+    }
+}
+
+fn shape_constant(name: &str, shape: Option<&Shape>) -> TokenStream {
+    let name = format_ident!("{name}");
+    let axes = shape.map_or(&[][..], |shape| &shape.0);
+    let (rank, axes) = (number(axes.len()), array(axes));
+    quote!(pub const #name: [usize; #rank] = #axes;)
+}
+
+/// The array type of a known shape, else a type parameter.
+fn known_or(
+    parameter: &str,
+    shape: Option<&Shape>,
+    bound: Option<TokenStream>,
+) -> (Option<TokenStream>, TokenStream) {
+    let parameter = format_ident!("{parameter}");
+    match shape {
+        Some(shape) => (None, array_type(shape)),
+        None => (Some(quote!(#parameter #bound,)), quote!(#parameter)),
+    }
+}
+
+fn batch_type(shape: Option<&Shape>) -> TokenStream {
+    let dimension = shape.map_or(format_ident!("IxDyn"), |s| {
+        format_ident!("Ix{}", s.0.len() + 1)
+    });
+    quote!(rt::ndarray::#dimension)
+}

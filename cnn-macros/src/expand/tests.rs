@@ -1,0 +1,170 @@
+//! Snapshots of expansions, for right and for wrong descriptions.
+//!
+//! After a wanted change, `INSTA_UPDATE=always cargo test -p cnn-macros` writes them anew.
+
+use super::network;
+use proc_macro2::{Group, TokenStream, TokenTree};
+use std::collections::BTreeSet;
+
+/// The expansion of `network! { … }` with the feature `std`, formatted.
+fn expand(description: &str) -> String {
+    let tokens: TokenStream = format!("(::cnn) {description}").parse().unwrap();
+    let expansion = with_std(network(tokens)).to_string();
+    let file = syn::parse_file(&expansion).unwrap_or_else(|error| panic!("{error}:\n{expansion}"));
+    prettyplease::unparse(&file)
+}
+
+/// Does what `__with_std!` and `__without_std!` do with the feature `std`.
+fn with_std(tokens: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut expanded = Vec::new();
+    let mut rest = tokens.as_slice();
+    // `::cnn::__with_std! { … }` is eight tokens, the name the sixth of them.
+    while let Some((first, behind)) = rest.split_first() {
+        let name = rest.get(5).map(ToString::to_string).unwrap_or_default();
+        match (name.as_str(), rest.get(7)) {
+            ("__with_std", Some(TokenTree::Group(body))) => {
+                expanded.extend(with_std(body.stream()));
+                rest = &rest[8..];
+            }
+            ("__without_std", Some(TokenTree::Group(_))) => rest = &rest[8..],
+            _ => {
+                expanded.push(match first {
+                    TokenTree::Group(group) => {
+                        Group::new(group.delimiter(), with_std(group.stream())).into()
+                    }
+                    other => other.clone(),
+                });
+                rest = behind;
+            }
+        }
+    }
+    expanded.into_iter().collect()
+}
+
+macro_rules! snapshots {
+    ($($name:ident: $description:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(expand($description));
+        }
+    )*};
+}
+
+snapshots! {
+    mnist: "
+        /// The convnet of the Keras MNIST tutorial.
+        pub network Mnist {
+            input(28x28x1);
+            conv2d(32, 3x3, activation = relu);
+            max_pool2d(2x2);
+            conv2d(64, 3x3, activation = relu);
+            max_pool2d(2x2);
+            flatten;
+            dense(64, activation = relu);
+            dense(10, activation = softmax);
+
+            train {
+                loss = categorical_crossentropy;
+                optimizer = rmsprop(learning_rate = 1e-3);
+                metrics = [accuracy];
+                epochs = 5;
+                batch_size = 64;
+            }
+        }";
+
+    every_kind_of_step: "
+        network Steps {
+            input(9x8x2);
+            relu;
+            stem: conv2d(4, 3x3, padding = same, use_bias = false);
+            leaky_relu(0.1);
+            avg_pool2d(2x2, padding = same);
+            conv2d(3, 1x1, activation = tanh);
+            /// Half of the values.
+            dropout(0.5);
+            sigmoid;
+            flatten;
+            dense(2);
+
+            train { loss = mse; optimizer = adam; metrics = [mae]; }
+        }";
+
+    inference_only: "
+        pub(crate) network Inference {
+            input(4);
+            dense(3, activation = softmax);
+        }";
+
+    nothing_to_compute: "
+        network Reshape {
+            input(2x2x1);
+            flatten;
+        }";
+
+    forgotten_flatten: "
+        pub network Digits {
+            input(28x28x1);
+            conv2d(32, 3x3, activation = relu);
+            dense(10, activation = softmax);
+            train { loss = categorical_crossentropy; }
+        }";
+
+    nothing_known: "network Unknown { dense(,,); }";
+
+    nameless: "network { input(3); }";
+
+    empty: "";
+
+    a_warning: "
+        network Strided {
+            input(28x28x1);
+            conv2d(8, 3x3, strides = 2);
+        }";
+}
+
+/// The names of a network's public constants and methods.
+fn interface(expansion: &str) -> BTreeSet<String> {
+    fn of_items(items: &[syn::Item], names: &mut BTreeSet<String>) {
+        for item in items {
+            match item {
+                syn::Item::Const(constant) => {
+                    if let syn::Expr::Block(block) = &*constant.expr {
+                        let items = block.block.stmts.iter().filter_map(|s| match s {
+                            syn::Stmt::Item(item) => Some(item.clone()),
+                            _ => None,
+                        });
+                        of_items(&items.collect::<Vec<_>>(), names);
+                    }
+                }
+                syn::Item::Impl(implementation) => {
+                    names.extend(implementation.items.iter().map(|item| match item {
+                        syn::ImplItem::Const(constant) => constant.ident.to_string(),
+                        syn::ImplItem::Fn(method) => method.sig.ident.to_string(),
+                        _ => panic!("neither a constant nor a method"),
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    of_items(&syn::parse_file(expansion).unwrap().items, &mut names);
+    names
+}
+
+/// What a program may use of a network is there after an error too.
+#[test]
+fn a_stub_has_the_interface_of_the_network() {
+    let describe = |flatten: &str| {
+        format!(
+            "network Digits {{
+                input(28x28x1); stem: conv2d(32, 3x3); {flatten} dense(10, activation = softmax);
+                train {{ loss = categorical_crossentropy; }}
+            }}"
+        )
+    };
+    let network = interface(&expand(&describe("flatten;")));
+    assert!(network.contains("predict") && network.contains("stem") && network.contains("INPUT"));
+    assert_eq!(interface(&expand(&describe(""))), network);
+}

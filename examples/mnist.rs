@@ -1,0 +1,115 @@
+//! The main job: the convnet of the Keras MNIST tutorial, trained on the real data.
+//!
+//! ```text
+//! cargo run --release --example mnist
+//! cargo run --release --example mnist -- --help
+//! ```
+//!
+//! Prints the summary, trains on all 60,000 images, prints the test accuracy after each epoch,
+//! saves the weights, loads them into a new network and shows ten test digits with their
+//! predictions. Ctrl-C stops after the step in progress; what was learned is saved.
+
+mod digits;
+
+use clap::Parser;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+cnn::network! {
+    /// The convnet of the Keras MNIST tutorial.
+    pub network Mnist {
+        input(28x28x1);
+        conv2d(32, 3x3, activation = relu);
+        max_pool2d(2x2);
+        conv2d(64, 3x3, activation = relu);
+        max_pool2d(2x2);
+        flatten;
+        dense(64, activation = relu);
+        dense(10, activation = softmax);
+
+        train {
+            loss = categorical_crossentropy;
+            optimizer = rmsprop(learning_rate = 1e-3);
+            metrics = [accuracy];
+            epochs = 5;
+            batch_size = 64;
+        }
+    }
+}
+
+/// Trains the convnet of the Keras MNIST tutorial and shows what it learned.
+#[derive(Parser)]
+struct Options {
+    /// Passes over the 60,000 images
+    #[arg(long, default_value_t = 5)]
+    epochs: usize,
+    /// Threads; the result is the same for any number [default: all cores]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Of the first weights and of the order of the images
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Step size of rmsprop
+    #[arg(long, default_value_t = 1e-3)]
+    learning_rate: f64,
+    /// Folder of the four MNIST files
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]
+    data: PathBuf,
+    /// Where the weights are saved
+    #[arg(long, default_value = "mnist.safetensors")]
+    output: PathBuf,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    if let Some(threads) = options.threads {
+        cnn::set_threads(threads);
+    }
+    println!("{}", Mnist::SUMMARY);
+    let (train, test) = cnn::data::mnist(&options.data)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // The second Ctrl-C does not wait for the step to end.
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+
+    let mut net = Mnist::new(options.seed);
+    let history = net
+        .trainer()
+        .epochs(options.epochs)
+        .seed(options.seed)
+        .learning_rate(options.learning_rate)
+        .validation(&test)
+        .stop(&stop)
+        .on_epoch(|epoch, _| {
+            let accuracy = epoch.validation.as_ref().and_then(cnn::Scores::accuracy);
+            println!(
+                "epoch {}: {}, test accuracy {:.4}, {:.1} s, {:.0} images/s",
+                epoch.number,
+                epoch.scores,
+                accuracy.unwrap_or(f64::NAN),
+                epoch.seconds,
+                epoch.examples_per_second(),
+            );
+        })
+        .fit(&train)?;
+    if history.stopped {
+        println!("stopped; what was learned so far is kept");
+    }
+
+    net.save(&options.output)?;
+    let net = Mnist::load(&options.output)?;
+    println!(
+        "saved to {} and loaded again: {}",
+        options.output.display(),
+        net.evaluate(&test)?
+    );
+    digits::show(&test, 10, |image| net.predict(image));
+    Ok(())
+}

@@ -1,0 +1,3 @@
+cnn::network! {}
+
+fn main() {}

@@ -1,0 +1,3 @@
+cnn::network_file!(lenet5.cnn);
+
+fn main() {}

@@ -1,0 +1,3 @@
+cnn::network_file!("does_not_exist.cnn");
+
+fn main() {}

@@ -1,0 +1,440 @@
+//! Generated networks against finite differences in `f64` and against PyTorch's values.
+//!
+//! The networks are those of `fixtures/`; each file holds the description it was made for, and
+//! the first test makes sure that it is the one compiled here.
+
+#![allow(deprecated)] // some descriptions are suspicious on purpose, and warned about
+
+mod support;
+
+use cnn::runtime::kernels::Optimizer;
+use cnn::runtime::spec::{Spec, Train};
+use cnn::{Examples, Model, Network as _};
+use cnn_dsl::graph;
+use ndarray::{ArrayD, ArrayViewD};
+use support::fixture::Fixture;
+use support::{deviation, oracle};
+
+cnn::network! {
+    network Convnet {
+        input(12x12x2);
+        conv2d(5, 3x3, activation = relu);
+        max_pool2d(2x2);
+        conv2d(7, 3x3, padding = same, activation = tanh);
+        avg_pool2d(2x2);
+        flatten;
+        dense(11, activation = leaky_relu(0.3));
+        dense(4, activation = softmax);
+
+        train {
+            loss = categorical_crossentropy;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 6;
+        }
+    }
+}
+
+cnn::network! {
+    network Strided {
+        input(13x11x3);
+        conv2d(6, 5x3, strides = 2x1, padding = 1, activation = sigmoid);
+        conv2d(4, 3x3, dilation = 2x2, use_bias = false, activation = relu);
+        max_pool2d(3x3, strides = 2x2, padding = same);
+        flatten;
+        dense(3, activation = sigmoid);
+
+        train {
+            loss = binary_crossentropy;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 7;
+        }
+    }
+}
+
+cnn::network! {
+    network Mlp {
+        input(9);
+        dense(16, activation = relu);
+        dense(2);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 6;
+        }
+    }
+}
+
+cnn::network! {
+    network Padded {
+        input(10x14x3);
+        conv2d(6, 3x4, strides = 2x3, padding = same, activation = tanh);
+        avg_pool2d(3x2, strides = 2x2, padding = same);
+        flatten;
+        dense(3);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 6;
+        }
+    }
+}
+
+/// Networks without fixtures, and a list of them with their descriptions as text.
+macro_rules! described {
+    ($list:ident: $($name:ident { $($layers:tt)* })*) => {
+        $(cnn::network! { network $name { $($layers)* } })*
+
+        const $list: &[(fn() -> &'static Spec, &str)] = &[$((
+            $name::spec,
+            concat!("network ", stringify!($name), " {", stringify!($($layers)*), "}"),
+        )),*];
+    };
+}
+
+// What the plan treats in a way of its own. Dropout that drops nothing is the identity, but runs.
+described! {
+    UNUSUAL:
+    SoftmaxBehindPool {
+        input(5x5x2); conv2d(3, 3x3); max_pool2d(3x3); flatten; softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    SoftmaxBehindTanh {
+        input(4); dense(3, activation = tanh); softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    SoftmaxBehindLinear {
+        input(3x3x1); conv2d(3, 3x3); dropout(1e-9); flatten; softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    SigmoidTwice {
+        input(4); dense(3); sigmoid; sigmoid;
+        train { loss = binary_crossentropy; }
+    }
+    Pointwise {
+        input(4x3x2); conv2d(5, 1x1); tanh; conv2d(3, 1x1, strides = 2x1, activation = sigmoid);
+        avg_pool2d(2x2, padding = same); tanh; flatten; dense(2, use_bias = false);
+        train { loss = mse; }
+    }
+    ActivationsApart {
+        input(6x6x2); tanh; max_pool2d(2x2); leaky_relu(0.2); conv2d(4, 2x2); dropout(1e-9); relu;
+        flatten; dense(4); dropout(1e-9); tanh; dense(3); relu;
+        train { loss = mse; }
+    }
+    SoftmaxOfPixels {
+        input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
+        train { loss = mse; }
+    }
+}
+
+described! {
+    TUTORIAL:
+    Tutorial {
+        input(28x28x1);
+        conv2d(32, 3x3, activation = relu); max_pool2d(2x2);
+        conv2d(64, 3x3, activation = relu); max_pool2d(2x2);
+        flatten; dense(64, activation = relu); dense(10, activation = softmax);
+        train { loss = categorical_crossentropy; }
+    }
+}
+
+/// Rounding of `f32` over some thousand operations, relative to a tensor's largest value.
+const ROUNDING: f64 = 2e-6;
+/// Ten steps of an optimizer multiply it.
+const ROUNDING_OF_STEPS: f64 = 2e-5;
+
+/// A network compiled above and its fixture.
+struct Case {
+    fixture: Fixture,
+    spec: &'static Spec,
+    summary: &'static str,
+}
+
+fn cases() -> [Case; 4] {
+    let case = |name, spec, summary| Case {
+        fixture: Fixture::read(name),
+        spec,
+        summary,
+    };
+    [
+        case("convnet.safetensors", Convnet::spec(), Convnet::SUMMARY),
+        case("strided.safetensors", Strided::spec(), Strided::SUMMARY),
+        case("mlp.safetensors", Mlp::spec(), Mlp::SUMMARY),
+        case("padded.safetensors", Padded::spec(), Padded::SUMMARY),
+    ]
+}
+
+impl Case {
+    /// The network with the fixture's weights.
+    fn model(&self) -> Model {
+        let mut model = Model::new(self.spec, 0);
+        for (name, mut tensor) in model.tensors_mut() {
+            let values = self.fixture.tensor(name);
+            tensor.as_slice_mut().unwrap().copy_from_slice(values);
+        }
+        model
+    }
+
+    fn examples(&self) -> Examples<'_> {
+        let array = |name, shape: &[usize]| {
+            let shape = [&[self.fixture.batch], shape].concat();
+            ArrayViewD::from_shape(shape, self.fixture.tensor(name)).unwrap()
+        };
+        let inputs = array("input", self.spec.input);
+        Examples::with_values(inputs, array("target", self.spec.output)).unwrap()
+    }
+
+    fn batch(&self) -> Batch {
+        Batch {
+            examples: self.fixture.batch,
+            parameters: self.model().parameters().to_vec(),
+            input: self.fixture.tensor("input").to_vec(),
+            target: self.fixture.tensor("target").to_vec(),
+        }
+    }
+}
+
+/// Parameters and examples.
+struct Batch {
+    examples: usize,
+    parameters: Vec<f32>,
+    input: Vec<f32>,
+    target: Vec<f32>,
+}
+
+impl Batch {
+    /// Numbers without a pattern; each target is one-hot, which suits every loss.
+    fn random(spec: &Spec, examples: usize) -> Self {
+        let mut state = 1_u32;
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        let mut numbers = |count| (0..count).map(|_| number()).collect();
+        let units: usize = spec.output.iter().product();
+        let hot = |example: usize| (0..units).map(move |unit| unit == example % units);
+        Self {
+            examples,
+            parameters: numbers(spec.parameter_count),
+            input: numbers(examples * spec.input.iter().product::<usize>()),
+            target: (0..examples)
+                .flat_map(hot)
+                .map(|hot| f32::from(u8::from(hot)))
+                .collect(),
+        }
+    }
+
+    /// Loss, output and gradients as generated code computes them.
+    fn train(&self, spec: &Spec) -> (f64, Vec<f32>, Vec<f32>) {
+        let training = spec.training.as_ref().unwrap();
+        let mut gradients = vec![0.0; spec.parameter_count];
+        let mut output = vec![f32::NAN; self.target.len()];
+        let loss = (training.train)(Train {
+            examples: self.examples,
+            parameters: &self.parameters,
+            gradients: &mut gradients,
+            input: &self.input,
+            target: &self.target,
+            output: &mut output,
+            workspace: &mut vec![f32::NAN; training.workspace.floats(self.examples)],
+            scale: 1.0 / self.examples as f32,
+            seed: 0,
+        });
+        (loss / self.examples as f64, output, gradients)
+    }
+
+    /// The tensors whose gradients differ from central differences of the naive network in `f64`.
+    /// At most `count` elements of a tensor are looked at.
+    fn wrong_gradients(&self, spec: &Spec, network: &graph::Network, count: usize) -> Vec<String> {
+        let doubles = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let (input, target) = (doubles(&self.input), doubles(&self.target));
+        let mut parameters = doubles(&self.parameters);
+        let mut slope = |index: usize| {
+            const STEP: f64 = 1e-6;
+            let value = parameters[index];
+            let mut loss_at = |value| {
+                parameters[index] = value;
+                oracle::loss(network, self.examples, &parameters, &input, &target)
+            };
+            let slope = (loss_at(value + STEP) - loss_at(value - STEP)) / (2.0 * STEP);
+            parameters[index] = value;
+            slope
+        };
+        let (_, _, gradients) = self.train(spec);
+        let mut wrong = Vec::new();
+        for tensor in spec.parameters {
+            let some = || tensor.range().step_by(tensor.len().div_ceil(count));
+            let expected: Vec<f64> = some().map(&mut slope).collect();
+            let found: Vec<f32> = some().map(|index| gradients[index]).collect();
+            let deviation = deviation(&found, &expected);
+            println!("{} {}: {deviation:.1e}", spec.name, tensor.name);
+            if deviation.is_nan() || deviation > ROUNDING {
+                wrong.push(format!("{} {}: {deviation:.1e}", spec.name, tensor.name));
+            }
+        }
+        wrong
+    }
+}
+
+/// Fails with every line of `wrong`.
+fn report(wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_fixtures_are_those_of_the_networks() {
+    for case in cases() {
+        let network = cnn_dsl::check(&case.fixture.description).unwrap();
+        assert_eq!(network.summary(), case.summary);
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let network = cnn_dsl::check(&case.fixture.description).unwrap();
+        wrong.extend(
+            case.batch()
+                .wrong_gradients(case.spec, &network, usize::MAX),
+        );
+    }
+    for (spec, description) in UNUSUAL {
+        let spec = spec();
+        let network = cnn_dsl::check(description).unwrap();
+        wrong.extend(Batch::random(spec, 5).wrong_gradients(spec, &network, usize::MAX));
+    }
+    report(wrong);
+}
+
+/// As large as it is used, with the parameters that training starts from; some of each tensor.
+#[test]
+fn gradients_of_the_tutorial_network_are_those_of_finite_differences() {
+    let (spec, description) = TUTORIAL[0];
+    let (spec, network) = (spec(), cnn_dsl::check(description).unwrap());
+    let parameters = Tutorial::new(1).parameters().to_vec();
+    let batch = Batch {
+        parameters,
+        ..Batch::random(spec, 3)
+    };
+    report(batch.wrong_gradients(spec, &network, 11));
+}
+
+#[test]
+fn loss_output_and_gradients_are_those_of_pytorch() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let mut check = |what: &str, found: &[f32]| {
+            let name = case.spec.name;
+            let deviation = deviation(found, &case.fixture.expected(what));
+            println!("{name} {what}: {deviation:.1e}");
+            if deviation.is_nan() || deviation > ROUNDING {
+                wrong.push(format!("{name} {what}: {deviation:.1e}"));
+            }
+        };
+        let (loss, output, gradients) = case.batch().train(case.spec);
+        check("loss", &[loss as f32]);
+        check("output", &output);
+        for tensor in case.spec.parameters {
+            check(
+                &format!("gradient.{}", tensor.name),
+                &gradients[tensor.range()],
+            );
+        }
+
+        // Inference has other buffers and no backward pass; before the last activation come the logits.
+        let n = case.fixture.batch;
+        let mut logits = vec![f32::NAN; output.len()];
+        (case.spec.forward)(cnn::runtime::spec::Forward {
+            examples: n,
+            parameters: case.model().parameters(),
+            input: case.fixture.tensor("input"),
+            output: &mut logits,
+            workspace: &mut vec![f32::NAN; case.spec.workspace.floats(n)],
+        });
+        check("logits", &logits);
+        let shape = [&[n], case.spec.input].concat();
+        let batch = ArrayD::from_shape_vec(shape, case.fixture.tensor("input").to_vec()).unwrap();
+        let predicted: ArrayD<f32> = case.model().predict_batch(batch.view()).unwrap();
+        check("output", predicted.as_slice().unwrap());
+    }
+    report(wrong);
+}
+
+#[test]
+fn ten_steps_of_each_optimizer_are_those_of_pytorch_and_keras() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        for (name, written) in &case.fixture.optimizers {
+            let mut model = case.model();
+            let trained = model
+                .trainer()
+                .optimizer(optimizer(&case.fixture.description, written))
+                .batch_size(case.fixture.batch)
+                .epochs(case.fixture.steps)
+                .progress(false)
+                .shuffle(false)
+                .fit(&case.examples())
+                .unwrap();
+            let mut check = |what: String, found: &[f32]| {
+                let deviation = deviation(found, &case.fixture.expected(&what));
+                println!("{} {what}: {deviation:.1e}", case.spec.name);
+                if deviation.is_nan() || deviation > ROUNDING_OF_STEPS {
+                    wrong.push(format!("{} {what}: {deviation:.1e}", case.spec.name));
+                }
+            };
+            let losses: Vec<f32> = trained
+                .epochs
+                .iter()
+                .map(|e| e.scores.loss as f32)
+                .collect();
+            check(format!("losses.{name}"), &losses);
+            for tensor in case.spec.parameters {
+                let found = &model.parameters()[tensor.range()];
+                check(format!("after.{name}.{}", tensor.name), found);
+            }
+        }
+    }
+    report(wrong);
+}
+
+/// An optimizer as our language writes it, in place of the description's own.
+fn optimizer(description: &str, written: &str) -> Optimizer {
+    let own = "optimizer = sgd(learning_rate = 0.05);";
+    let description = description.replace(own, &format!("optimizer = {written};"));
+    let network = cnn_dsl::check(&description).unwrap();
+    match network.train.unwrap().optimizer {
+        graph::Optimizer::Sgd {
+            learning_rate,
+            momentum,
+            nesterov,
+        } => Optimizer::Sgd {
+            learning_rate,
+            momentum,
+            nesterov,
+        },
+        graph::Optimizer::RmsProp {
+            learning_rate,
+            rho,
+            momentum,
+            epsilon,
+        } => Optimizer::RmsProp {
+            learning_rate,
+            rho,
+            momentum,
+            epsilon,
+        },
+        graph::Optimizer::Adam {
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+        } => Optimizer::Adam {
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+        },
+    }
+}
