@@ -52,7 +52,7 @@
 //! | `save(path)`, `Mnist::load(path)` | safetensors |
 //! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
 //! | `parameters()`, `tensors()`, `tensors_mut()` | all of them |
-//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY` | constants |
+//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY`, `PLAN` | constants |
 //! | `Mnist::infer(&parameters, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
 //!
 //! A network without a `train` block has neither `fit`, `trainer` nor `evaluate`.
@@ -113,9 +113,9 @@ pub use cnn_macros as __macros;
 /// ```
 ///
 /// Layers: `input(shape)`, `conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1,
-/// activation = linear, use_bias = true)`, `max_pool2d(size = 2x2, strides = size, padding =
+/// activation = linear, use_bias = true, trainable = true)`, `max_pool2d(size = 2x2, strides = size, padding =
 /// valid)`, `avg_pool2d` likewise, `flatten`, `dense(units, activation = linear, use_bias =
-/// true)`, `dropout(rate)`, `activation(name)`, and each activation as a layer: `relu`,
+/// true, trainable = true)`, `dropout(rate)`, `activation(name)`, and each activation as a layer: `relu`,
 /// `leaky_relu(negative_slope = 0.3)`, `sigmoid`, `tanh`, `softmax`.
 ///
 /// `train` settings: `loss` (`categorical_crossentropy`, `binary_crossentropy`, `mse`),

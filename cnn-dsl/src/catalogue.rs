@@ -184,7 +184,7 @@ catalogue! {
         DropoutLast = "dropout_last",
         /// A metric is given twice.
         DuplicateMetric = "duplicate_metric",
-        /// A `train` block, but no parameters.
+        /// A `train` block, but no parameters that it could change.
         NothingToTrain = "nothing_to_train",
         /// Nesterov momentum without momentum.
         NesterovWithoutMomentum = "nesterov_without_momentum",

@@ -87,6 +87,8 @@ pub struct Node {
     pub input_shapes: Vec<Shape>,
     /// The shape of its output.
     pub shape: Shape,
+    /// Whether training changes its parameters, if it has any.
+    pub trainable: bool,
 }
 
 /// What a node computes.

@@ -17,6 +17,7 @@ pub(crate) enum Spec {
         filters: Option<usize>,
         window: Option<Window>,
         use_bias: bool,
+        trainable: bool,
         activation: Option<Activation>,
     },
     Pool2d {
@@ -27,6 +28,7 @@ pub(crate) enum Spec {
     Dense {
         units: Option<usize>,
         use_bias: bool,
+        trainable: bool,
         activation: Option<Activation>,
     },
     Dropout {
@@ -35,6 +37,16 @@ pub(crate) enum Spec {
     Activation(Option<Activation>),
     /// A layer that was reported.
     Unknown,
+}
+
+impl Spec {
+    /// Whether training changes the layer's parameters, if it has any.
+    pub(crate) fn trainable(&self) -> bool {
+        match self {
+            Self::Conv2d { trainable, .. } | Self::Dense { trainable, .. } => *trainable,
+            _ => true,
+        }
+    }
 }
 
 /// A window that moves over an image, and where its parts were written.
@@ -82,9 +94,10 @@ const CONV2D: Signature = Signature {
         "dilation",
         "activation",
         "use_bias",
+        "trainable",
     ],
     required: 2,
-    usage: "conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1, activation = linear, use_bias = true)",
+    usage: "conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1, activation = linear, use_bias = true, trainable = true)",
 };
 const MAX_POOL2D: Signature = Signature {
     name: "max_pool2d",
@@ -101,9 +114,9 @@ const AVG_POOL2D: Signature = Signature {
 const FLATTEN: Signature = plain("flatten");
 const DENSE: Signature = Signature {
     name: "dense",
-    parameters: &["units", "activation", "use_bias"],
+    parameters: &["units", "activation", "use_bias", "trainable"],
     required: 1,
-    usage: "dense(units, activation = linear, use_bias = true)",
+    usage: "dense(units, activation = linear, use_bias = true, trainable = true)",
 };
 const DROPOUT: Signature = Signature {
     name: "dropout",
@@ -180,7 +193,8 @@ impl Context<'_> {
             "conv2d" => Spec::Conv2d {
                 filters: self.count("filters", bound.get("filters")).ok().flatten(),
                 window: self.conv_window(keyword.span, bound).ok(),
-                use_bias: self.use_bias(bound),
+                use_bias: self.switch("use_bias", bound),
+                trainable: self.switch("trainable", bound),
                 activation: self.activation_argument(bound),
             },
             "max_pool2d" => Spec::Pool2d {
@@ -194,7 +208,8 @@ impl Context<'_> {
             "flatten" => Spec::Flatten,
             "dense" => Spec::Dense {
                 units: self.count("units", bound.get("units")).ok().flatten(),
-                use_bias: self.use_bias(bound),
+                use_bias: self.switch("use_bias", bound),
+                trainable: self.switch("trainable", bound),
                 activation: self.activation_argument(bound),
             },
             "dropout" => Spec::Dropout {
@@ -383,9 +398,10 @@ impl Context<'_> {
         })
     }
 
-    fn use_bias(&mut self, bound: &Bound<'_>) -> bool {
+    /// What is true unless switched off.
+    fn switch(&mut self, parameter: &str, bound: &Bound<'_>) -> bool {
         // A mistake here leaves every shape as it is.
-        self.boolean("use_bias", bound.get("use_bias"))
+        self.boolean(parameter, bound.get(parameter))
             .ok()
             .flatten()
             .unwrap_or(true)

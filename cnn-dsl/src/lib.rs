@@ -25,6 +25,7 @@ extern crate alloc;
 
 mod analyse;
 mod arguments;
+mod boxes;
 mod catalogue;
 pub mod diagnostic;
 mod flops;

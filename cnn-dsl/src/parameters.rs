@@ -84,4 +84,10 @@ impl Network {
     pub fn parameter_count(&self) -> usize {
         self.nodes.iter().map(Node::parameter_count).sum()
     }
+
+    /// The number of those that training changes.
+    pub fn trainable_count(&self) -> usize {
+        let trainable = self.nodes.iter().filter(|node| node.trainable);
+        trainable.map(Node::parameter_count).sum()
+    }
 }

@@ -91,6 +91,7 @@ impl Context<'_> {
                         .collect(),
                     op,
                     shape: shape.clone(),
+                    trainable: layer.spec.trainable(),
                 });
             }
             chain.0.push((layer.name.clone(), shape));
@@ -112,6 +113,7 @@ impl Context<'_> {
                 units,
                 use_bias,
                 activation,
+                ..
             } => {
                 let input = self.flat(layer, chain);
                 let op = self.dense(layer, *units, *use_bias, *activation, input);
@@ -122,6 +124,7 @@ impl Context<'_> {
                 window,
                 use_bias,
                 activation,
+                ..
             } => {
                 let Some(image) = self.image(layer, chain) else {
                     return (None, None);

@@ -1,58 +1,39 @@
 //! The summary: the table that Keras prints, and one line for a layer.
 
+use crate::boxes::{Align, draw, thousands};
 use crate::graph::{Network, Node, Op, Shape};
 
-const HEADINGS: [&str; 3] = ["Layer (type)", "Output Shape", "Param #"];
+const COLUMNS: [(&str, Align); 3] = [
+    ("Layer (type)", Align::Left),
+    ("Output Shape", Align::Left),
+    ("Param #", Align::Right),
+];
 
 impl Network {
     /// The table of layers, output shapes and parameters, as Keras prints it: inputs have no
     /// row, the last lines count the parameters and the bytes that they take as `f32`.
     pub fn summary(&self) -> String {
-        let rows: Vec<[String; 3]> = self
+        let rows: Vec<_> = self
             .nodes
             .iter()
             .filter(|node| node.op != Op::Input)
             .map(|node| {
-                [
+                vec![
                     format!("{} ({})", node.name, node.keyword.text),
                     tuple(&node.shape),
                     thousands(node.parameter_count()),
                 ]
             })
             .collect();
-        let width = |column: usize| {
-            let cells = rows.iter().map(|row| row[column].len());
-            cells
-                .chain([HEADINGS[column].len()])
-                .max()
-                .unwrap_or_default()
-        };
-        let widths = [0, 1, 2].map(width);
-        let rule = |left: char, line: &str, cross: &str, right: char| {
-            let lines = widths.map(|width| line.repeat(width + 2));
-            format!("{left}{}{right}\n", lines.join(cross))
-        };
-        let row = |bar: char, cells: [&str; 3]| {
-            let [a, b, c] = widths;
-            format!(
-                "{bar} {:<a$} {bar} {:<b$} {bar} {:>c$} {bar}\n",
-                cells[0], cells[1], cells[2]
-            )
-        };
-
         let mut table = format!("Model: \"{}\"\n", self.name.text);
-        table += &rule('┏', "━", "┳", '┓');
-        table += &row('┃', HEADINGS);
-        table += &rule('┡', "━", "╇", '┩');
-        for (index, [name, shape, parameters]) in rows.iter().enumerate() {
-            if index > 0 {
-                table += &rule('├', "─", "┼", '┤');
-            }
-            table += &row('│', [name, shape, parameters]);
-        }
-        table += &rule('└', "─", "┴", '┘');
+        table += &draw(&COLUMNS, &rows);
         let total = self.parameter_count();
-        for (what, count) in [("Total", total), ("Trainable", total), ("Non-trainable", 0)] {
+        let trainable = self.trainable_count();
+        for (what, count) in [
+            ("Total", total),
+            ("Trainable", trainable),
+            ("Non-trainable", total - trainable),
+        ] {
             table += &format!(
                 " {what} params: {} ({})\n",
                 thousands(count),
@@ -79,19 +60,6 @@ fn tuple(shape: &Shape) -> String {
     format!("({})", sizes.join(", "))
 }
 
-/// `121,930`.
-fn thousands(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `476.29 KB`, of 1024 bytes each.
 fn bytes(count: u64) -> String {
     let mut size = count as f64;
@@ -109,20 +77,6 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_separated() {
-        let cases = [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (121_930, "121,930"),
-            (1_000_000, "1,000,000"),
-        ];
-        for (count, expected) in cases {
-            assert_eq!(thousands(count), expected);
-        }
-    }
 
     #[test]
     fn bytes_are_counted_in_units_of_1024() {

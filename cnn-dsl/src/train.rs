@@ -87,14 +87,8 @@ impl Context<'_> {
         }
         if let Some(nodes) = nodes
             && nodes.len() > 1
-            && nodes.iter().all(|node| node.parameter_count() == 0)
         {
-            let message = "there is nothing to train: no layer has parameters";
-            self.report(Diagnostic::new(
-                Code::NothingToTrain,
-                train.keyword,
-                message,
-            ));
+            self.something_to_train(train.keyword, nodes);
         }
         Some(Train {
             loss: loss.ok()??.0,
@@ -104,6 +98,24 @@ impl Context<'_> {
             batch_size: batch_size.ok()?.unwrap_or(32),
             seed: seed.ok()?.unwrap_or(0),
         })
+    }
+
+    /// A `train` block without parameters that it could change still has a loss and metrics to
+    /// evaluate, but it was hardly meant.
+    fn something_to_train(&mut self, place: Span, nodes: &[Node]) {
+        let with_parameters: Vec<_> = nodes.iter().filter(|n| n.parameter_count() > 0).collect();
+        if with_parameters.iter().any(|node| node.trainable) {
+            return;
+        }
+        let (message, help) = match with_parameters.first() {
+            None => ("there is nothing to train: no layer has parameters", None),
+            Some(first) => (
+                "there is nothing to train: every layer is frozen",
+                Some(format!("remove `trainable = false` of `{}`", first.name)),
+            ),
+        };
+        let diagnostic = Diagnostic::new(Code::NothingToTrain, place, message);
+        self.report(diagnostic.maybe_help(help));
     }
 
     /// The settings by name; those that are unknown or given again are reported.

@@ -386,6 +386,30 @@ fn costs_are_counted() {
 }
 
 #[test]
+fn a_frozen_layer_is_not_trained() {
+    let network = good(
+        "network A { input(4x4x1); conv2d(2, 3x3, trainable = false); relu; flatten;
+         dense(3, use_bias = false, trainable = true); train { loss = mse; } }",
+    );
+    let trainable: Vec<_> = network.nodes.iter().map(|node| node.trainable).collect();
+    assert_eq!(trainable, [true, false, true, true, true]);
+    assert_eq!(
+        (network.parameter_count(), network.trainable_count()),
+        (44, 24)
+    );
+    let expected = "\
+ Total params: 44 (176.00 B)
+ Trainable params: 24 (96.00 B)
+ Non-trainable params: 20 (80.00 B)
+";
+    assert!(
+        network.summary().ends_with(expected),
+        "{}",
+        network.summary()
+    );
+}
+
+#[test]
 fn the_outline_of_a_wrong_description_tells_what_is_known() {
     let analysis = analyse(
         "/// Docs.\npub network A { input(8x8x1); stem: conv2d(4, 9x9); dense(10); train {} }",

@@ -34,6 +34,8 @@ mod network;
 #[cfg(feature = "std")]
 mod parameters;
 #[cfg(feature = "std")]
+mod prepared;
+#[cfg(feature = "std")]
 mod progress;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;

@@ -5,12 +5,11 @@
 //! call to the next. Batches are cut into chunks of a fixed size that the threads share, so results
 //! do not depend on how many threads there are.
 //!
-//! A call that finds a kept buffer large enough allocates no workspace; the packing buffers of
-//! matrix products are still allocated in each product, as `kernels` says.
+//! A call that finds a kept buffer large enough allocates nothing.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ndarray::{
     Array, ArrayD, ArrayView, ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMutD,
@@ -21,14 +20,17 @@ use crate::checkpoint;
 use crate::data::{Dataset, check_input};
 use crate::error::Error;
 use crate::history::{History, Scores};
-use crate::kernels::Optimizer;
 use crate::kernels::thread_pool::for_each;
+use crate::kernels::{Isa, Optimizer};
 use crate::parameters::{self, Buffer};
-use crate::spec::{Forward, Spec, Training, split_mut};
-use crate::thread_count::threads;
+use crate::prepared;
+use crate::spec::{Forward, Spec, Training, aligned, split_workspace};
+use crate::step::Step;
+use crate::thread_count::{threads, worthwhile};
 use crate::trainer::Trainer;
 
-/// Examples that one thread takes at once in `predict_batch` and `evaluate`.
+/// The most examples that one thread takes at once in `predict_batch`: enough for the products of
+/// dense layers, few enough that what flows through stays in its cache.
 const CHUNK: usize = 32;
 
 /// A network with its parameters.
@@ -39,6 +41,8 @@ pub struct Model {
     spec: &'static Spec,
     pub(crate) parameters: Buffer,
     pub(crate) state: TrainingState,
+    /// Derived from the parameters; see [`Model::prepared`].
+    pub(crate) prepared: OnceLock<Buffer>,
     scratch: Scratch,
 }
 
@@ -100,6 +104,7 @@ impl Model {
             spec,
             parameters,
             state: TrainingState::default(),
+            prepared: OnceLock::new(),
             scratch: Scratch::default(),
         }
     }
@@ -132,7 +137,7 @@ impl Model {
 
     /// All parameters, in the order of the network's tensors.
     pub fn parameters_mut(&mut self) -> &mut [f32] {
-        &mut self.parameters
+        self.changed()
     }
 
     /// Every tensor of parameters with its name, in order.
@@ -153,8 +158,9 @@ impl Model {
 
     /// Every tensor of parameters with its name, in order, to be written to.
     pub fn tensors_mut(&mut self) -> impl Iterator<Item = (&'static str, ArrayViewMutD<'_, f32>)> {
-        let mut rest: &mut [f32] = &mut self.parameters;
-        self.spec.parameters.iter().map(move |parameter| {
+        let spec = self.spec;
+        let mut rest = self.changed();
+        spec.parameters.iter().map(move |parameter| {
             let (values, behind) = std::mem::take(&mut rest).split_at_mut(parameter.len());
             rest = behind;
             let view = ArrayViewMutD::from_shape(parameter.shape, values);
@@ -267,11 +273,14 @@ impl Model {
         let mut outputs = ArrayD::zeros(IxDyn(&shape));
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
+        let flops: u64 = self.spec.layers.iter().map(|layer| layer.flops).sum();
+        let threads = worthwhile(threads(), count as u64 * flops);
+        let chunk = count.div_ceil(threads).clamp(1, CHUNK);
         let mut chunks: Vec<_> = inputs
-            .chunks(CHUNK * size(self.spec.input))
-            .zip(flat.chunks_mut(CHUNK * size(self.spec.output)))
+            .chunks(chunk * size(self.spec.input))
+            .zip(flat.chunks_mut(chunk * size(self.spec.output)))
             .collect();
-        for_each(threads(), &mut chunks, |_, (input, output)| {
+        for_each(threads, &mut chunks, |_, (input, output)| {
             self.forward_chunk(input.len() / size(self.spec.input), input, output);
         });
         Ok(outputs)
@@ -300,6 +309,7 @@ impl Model {
     ) -> Scores {
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let columns = 1 + training.metrics.len();
+        let isa = Isa::detect();
         let mut sums = vec![0.0; data.len().div_ceil(CHUNK) * columns];
         let mut chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
         for_each(threads, &mut chunks, |index, sums| {
@@ -309,10 +319,14 @@ impl Model {
                 examples * inputs,
                 examples * units,
                 examples * units,
-                self.spec.workspace.floats(examples),
+                examples,
             ];
-            let mut buffer = self.scratch.take(lengths.iter().sum());
-            let [input, target, output, workspace] = split_mut(&mut buffer, lengths);
+            let slots: usize = lengths.iter().map(|&length| aligned(length)).sum();
+            let mut buffer = self
+                .scratch
+                .take(slots + self.spec.workspace.floats(examples));
+            let ([input, target, output, losses], workspace) =
+                split_workspace(&mut buffer, lengths);
             for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
                 data.read_input(first + offset, input);
             }
@@ -320,7 +334,8 @@ impl Model {
                 data.read_target(first + offset, target);
             }
             self.forward(examples, input, output, workspace);
-            sums[0] = training.loss.forward(units, output, target);
+            training.loss.forward(isa, units, output, target, losses);
+            sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
             for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
                 *sum = metric.sum(training.loss, units, output, target);
             }
@@ -334,6 +349,31 @@ impl Model {
             }
         }
         Scores::mean(training.metrics, &totals, data.len())
+    }
+
+    /// The mean loss over `data` as one batch, and its gradients in the order of the parameters. Dropout
+    /// drops what `seed` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], and what
+    /// [`Dataset::check`] finds.
+    pub fn gradients(&self, data: &dyn Dataset, seed: u64) -> Result<(f64, Vec<f32>), Error> {
+        let network = self.spec.name;
+        let training = self.spec.training.as_ref();
+        let training = training.ok_or(Error::NotTrainable { network })?;
+        check_data(self.spec, data)?;
+        let batch: Vec<usize> = (0..data.len()).collect();
+        let mut step = Step::new(
+            self.spec,
+            training,
+            &self.parameters,
+            batch.len(),
+            threads(),
+        );
+        let sums = step.forward_backward(&self.parameters, data, &batch, seed);
+        let loss = sums[0] / batch.len() as f64;
+        Ok((loss, step.gradients(batch.len())))
     }
 
     /// Trains with the settings of the `train` block.
@@ -350,10 +390,31 @@ impl Model {
         Trainer::new(self)
     }
 
+    /// The weights in the forms that the forward pass wants, made when they are first asked for after
+    /// a change.
+    fn prepared(&self) -> &[f32] {
+        self.prepared.get_or_init(|| {
+            prepared::prepare(
+                self.spec,
+                self.spec.prepared,
+                Isa::detect(),
+                &self.parameters,
+            )
+        })
+    }
+
+    /// All parameters, for those who change them: what was derived from them is forgotten.
+    fn changed(&mut self) -> &mut [f32] {
+        self.prepared = OnceLock::new();
+        &mut self.parameters
+    }
+
     fn forward(&self, examples: usize, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
         (self.spec.forward)(Forward {
+            isa: Isa::detect(),
             examples,
             parameters: &self.parameters,
+            prepared: self.prepared(),
             input,
             output,
             workspace,
@@ -366,7 +427,9 @@ impl Model {
         let mut workspace = self.scratch.take(floats);
         self.forward(examples, input, output, &mut workspace[..floats]);
         let units = self.spec.output.last().copied().unwrap_or(1);
-        self.spec.output_activation.forward(units, output);
+        self.spec
+            .output_activation
+            .forward(Isa::detect(), units, output);
         self.scratch.give_back(workspace);
     }
 }
@@ -390,6 +453,7 @@ impl Clone for Model {
             spec: self.spec,
             parameters: self.parameters.clone(),
             state: self.state.clone(),
+            prepared: OnceLock::new(),
             scratch: Scratch::default(),
         }
     }
@@ -406,18 +470,18 @@ impl fmt::Debug for Model {
 
 /// Buffers that no call is using, so that a call seldom has to allocate one.
 #[derive(Default)]
-struct Scratch(Mutex<Vec<Buffer>>);
+pub(crate) struct Scratch(Mutex<Vec<Buffer>>);
 
 impl Scratch {
     /// A buffer of at least `len` floats with any content.
-    fn take(&self, len: usize) -> Buffer {
+    pub(crate) fn take(&self, len: usize) -> Buffer {
         match self.lock().pop() {
             Some(buffer) if buffer.len() >= len => buffer,
             _ => Buffer::zeros(len),
         }
     }
 
-    fn give_back(&self, buffer: Buffer) {
+    pub(crate) fn give_back(&self, buffer: Buffer) {
         self.lock().push(buffer);
     }
 

@@ -6,8 +6,16 @@
 //! [`kernels`](crate::kernels). Whatever does not depend on types (allocation, training,
 //! checkpoints) reads the `Spec` and calls the two functions with plain slices. Everything here
 //! is `'static` data or borrowed slices, so it exists without `std` and without an allocator.
+//!
+//! A training step runs in two phases, each shared by all threads:
+//!
+//! ```text
+//! a thread's examples ──train──▶ values and gradients of every dense layer, sums of convolutions' gradients by lane
+//! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ prepared weights
+//! ```
 
-use crate::kernels::{Activation, Loss, Metric, Optimizer};
+use crate::kernels::{Activation, Dense, Isa, Loss, Metric, Optimizer};
+use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +39,8 @@ pub struct Spec {
     pub output_activation: Activation,
     /// The scratch memory of [`Spec::forward`].
     pub workspace: Workspace,
+    /// The weights that [`Spec::forward`] wants in another form, in the order of the parameters.
+    pub prepared: &'static [Prepared],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
 }
@@ -51,7 +61,7 @@ pub struct Layer {
 }
 
 /// A parameter tensor and its place in the flat buffer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     /// The checkpoint key: `conv2d_1.kernel`.
     pub name: &'static str,
@@ -62,6 +72,61 @@ pub struct Parameter {
     pub offset: usize,
     /// How its values start.
     pub initializer: Initializer,
+    /// Where its gradient comes from while training.
+    pub gradient: Gradient,
+}
+
+/// Where the gradient of a parameter tensor comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Gradient {
+    /// Nowhere: the tensor is not trained.
+    Frozen,
+    /// From the sums that [`Training::train`] leaves in the lanes.
+    Lanes {
+        /// Where the tensor's sums start in a lane, in floats.
+        offset: usize,
+        /// Puts sums that are laid out otherwise in the order of the tensor.
+        finish: Option<Finish>,
+    },
+    /// The kernel of a dense layer: a product over the whole batch.
+    DenseKernel {
+        /// The layer.
+        layer: Dense,
+        /// Where its inputs lie.
+        input: Source,
+        /// The slot of the gradients with respect to its outputs before the activation.
+        gradient: usize,
+    },
+    /// The bias of a dense layer: a sum over the whole batch.
+    DenseBias {
+        /// The layer.
+        layer: Dense,
+        /// The slot of the gradients with respect to its outputs before the activation.
+        gradient: usize,
+    },
+}
+
+/// Writes the gradient of a tensor from sums that are laid out otherwise.
+pub type Finish = fn(&[f32], &mut [f32]);
+
+/// Where a value of the whole batch lies while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the input of the network.
+    Input,
+    /// In a slot of [`Training::slots`].
+    Slot(usize),
+}
+
+/// A kernel in the form that a pass wants it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    /// The kernel's place in [`Spec::parameters`].
+    pub tensor: usize,
+    /// The length of the prepared form, in floats; 0 if the pass takes the kernel as it is.
+    pub length: usize,
+    /// Writes the prepared form.
+    pub prepare: fn(Isa, &[f32], &mut [f32]),
 }
 
 impl Parameter {
@@ -82,7 +147,7 @@ impl Parameter {
     }
 
     /// Its place in the flat buffer.
-    pub const fn range(&self) -> core::ops::Range<usize> {
+    pub const fn range(&self) -> Range<usize> {
         self.offset..self.offset + self.len()
     }
 }
@@ -104,19 +169,26 @@ pub enum Initializer {
     },
 }
 
-/// How much scratch memory a function needs, in floats.
+/// How much scratch memory the forward pass needs, in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workspace {
     /// For each example of the batch.
     pub per_example: usize,
-    /// Once, whatever the batch.
-    pub fixed: usize,
+    /// Once, for a single example.
+    pub single: usize,
+    /// Once, for more than one.
+    pub batch: usize,
 }
 
 impl Workspace {
     /// The floats that `examples` need.
     pub const fn floats(&self, examples: usize) -> usize {
-        self.per_example * examples + self.fixed
+        let once = if examples == 1 {
+            self.single
+        } else {
+            self.batch
+        };
+        self.per_example * examples + once
     }
 }
 
@@ -136,10 +208,14 @@ pub const fn largest<const N: usize>(sizes: [usize; N]) -> usize {
 /// The arguments of [`Spec::forward`].
 #[derive(Debug)]
 pub struct Forward<'a> {
+    /// What computes.
+    pub isa: Isa,
     /// How many examples the batch has.
     pub examples: usize,
     /// The flat parameter buffer.
     pub parameters: &'a [f32],
+    /// What [`Spec::prepared`] describes, one after the other; empty: the call does without.
+    pub prepared: &'a [f32],
     /// `[examples, ..input]`.
     pub input: &'a [f32],
     /// `[examples, ..output]`, overwritten.
@@ -151,11 +227,18 @@ pub struct Forward<'a> {
 /// How a network is trained: the `train` block.
 #[derive(Clone, Copy, Debug)]
 pub struct Training {
-    /// The forward and backward pass over some examples of a batch, its lane.
-    /// Returns the sum of their losses.
-    pub train: fn(Train<'_>) -> f64,
-    /// The scratch memory of [`Training::train`].
-    pub workspace: Workspace,
+    /// The forward and backward pass over some examples of a batch.
+    pub train: fn(Train<'_, '_>),
+    /// The values and gradients that the whole batch keeps, in floats for one example.
+    pub slots: &'static [usize],
+    /// The winners of fused pools that the whole batch keeps, in bytes for one example.
+    pub code_slots: &'static [usize],
+    /// What a thread needs beside, in floats.
+    pub workspace: usize,
+    /// The length of a lane's gradients, in floats.
+    pub lane: usize,
+    /// The weights that the backward pass wants in another form, in the order of the parameters.
+    pub prepared: &'static [Prepared],
     /// What is minimised.
     pub loss: Loss,
     /// The update rule.
@@ -170,15 +253,21 @@ pub struct Training {
     pub seed: u64,
 }
 
-/// The arguments of [`Training::train`].
+/// The arguments of [`Training::train`]: a thread's share of a batch.
 #[derive(Debug)]
-pub struct Train<'a> {
-    /// How many examples this lane has.
+pub struct Train<'a, 'b> {
+    /// What computes.
+    pub isa: Isa,
+    /// How many examples this share has.
     pub examples: usize,
+    /// The place of its first example in the batch.
+    pub first: usize,
     /// The flat parameter buffer.
     pub parameters: &'a [f32],
-    /// Laid out as the parameters; the gradients of this lane are added to it.
-    pub gradients: &'a mut [f32],
+    /// What [`Spec::prepared`] describes, one after the other.
+    pub prepared: &'a [f32],
+    /// What [`Training::prepared`] describes, one after the other.
+    pub prepared_backward: &'a [f32],
     /// `[examples, ..input]`.
     pub input: &'a [f32],
     /// `[examples, ..output]`.
@@ -186,12 +275,90 @@ pub struct Train<'a> {
     /// `[examples, ..output]`, overwritten with the network's outputs (probabilities where
     /// the last activation is fused with the loss), as the metrics need them.
     pub output: &'a mut [f32],
-    /// At least [`Workspace::floats`] of the training workspace; its content does not matter.
+    /// `[examples]`, overwritten with the loss of each.
+    pub losses: &'a mut [f32],
+    /// The share's part of each slot, `[examples, ..]`.
+    pub slots: &'a mut [&'b mut [f32]],
+    /// The share's part of each slot of codes, `[examples, ..]`.
+    pub codes: &'a mut [&'b mut [u8]],
+    /// [`Training::workspace`] floats; their content does not matter.
     pub workspace: &'a mut [f32],
+    /// The lanes that the share is made of, in order.
+    pub lanes: &'a mut [Lane<'b>],
     /// One over the size of the whole batch: the gradients are those of its mean loss.
     pub scale: f32,
-    /// Of dropout, for this lane and step.
+    /// Of dropout, for this step.
     pub seed: u64,
+}
+
+/// A few neighbouring examples of a batch, whose gradients are summed in one buffer. Batches are cut
+/// into the same lanes whatever the number of threads.
+#[derive(Debug)]
+pub struct Lane<'a> {
+    /// How many examples it has.
+    pub examples: usize,
+    /// [`Training::lane`] floats, to which gradients are added.
+    pub gradients: &'a mut [f32],
+}
+
+/// `0..n` in groups of `size`, the last one maybe smaller. For generated code.
+#[doc(hidden)]
+pub fn groups(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range
+        .step_by(size)
+        .map(move |first| first..end.min(first + size))
+}
+
+/// The pieces of an array of slices. For generated code.
+///
+/// # Panics
+/// If there are fewer.
+#[doc(hidden)]
+pub fn pieces<'a, T, const N: usize>(slots: &'a mut [&mut [T]]) -> [&'a mut [T]; N] {
+    let mut slots = slots.iter_mut();
+    core::array::from_fn(|_| &mut **slots.next().expect("a piece of every slot"))
+}
+
+/// The least number of floats, not below `floats`, that fills whole cache lines: vectors that lie across
+/// two of them take twice as long to load.
+pub(crate) const fn aligned(floats: usize) -> usize {
+    floats.next_multiple_of(16)
+}
+
+/// Cuts slots of the given lengths off the front of a workspace, each at a whole number of cache lines
+/// from the start, and returns them with the rest. For generated code.
+///
+/// # Panics
+/// If the workspace is shorter.
+#[doc(hidden)]
+pub fn split_workspace<const N: usize>(
+    workspace: &mut [f32],
+    lengths: [usize; N],
+) -> ([&mut [f32]; N], &mut [f32]) {
+    let mut rest = workspace;
+    let slots = lengths.map(|length| {
+        let (slot, tail) = core::mem::take(&mut rest).split_at_mut(aligned(length));
+        rest = tail;
+        &mut slot[..length]
+    });
+    (slots, rest)
+}
+
+/// Cuts the kernels of the given lengths off the front of `prepared`, as [`split_workspace`] does; all are
+/// empty if it is. For generated code.
+///
+/// # Panics
+/// If the buffer is shorter, but not empty.
+#[doc(hidden)]
+pub fn split_prepared<const N: usize>(prepared: &[f32], lengths: [usize; N]) -> [&[f32]; N] {
+    let mut rest = prepared;
+    lengths.map(|length| {
+        let length = if prepared.is_empty() { 0 } else { length };
+        let (piece, tail) = rest.split_at(aligned(length));
+        rest = tail;
+        &piece[..length]
+    })
 }
 
 /// Cuts consecutive pieces of the given lengths off the front of `buffer`. For generated code.
@@ -223,6 +390,30 @@ mod tests {
     }
 
     #[test]
+    fn groups_cover_a_range() {
+        let found: Vec<_> = groups(3..10, 3).collect();
+        assert_eq!(found, [3..6, 6..9, 9..10]);
+        assert_eq!(groups(4..4, 2).count(), 0);
+    }
+
+    #[test]
+    fn slots_start_at_cache_lines() {
+        let mut workspace: [f32; 40] = core::array::from_fn(|i| i as f32);
+        let ([a, b], rest) = split_workspace(&mut workspace, [3, 16]);
+        assert_eq!(a, [0.0, 1.0, 2.0]);
+        assert_eq!((b[0], b.len()), (16.0, 16));
+        assert_eq!((rest[0], rest.len()), (32.0, 8));
+    }
+
+    #[test]
+    fn prepared_weights_may_be_missing() {
+        let weights: [f32; 48] = core::array::from_fn(|i| i as f32);
+        let expected = [&weights[..1], &[], &weights[16..34]];
+        assert_eq!(split_prepared(&weights, [1, 0, 18]), expected);
+        assert_eq!(split_prepared(&[], [1, 0, 18]), [&[0.0; 0][..]; 3]);
+    }
+
+    #[test]
     #[should_panic]
     fn a_short_buffer_is_refused() {
         split_mut(&mut [0.0; 3], [2, 2]);
@@ -235,151 +426,15 @@ mod tests {
             shape: &[3, 5],
             offset: 7,
             initializer: Initializer::Zeros,
+            gradient: Gradient::Frozen,
         };
         assert_eq!(kernel.range(), 7..22);
         assert!(!kernel.is_empty());
-        assert_eq!(
-            Workspace {
-                per_example: 4,
-                fixed: 9
-            }
-            .floats(3),
-            21
-        );
-    }
-}
-
-#[cfg(all(test, feature = "std"))]
-mod network_tests {
-    use super::*;
-    use crate::kernels::Dense;
-
-    /// What the macro would generate for `input(2); dense(1, activation = sigmoid);`.
-    static SPEC: Spec = Spec {
-        name: "Or",
-        input: &[2],
-        output: &[1],
-        layers: &[Layer {
-            name: "dense_1",
-            kind: "dense",
-            output: &[1],
-            parameters: 3,
-            flops: 4,
-        }],
-        parameters: &[
-            Parameter {
-                name: "dense_1.kernel",
-                shape: &[2, 1],
-                offset: 0,
-                initializer: Initializer::GlorotUniform {
-                    fan_in: 2,
-                    fan_out: 1,
-                },
-            },
-            Parameter {
-                name: "dense_1.bias",
-                shape: &[1],
-                offset: 2,
-                initializer: Initializer::Zeros,
-            },
-        ],
-        parameter_count: 3,
-        forward,
-        output_activation: Activation::Sigmoid,
-        workspace: Workspace {
-            per_example: 0,
-            fixed: 0,
-        },
-        training: Some(Training {
-            train,
-            workspace: Workspace {
-                per_example: 1,
-                fixed: 0,
-            },
-            loss: Loss::BinaryCrossentropy,
-            optimizer: Optimizer::Sgd {
-                learning_rate: 1.0,
-                momentum: 0.0,
-                nesterov: false,
-            },
-            metrics: &[Metric::Accuracy],
-            epochs: 1,
-            batch_size: 4,
-            seed: 0,
-        }),
-    };
-
-    const DENSE: Dense = Dense {
-        inputs: 2,
-        units: 1,
-        activation: Activation::Linear,
-    };
-
-    fn forward(call: Forward<'_>) {
-        let (kernel, bias) = call.parameters.split_at(2);
-        DENSE.forward(call.examples, call.input, kernel, bias, call.output);
-    }
-
-    fn train(call: Train<'_>) -> f64 {
-        let (kernel, bias) = call.parameters.split_at(2);
-        DENSE.forward(call.examples, call.input, kernel, bias, call.output);
-        let loss = Loss::BinaryCrossentropy;
-        let sum = loss.forward(1, call.output, call.target);
-        let [dy] = split_mut(call.workspace, [call.examples]);
-        loss.backward(1, call.output, call.target, call.scale, dy);
-        let [kernel, bias] = split_mut(call.gradients, [2, 1]);
-        DENSE.backward_parameters(call.examples, call.input, dy, kernel, bias);
-        sum
-    }
-
-    /// The whole contract at once, as a trainer and a model use it.
-    #[test]
-    fn a_network_learns_or() {
-        let training = SPEC.training.expect("a `train` block");
-        let input = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
-        let target = [0.0, 1.0, 1.0, 1.0];
-        let mut parameters = vec![0.0; SPEC.parameter_count];
-        let mut workspace = vec![f32::NAN; training.workspace.floats(4)];
-        let mut output = [f32::NAN; 4];
-        for iteration in 1..=100 {
-            let mut gradients = vec![0.0; SPEC.parameter_count];
-            let sum = (training.train)(Train {
-                examples: 4,
-                parameters: &parameters,
-                gradients: &mut gradients,
-                input: &input,
-                target: &target,
-                output: &mut output,
-                workspace: &mut workspace,
-                scale: 0.25,
-                seed: 0,
-            });
-            if iteration == 1 {
-                assert!(
-                    (sum / 4.0 - 2.0f64.ln()).abs() < 1e-6,
-                    "every output starts as 0.5"
-                );
-            }
-            training
-                .optimizer
-                .update(iteration, &mut parameters, &gradients, &mut []);
-        }
-        let hits = training.metrics[0].sum(training.loss, 1, &output, &target);
-        assert_eq!(hits, 4.0, "{output:?}");
-        let mut predicted = [f32::NAN; 4];
-        (SPEC.forward)(Forward {
-            examples: 4,
-            parameters: &parameters,
-            input: &input,
-            output: &mut predicted,
-            workspace: &mut [],
-        });
-        SPEC.output_activation.forward(1, &mut predicted);
-        assert!(
-            predicted
-                .iter()
-                .zip(&target)
-                .all(|(y, t)| (y > &0.5) == (t > &0.5))
-        );
+        let workspace = Workspace {
+            per_example: 4,
+            single: 9,
+            batch: 20,
+        };
+        assert_eq!([1, 3].map(|n| workspace.floats(n)), [13, 32]);
     }
 }

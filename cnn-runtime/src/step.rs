@@ -1,84 +1,144 @@
 //! One step of training, cut up so that its result does not depend on the number of threads.
 //!
 //! ```text
-//! batch ──▶ LANES nearly equal parts ──▶ each lane: read, forward, backward ──▶ its own gradients
-//! lanes' gradients ──▶ PARTS ranges of the flat buffer ──▶ each part: sum in lane order, update
+//! batch ──▶ lanes of neighbouring examples ──▶ each thread takes some: read, forward, backward
+//!       ──▶ values and gradients of dense layers for the whole batch, sums of convolutions' gradients by lane
+//! parameters ──▶ parts of tensors ──▶ each part: its gradient over the whole batch, update, prepared weights
 //! ```
 //!
-//! Threads take lanes, then parts, as they become free. Who computes a lane does not matter: a lane
-//! is always the same examples, with a random seed of its own, and every sum over lanes is made in
-//! their order.
+//! What is computed for one example does not depend on its neighbours, and every sum over examples
+//! is made in their order (within a lane, then over lanes, or over the whole batch), so who computes
+//! what does not matter. The threads meet twice in a step.
 
 use crate::data::Dataset;
-use crate::kernels::Optimizer;
 use crate::kernels::thread_pool::for_each;
-use crate::model::{OptimizerState, size};
-use crate::parameters::{ALIGNMENT, Buffer, mix};
-use crate::spec::{Spec, Train, Training};
+use crate::kernels::{Isa, Optimizer};
+use crate::model::{OptimizerState, Scratch, size};
+use crate::parameters::Buffer;
+use crate::prepared;
+use crate::spec::{self, Gradient, Prepared, Source, Spec, Train, Training, aligned};
+use crate::thread_count::worthwhile;
 
-/// Parts of a batch that are computed independently: the most threads that help with one.
-const LANES: usize = 8;
+/// The most parts of a batch that are computed independently: the most threads that help with one.
+const LANES: usize = 16;
 
-/// Ranges of the parameters that are updated independently.
-const PARTS: usize = 16;
+/// Examples of a lane, where there are enough for [`FEWEST_LANES`]: each lane costs a pass over the
+/// gradients of all convolutions.
+const LANE_EXAMPLES: usize = 8;
+
+/// Small batches have this many lanes.
+const FEWEST_LANES: usize = 4;
+
+/// Values of a part of a tensor: a quarter of a small second-level cache.
+const PART: usize = 16 * 1024;
 
 /// The buffers of a training step, used for every step of a call of `fit`.
 pub(crate) struct Step {
     spec: &'static Spec,
     training: &'static Training,
+    isa: Isa,
     threads: usize,
-    lanes: Vec<Lane>,
+    batch: Batch,
+    /// The gradients of the convolutions, summed over each lane.
+    lanes: Vec<Buffer>,
+    /// The scratch memory of each thread.
+    workspaces: Vec<Buffer>,
     /// The gradients of the batch, laid out as the parameters.
     gradients: Buffer,
-    /// The sums of the loss and of each metric over the batch.
+    /// Scratch memory of the parts.
+    scratch: Scratch,
+    prepared: Weights,
+    /// The sums of the loss and of each metric: of the batch, then of each lane.
     sums: Vec<f64>,
 }
 
-/// A share of the batch, with all that computing its gradients takes.
-struct Lane {
+/// What a batch flows through, as far as all of it is needed at once.
+struct Batch {
     input: Buffer,
     target: Buffer,
     output: Buffer,
-    workspace: Buffer,
-    gradients: Buffer,
-    /// The sums of the loss and of each metric over the lane.
-    sums: Vec<f64>,
+    losses: Buffer,
+    slots: Vec<Buffer>,
+    codes: Vec<Vec<u8>>,
+}
+
+/// The weights in the forms that the passes want them in.
+struct Weights {
+    forward: Buffer,
+    backward: Buffer,
+}
+
+/// A thread's share of a batch.
+struct Share<'a> {
+    first: usize,
+    examples: usize,
+    input: &'a mut [f32],
+    target: &'a mut [f32],
+    output: &'a mut [f32],
+    losses: &'a mut [f32],
+    slots: Vec<&'a mut [f32]>,
+    codes: Vec<&'a mut [u8]>,
+    workspace: &'a mut [f32],
+    lanes: Vec<spec::Lane<'a>>,
+    sums: &'a mut [f64],
+}
+
+/// A part of a tensor of parameters.
+struct Part<'a> {
+    tensor: usize,
+    /// Where it starts in the tensor, in values.
+    start: usize,
+    parameters: &'a mut [f32],
+    gradients: &'a mut [f32],
+    slots: [&'a mut [f32]; Optimizer::MAX_SLOTS],
+    /// The other forms of the tensor, forward and backward, with the place to write them to.
+    prepared: [Option<(&'static Prepared, &'a mut [f32])>; 2],
 }
 
 impl Step {
-    /// Buffers for batches of up to `batch_size` examples.
-    ///
-    /// They hold [`LANES`] lanes whatever the number of threads, each with the input, the target,
-    /// the output and the workspace of its share of the batch, and gradients as long as the
-    /// parameters; one more such buffer takes the sum of the gradients.
+    /// Buffers for batches of up to `batch_size` examples of a network with `parameters`.
     pub(crate) fn new(
         spec: &'static Spec,
         training: &'static Training,
+        parameters: &[f32],
         batch_size: usize,
         threads: usize,
     ) -> Self {
-        let examples = batch_size.div_ceil(LANES);
+        let isa = Isa::detect();
+        let lanes = lane_count(batch_size);
         let columns = 1 + training.metrics.len();
-        let lane = || Lane {
-            input: Buffer::zeros(examples * size(spec.input)),
-            target: Buffer::zeros(examples * size(spec.output)),
-            output: Buffer::zeros(examples * size(spec.output)),
-            workspace: Buffer::zeros(training.workspace.floats(examples)),
-            gradients: Buffer::zeros(spec.parameter_count),
-            sums: vec![0.0; columns],
-        };
+        let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
             spec,
             training,
+            isa,
             threads,
-            lanes: (0..LANES).map(|_| lane()).collect(),
+            batch: Batch {
+                input: values(&size(spec.input)),
+                target: values(&size(spec.output)),
+                output: values(&size(spec.output)),
+                losses: values(&1),
+                slots: training.slots.iter().map(values).collect(),
+                codes: (training.code_slots.iter())
+                    .map(|len| vec![0; batch_size * len])
+                    .collect(),
+            },
+            lanes: (0..lanes).map(|_| Buffer::zeros(training.lane)).collect(),
+            workspaces: (0..threads.clamp(1, lanes))
+                .map(|_| Buffer::zeros(training.workspace))
+                .collect(),
             gradients: Buffer::zeros(spec.parameter_count),
-            sums: vec![0.0; columns],
+            scratch: Scratch::default(),
+            prepared: Weights {
+                forward: prepared::prepare(spec, spec.prepared, isa, parameters),
+                backward: prepared::prepare(spec, training.prepared, isa, parameters),
+            },
+            sums: vec![0.0; (1 + lanes) * columns],
         }
     }
 
-    /// Computes the gradients of the mean loss over the examples of `batch`, and returns the sums
-    /// over them of the loss and of each metric.
+    /// The first phase: computes what the gradients of the mean loss over the examples of `batch` are
+    /// made of, and returns the sums over them of the loss and of each metric.
     pub(crate) fn forward_backward(
         &mut self,
         parameters: &[f32],
@@ -86,117 +146,329 @@ impl Step {
         batch: &[usize],
         seed: u64,
     ) -> &[f64] {
-        let (spec, training) = (self.spec, self.training);
+        let (spec, training, isa) = (self.spec, self.training, self.isa);
         let (inputs, units) = (size(spec.input), size(spec.output));
+        let columns = 1 + training.metrics.len();
         let scale = 1.0 / batch.len() as f32;
+        let (total, lane_sums) = self.sums.split_at_mut(columns);
+        // The backward pass takes about twice as long as the forward pass.
+        let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
+        let weights = &self.prepared;
+        let mut shares = shares(
+            spec,
+            training,
+            batch.len(),
+            threads.min(self.workspaces.len()),
+            &mut self.batch,
+            &mut self.lanes,
+            &mut self.workspaces,
+            lane_sums,
+        );
 
-        for_each(self.threads, &mut self.lanes, |index, lane| {
-            let examples = &batch[lane_start(index, batch)..lane_start(index + 1, batch)];
-            let n = examples.len();
-            lane.sums.fill(0.0);
-            if n == 0 {
-                return;
-            }
-            let input = &mut lane.input[..n * inputs];
-            for (&example, input) in examples.iter().zip(input.chunks_exact_mut(inputs)) {
+        for_each(threads, &mut shares, |_, share| {
+            let examples = &batch[share.first..share.first + share.examples];
+            for (&example, input) in examples.iter().zip(share.input.chunks_exact_mut(inputs)) {
                 data.read_input(example, input);
             }
-            let target = &mut lane.target[..n * units];
-            for (&example, target) in examples.iter().zip(target.chunks_exact_mut(units)) {
+            for (&example, target) in examples.iter().zip(share.target.chunks_exact_mut(units)) {
                 data.read_target(example, target);
             }
-            let output = &mut lane.output[..n * units];
-            lane.gradients.fill(0.0);
-            lane.sums[0] = (training.train)(Train {
-                examples: n,
+            for lane in &mut share.lanes {
+                lane.gradients.fill(0.0);
+            }
+            (training.train)(Train {
+                isa,
+                examples: share.examples,
+                first: share.first,
                 parameters,
-                gradients: &mut lane.gradients,
-                input,
-                target,
-                output,
-                workspace: &mut lane.workspace[..training.workspace.floats(n)],
+                prepared: &weights.forward,
+                prepared_backward: &weights.backward,
+                input: share.input,
+                target: share.target,
+                output: share.output,
+                losses: share.losses,
+                slots: &mut share.slots,
+                codes: &mut share.codes,
+                workspace: share.workspace,
+                lanes: &mut share.lanes,
                 scale,
-                seed: mix(&[seed, index as u64]),
+                seed,
             });
-            for (sum, metric) in lane.sums[1..].iter_mut().zip(training.metrics) {
-                *sum = metric.sum(training.loss, units, output, target);
+            let mut done = 0;
+            for (lane, sums) in share.lanes.iter().zip(share.sums.chunks_exact_mut(columns)) {
+                let examples = done..done + lane.examples;
+                done = examples.end;
+                let losses = &share.losses[examples.clone()];
+                sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
+                let values = examples.start * units..examples.end * units;
+                let (output, target) = (&share.output[values.clone()], &share.target[values]);
+                for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
+                    *sum = metric.sum(training.loss, units, output, target);
+                }
             }
         });
 
-        self.sums.fill(0.0);
-        for lane in &self.lanes {
-            for (total, sum) in self.sums.iter_mut().zip(&lane.sums) {
+        total.fill(0.0);
+        for sums in lane_sums
+            .chunks_exact(columns)
+            .take(lane_count(batch.len()))
+        {
+            for (total, sum) in total.iter_mut().zip(sums) {
                 *total += sum;
             }
         }
-        &self.sums
+        total
     }
 
-    /// Sums the gradients that [`forward_backward`](Self::forward_backward) left for `batch`, and
-    /// lets the optimizer apply them.
+    /// The second phase: completes the gradients that [`forward_backward`](Self::forward_backward)
+    /// prepared for `examples`, and lets the optimizer apply them.
     pub(crate) fn update(
         &mut self,
         parameters: &mut [f32],
         state: &mut OptimizerState,
-        batch: &[usize],
+        examples: usize,
     ) {
-        struct Part<'a> {
-            start: usize,
-            parameters: &'a mut [f32],
-            gradients: &'a mut [f32],
-            slots: [&'a mut [f32]; Optimizer::MAX_SLOTS],
-        }
-
-        // Whole cache lines, so that no two threads write to the same one.
-        let len = parameters
-            .len()
-            .div_ceil(PARTS)
-            .max(1)
-            .next_multiple_of(ALIGNMENT);
-        let slot_count = state.slots.len();
-        let mut parameters = parameters.chunks_mut(len);
-        let mut gradients = self.gradients.chunks_mut(len);
-        let mut slots = state.slots.iter_mut();
-        let mut slots: [_; Optimizer::MAX_SLOTS] =
-            std::array::from_fn(|_| slots.next().map(|slot| slot.chunks_mut(len)));
-        let mut parts: [_; PARTS] = std::array::from_fn(|index| Part {
-            start: index * len,
-            parameters: parameters.next().unwrap_or_default(),
-            gradients: gradients.next().unwrap_or_default(),
-            slots: std::array::from_fn(|slot| {
-                slots[slot]
-                    .as_mut()
-                    .and_then(Iterator::next)
-                    .unwrap_or_default()
-            }),
-        });
-
         state.iteration += 1;
-        let lanes = &self.lanes;
-        for_each(self.threads, &mut parts, |_, part| {
-            let range = part.start..part.start + part.parameters.len();
-            if range.is_empty() {
-                return;
-            }
-            part.gradients.fill(0.0);
-            for (index, lane) in lanes.iter().enumerate() {
-                if lane_start(index, batch) == lane_start(index + 1, batch) {
-                    continue;
-                }
-                let gradients = part.gradients.iter_mut();
-                for (sum, gradient) in gradients.zip(&lane.gradients[range.clone()]) {
-                    *sum += gradient;
-                }
-            }
+        let (iteration, optimizer) = (state.iteration, state.optimizer);
+        let slot_count = state.slots.len();
+        let slots = state.slots.iter_mut().map(|slot| &mut slot[..]);
+        self.for_each_part(parameters, slots, examples, |part, gradients, isa| {
             let slots = &mut part.slots[..slot_count];
-            state
-                .optimizer
-                .update(state.iteration, part.parameters, part.gradients, slots);
+            optimizer.update(isa, iteration, part.parameters, gradients, slots);
+            for (form, place) in part.prepared.iter_mut().flatten() {
+                (form.prepare)(isa, part.parameters, place);
+            }
+        });
+    }
+
+    /// The second phase without an update: the gradients, laid out as the parameters.
+    pub(crate) fn gradients(&mut self, examples: usize) -> Vec<f32> {
+        // The result takes the place of the parameters.
+        let mut all = vec![0.0; self.spec.parameter_count];
+        let no_slots = std::iter::empty();
+        self.for_each_part(&mut all, no_slots, examples, |part, gradients, _| {
+            part.parameters.copy_from_slice(gradients);
+        });
+        all
+    }
+
+    /// Calls `f(part, its gradients, what computes)` for all parameters that are trained.
+    fn for_each_part<'a>(
+        &'a mut self,
+        parameters: &'a mut [f32],
+        slots: impl Iterator<Item = &'a mut [f32]>,
+        examples: usize,
+        f: impl Fn(&mut Part<'_>, &[f32], Isa) + Sync,
+    ) {
+        let (spec, isa) = (self.spec, self.isa);
+        let mut parts = parts(
+            spec,
+            self.training,
+            parameters,
+            &mut self.gradients,
+            slots,
+            &mut self.prepared,
+        );
+        let lanes = &self.lanes[..lane_count(examples)];
+        let (batch, scratch) = (&self.batch, &self.scratch);
+        // A multiply-add for each example and parameter, and about as many operations as an optimizer has.
+        let threads = worthwhile(
+            self.threads,
+            (2 * examples as u64 + 32) * spec.parameter_count as u64,
+        );
+        for_each(threads, &mut parts, |_, part| {
+            let gradient = spec.parameters[part.tensor].gradient;
+            let values = part.start..part.start + part.gradients.len();
+            match gradient {
+                Gradient::Frozen => {}
+                Gradient::Lanes { offset, finish } => {
+                    let values = offset + values.start..offset + values.end;
+                    sum_lanes(lanes, values, part.gradients);
+                    if let Some(finish) = finish {
+                        let mut finished = scratch.take(part.gradients.len());
+                        let place = &mut finished[..part.gradients.len()];
+                        finish(part.gradients, place);
+                        f(part, place, isa);
+                        scratch.give_back(finished);
+                        return;
+                    }
+                }
+                Gradient::DenseKernel {
+                    layer,
+                    input,
+                    gradient,
+                } => {
+                    let x = match input {
+                        Source::Input => &batch.input[..examples * layer.inputs],
+                        Source::Slot(slot) => &batch.slots[slot][..examples * layer.inputs],
+                    };
+                    let dy = &batch.slots[gradient][..examples * layer.units];
+                    let rows = values.start / layer.units..values.end / layer.units;
+                    let mut packed = scratch.take(layer.gradient_scratch(examples));
+                    layer.backward_parameters(
+                        isa,
+                        examples,
+                        x,
+                        dy,
+                        rows,
+                        part.gradients,
+                        &mut packed,
+                    );
+                    scratch.give_back(packed);
+                }
+                Gradient::DenseBias { layer, gradient } => {
+                    let dy = &batch.slots[gradient][..examples * layer.units];
+                    layer.backward_bias(examples, dy, part.gradients);
+                }
+            }
+            let gradients = std::mem::take(&mut part.gradients);
+            f(part, gradients, isa);
         });
     }
 }
 
-/// Where lane `index` of `batch` begins.
-fn lane_start(index: usize, batch: &[usize]) -> usize {
-    index * batch.len() / LANES
+/// Lanes of a batch.
+fn lane_count(examples: usize) -> usize {
+    (examples / LANE_EXAMPLES).clamp(FEWEST_LANES.min(examples), LANES)
+}
+
+/// Where lane `index` of a batch begins.
+fn lane_start(index: usize, examples: usize) -> usize {
+    index * examples / lane_count(examples).max(1)
+}
+
+/// Floating-point operations of the forward pass for one example.
+fn flops(spec: &Spec) -> u64 {
+    spec.layers.iter().map(|layer| layer.flops).sum()
+}
+
+/// Cuts a batch into one share for each thread, at the borders of lanes.
+#[expect(clippy::too_many_arguments, reason = "each is a buffer of its own")]
+fn shares<'a>(
+    spec: &Spec,
+    training: &Training,
+    examples: usize,
+    threads: usize,
+    batch: &'a mut Batch,
+    lanes: &'a mut [Buffer],
+    workspaces: &'a mut [Buffer],
+    sums: &'a mut [f64],
+) -> Vec<Share<'a>> {
+    let count = lane_count(examples);
+    let threads = threads.clamp(1, count.max(1));
+    let columns = 1 + training.metrics.len();
+    let (inputs, units) = (size(spec.input), size(spec.output));
+    let mut input = &mut batch.input[..];
+    let mut target = &mut batch.target[..];
+    let mut output = &mut batch.output[..];
+    let mut losses = &mut batch.losses[..];
+    let mut slots: Vec<_> = batch.slots.iter_mut().map(|slot| &mut slot[..]).collect();
+    let mut codes: Vec<_> = batch.codes.iter_mut().map(|slot| &mut slot[..]).collect();
+    let (mut lanes, mut sums) = (lanes.iter_mut(), sums);
+    let mut workspaces = workspaces.iter_mut();
+    (0..threads)
+        .map(|thread| {
+            let [from, to] = [thread, thread + 1].map(|thread| thread * count / threads);
+            let [first, end] = [from, to].map(|lane| lane_start(lane, examples));
+            let n = end - first;
+            let slots = slots.iter_mut().zip(training.slots);
+            let codes = codes.iter_mut().zip(training.code_slots);
+            Share {
+                first,
+                examples: n,
+                input: cut(&mut input, n * inputs),
+                target: cut(&mut target, n * units),
+                output: cut(&mut output, n * units),
+                losses: cut(&mut losses, n),
+                slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
+                codes: codes.map(|(slot, len)| cut(slot, n * len)).collect(),
+                workspace: workspaces.next().expect("a workspace for each thread"),
+                lanes: (from..to)
+                    .zip(&mut lanes)
+                    .map(|(lane, gradients)| spec::Lane {
+                        examples: lane_start(lane + 1, examples) - lane_start(lane, examples),
+                        gradients,
+                    })
+                    .collect(),
+                sums: cut(&mut sums, (to - from) * columns),
+            }
+        })
+        .collect()
+}
+
+/// Cuts all parameters into parts. A tensor that is wanted in another form, or whose gradient is, stays
+/// whole, as does a bias; the kernel of a dense layer is cut between rows.
+fn parts<'a>(
+    spec: &'static Spec,
+    training: &'static Training,
+    parameters: &'a mut [f32],
+    gradients: &'a mut [f32],
+    slots: impl Iterator<Item = &'a mut [f32]>,
+    prepared: &'a mut Weights,
+) -> Vec<Part<'a>> {
+    let (mut parameters, mut gradients) = (parameters, gradients);
+    let mut slots: Vec<_> = slots.collect();
+    let mut forms = [
+        (spec.prepared.iter().peekable(), &mut prepared.forward[..]),
+        (
+            training.prepared.iter().peekable(),
+            &mut prepared.backward[..],
+        ),
+    ];
+    let mut parts = Vec::new();
+    for (tensor, parameter) in spec.parameters.iter().enumerate() {
+        let prepared = forms.each_mut().map(|(forms, buffer)| {
+            let form = forms.next_if(|form| form.tensor == tensor)?;
+            let place = cut(buffer, aligned(form.length));
+            (form.length > 0).then_some((form, &mut place[..form.length]))
+        });
+        let len = parameter.len();
+        let step = match parameter.gradient {
+            _ if prepared.iter().any(Option::is_some) => len,
+            Gradient::Lanes { finish: None, .. } => PART,
+            Gradient::DenseKernel { layer, .. } => (PART / layer.units).max(1) * layer.units,
+            Gradient::Lanes { .. } | Gradient::DenseBias { .. } | Gradient::Frozen => len,
+        };
+        let mut prepared = Some(prepared);
+        for start in (0..len).step_by(step.max(1)) {
+            let values = step.min(len - start);
+            let part = Part {
+                tensor,
+                start,
+                parameters: cut(&mut parameters, values),
+                gradients: cut(&mut gradients, values),
+                slots: {
+                    let mut slots = slots.iter_mut();
+                    std::array::from_fn(|_| {
+                        slots.next().map_or(&mut [][..], |slot| cut(slot, values))
+                    })
+                },
+                prepared: prepared.take().unwrap_or_default(),
+            };
+            if !matches!(parameter.gradient, Gradient::Frozen) {
+                parts.push(part);
+            }
+        }
+    }
+    parts
+}
+
+/// Sums the given values of all lanes, in their order.
+fn sum_lanes(lanes: &[Buffer], values: std::ops::Range<usize>, sums: &mut [f32]) {
+    let Some((first, others)) = lanes.split_first() else {
+        return;
+    };
+    sums.copy_from_slice(&first[values.clone()]);
+    for lane in others {
+        for (sum, value) in sums.iter_mut().zip(&lane[values.clone()]) {
+            *sum += value;
+        }
+    }
+}
+
+/// Cuts `length` values off the front.
+fn cut<'a, T>(rest: &mut &'a mut [T], length: usize) -> &'a mut [T] {
+    let (piece, tail) = std::mem::take(rest).split_at_mut(length);
+    *rest = tail;
+    piece
 }

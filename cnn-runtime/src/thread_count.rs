@@ -20,6 +20,16 @@ pub fn threads() -> usize {
     resolve(THREADS.load(Ordering::Relaxed))
 }
 
+/// As many of `threads` as a job of that many floating-point operations keeps busy for longer than it
+/// takes to wake them.
+pub(crate) fn worthwhile(threads: usize, flops: u64) -> usize {
+    /// About 20 us of vector arithmetic; the pool hands out a job in one or two.
+    const GRAIN: u64 = 1_000_000;
+    threads
+        .min(usize::try_from(flops / GRAIN).unwrap_or(usize::MAX))
+        .max(1)
+}
+
 /// The number of threads that a setting of `threads` stands for.
 pub(crate) fn resolve(threads: usize) -> usize {
     if threads == 0 {

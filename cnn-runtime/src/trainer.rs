@@ -4,6 +4,7 @@
 //! runs. What a step computes is in `step`.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -175,7 +176,13 @@ impl<'a> Trainer<'a> {
             batch_size,
             order: vec![0; data.len()],
             sums: vec![0.0; 1 + training.metrics.len()],
-            step: Step::new(spec, training, batch_size, self.threads),
+            step: Step::new(
+                spec,
+                training,
+                &self.model.parameters,
+                batch_size,
+                self.threads,
+            ),
             training,
             data,
         };
@@ -287,7 +294,9 @@ impl<'a> Trainer<'a> {
                 *total += sum;
             }
             let optimizer = model.state.optimizer.as_mut().expect("`fit` prepared it");
-            run.step.update(&mut model.parameters, optimizer, batch);
+            run.step
+                .update(&mut model.parameters, optimizer, batch.len());
+            model.prepared = OnceLock::new();
             model.state.steps += 1;
             examples += batch.len();
             bar.step(|| Scores::mean(run.training.metrics, &run.sums, examples));

@@ -3,7 +3,9 @@
 //! It shares nothing with the plan, the code generator and the kernels.
 
 use cnn_dsl::graph::{self, Network, Op};
-use cnn_runtime::kernels::{Activation, Conv2d, ConvAlgorithm, Dense, Loss, Pool2d, PoolKind};
+use cnn_runtime::kernels::{
+    Activation, Conv2d, ConvAlgorithm, Dense, InputGradient, KernelGradient, Loss, Pool2d, PoolKind,
+};
 use cnn_runtime::reference;
 
 /// The mean loss of `n` examples without dropout.
@@ -55,7 +57,10 @@ fn logits(network: &Network, loss: Loss, n: usize, parameters: &[f64], input: &[
                     padding: conv.padding.map(|[before, _]| before),
                     dilation: conv.dilation,
                     activation: activation(conv.activation),
-                    algorithm: ConvAlgorithm::Im2col,
+                    pool: None,
+                    algorithm: ConvAlgorithm::Direct,
+                    kernel_gradient: KernelGradient::Direct,
+                    input_gradient: InputGradient::Columns,
                 };
                 reference::conv2d::forward(&conv, n, x, kernel, bias)
             }

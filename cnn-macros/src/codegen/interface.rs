@@ -78,6 +78,7 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
     let parameters = number(network.parameter_count());
     let flops = number_u64(network.flops());
     let summary = network.summary();
+    let plan = context.plan.table(network);
     let layers = geometry::layer_table(context);
     let (input_type, output_type) = (array_type(input), array_type(output));
     let zeros = array_of_zeros(output);
@@ -85,7 +86,7 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
         let activation = activation(context.plan.output_activation);
         let units = number(output.0.last().copied().unwrap_or(1));
-        quote!(#activation.forward(#units, #flat_output);)
+        quote!(#activation.forward(isa, #units, #flat_output);)
     });
     quote! {
         impl #name {
@@ -103,6 +104,12 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
             pub const LAYERS: &'static [rt::spec::Layer] = #layers;
             /// The table of the layers, as Keras prints it.
             pub const SUMMARY: &'static str = #summary;
+            /// What runs for each layer, and why.
+            ///
+            #[doc = "```text"]
+            #[doc = #plan]
+            #[doc = "```"]
+            pub const PLAN: &'static str = #plan;
 
             /// The output for one input, with the caller's memory: the parameters (every tensor
             /// of the summary in order, kernels as `[h, w, in, out]` or `[in, out]`) and the
@@ -115,9 +122,12 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
                 workspace: &mut [f32; Self::WORKSPACE_BYTES / ::core::mem::size_of::<f32>()],
             ) -> #output_type {
                 let mut output = #zeros;
+                let isa = rt::kernels::Isa::detect();
                 forward(rt::spec::Forward {
+                    isa,
                     examples: 1,
                     parameters,
+                    prepared: &[],
                     input: #flat_input,
                     output: #flat_output,
                     workspace,

@@ -13,7 +13,7 @@ mod passes;
 mod stub;
 
 use cnn_dsl::graph::{Activation, Network, Node, Shape};
-use cnn_dsl::plan::Plan;
+use cnn_dsl::plan::{Conv2dAlgorithm, Kernel, Plan, Step};
 use cnn_dsl::syntax::Span as Range;
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -67,8 +67,22 @@ impl Context<'_> {
         Ident::new(&self.network.name.text, Span::call_site())
     }
 
-    fn node(&self, step: &cnn_dsl::plan::Step) -> &Node {
+    fn node(&self, step: &Step) -> &Node {
         &self.network.nodes[step.node]
+    }
+
+    /// The steps whose forward pass wants the kernel in another form.
+    fn prepared_forward(&self) -> impl Iterator<Item = &Step> {
+        let winograd = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
+        let steps = self.plan.steps.iter();
+        steps.filter(move |step| step.kernel == winograd)
+    }
+
+    /// The steps whose backward pass does: convolutions that pass a gradient on.
+    fn prepared_backward(&self) -> impl Iterator<Item = &Step> {
+        self.plan.steps.iter().filter(|step| {
+            matches!(step.kernel, Kernel::Conv2d(_)) && step.input_gradient.is_some()
+        })
     }
 }
 

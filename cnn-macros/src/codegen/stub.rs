@@ -61,6 +61,7 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
                 pub const WORKSPACE_BYTES: usize = 0;
                 pub const LAYERS: &'static [rt::spec::Layer] = &[];
                 pub const SUMMARY: &'static str = "";
+                pub const PLAN: &'static str = "";
                 pub fn infer<P: ?Sized, #input_generic W: ?Sized, #output_generic>(
                     parameters: &P,
                     input: &#input_type,

@@ -1,7 +1,42 @@
-//! Fully connected layers: one matrix product over the examples of a lane.
+//! Fully connected layers: matrix products over the examples of a call.
+//!
+//! All three are `Product`s of register tiles. Large ones are cut into blocks of `B` that stay in
+//! cache, copied so that their rows lie side by side:
+//!
+//! | pass | `C` | `A` | `B` |
+//! |---|---|---|---|
+//! | forward | `y` | `x` | kernel |
+//! | kernel gradient | its rows | `x`, transposed by strides | `dy` |
+//! | input gradient | `dx`, transposed | kernel | `dy`, transposed |
+//!
+//! The input gradient is computed transposed where a few examples are turned more quickly than the
+//! kernel; else `B` is the kernel, transposed. Every value is a sum in the order of the depth, however the product is cut: blocks and
+//! copies may depend on the number of examples, and the result does not.
 
-use super::Activation;
+#[cfg(feature = "std")]
 use super::matmul::{Matrix, MatrixMut, gemm};
+use super::simd::{Kernel, Simd};
+use super::tile::{Product, Start};
+use super::{Activation, Isa};
+use core::ops::Range;
+
+/// Columns of a block of `B`, a multiple of the width of every tile.
+const PANEL: usize = 64;
+
+/// The most rows of a block of `B`, which then holds 48 KiB. Measured: with 64, a level 1 cache holds it,
+/// but the sums in `C` are loaded and stored too often; 64, 128 and 192 gave 104, 110 and 114 GFLOP/s for
+/// 64 rows, 512 columns and a depth of 512.
+const DEPTH: usize = 192;
+
+/// Rows of a block of `A` and `C`.
+const ROWS: usize = 128;
+
+/// From a row of a copied block of `A` to the next: an odd number of cache lines, so that neighbours
+/// in a column do not share a cache set.
+const ROW_STRIDE: usize = ROWS + 16;
+
+/// The most rows of `C` for which blocks of `B` are taken as they lie: a few tiles do not pay for a copy.
+const FEW_ROWS: usize = 12;
 
 /// The geometry of a fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,61 +50,221 @@ pub struct Dense {
 }
 
 impl Dense {
+    /// The scratch memory of the forward pass, in floats, for `n` examples; never more than for
+    /// `usize::MAX` of them.
+    pub const fn forward_scratch(&self, n: usize) -> usize {
+        if n <= FEW_ROWS || self.units <= PANEL {
+            0
+        } else {
+            DEPTH * PANEL
+        }
+    }
+
+    /// The scratch memory of a training step's passes but the kernel gradient, in floats.
+    pub const fn training_scratch(&self) -> usize {
+        let forward = self.forward_scratch(usize::MAX);
+        let input_gradient = (self.units + ROWS) * PANEL;
+        if forward > input_gradient {
+            forward
+        } else {
+            input_gradient
+        }
+    }
+
+    /// The scratch memory of [`Dense::backward_parameters`], in floats, for `n` examples.
+    pub const fn gradient_scratch(&self, n: usize) -> usize {
+        n * ROW_STRIDE + DEPTH * PANEL
+    }
+
     /// `y = activation(x * kernel + bias)`.
     ///
     /// `x` is `[n, inputs]`, `kernel` `[inputs, units]`, `bias` `[units]` or empty,
-    /// `y` `[n, units]` and overwritten.
+    /// `y` `[n, units]` and overwritten. `scratch` holds at least [`Dense::forward_scratch`] floats. What is
+    /// computed for an example does not depend on the others, nor on how many there are.
     ///
     /// # Panics
     /// If a slice is of another length.
-    pub fn forward(&self, n: usize, x: &[f32], kernel: &[f32], bias: &[f32], y: &mut [f32]) {
-        self.check(n, x.len(), kernel.len(), y.len());
-        let x = Matrix::new(x, n, self.inputs);
-        let kernel = Matrix::new(kernel, self.inputs, self.units);
-        gemm(1.0, x, kernel, 0.0, MatrixMut::new(y, n, self.units));
-        self.activation.forward_with_bias(self.units, bias, y);
+    #[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
+    pub fn forward(
+        &self,
+        isa: Isa,
+        n: usize,
+        x: &[f32],
+        kernel: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        self.check(n, [x.len(), kernel.len(), y.len()]);
+        assert!(
+            scratch.len() >= self.forward_scratch(n),
+            "scratch of a dense layer"
+        );
+        assert!(
+            bias.is_empty() || bias.len() == self.units,
+            "a bias for each unit, or none"
+        );
+        #[cfg(feature = "std")]
+        if isa == Isa::PORTABLE {
+            let x = Matrix::new(x, n, self.inputs);
+            let kernel = Matrix::new(kernel, self.inputs, self.units);
+            gemm(1.0, x, kernel, 0.0, MatrixMut::new(y, n, self.units));
+            return self.activation.forward_with_bias(isa, self.units, bias, y);
+        }
+        let product = Product {
+            rows: n,
+            columns: self.units,
+            depth: self.inputs,
+            segments: [1, 1],
+            a: x.as_ptr(),
+            a_row: self.inputs,
+            line: n,
+            a_line: 0,
+            a_depth: 1,
+            a_segments: [0, 0],
+            b: kernel.as_ptr(),
+            b_depth: self.units,
+            b_segments: [0, 0],
+            c: y.as_mut_ptr(),
+            c_row: self.units,
+            start: Start::bias(bias),
+            relu: self.activation == Activation::Relu,
+        };
+        if n == 1 {
+            isa.run(OneRow(&product));
+        } else {
+            isa.run(Blocked {
+                product: &product,
+                copy_a: false,
+                scratch,
+            });
+        }
+        if self.activation != Activation::Relu {
+            self.activation.forward(isa, self.units, y);
+        }
     }
 
-    /// Adds the gradients of kernel and bias.
+    /// The gradient of the rows `rows` of the kernel, one row for each input: `kernel_gradient`,
+    /// `[rows, units]`, is overwritten.
     ///
     /// `dy`, `[n, units]`, is the gradient with respect to the result before the activation;
-    /// the others are laid out as in [`Dense::forward`]; an empty `bias_gradient` means no bias.
+    /// `x` is as in [`Dense::forward`], `scratch` holds at least [`Dense::gradient_scratch`] floats.
+    /// Examples are summed in their order.
     ///
     /// # Panics
-    /// If a slice is of another length.
+    /// If a slice is of another length, or there are no such rows.
+    #[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
     pub fn backward_parameters(
         &self,
+        isa: Isa,
         n: usize,
         x: &[f32],
         dy: &[f32],
+        rows: Range<usize>,
         kernel_gradient: &mut [f32],
-        bias_gradient: &mut [f32],
+        scratch: &mut [f32],
     ) {
-        self.check(n, x.len(), kernel_gradient.len(), dy.len());
-        let x = Matrix::new(x, n, self.inputs).transposed();
-        let gradient = MatrixMut::new(kernel_gradient, self.inputs, self.units);
-        gemm(1.0, x, Matrix::new(dy, n, self.units), 1.0, gradient);
+        let kernel = self.inputs * self.units;
+        self.check(n, [x.len(), kernel, dy.len()]);
+        assert!(
+            scratch.len() >= self.gradient_scratch(n),
+            "scratch of a dense layer"
+        );
+        assert!(
+            rows.start <= rows.end && rows.end <= self.inputs,
+            "rows of the kernel"
+        );
+        assert_eq!(
+            kernel_gradient.len(),
+            rows.len() * self.units,
+            "values of a kernel's gradient"
+        );
+        #[cfg(feature = "std")]
+        if isa == Isa::PORTABLE {
+            let x = x.get(rows.start..).unwrap_or_default();
+            let x = Matrix::with_strides(x, [rows.len(), n], [1, self.inputs]);
+            let gradient = MatrixMut::new(kernel_gradient, rows.len(), self.units);
+            return gemm(1.0, x, Matrix::new(dy, n, self.units), 0.0, gradient);
+        }
+        isa.run(Blocked {
+            product: &Product {
+                rows: rows.len(),
+                columns: self.units,
+                depth: n,
+                segments: [1, 1],
+                a: x.as_ptr().wrapping_add(rows.start),
+                a_row: 1,
+                line: rows.len(),
+                a_line: 0,
+                a_depth: self.inputs,
+                a_segments: [0, 0],
+                b: dy.as_ptr(),
+                b_depth: self.units,
+                b_segments: [0, 0],
+                c: kernel_gradient.as_mut_ptr(),
+                c_row: self.units,
+                start: Start::Zero,
+                relu: false,
+            },
+            // A single panel would use each copied value once.
+            copy_a: self.units > PANEL,
+            scratch,
+        });
+    }
+
+    /// The gradient of the bias, `[units]` or empty, from `dy` as in [`Dense::backward_parameters`].
+    /// It is overwritten; examples are summed in their order.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    pub fn backward_bias(&self, n: usize, dy: &[f32], bias_gradient: &mut [f32]) {
+        assert_eq!(
+            dy.len(),
+            n * self.units,
+            "values of a dense layer's gradient"
+        );
+        bias_gradient.fill(0.0);
         add_rows(self.units, dy, bias_gradient);
     }
 
     /// The gradient with respect to the input, `[n, inputs]`, from `dy` as in
-    /// [`Dense::backward_parameters`]. Overwrites `dx`.
+    /// [`Dense::backward_parameters`] and `kernel` as in [`Dense::forward`]; `scratch` holds at least
+    /// [`Dense::training_scratch`] floats. Overwrites `dx`. What is computed for an example does not
+    /// depend on the others.
     ///
     /// # Panics
     /// If a slice is of another length.
-    pub fn backward_input(&self, n: usize, dy: &[f32], kernel: &[f32], dx: &mut [f32]) {
-        self.check(n, dx.len(), kernel.len(), dy.len());
-        let kernel = Matrix::new(kernel, self.inputs, self.units).transposed();
-        gemm(
-            1.0,
-            Matrix::new(dy, n, self.units),
-            kernel,
-            0.0,
-            MatrixMut::new(dx, n, self.inputs),
+    pub fn backward_input(
+        &self,
+        isa: Isa,
+        n: usize,
+        dy: &[f32],
+        kernel: &[f32],
+        dx: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        self.check(n, [dx.len(), kernel.len(), dy.len()]);
+        assert!(
+            scratch.len() >= self.training_scratch(),
+            "scratch of a dense layer"
         );
+        #[cfg(feature = "std")]
+        if isa == Isa::PORTABLE {
+            let kernel = Matrix::new(kernel, self.inputs, self.units).transposed();
+            let dy = Matrix::new(dy, n, self.units);
+            return gemm(1.0, dy, kernel, 0.0, MatrixMut::new(dx, n, self.inputs));
+        }
+        isa.run(BackwardInput {
+            dense: *self,
+            n,
+            dy,
+            kernel,
+            dx,
+            scratch,
+        });
     }
 
-    fn check(&self, n: usize, x: usize, kernel: usize, y: usize) {
+    fn check(&self, n: usize, [x, kernel, y]: [usize; 3]) {
         assert_eq!(x, n * self.inputs, "values of a dense layer's input");
         assert_eq!(
             kernel,
@@ -77,6 +272,299 @@ impl Dense {
             "values of a dense layer's kernel"
         );
         assert_eq!(y, n * self.units, "values of a dense layer's output");
+    }
+}
+
+/// A product of one segment, in blocks of `B`; `B` has rows of neighbours. Like [`Product`], it
+/// trusts its places; `scratch` is that of the pass.
+struct Blocked<'a> {
+    product: &'a Product,
+    /// Whether blocks of `A`, whose rows are neighbours, are copied.
+    copy_a: bool,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Blocked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self {
+            product,
+            copy_a,
+            scratch,
+        } = self;
+        let Product {
+            rows,
+            columns,
+            depth,
+            ..
+        } = *product;
+        if rows <= FEW_ROWS && !copy_a {
+            // SAFETY: the caller vouches for the product's places.
+            return unsafe { S::call(product) };
+        }
+        let copy_b = columns > PANEL;
+        let (b_block, a_block) = scratch.split_at_mut(if copy_b { DEPTH * PANEL } else { 0 });
+        let most_rows = if copy_a { ROWS } else { rows };
+        for row in (0..rows).step_by(most_rows) {
+            let block_rows = most_rows.min(rows - row);
+            let mut block = Product {
+                rows: block_rows,
+                line: block_rows,
+                ..*product
+            };
+            // SAFETY: blocks are parts of the product, whose places the caller vouches for; copies of
+            // `A` take `depth` times `ROW_STRIDE` values of the scratch, copies of `B` the block's.
+            unsafe {
+                let mut a = product.a.add(row * product.a_row);
+                if copy_a {
+                    let to = a_block.as_mut_ptr();
+                    copy::<S>(depth, block_rows, a, product.a_depth, to, ROW_STRIDE);
+                    (a, block.a_depth) = (to, ROW_STRIDE);
+                }
+                for column in (0..columns).step_by(PANEL) {
+                    block.columns = PANEL.min(columns - column);
+                    block.c = product.c.add(row * product.c_row + column);
+                    block.start = match product.start {
+                        Start::Bias(bias) => Start::Bias(bias.add(column)),
+                        start => start,
+                    };
+                    for [done, steps] in blocks(depth) {
+                        block.depth = steps;
+                        block.a = a.add(done * block.a_depth);
+                        block.b = product.b.add(done * product.b_depth + column);
+                        if copy_b {
+                            let to = b_block.as_mut_ptr();
+                            copy::<S>(steps, block.columns, block.b, product.b_depth, to, PANEL);
+                            (block.b, block.b_depth) = (to, PANEL);
+                        }
+                        block.relu = product.relu && done + steps == depth;
+                        S::call(&block);
+                        block.start = Start::Sum;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies `rows` rows of `columns` neighbours.
+///
+/// # Safety
+/// The places are valid, and the two do not overlap.
+#[inline(always)]
+unsafe fn copy<S: Simd>(
+    rows: usize,
+    columns: usize,
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
+    // SAFETY: only the places that the caller vouches for.
+    unsafe {
+        for row in 0..rows {
+            let (from, to) = (from.add(row * from_row), to.add(row * to_row));
+            let mut column = 0;
+            while column + S::LANES <= columns {
+                S::store(to.add(column), S::load(from.add(column)));
+                column += S::LANES;
+            }
+            if column < columns {
+                let left = columns - column;
+                S::store_first(to.add(column), S::load_first(from.add(column), left), left);
+            }
+        }
+    }
+}
+
+/// A product with one row, which reads each value of `B` once: as many columns at a time as registers
+/// hold, because long runs of neighbours are what memory is quick at.
+struct OneRow<'a>(&'a Product);
+
+impl Kernel for OneRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        const VECTORS: usize = 8;
+        let product = self.0;
+        let wide = VECTORS * S::LANES;
+        let whole = product.columns - product.columns % wide;
+        // SAFETY: the columns and the depth are the product's, whose places the caller vouches for.
+        unsafe {
+            for column in (0..whole).step_by(wide) {
+                let mut sums = [S::splat(0.0); VECTORS];
+                if let Start::Bias(bias) = product.start {
+                    for (j, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::load(bias.add(column + j * S::LANES));
+                    }
+                }
+                for step in 0..product.depth {
+                    let value = S::splat(*product.a.add(step));
+                    let b = product.b.add(step * product.b_depth + column);
+                    for (j, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::fma(value, S::load(b.add(j * S::LANES)), *sum);
+                    }
+                }
+                for (j, sum) in sums.into_iter().enumerate() {
+                    let sum = if product.relu { S::relu(sum) } else { sum };
+                    S::store(product.c.add(column + j * S::LANES), sum);
+                }
+            }
+            if whole < product.columns {
+                S::call(&Product {
+                    columns: product.columns - whole,
+                    b: product.b.add(whole),
+                    c: product.c.add(whole),
+                    start: match product.start {
+                        Start::Bias(bias) => Start::Bias(bias.add(whole)),
+                        start => start,
+                    },
+                    ..*product
+                });
+            }
+        }
+    }
+}
+
+struct BackwardInput<'a> {
+    dense: Dense,
+    n: usize,
+    dy: &'a [f32],
+    kernel: &'a [f32],
+    dx: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for BackwardInput<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self {
+            dense: Dense { inputs, units, .. },
+            n,
+            dy,
+            kernel,
+            dx,
+            scratch,
+        } = self;
+        let (dx_block, turned) = scratch.split_at_mut(ROWS * PANEL);
+        let (dx_block, turned) = (dx_block.as_mut_ptr(), turned.as_mut_ptr());
+        // What is turned, in whole vectors: the kernel, or the examples and their results.
+        let padded = |count: usize| count.next_multiple_of(S::LANES);
+        if padded(units) * inputs <= padded(n) * (inputs + units) {
+            for column in (0..inputs).step_by(PANEL) {
+                let columns = PANEL.min(inputs - column);
+                for [done, depth] in blocks(units) {
+                    // SAFETY: `columns` rows of the kernel from `column` on, of which `depth` values;
+                    // the block has room for `units` times `PANEL`. As many columns of all `dx`.
+                    unsafe {
+                        let kernel = kernel.as_ptr().add(column * units + done);
+                        transpose::<S>([columns, depth], kernel, units, turned, PANEL);
+                        S::call(&Product {
+                            rows: n,
+                            columns,
+                            depth,
+                            segments: [1, 1],
+                            a: dy.as_ptr().add(done),
+                            a_row: units,
+                            line: n,
+                            a_line: 0,
+                            a_depth: 1,
+                            a_segments: [0, 0],
+                            b: turned,
+                            b_depth: PANEL,
+                            b_segments: [0, 0],
+                            c: dx.as_mut_ptr().add(column),
+                            c_row: inputs,
+                            start: if done == 0 { Start::Zero } else { Start::Sum },
+                            relu: false,
+                        });
+                    }
+                }
+            }
+            return;
+        }
+        for first in (0..n).step_by(PANEL) {
+            let examples = PANEL.min(n - first);
+            // SAFETY: `examples` rows of `dy`; the block has room for `units` times `PANEL` values.
+            unsafe {
+                let dy = dy.as_ptr().add(first * units);
+                transpose::<S>([examples, units], dy, units, turned, PANEL);
+            }
+            for row in (0..inputs).step_by(ROWS) {
+                let rows = ROWS.min(inputs - row);
+                for [done, depth] in blocks(units) {
+                    // SAFETY: `rows` rows of the kernel from `row` on, `depth` rows of the block of
+                    // `dy`, and `rows` rows of that of `dx`.
+                    unsafe {
+                        S::call(&Product {
+                            rows,
+                            columns: examples,
+                            depth,
+                            segments: [1, 1],
+                            a: kernel.as_ptr().add(row * units + done),
+                            a_row: units,
+                            line: rows,
+                            a_line: 0,
+                            a_depth: 1,
+                            a_segments: [0, 0],
+                            b: turned.add(done * PANEL),
+                            b_depth: PANEL,
+                            b_segments: [0, 0],
+                            c: dx_block,
+                            c_row: PANEL,
+                            start: if done == 0 { Start::Zero } else { Start::Sum },
+                            relu: false,
+                        });
+                    }
+                }
+                // SAFETY: `examples` rows of `dx`, of which `rows` values from `row` on.
+                unsafe {
+                    let dx = dx.as_mut_ptr().add(first * inputs + row);
+                    transpose::<S>([rows, examples], dx_block, PANEL, dx, inputs);
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a depth into blocks of nearly equal length, `[start, length]`: one that is empty where there
+/// is no depth.
+#[inline(always)]
+fn blocks(depth: usize) -> impl Iterator<Item = [usize; 2]> {
+    let count = depth.div_ceil(DEPTH).max(1);
+    (0..count).map(move |block| {
+        let [start, end] = [block, block + 1].map(|block| depth * block / count);
+        [start, end - start]
+    })
+}
+
+/// Writes the transpose of a matrix of `shape`. Rows lie `from_row` and `to_row` apart.
+///
+/// # Safety
+/// The places are valid, and the two do not overlap.
+#[inline(always)]
+unsafe fn transpose<S: Simd>(
+    [rows, columns]: [usize; 2],
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
+    for row in (0..rows).step_by(S::LANES) {
+        for column in (0..columns).step_by(S::LANES) {
+            let shape = [S::LANES.min(rows - row), S::LANES.min(columns - column)];
+            // SAFETY: a part of the matrix and of its transpose.
+            unsafe {
+                let from = from.add(row * from_row + column);
+                let to = to.add(column * to_row + row);
+                S::transpose(shape, from, from_row, to, to_row);
+            }
+        }
     }
 }
 

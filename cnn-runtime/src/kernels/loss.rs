@@ -4,8 +4,9 @@
 //! difference: the forward pass leaves the probabilities in place of the logits, and the backward
 //! pass reads those.
 
-use super::activation::{normalise_exponentials, subtract_maximum};
-use super::math;
+use super::activation::{map, normalise, subtract_maximum};
+use super::simd::{Kernel, Simd};
+use super::{Isa, math};
 
 /// What training minimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,28 +20,34 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The sum of the losses of all examples; `output` and `target` are `[n, units]`.
+    /// The loss of each example, to `losses`, `[n]`; `output` and `target` are `[n, units]`.
     ///
     /// A cross-entropy takes logits and leaves probabilities in `output`; the mean squared error
     /// leaves it untouched.
     ///
     /// # Panics
     /// If the slices differ in length or are not made of whole rows of `units`.
-    pub fn forward(self, units: usize, output: &mut [f32], target: &[f32]) -> f64 {
+    pub fn forward(
+        self,
+        isa: Isa,
+        units: usize,
+        output: &mut [f32],
+        target: &[f32],
+        losses: &mut [f32],
+    ) {
         check(units, output.len(), target.len());
-        let rows = output
-            .chunks_exact_mut(units)
-            .zip(target.chunks_exact(units));
-        match self {
-            Self::CategoricalCrossentropy => rows.map(|(z, t)| categorical(z, t)).sum(),
-            Self::BinaryCrossentropy => rows.map(|(z, t)| binary(z, t)).sum::<f64>() / units as f64,
-            Self::MeanSquaredError => {
-                let square = |(y, t): (&mut f32, &f32)| f64::from(*y - t) * f64::from(*y - t);
-                rows.map(|(y, t)| y.iter_mut().zip(t).map(square).sum::<f64>())
-                    .sum::<f64>()
-                    / units as f64
-            }
-        }
+        assert_eq!(
+            losses.len() * units,
+            output.len(),
+            "a loss for each example"
+        );
+        isa.run(Forward {
+            loss: self,
+            units,
+            output,
+            target,
+            losses,
+        });
     }
 
     /// `scale` times the gradient of each example's loss, written to `gradient`, `[n, units]`.
@@ -52,6 +59,7 @@ impl Loss {
     /// If the slices differ in length or are not made of whole rows of `units`.
     pub fn backward(
         self,
+        isa: Isa,
         units: usize,
         output: &[f32],
         target: &[f32],
@@ -60,16 +68,104 @@ impl Loss {
     ) {
         check(units, output.len(), target.len());
         assert_eq!(gradient.len(), output.len(), "a gradient for each output");
+        isa.run(Backward {
+            loss: self,
+            units,
+            output,
+            target,
+            scale,
+            gradient,
+        });
+    }
+}
+
+struct Forward<'a> {
+    loss: Loss,
+    units: usize,
+    output: &'a mut [f32],
+    target: &'a [f32],
+    losses: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self {
+            loss,
+            units,
+            output,
+            target,
+            losses,
+        } = self;
+        let targets = target.chunks_exact(units);
+        let mean = 1.0 / units as f64;
+        match loss {
+            Loss::CategoricalCrossentropy => {
+                let rows = output.chunks_exact_mut(units).zip(targets.clone());
+                for (loss, (z, t)) in losses.iter_mut().zip(rows) {
+                    subtract_maximum(z);
+                    // A class without a target adds nothing, also where its logit is infinite.
+                    *loss = -sum(z, t, |z, t| if t != 0.0 { t * z } else { 0.0 }) as f32;
+                }
+                // Over all rows at once: rows are often shorter than a vector.
+                map(&[], output, math::exp);
+                let rows = output.chunks_exact_mut(units).zip(targets);
+                for (loss, (z, t)) in losses.iter_mut().zip(rows) {
+                    let total = sum(t, t, |t, _| t) as f32;
+                    *loss += total * math::ln(normalise(z));
+                }
+            }
+            Loss::BinaryCrossentropy => {
+                let rows = output.chunks_exact(units).zip(targets);
+                for (loss, (z, t)) in losses.iter_mut().zip(rows) {
+                    *loss = (sum(z, t, binary) * mean) as f32;
+                }
+                map(&[], output, math::sigmoid);
+            }
+            Loss::MeanSquaredError => {
+                let rows = output.chunks_exact(units).zip(targets);
+                for (loss, (y, t)) in losses.iter_mut().zip(rows) {
+                    *loss = (sum(y, t, |y, t| (y - t) * (y - t)) * mean) as f32;
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a> {
+    loss: Loss,
+    units: usize,
+    output: &'a [f32],
+    target: &'a [f32],
+    scale: f32,
+    gradient: &'a mut [f32],
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self {
+            loss,
+            units,
+            output,
+            target,
+            scale,
+            gradient,
+        } = self;
         let rows = gradient
             .chunks_exact_mut(units)
             .zip(output.chunks_exact(units))
             .zip(target.chunks_exact(units));
         for ((gradient, output), target) in rows {
             // Gradient = factor * (whole * output - target).
-            let (whole, factor) = match self {
-                Self::CategoricalCrossentropy => (target.iter().sum(), scale),
-                Self::BinaryCrossentropy => (1.0, scale / units as f32),
-                Self::MeanSquaredError => (1.0, 2.0 * scale / units as f32),
+            let (whole, factor) = match loss {
+                Loss::CategoricalCrossentropy => (sum(target, target, |t, _| t) as f32, scale),
+                Loss::BinaryCrossentropy => (1.0, scale / units as f32),
+                Loss::MeanSquaredError => (1.0, 2.0 * scale / units as f32),
             };
             for ((g, y), t) in gradient.iter_mut().zip(output).zip(target) {
                 *g = factor * (whole * y - t);
@@ -78,25 +174,39 @@ impl Loss {
     }
 }
 
-/// `sum(t * (ln(sum(exp(z))) - z))`, leaving the probabilities in `z`.
-fn categorical(z: &mut [f32], t: &[f32]) -> f64 {
-    subtract_maximum(z);
-    // A class without a target adds nothing, also where its logit is infinite.
-    let used = z.iter().zip(t).filter(|(_, t)| **t != 0.0);
-    let logits: f64 = used.map(|(z, t)| f64::from(*t) * f64::from(*z)).sum();
-    let total: f64 = t.iter().map(|t| f64::from(*t)).sum();
-    total * f64::from(math::ln(normalise_exponentials(z))) - logits
+/// `max(z, 0) - z * t + ln(1 + exp(-|z|))`: the cross-entropy of `sigmoid(z)` and `t`.
+#[inline(always)]
+fn binary(z: f32, t: f32) -> f32 {
+    let positive = if z < 0.0 { 0.0 } else { z };
+    positive - z * t + math::ln_1p(math::exp(-z.abs()))
 }
 
-/// `sum(max(z, 0) - z * t + ln(1 + exp(-|z|)))`, leaving the probabilities in `z`.
-fn binary(z: &mut [f32], t: &[f32]) -> f64 {
-    let mut sum = 0.0;
-    for (z, t) in z.iter_mut().zip(t) {
-        let positive = if *z < 0.0 { 0.0 } else { *z };
-        sum += f64::from(positive - *z * t) + f64::from(math::ln_1p(math::exp(-z.abs())));
-        *z = math::sigmoid(*z);
+/// The sum of `f` over pairs, in sixteen partial sums, so that LLVM may use vectors.
+#[inline(always)]
+fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+    const LANES: usize = 16;
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f64; LANES];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        let mut values = [0.0; LANES];
+        for lane in 0..LANES {
+            values[lane] = f(a[lane], b[lane]);
+        }
+        for lane in 0..LANES {
+            sums[lane] += f64::from(values[lane]);
+        }
     }
-    sum
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    let mut total = sums[0];
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        total += f64::from(f(*a, *b));
+    }
+    total
 }
 
 fn check(units: usize, output: usize, target: usize) {

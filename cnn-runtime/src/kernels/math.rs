@@ -16,7 +16,7 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 ///
 /// Results below the normal range are rounded to the subnormal grid, those below half of
 /// it are zero; above the range they are infinite. NaN stays NaN.
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Outside these bounds the result is 0 or infinite. The comparisons keep NaN.
     let x = if x > 89.0 { 89.0 } else { x };
@@ -41,7 +41,7 @@ pub fn exp(x: f32) -> f32 {
 /// The natural logarithm, within 2 units in the last place.
 ///
 /// Zero gives -∞, a negative number NaN; ∞ and NaN stay themselves.
-#[inline]
+#[inline(always)]
 pub fn ln(x: f32) -> f32 {
     // Subnormals are brought into the normal range by 2^24.
     let subnormal = x < f32::MIN_POSITIVE;
@@ -65,41 +65,38 @@ pub fn ln(x: f32) -> f32 {
     let square = r * r;
     let y = p * (r * square) + e * LN_2_LOW - 0.5 * square;
     let y = r + y + e * LN_2_HIGH;
-    if x > 0.0 && x < f32::INFINITY {
-        y
-    } else if x == 0.0 {
-        f32::NEG_INFINITY
-    } else if x < 0.0 {
-        f32::NAN
-    } else {
-        x
-    }
+    let y = if x < f32::INFINITY { y } else { x };
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    let y = if x < 0.0 { f32::NAN } else { y };
+    if x.is_nan() { x } else { y }
 }
 
 /// `ln(1 + x)` for `x >= 0`, accurate also where `1 + x` rounds to 1.
 ///
 /// Kahan's correction: the logarithm of the rounded sum, times the ratio of the exact to the
 /// rounded distance from 1 (Goldberg 1991, theorem 4).
-#[inline]
+#[inline(always)]
 pub fn ln_1p(x: f32) -> f32 {
     let sum = 1.0 + x;
-    if sum == 1.0 || sum == f32::INFINITY {
+    // Computed in any case, so that loops have no branch.
+    let corrected = ln(sum) * (x / (sum - 1.0));
+    if (sum == 1.0) | (sum == f32::INFINITY) {
         x
     } else {
-        ln(sum) * (x / (sum - 1.0))
+        corrected
     }
 }
 
-/// `1 / (1 + e^-x)`.
+/// `1 / (1 + e^-x)`, within 4 units in the last place for normal results.
 ///
 /// Below -88.7, where `e^-x` overflows, the result is 0.
-#[inline]
+#[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The hyperbolic tangent, within 4 units in the last place.
-#[inline]
+#[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let magnitude = x.abs();
     let square = x * x;

@@ -1,9 +1,9 @@
 //! General matrix products: `C = alpha * A * B + beta * C`.
 //!
-//! [`gemm`] is the engine of dense layers and of convolutions through im2col. With `std` it is
-//! matrixmultiply's `sgemm`, except for products with a vector, which that crate's packing makes
-//! slow; those, and everything without `std` (the crate allocates), take a portable loop that LLVM
-//! vectorises.
+//! [`gemm`] is matrixmultiply's `sgemm`, the engine of dense layers and of convolutions through im2col
+//! where there are no vectors to speak of ([`Isa::PORTABLE`](super::Isa::PORTABLE)). A value of `C`
+//! does not depend on the number of rows or columns. Without `std` (the crate allocates) register tiles
+//! do all the work, and `gemm` is the definition.
 //!
 //! The views check once, at construction, that every element lies inside their slice.
 
@@ -88,12 +88,9 @@ impl Layout {
         }
     }
 
+    #[cfg(any(test, not(feature = "std")))]
     fn offset(&self, row: usize, column: usize) -> usize {
         row * self.row_stride + column * self.column_stride
-    }
-
-    fn has_contiguous_rows(&self) -> bool {
-        self.column_stride == 1 || self.columns <= 1
     }
 }
 
@@ -125,14 +122,9 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    #[cfg(any(test, not(feature = "std")))]
     fn at(&self, row: usize, column: usize) -> f32 {
         self.data[self.layout.offset(row, column)]
-    }
-
-    /// A row of a matrix that has contiguous rows.
-    fn row(&self, row: usize) -> &'a [f32] {
-        let start = self.layout.offset(row, 0);
-        &self.data[start..start + self.layout.columns]
     }
 }
 
@@ -157,18 +149,6 @@ impl<'a> MatrixMut<'a> {
         );
         Self { data, layout }
     }
-
-    fn transposed(self) -> Self {
-        Self {
-            data: self.data,
-            layout: self.layout.transposed(),
-        }
-    }
-
-    fn row_mut(&mut self, row: usize) -> &mut [f32] {
-        let start = self.layout.offset(row, 0);
-        &mut self.data[start..start + self.layout.columns]
-    }
 }
 
 /// `c = alpha * a * b + beta * c`. Where `beta` is 0, `c` is not read.
@@ -176,17 +156,10 @@ impl<'a> MatrixMut<'a> {
 /// # Panics
 /// If the shapes do not fit: `[m, k] * [k, n] = [m, n]`.
 pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_>) {
-    let [m, _, n] = product(&a, &b, &c);
-    // Measured on a machine with AVX-512: a matrix of 1600x64, either way round, times a vector
-    // takes 10 to 33 us as a loop and 42 to 73 us packed.
-    if n == 1 && m > 1 {
-        return portable(alpha, b.transposed(), a.transposed(), beta, c.transposed());
-    }
     #[cfg(feature = "std")]
-    if m > 1 {
-        return packed(alpha, a, b, beta, c);
-    }
-    portable(alpha, a, b, beta, c);
+    packed(alpha, a, b, beta, c);
+    #[cfg(not(feature = "std"))]
+    by_definition(alpha, a, b, beta, c);
 }
 
 /// The sizes `[m, k, n]` of a product, after a look at whether they agree.
@@ -229,62 +202,17 @@ fn packed(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_>)
     }
 }
 
-/// The product as loops: over rows of `b` and `c` where they are contiguous, else as dot products
-/// where the rows of `a` and the columns of `b` are, else element by element.
-fn portable(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, mut c: MatrixMut<'_>) {
+/// The product element by element.
+#[cfg(any(test, not(feature = "std")))]
+fn by_definition(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_>) {
     let [m, k, n] = product(&a, &b, &c);
-    let columns = b.transposed();
-    if c.layout.has_contiguous_rows() && b.layout.has_contiguous_rows() {
-        for i in 0..m {
-            let row = c.row_mut(i);
-            if beta == 0.0 {
-                row.fill(0.0);
-            } else {
-                row.iter_mut().for_each(|c| *c *= beta);
-            }
-            // Four rows of `b` at a time, so that `row` is loaded and stored a quarter as often.
-            let mut p = 0;
-            while p + 4 <= k {
-                let s = [0, 1, 2, 3].map(|q| alpha * a.at(i, p + q));
-                let [b0, b1, b2, b3] = [0, 1, 2, 3].map(|q| b.row(p + q));
-                for ((((c, b0), b1), b2), b3) in row.iter_mut().zip(b0).zip(b1).zip(b2).zip(b3) {
-                    *c += (s[0] * b0 + s[1] * b1) + (s[2] * b2 + s[3] * b3);
-                }
-                p += 4;
-            }
-            for p in p..k {
-                let s = alpha * a.at(i, p);
-                row.iter_mut().zip(b.row(p)).for_each(|(c, b)| *c += s * b);
-            }
-        }
-        return;
-    }
-    let dots = a.layout.has_contiguous_rows() && columns.layout.has_contiguous_rows();
     for i in 0..m {
         for j in 0..n {
-            let sum = if dots {
-                dot(a.row(i), columns.row(j))
-            } else {
-                (0..k).map(|p| a.at(i, p) * b.at(p, j)).sum()
-            };
+            let sum: f32 = (0..k).map(|p| a.at(i, p) * b.at(p, j)).sum();
             let c = &mut c.data[c.layout.offset(i, j)];
             *c = alpha * sum + if beta == 0.0 { 0.0 } else { beta * *c };
         }
     }
-}
-
-/// A dot product in sixteen partial sums, so that LLVM may use vectors.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (a_chunks, a_rest) = a.as_chunks::<16>();
-    let (b_chunks, b_rest) = b.as_chunks::<16>();
-    let mut sums = [0.0; 16];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for lane in 0..16 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
@@ -297,7 +225,7 @@ mod tests {
     /// Each engine on its own, and the choice between them.
     const ENGINES: &[(&str, Gemm)] = &[
         ("gemm", gemm),
-        ("portable", portable),
+        ("by definition", by_definition),
         #[cfg(feature = "std")]
         ("packed", packed),
     ];

@@ -7,16 +7,18 @@
 //! and the backward pass:
 //!
 //! - `forward` overwrites its output, and applies the bias and the activation where it has them;
-//! - `backward_parameters` *adds* to gradients, so that a batch can be worked off in pieces;
+//! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be worked off in
+//!   pieces; that of a dense layer overwrites some rows of the gradient with the sum over a whole batch;
 //! - `backward_input` and `backward` overwrite the gradient with respect to their input.
 //!
-//! Slices of a wrong length are a bug of the caller and panic. NaN is never swallowed: relu, max
-//! pooling and the losses pass it on.
+//! What is computed for an example does not depend on how many examples a call has. Slices of a wrong
+//! length are a bug of the caller and panic. NaN is never swallowed: relu, max pooling and the losses
+//! pass it on.
 //!
-//! With `std`, products of two matrices are matrixmultiply's, which allocates its packing buffers in
-//! each product; the kernels themselves allocate nothing. Without `std` these products are a
-//! portable loop, so nothing allocates at all. The forward and backward passes, the losses and the
-//! metrics remain then; `Optimizer::update` and the thread pool need `std`.
+//! Each call is told the instruction set ([`Isa`]) that it runs with. Where there are no vectors to speak
+//! of ([`Isa::PORTABLE`] with `std`), matrix products are matrixmultiply's, which allocates its packing
+//! buffers; the kernels themselves allocate nothing, so nothing does without `std`. All passes, the
+//! losses and the metrics remain then; `Optimizer::update` and the thread pool need `std`.
 //!
 //! Each operation has a slow, obvious twin in the `reference` module, and a test that compares
 //! the two.
@@ -25,7 +27,6 @@ pub mod activation;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;
-pub(crate) mod im2col;
 pub mod loss;
 pub mod math;
 pub mod matmul;
@@ -33,16 +34,19 @@ pub mod metric;
 pub mod optimizer;
 pub mod pool2d;
 pub(crate) mod random;
+pub mod simd;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
+pub(crate) mod tile;
 
 pub use activation::Activation;
-pub use conv2d::{Conv2d, ConvAlgorithm};
+pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use optimizer::Optimizer;
 pub use pool2d::{Pool2d, PoolKind};
+pub use simd::Isa;

@@ -1,5 +1,10 @@
 //! The update rules, with the formulas of Keras 3, in one pass over flat slices.
 
+#[cfg(feature = "std")]
+use super::Isa;
+#[cfg(feature = "std")]
+use super::simd::{Kernel, Simd};
+
 /// An update rule and its hyperparameters. They are `f64` as Keras' are, because `1 - beta_2` is
 /// off by 1e-5 of itself when taken in single precision; the arithmetic on tensors is single
 /// precision.
@@ -73,6 +78,7 @@ impl Optimizer {
     #[cfg(feature = "std")]
     pub fn update(
         &self,
+        isa: Isa,
         iteration: u64,
         parameters: &mut [f32],
         gradients: &[f32],
@@ -84,14 +90,42 @@ impl Optimizer {
             "slices of equal length"
         );
         assert_eq!(slots.len(), self.slots(), "buffers of state");
-        let steps = parameters.iter_mut().zip(gradients);
-        match (*self, slots) {
-            (Self::Sgd { learning_rate, .. }, []) => {
+        isa.run(Update {
+            optimizer: *self,
+            iteration,
+            parameters,
+            gradients,
+            slots,
+        });
+    }
+}
+
+/// One step with slices of equal length, as many as the optimizer needs.
+#[cfg(feature = "std")]
+struct Update<'a, 'b> {
+    optimizer: Optimizer,
+    iteration: u64,
+    parameters: &'a mut [f32],
+    gradients: &'a [f32],
+    slots: &'a mut [&'b mut [f32]],
+}
+
+#[cfg(feature = "std")]
+impl Kernel for Update<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let steps = self.parameters.iter_mut().zip(self.gradients);
+        match (self.optimizer, self.slots) {
+            (Optimizer::Sgd { learning_rate, .. }, []) => {
                 let rate = learning_rate as f32;
-                steps.for_each(|(w, g)| *w -= rate * g);
+                for (w, g) in steps {
+                    *w -= rate * g;
+                }
             }
             (
-                Self::Sgd {
+                Optimizer::Sgd {
                     learning_rate,
                     momentum,
                     nesterov,
@@ -109,7 +143,7 @@ impl Optimizer {
                 }
             }
             (
-                Self::RmsProp {
+                Optimizer::RmsProp {
                     learning_rate,
                     rho,
                     epsilon,
@@ -117,13 +151,13 @@ impl Optimizer {
                 },
                 [square],
             ) => {
-                let step = rms_step(learning_rate, rho, epsilon);
-                steps
-                    .zip(square.iter_mut())
-                    .for_each(|((w, g), square)| *w -= step(*g, square));
+                let step = RmsStep::new(learning_rate, rho, epsilon);
+                for ((w, g), square) in steps.zip(square.iter_mut()) {
+                    *w -= step.take(*g, square);
+                }
             }
             (
-                Self::RmsProp {
+                Optimizer::RmsProp {
                     learning_rate,
                     rho,
                     momentum,
@@ -131,17 +165,16 @@ impl Optimizer {
                 },
                 [square, velocity],
             ) => {
-                let step = rms_step(learning_rate, rho, epsilon);
+                let step = RmsStep::new(learning_rate, rho, epsilon);
                 let momentum = momentum as f32;
-                for (((w, g), square), velocity) in
-                    steps.zip(square.iter_mut()).zip(velocity.iter_mut())
-                {
-                    *velocity = momentum * *velocity + step(*g, square);
+                let slots = square.iter_mut().zip(velocity.iter_mut());
+                for ((w, g), (square, velocity)) in steps.zip(slots) {
+                    *velocity = momentum * *velocity + step.take(*g, square);
                     *w -= *velocity;
                 }
             }
             (
-                Self::Adam {
+                Optimizer::Adam {
                     learning_rate,
                     beta_1,
                     beta_2,
@@ -149,12 +182,12 @@ impl Optimizer {
                 },
                 [mean, square],
             ) => {
-                let t = iteration as f64;
+                let t = self.iteration as f64;
                 let alpha =
                     (learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t))) as f32;
                 let (fresh_1, fresh_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
                 let epsilon = epsilon as f32;
-                for (((w, g), mean), square) in steps.zip(mean.iter_mut()).zip(square.iter_mut()) {
+                for ((w, g), (mean, square)) in steps.zip(mean.iter_mut().zip(square.iter_mut())) {
                     *mean += fresh_1 * (g - *mean);
                     *square += fresh_2 * (g * g - *square);
                     *w -= alpha * *mean / (square.sqrt() + epsilon);
@@ -165,18 +198,31 @@ impl Optimizer {
     }
 }
 
-/// The step of RMSprop before momentum, as a function of a gradient and its mean square, which it
-/// updates.
+/// RMSprop before momentum.
 #[cfg(feature = "std")]
-fn rms_step(learning_rate: f64, rho: f64, epsilon: f64) -> impl Fn(f32, &mut f32) -> f32 {
-    let (rate, rho, fresh, epsilon) = (
-        learning_rate as f32,
-        rho as f32,
-        (1.0 - rho) as f32,
-        epsilon as f32,
-    );
-    move |g, square| {
-        *square = rho * *square + fresh * (g * g);
-        rate * g / (*square + epsilon).sqrt()
+struct RmsStep {
+    rate: f32,
+    rho: f32,
+    fresh: f32,
+    epsilon: f32,
+}
+
+#[cfg(feature = "std")]
+impl RmsStep {
+    #[inline(always)]
+    fn new(learning_rate: f64, rho: f64, epsilon: f64) -> Self {
+        Self {
+            rate: learning_rate as f32,
+            rho: rho as f32,
+            fresh: (1.0 - rho) as f32,
+            epsilon: epsilon as f32,
+        }
+    }
+
+    /// The step for a gradient and its mean square, which it updates.
+    #[inline(always)]
+    fn take(&self, g: f32, square: &mut f32) -> f32 {
+        *square = self.rho * *square + self.fresh * (g * g);
+        self.rate * g / (*square + self.epsilon).sqrt()
     }
 }

@@ -1,8 +1,11 @@
 //! Max and average pooling.
 //!
-//! The inner loops run over channels, which lie side by side, so that LLVM vectorises them. The
-//! backward pass of max pooling finds the winner again by comparing the window with its result;
-//! nothing but the activations needs to be kept.
+//! The inner loops run over channels, which lie side by side: what a window makes of a few vectors of
+//! channels stays in registers while its cells run by. The backward pass of max pooling finds the winner
+//! again by comparing the window with its result; nothing but the activations needs to be kept.
+
+use super::Isa;
+use super::simd::{Kernel, Simd};
 
 /// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,68 +33,31 @@ pub enum PoolKind {
     Average,
 }
 
-/// How many channels are worked on at a time: few enough that what is kept for each of them
-/// stays in vector registers.
-const BLOCK: usize = 16;
-
 impl Pool2d {
     /// Pools `x`, `[n, ..input]`, to `y`, `[n, ..output]`, which is overwritten.
     ///
     /// # Panics
     /// If a slice is of another length, or a window lies wholly in the padding.
-    pub fn forward(&self, n: usize, x: &[f32], y: &mut [f32]) {
+    pub fn forward(&self, isa: Isa, n: usize, x: &[f32], y: &mut [f32]) {
         self.check(n, x.len(), y.len());
-        let [image, result, channels] = self.sizes();
-        for (x, y) in x.chunks_exact(image).zip(y.chunks_exact_mut(result)) {
-            for (window, y) in self.windows().zip(y.chunks_exact_mut(channels)) {
-                let cells = || window.cells(self.input);
-                match self.kind {
-                    // `|`, not `||`: a branch would keep LLVM from using vectors.
-                    PoolKind::Max => for_each_block(channels, |first, count| {
-                        let larger = |y, x: f32| if (x > y) | x.is_nan() { x } else { y };
-                        fold(first, count, cells(), x, y, larger);
-                    }),
-                    PoolKind::Average => {
-                        for_each_block(channels, |first, count| {
-                            fold(first, count, cells(), x, y, |y, x| y + x);
-                        });
-                        let share = 1.0 / window.area() as f32;
-                        y.iter_mut().for_each(|y| *y *= share);
-                    }
-                }
-            }
-        }
+        isa.run(Forward { pool: self, x, y });
     }
 
     /// The gradient with respect to the input: `dx`, `[n, ..input]`, overwritten, from the
     /// gradient `dy` with respect to the output `y` of `x`.
     ///
     /// # Panics
-    /// If a slice is of another length.
-    pub fn backward(&self, n: usize, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
+    /// If a slice is of another length, or a window lies wholly in the padding.
+    pub fn backward(&self, isa: Isa, n: usize, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
         self.check(n, x.len(), y.len());
         self.check(n, dx.len(), dy.len());
-        dx.fill(0.0);
-        let [image, result, channels] = self.sizes();
-        let inputs = x.chunks_exact(image).zip(dx.chunks_exact_mut(image));
-        let outputs = y.chunks_exact(result).zip(dy.chunks_exact(result));
-        for ((x, dx), (y, dy)) in inputs.zip(outputs) {
-            let results = y.chunks_exact(channels).zip(dy.chunks_exact(channels));
-            for (window, (y, dy)) in self.windows().zip(results) {
-                match self.kind {
-                    PoolKind::Max => for_each_block(channels, |first, count| {
-                        route(first, count, window.cells(self.input), x, y, dy, dx);
-                    }),
-                    PoolKind::Average => {
-                        let share = 1.0 / window.area() as f32;
-                        for cell in window.cells(self.input) {
-                            let dx = &mut dx[cell..cell + channels];
-                            dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy * share);
-                        }
-                    }
-                }
-            }
-        }
+        isa.run(Backward {
+            pool: self,
+            x,
+            y,
+            dy,
+            dx,
+        });
     }
 
     /// Values of an input image and of an output image, and their channels.
@@ -103,21 +69,30 @@ impl Pool2d {
         ]
     }
 
-    /// The windows in the order of the output.
-    fn windows(&self) -> impl Iterator<Item = Window> {
-        let inside = |axis: usize, step: usize| {
-            let start = step * self.strides[axis];
-            let end = (start + self.size[axis])
-                .saturating_sub(self.padding[axis])
-                .min(self.input[axis]);
-            [start.saturating_sub(self.padding[axis]), end]
-        };
-        (0..self.output[0]).flat_map(move |oy| {
-            (0..self.output[1]).map(move |ox| Window {
-                rows: inside(0, oy),
-                columns: inside(1, ox),
-            })
-        })
+    /// The window of output cell `(oy, ox)`.
+    #[inline(always)]
+    fn window(&self, oy: usize, ox: usize) -> Window {
+        let [_, width, channels] = self.input;
+        let [[top, bottom], [left, right]] = [self.inside(0, oy), self.inside(1, ox)];
+        Window {
+            first: (top * width + left) * channels,
+            rows: bottom - top,
+            columns: right - left,
+            row: width * channels,
+            channels,
+        }
+    }
+
+    /// From where to where a window reaches in the image.
+    #[inline(always)]
+    fn inside(&self, axis: usize, step: usize) -> [usize; 2] {
+        let start = step * self.strides[axis];
+        let end = (start + self.size[axis])
+            .saturating_sub(self.padding[axis])
+            .min(self.input[axis]);
+        let start = start.saturating_sub(self.padding[axis]);
+        assert!(start < end, "a window that reaches into the image");
+        [start, end]
     }
 
     fn check(&self, n: usize, x: usize, y: usize) {
@@ -135,84 +110,219 @@ impl Pool2d {
     }
 }
 
-/// Calls `f(first, count)` for blocks of channels. Inlined, like what it calls, so that the
-/// count is a constant in the loops over whole blocks.
-#[inline(always)]
-fn for_each_block(channels: usize, mut f: impl FnMut(usize, usize)) {
-    let whole = channels - channels % BLOCK;
-    for first in (0..whole).step_by(BLOCK) {
-        f(first, BLOCK);
+/// The part of a window that lies inside the image: all its cells are there.
+#[derive(Clone, Copy)]
+struct Window {
+    /// Where the channels of its first cell start in the image.
+    first: usize,
+    rows: usize,
+    columns: usize,
+    /// From a row to the next.
+    row: usize,
+    /// From a column to the next.
+    channels: usize,
+}
+
+impl Window {
+    /// How many cells it has.
+    #[inline(always)]
+    fn cells(self) -> usize {
+        self.rows * self.columns
     }
-    if whole < channels {
-        f(whole, channels - whole);
+
+    /// The step from a cell to the next one, row by row; `column` is the cell's own and moves on.
+    #[inline(always)]
+    fn step(self, column: &mut usize) -> usize {
+        *column += 1;
+        if *column < self.columns {
+            return self.channels;
+        }
+        *column = 0;
+        self.row - (self.columns - 1) * self.channels
+    }
+
+    /// What each cell has of the window's mean.
+    #[inline(always)]
+    fn share(self) -> f32 {
+        1.0 / self.cells() as f32
     }
 }
 
-/// Combines the cells of one window by `f`, for `count` channels from `first` on.
-#[inline(always)]
-fn fold(
-    first: usize,
-    count: usize,
-    mut cells: impl Iterator<Item = usize>,
-    x: &[f32],
-    y: &mut [f32],
-    f: impl Fn(f32, f32) -> f32,
-) {
-    let mut block = [0.0; BLOCK];
-    let block = &mut block[..count];
-    let cell = cells.next().expect("a window that reaches into the image");
-    block.copy_from_slice(&x[cell + first..cell + first + count]);
-    for cell in cells {
-        let x = &x[cell + first..cell + first + count];
-        block.iter_mut().zip(x).for_each(|(y, x)| *y = f(*y, *x));
-    }
-    y[first..first + count].copy_from_slice(block);
+struct Forward<'a> {
+    pool: &'a Pool2d,
+    x: &'a [f32],
+    y: &'a mut [f32],
 }
 
-/// Adds the gradients of one max-pooled cell to the winners of its window, for `count`
-/// channels from `first` on.
-#[inline(always)]
-fn route(
-    first: usize,
-    count: usize,
-    cells: impl Iterator<Item = usize>,
-    x: &[f32],
-    y: &[f32],
-    dy: &[f32],
-    dx: &mut [f32],
-) {
-    let y = &y[first..first + count];
-    // What no cell has claimed yet.
-    let mut left = [0.0; BLOCK];
-    let left = &mut left[..count];
-    left.copy_from_slice(&dy[first..first + count]);
-    for cell in cells {
-        let x = &x[cell + first..cell + first + count];
-        let dx = &mut dx[cell + first..cell + first + count];
-        for (((dx, x), y), left) in dx.iter_mut().zip(x).zip(y).zip(left.iter_mut()) {
-            let wins = (x == y) | x.is_nan();
-            *dx += if wins { *left } else { 0.0 };
-            *left = if wins { 0.0 } else { *left };
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { pool, x, y } = self;
+        let [image, result, channels] = pool.sizes();
+        for (x, y) in x.chunks_exact(image).zip(y.chunks_exact_mut(result)) {
+            for oy in 0..pool.output[0] {
+                for ox in 0..pool.output[1] {
+                    let window = pool.window(oy, ox);
+                    let output = (oy * pool.output[1] + ox) * channels;
+                    for first in (0..channels).step_by(S::LANES) {
+                        let count = S::LANES.min(channels - first);
+                        // SAFETY: `count` channels of the cells of an image and of its output.
+                        unsafe {
+                            let x = x.as_ptr().add(first);
+                            let y = y.as_mut_ptr().add(output + first);
+                            match pool.kind {
+                                PoolKind::Max => maximum::<S>(window, count, x, y),
+                                PoolKind::Average => mean::<S>(window, count, x, y),
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }
 
-/// The part of a window that lies inside the image.
-#[derive(Clone, Copy)]
-struct Window {
-    rows: [usize; 2],
-    columns: [usize; 2],
+struct Backward<'a> {
+    pool: &'a Pool2d,
+    x: &'a [f32],
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
 }
 
-impl Window {
-    /// Where the channels of each cell start in the image, row by row.
-    fn cells(self, [_, width, channels]: [usize; 3]) -> impl Iterator<Item = usize> {
-        let [left, right] = self.columns;
-        (self.rows[0]..self.rows[1])
-            .flat_map(move |row| (left..right).map(move |column| (row * width + column) * channels))
-    }
+impl Kernel for Backward<'_> {
+    type Output = ();
 
-    fn area(self) -> usize {
-        (self.rows[1] - self.rows[0]) * (self.columns[1] - self.columns[0])
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { pool, x, y, dy, dx } = self;
+        let [image, result, channels] = pool.sizes();
+        dx.fill(0.0);
+        let inputs = x.chunks_exact(image).zip(dx.chunks_exact_mut(image));
+        let outputs = y.chunks_exact(result).zip(dy.chunks_exact(result));
+        for ((x, dx), (y, dy)) in inputs.zip(outputs) {
+            for oy in 0..pool.output[0] {
+                for ox in 0..pool.output[1] {
+                    let window = pool.window(oy, ox);
+                    let output = (oy * pool.output[1] + ox) * channels;
+                    for first in (0..channels).step_by(S::LANES) {
+                        let count = S::LANES.min(channels - first);
+                        // SAFETY: `count` channels of the cells of an image and of its output.
+                        unsafe {
+                            let (x, dx) = (x.as_ptr().add(first), dx.as_mut_ptr().add(first));
+                            let y = y.as_ptr().add(output + first);
+                            let dy = dy.as_ptr().add(output + first);
+                            match pool.kind {
+                                PoolKind::Max => route::<S>(window, count, x, y, dy, dx),
+                                PoolKind::Average => spread::<S>(window, count, dy, dx),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety of the functions below
+/// `x` and `dx` point to the first channels of an image, `y` and `dy` to those of one output; of each
+/// cell of the window and of the output, `count` channels are valid.
+#[inline(always)]
+unsafe fn load<S: Simd>(p: *const f32, count: usize) -> S::V {
+    // SAFETY: see above.
+    unsafe {
+        if count == S::LANES {
+            S::load(p)
+        } else {
+            S::load_first(p, count)
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store<S: Simd>(p: *mut f32, v: S::V, count: usize) {
+    // SAFETY: see above.
+    unsafe {
+        if count == S::LANES {
+            S::store(p, v);
+        } else {
+            S::store_first(p, v, count);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn maximum<S: Simd>(window: Window, count: usize, x: *const f32, y: *mut f32) {
+    // SAFETY: see `load`.
+    unsafe {
+        let mut best = load::<S>(x.add(window.first), count);
+        let (mut cell, mut column) = (window.first, 0);
+        for _ in 0..window.cells() {
+            let x = load::<S>(x.add(cell), count);
+            best = S::select(S::beats(x, best), x, best);
+            cell += window.step(&mut column);
+        }
+        store::<S>(y, best, count);
+    }
+}
+
+#[inline(always)]
+unsafe fn mean<S: Simd>(window: Window, count: usize, x: *const f32, y: *mut f32) {
+    // SAFETY: see `load`.
+    unsafe {
+        let mut sum = S::splat(0.0);
+        let (mut cell, mut column) = (window.first, 0);
+        for _ in 0..window.cells() {
+            sum = S::add(sum, load::<S>(x.add(cell), count));
+            cell += window.step(&mut column);
+        }
+        store::<S>(y, S::mul(sum, S::splat(window.share())), count);
+    }
+}
+
+/// Adds the gradients of one max-pooled cell to the winners of its window.
+#[inline(always)]
+unsafe fn route<S: Simd>(
+    window: Window,
+    count: usize,
+    x: *const f32,
+    y: *const f32,
+    dy: *const f32,
+    dx: *mut f32,
+) {
+    // SAFETY: see `load`.
+    unsafe {
+        let zero = S::splat(0.0);
+        let y = load::<S>(y, count);
+        // What no cell has claimed yet.
+        let mut left = load::<S>(dy, count);
+        let (mut cell, mut column) = (window.first, 0);
+        for _ in 0..window.cells() {
+            let x = load::<S>(x.add(cell), count);
+            // A cell wins that is the maximum or NaN.
+            let (maximum, number) = (S::eq(x, y), S::eq(x, x));
+            let claim = S::select(number, S::select(maximum, left, zero), left);
+            left = S::select(number, S::select(maximum, zero, left), zero);
+            let dx = dx.add(cell);
+            store::<S>(dx, S::add(load::<S>(dx, count), claim), count);
+            cell += window.step(&mut column);
+        }
+    }
+}
+
+/// Adds the gradients of one mean to the cells of its window.
+#[inline(always)]
+unsafe fn spread<S: Simd>(window: Window, count: usize, dy: *const f32, dx: *mut f32) {
+    // SAFETY: see `load`.
+    unsafe {
+        let share = S::mul(load::<S>(dy, count), S::splat(window.share()));
+        let (mut cell, mut column) = (window.first, 0);
+        for _ in 0..window.cells() {
+            let dx = dx.add(cell);
+            store::<S>(dx, S::add(load::<S>(dx, count), share), count);
+            cell += window.step(&mut column);
+        }
     }
 }

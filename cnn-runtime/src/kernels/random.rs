@@ -5,6 +5,7 @@ pub(crate) const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The output function of SplitMix64 (Steele, Lea & Flood 2014; constants of Stafford's variant
 /// 13): what its generator returns in state `z`. Any change of `z` changes half of the bits.
+#[inline(always)]
 pub(crate) fn split_mix(z: u64) -> u64 {
     let z = z.wrapping_add(GOLDEN_GAMMA);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,20 +1,63 @@
 //! Convolution as nested loops over examples, output cells, filters and taps.
 
-use super::{Real, activation, inside, pixel};
-use crate::kernels::Conv2d;
+use super::{Real, activation, inside, pixel, pool2d};
+use crate::kernels::{Conv2d, Pool2d, PoolKind};
 
-/// `activation(x * kernel + bias)`, `[n, ..output]`; an empty bias means none.
+/// `activation(pool(x * kernel + bias))`, the pool where there is one; an empty bias means none.
 pub fn forward<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
+    let mut z = linear(conv, n, x, kernel, bias);
+    if let Some(pool) = pool(conv) {
+        z = pool2d::forward(&pool, n, &z);
+    }
+    activation::forward(conv.activation, conv.output[2], &z)
+}
+
+/// The winner of each window of the fused pool, counted row by row over the whole window.
+pub fn codes<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<u8> {
+    pool(conv).map_or(Vec::new(), |pool| {
+        pool2d::codes(&pool, n, &linear(conv, n, x, kernel, bias))
+    })
+}
+
+/// The gradient with respect to the convolution's own output, from `dz` with respect to the pool's.
+pub fn unpool<T: Real>(
+    conv: &Conv2d,
+    n: usize,
+    x: &[T],
+    kernel: &[T],
+    bias: &[T],
+    dz: &[T],
+) -> Vec<T> {
+    pool(conv).map_or(dz.to_vec(), |pool| {
+        pool2d::backward(&pool, n, &linear(conv, n, x, kernel, bias), dz)
+    })
+}
+
+/// `x * kernel + bias`, `[n, ..conv.output]`.
+fn linear<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
     let filters = conv.output[2];
     let mut z = vec![T::from_f64(0.0); n * conv.output.iter().product::<usize>()];
     for_each_tap(conv, n, |from, tap, to| z[to] += x[from] * kernel[tap]);
     for (i, z) in z.iter_mut().enumerate().filter(|_| !bias.is_empty()) {
         *z += bias[i % filters];
     }
-    activation::forward(conv.activation, filters, &z)
+    z
 }
 
-/// The gradients of kernel and bias, from `dy` with respect to the result before the activation.
+/// The pool that is fused behind the convolution.
+fn pool(conv: &Conv2d) -> Option<Pool2d> {
+    let [_, _, filters] = conv.output;
+    conv.pool.map(|pool| Pool2d {
+        kind: PoolKind::Max,
+        input: conv.output,
+        output: [pool.output[0], pool.output[1], filters],
+        size: pool.size,
+        strides: pool.strides,
+        padding: pool.padding,
+    })
+}
+
+/// The gradients of kernel and bias, from `dy` with respect to the convolution's own output.
 pub fn backward_parameters<T: Real>(
     conv: &Conv2d,
     n: usize,

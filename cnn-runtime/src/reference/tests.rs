@@ -2,9 +2,13 @@
 //! formula against numbers worked out by hand.
 
 use super::*;
+use crate::kernels::tests::conv2d::{Choice, random_conv};
+use crate::kernels::tests::pool2d::random_pool;
 use crate::kernels::tests::support::{Failures, Random};
-use crate::kernels::tests::{conv2d::random_conv, pool2d::random_pool};
-use crate::kernels::{Activation, ConvAlgorithm, Dense, Loss, Optimizer, PoolKind};
+use crate::kernels::{
+    Activation, Conv2d, ConvAlgorithm, Dense, InputGradient, KernelGradient, Loss, Optimizer,
+    PoolKind,
+};
 
 /// The gradient of `f` at `x` by central differences.
 fn finite_differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
@@ -34,10 +38,15 @@ fn convolution_gradients() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for _ in 0..20 {
-        let conv = random_conv(&mut random, ConvAlgorithm::Im2col, 400, &[1, 2, 3]);
-        let conv = crate::kernels::Conv2d {
+        let choice = Choice {
+            input_gradient: InputGradient::Columns,
+            products: 400,
+            channels: &[1, 2, 3],
+            ..Choice::DIRECT
+        };
+        let conv = Conv2d {
             activation: Activation::Linear,
-            ..conv
+            ..random_conv(&mut random, choice)
         };
         let n = 1 + random.below(2);
         let patch = conv.kernel.iter().product::<usize>() * conv.input[2];
@@ -73,7 +82,7 @@ fn convolution_gradients() {
 
 #[test]
 fn convolution_by_hand() {
-    let conv = crate::kernels::Conv2d {
+    let conv = Conv2d {
         input: [2, 3, 1],
         output: [2, 2, 1],
         kernel: [2, 2],
@@ -81,7 +90,10 @@ fn convolution_by_hand() {
         padding: [1, 0],
         dilation: [1, 1],
         activation: Activation::Relu,
-        algorithm: ConvAlgorithm::Im2col,
+        pool: None,
+        algorithm: ConvAlgorithm::Direct,
+        kernel_gradient: KernelGradient::Direct,
+        input_gradient: InputGradient::Columns,
     };
     // The padded image has a row of zeros on top and a column of them on the right.
     let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];

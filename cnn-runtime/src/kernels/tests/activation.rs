@@ -1,5 +1,5 @@
 use super::support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Isa, math};
 use crate::reference;
 
 pub const ALL: [Activation; 7] = [
@@ -25,17 +25,19 @@ fn forward_and_backward_match_the_reference() {
             for reach in [1.0, 20.0] {
                 let z: Vec<f32> = random.floats(5 * units).iter().map(|z| z * reach).collect();
                 let dy = random.floats(z.len());
-                let mut y = Guarded::holding(&z);
-                activation.forward(units, y.values());
-                let y = y.into_values();
-                let mut dz = Guarded::holding(&dy);
-                activation.backward(units, &y, dz.values());
-                let case = || format!("{activation:?} of {units}, ±{reach}");
-                let expected = reference::activation::forward(activation, units, &to_f64(&z));
-                failures.compare(case, &y, &expected, 1e-6);
-                let expected =
+                let expected_y = reference::activation::forward(activation, units, &to_f64(&z));
+                let expected_dz =
                     reference::activation::backward(activation, units, &to_f64(&z), &to_f64(&dy));
-                failures.compare(case, &dz.into_values(), &expected, 1e-6);
+                for isa in Isa::available() {
+                    let mut y = Guarded::holding(&z);
+                    activation.forward(isa, units, y.values());
+                    let y = y.into_values();
+                    let mut dz = Guarded::holding(&dy);
+                    activation.backward(isa, units, &y, dz.values());
+                    let case = || format!("{activation:?} of {units}, ±{reach}, {}", isa.name());
+                    failures.compare(case, &y, &expected_y, 1e-6);
+                    failures.compare(case, &dz.into_values(), &expected_dz, 1e-6);
+                }
             }
         }
     }
@@ -80,25 +82,57 @@ fn extremes() {
     ];
     let mut failures = Failures::default();
     for (activation, z, expected) in cases {
-        let mut y = z.to_vec();
-        activation.forward(z.len(), &mut y);
-        failures.compare(|| format!("{activation:?} of {z:?}"), &y, expected, 0.0);
+        for isa in Isa::available() {
+            let mut y = z.to_vec();
+            activation.forward(isa, z.len(), &mut y);
+            let case = || format!("{activation:?} of {z:?}, {}", isa.name());
+            failures.compare(case, &y, expected, 0.0);
+        }
     }
     failures.report();
+}
+
+/// So the accuracy that the scalar functions are tested for is that of the loops over vectors.
+#[test]
+fn vectors_have_the_bits_of_the_scalar_functions() {
+    let z: Vec<f32> = (0..1 << 17)
+        .map(|i| (i - (1 << 16)) as f32 / 700.0)
+        .collect();
+    for activation in [Activation::Sigmoid, Activation::Tanh] {
+        let function = match activation {
+            Activation::Sigmoid => math::sigmoid,
+            _ => math::tanh,
+        };
+        let expected: Vec<u32> = z.iter().map(|z| function(*z).to_bits()).collect();
+        for isa in Isa::available() {
+            let mut y = z.clone();
+            activation.forward(isa, z.len(), &mut y);
+            let differs = (0..z.len()).find(|i| y[*i].to_bits() != expected[*i]);
+            assert_eq!(
+                differs.map(|i| z[i]),
+                None,
+                "{activation:?}, {}",
+                isa.name()
+            );
+        }
+    }
 }
 
 #[test]
 fn a_nan_passes_backward() {
     let mut failures = Failures::default();
     for activation in ALL {
-        let mut dy = [f32::NAN, 1.0];
-        activation.backward(2, &[0.5, 0.5], &mut dy);
-        let expected = if activation == Activation::Softmax {
-            [f32::NAN; 2]
-        } else {
-            [f32::NAN, dy[1]]
-        };
-        failures.compare(|| format!("{activation:?}"), &dy, &expected, 0.0);
+        for isa in Isa::available() {
+            let mut dy = [f32::NAN, 1.0];
+            activation.backward(isa, 2, &[0.5, 0.5], &mut dy);
+            let expected = if activation == Activation::Softmax {
+                [f32::NAN; 2]
+            } else {
+                [f32::NAN, dy[1]]
+            };
+            let case = || format!("{activation:?}, {}", isa.name());
+            failures.compare(case, &dy, &expected, 0.0);
+        }
     }
     failures.report();
 }
@@ -106,5 +140,5 @@ fn a_nan_passes_backward() {
 #[test]
 #[should_panic(expected = "whole rows")]
 fn broken_rows_are_refused() {
-    Activation::Relu.forward(3, &mut [0.0; 4]);
+    Activation::Relu.forward(Isa::PORTABLE, 3, &mut [0.0; 4]);
 }

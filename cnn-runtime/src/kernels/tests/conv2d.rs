@@ -1,34 +1,127 @@
+//! Convolutions against their twin. [`Case`] and [`random_conv`] serve the tests of every algorithm.
+//!
+//! Values are small multiples of 1/8, so that sums are exact in single precision, in whatever order:
+//! ties within the windows of a fused pool are frequent and must go to the first cell.
+
 use super::support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::{Activation, Conv2d, ConvAlgorithm};
+use crate::kernels::{
+    Activation, Conv2d, ConvAlgorithm, FusedPool, InputGradient, Isa, KernelGradient,
+};
 use crate::reference;
 
-const CHANNELS: [usize; 8] = [1, 2, 3, 5, 7, 16, 17, 33];
+/// Channel counts around the widths of vectors.
+pub const CHANNELS: [usize; 11] = [1, 2, 3, 5, 7, 16, 17, 24, 33, 48, 64];
 
-/// A geometry with at most `products` multiplications for each example.
-pub fn random_conv(
-    random: &mut Random,
-    algorithm: ConvAlgorithm,
-    products: usize,
-    channels: &[usize],
-) -> Conv2d {
+/// What [`random_conv`] may choose from.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    pub algorithm: ConvAlgorithm,
+    pub kernel_gradient: KernelGradient,
+    pub input_gradient: InputGradient,
+    /// Whether a max-pool is fused behind.
+    pub pooled: bool,
+    /// The most multiplications for each example.
+    pub products: usize,
+    pub channels: &'a [usize],
+}
+
+impl Choice<'_> {
+    /// Everything direct, strides 1, and no pool.
+    pub const DIRECT: Self = Self {
+        algorithm: ConvAlgorithm::Direct,
+        kernel_gradient: KernelGradient::Direct,
+        input_gradient: InputGradient::Direct,
+        pooled: false,
+        products: 60_000,
+        channels: &CHANNELS,
+    };
+
+    fn is_pointwise(&self) -> bool {
+        self.algorithm == ConvAlgorithm::Pointwise
+            || self.kernel_gradient == KernelGradient::Pointwise
+            || self.input_gradient == InputGradient::Pointwise
+    }
+
+    fn is_winograd(&self) -> bool {
+        self.algorithm == ConvAlgorithm::Winograd || self.input_gradient == InputGradient::Winograd
+    }
+
+    /// Kernel, stride and dilation of an axis, as far as the algorithms can do them.
+    fn steps(&self, random: &mut Random) -> [usize; 3] {
+        if self.is_pointwise() {
+            return [1; 3];
+        }
+        if self.is_winograd() {
+            return [3, 1, 1];
+        }
+        let undilated = self.kernel_gradient == KernelGradient::PoolSparse
+            || self.input_gradient == InputGradient::PoolSparse;
+        let [kernel, stride, dilation] = [
+            random.pick(&[1, 2, 3, 3, 5, 7]),
+            random.pick(&[1, 1, 2, 3]),
+            random.pick(&[1, 1, 2]),
+        ];
+        [
+            kernel,
+            if self.input_gradient == InputGradient::Direct {
+                1
+            } else {
+                stride
+            },
+            if undilated { 1 } else { dilation },
+        ]
+    }
+
+    /// Size, stride, padding and output of the pool on an axis of `size` cells.
+    fn pool(&self, random: &mut Random, cells: usize) -> [usize; 4] {
+        let size = random.pick(&[1, 2, 2, 3]);
+        let stride = match self.kernel_gradient {
+            KernelGradient::Windowed => size + random.below(2),
+            _ => 1 + random.below(3),
+        };
+        let padding = random.below(size);
+        let padding = random.pick(&[0, 0, padding]);
+        // Up to the last window that starts inside; perhaps fewer.
+        let most = (cells + padding - 1) / stride + 1;
+        let output = most.saturating_sub(random.below(3)).max(1);
+        [size, stride, padding, output]
+    }
+}
+
+/// A geometry that the algorithms can do. Its output may be smaller than the input would allow.
+pub fn random_conv(random: &mut Random, choice: Choice<'_>) -> Conv2d {
     loop {
-        let pointwise = algorithm == ConvAlgorithm::Pointwise;
-        let mut axis = || {
+        let axis = |random: &mut Random| {
             let size = 1 + random.below(12);
-            if pointwise {
-                return [size, size, 1, 1, 0, 1];
-            }
-            let [kernel, stride, dilation] = [5, 3, 2].map(|end| 1 + random.below(end));
-            let [before, after] = [0, 1].map(|_| random.below(kernel + 1));
+            let [kernel, stride, dilation] = choice.steps(random);
+            let padding = |random: &mut Random| match choice.is_pointwise() {
+                true => 0,
+                false => random.below(kernel + 1),
+            };
+            let [before, after] = [padding(random), padding(random)];
             let extent = (kernel - 1) * dilation + 1;
-            let output = (before + size + after)
+            let most = (before + size + after)
                 .checked_sub(extent)
                 .map_or(0, |rest| rest / stride + 1);
+            let output = most.saturating_sub(random.pick(&[0, 0, 1, 2]));
             [size, output, kernel, stride, before, dilation]
         };
-        let [rows, columns] = [axis(), axis()];
-        let [depth, filters] = [random.pick(channels), random.pick(channels)];
-        let conv = Conv2d {
+        let [rows, columns] = [axis(random), axis(random)];
+        let [depth, filters] = [random.pick(choice.channels), random.pick(choice.channels)];
+        let work = rows[1] * columns[1] * filters * rows[2] * columns[2] * depth;
+        if !(1..=choice.products).contains(&work) {
+            continue;
+        }
+        let pool = choice.pooled.then(|| {
+            let [rows, columns] = [rows[1], columns[1]].map(|cells| choice.pool(random, cells));
+            FusedPool {
+                size: [rows[0], columns[0]],
+                strides: [rows[1], columns[1]],
+                padding: [rows[2], columns[2]],
+                output: [rows[3], columns[3]],
+            }
+        });
+        return Conv2d {
             input: [rows[0], columns[0], depth],
             output: [rows[1], columns[1], filters],
             kernel: [rows[2], columns[2]],
@@ -36,115 +129,257 @@ pub fn random_conv(
             padding: [rows[4], columns[4]],
             dilation: [rows[5], columns[5]],
             activation: random.pick(&super::activation::ALL),
-            algorithm,
+            pool,
+            algorithm: choice.algorithm,
+            kernel_gradient: choice.kernel_gradient,
+            input_gradient: choice.input_gradient,
         };
-        let work = rows[1] * columns[1] * filters * rows[2] * columns[2] * depth;
-        if (1..=products).contains(&work) {
-            return conv;
-        }
     }
 }
 
-struct Case {
-    conv: Conv2d,
-    n: usize,
-    x: Vec<f32>,
-    kernel: Vec<f32>,
-    bias: Vec<f32>,
-    dy: Vec<f32>,
+/// A convolution and its operands.
+pub struct Case {
+    pub conv: Conv2d,
+    pub n: usize,
+    pub x: Vec<f32>,
+    pub kernel: Vec<f32>,
+    /// `[filters]` or empty.
+    pub bias: Vec<f32>,
+    /// The gradient with respect to the result before the activation, after the pool.
+    pub dz: Vec<f32>,
 }
 
+const TOLERANCE: f64 = 2e-5;
+
 impl Case {
-    fn random(random: &mut Random, conv: Conv2d) -> Self {
+    /// A case of up to five images. A third of the gradients are 0, as behind a relu.
+    pub fn random(random: &mut Random, conv: Conv2d) -> Self {
         let n = 1 + random.below(5);
-        let patch = conv.kernel.iter().product::<usize>() * conv.input[2];
-        let bias = random.pick(&[0, conv.output[2]]);
+        let mut eighths = |length: usize| -> Vec<f32> {
+            let value = |_| (8.0 * random.value()).round() / 8.0;
+            (0..length).map(value).collect()
+        };
+        let x = eighths(n * conv.input.iter().product::<usize>());
+        let kernel = eighths(conv.patch() * conv.output[2]);
+        let bias = eighths(conv.output[2]);
+        let mut dz = eighths(n * conv.output_len());
+        dz.iter_mut()
+            .for_each(|dz| *dz *= random.pick(&[0.0, 1.0, 1.0]));
         Self {
             conv,
             n,
-            x: random.floats(n * conv.input.iter().product::<usize>()),
-            kernel: random.floats(patch * conv.output[2]),
-            bias: random.floats(bias),
-            dy: random.floats(n * conv.output.iter().product::<usize>()),
+            x,
+            kernel,
+            bias: random.pick(&[&bias[..], &[]]).to_vec(),
+            dz,
         }
     }
 
-    fn check(&self, failures: &mut Failures) {
-        const TOLERANCE: f64 = 2e-5;
+    /// All passes, by every instruction set of this machine.
+    pub fn check(&self, failures: &mut Failures) {
+        self.check_forward(failures);
+        self.check_kernel_gradient(failures);
+        self.check_input_gradient(failures);
+    }
+
+    /// The forward pass, with prepared weights and without, with codes and without.
+    pub fn check_forward(&self, failures: &mut Failures) {
         let Self { conv, n, .. } = self;
-        let [x, kernel, bias, dy] =
-            [&self.x, &self.kernel, &self.bias, &self.dy].map(|v| to_f64(v));
-        let case = |what: &str| format!("{what} of {conv:?}, n {n}, {} biases", bias.len());
-        let mut scratch = Guarded::new(conv.scratch());
-
-        let mut y = Guarded::new(self.dy.len());
-        conv.forward(
-            *n,
-            &self.x,
-            &self.kernel,
-            &self.bias,
-            y.values(),
-            scratch.values(),
-        );
+        let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
-        failures.compare(|| case("forward"), &y.into_values(), &expected, TOLERANCE);
+        let expected_codes = self.codes();
+        for isa in Isa::available() {
+            let mut prepared = Guarded::new(conv.prepared_forward());
+            conv.prepare_forward(isa, &self.kernel, prepared.values());
+            let prepared = prepared.into_values();
+            for prepared in [&prepared[..], &[]] {
+                for coded in [true, false] {
+                    let mut y = Guarded::new(self.dz.len());
+                    let mut scratch = Guarded::new(conv.forward_scratch(*n));
+                    let mut codes = vec![CODE_GUARD; self.dz.len() + 2 * CODE_GUARDS];
+                    let inside = CODE_GUARDS..codes.len() - CODE_GUARDS;
+                    conv.forward(
+                        isa,
+                        *n,
+                        &self.x,
+                        &self.kernel,
+                        &self.bias,
+                        prepared,
+                        y.values(),
+                        if coded { &mut codes[inside] } else { &mut [] },
+                        scratch.values(),
+                    );
+                    scratch.into_values();
+                    let case = |what| {
+                        let prepared = prepared.len();
+                        self.describe(what, isa) + &format!(", prepared {prepared}, codes {coded}")
+                    };
+                    let y = y.into_values();
+                    failures.compare(|| case("forward"), &y, &expected, TOLERANCE);
+                    if coded && conv.pool.is_some() {
+                        let guards = [CODE_GUARD; CODE_GUARDS];
+                        let expected = [&guards[..], &expected_codes, &guards].concat();
+                        failures.compare(|| case("codes"), &codes, &expected, 0.0);
+                    }
+                }
+            }
+        }
+    }
 
-        let (expected_kernel, expected_bias) =
-            reference::conv2d::backward_parameters(conv, *n, &x, &dy);
-        // Gradients are added to what is there.
+    /// The gradients of kernel and bias, in one call and in two.
+    pub fn check_kernel_gradient(&self, failures: &mut Failures) {
+        let Self { conv, n, .. } = self;
+        let dy = self.unpooled();
+        let (kernel, _) = reference::conv2d::backward_parameters(conv, *n, &to_f64(&self.x), &dy);
+        let filters = conv.output[2];
+        let mut bias = vec![0.0; self.bias.len()];
+        if !bias.is_empty() {
+            for (i, dz) in self.dz.iter().enumerate() {
+                bias[i % filters] += f64::from(*dz);
+            }
+        }
+        // Gradients are added to what is there. It is the same for all taps, whatever their layout.
         let plus_one = |values: &[f64]| values.iter().map(|v| v + 1.0).collect::<Vec<_>>();
-        let mut kernel_gradient = Guarded::holding(&vec![1.0; kernel.len()]);
-        let mut bias_gradient = Guarded::holding(&vec![1.0; bias.len()]);
-        scratch.values().fill(f32::NAN);
-        conv.backward_parameters(
-            *n,
-            &self.x,
-            &self.dy,
-            kernel_gradient.values(),
-            bias_gradient.values(),
-            scratch.values(),
-        );
-        let kernel_gradient = kernel_gradient.into_values();
-        failures.compare(
-            || case("kernel"),
-            &kernel_gradient,
-            &plus_one(&expected_kernel),
-            TOLERANCE,
-        );
-        let bias_gradient = bias_gradient.into_values();
-        let expected_bias = &plus_one(&expected_bias)[..bias.len()];
-        failures.compare(|| case("bias"), &bias_gradient, expected_bias, TOLERANCE);
+        let [kernel, bias] = [&kernel, &bias].map(|v| plus_one(v));
+        let codes = self.codes();
+        for isa in Isa::available() {
+            let mut bits = None;
+            for first in [*n, n / 2] {
+                let mut kernel_sums = Guarded::holding(&vec![1.0; kernel.len()]);
+                let mut bias_gradient = Guarded::holding(&vec![1.0; bias.len()]);
+                let [image, result] = [self.x.len() / n, self.dz.len() / n];
+                for [from, to] in [[0, first], [first, *n]] {
+                    if from == to {
+                        continue;
+                    }
+                    let mut scratch = Guarded::new(conv.training_scratch(to - from));
+                    conv.backward_parameters(
+                        isa,
+                        to - from,
+                        &self.x[from * image..to * image],
+                        &self.dz[from * result..to * result],
+                        codes.get(from * result..to * result).unwrap_or_default(),
+                        kernel_sums.values(),
+                        bias_gradient.values(),
+                        scratch.values(),
+                    );
+                    scratch.into_values();
+                }
+                let mut gradient = Guarded::new(kernel.len());
+                conv.finish_kernel_gradient(&kernel_sums.into_values(), gradient.values());
+                let gradient = gradient.into_values();
+                let case = |what| self.describe(what, isa) + &format!(", {first} images first");
+                failures.compare(|| case("kernel"), &gradient, &kernel, TOLERANCE);
+                failures.compare(
+                    || case("bias"),
+                    &bias_gradient.into_values(),
+                    &bias,
+                    TOLERANCE,
+                );
+                let whole = bits.get_or_insert(gradient.clone());
+                failures.compare(|| case("bits of the kernel"), &gradient, whole, 0.0);
+            }
+        }
+    }
 
-        let mut dx = Guarded::new(x.len());
-        scratch.values().fill(f32::NAN);
-        conv.backward_input(*n, &self.dy, &self.kernel, dx.values(), scratch.values());
-        let expected = reference::conv2d::backward_input(conv, *n, &dy, &kernel);
-        failures.compare(|| case("input"), &dx.into_values(), &expected, TOLERANCE);
-        scratch.into_values();
+    /// The gradient with respect to the input.
+    pub fn check_input_gradient(&self, failures: &mut Failures) {
+        let Self { conv, n, .. } = self;
+        let dy = self.unpooled();
+        let expected = reference::conv2d::backward_input(conv, *n, &dy, &to_f64(&self.kernel));
+        let codes = self.codes();
+        for isa in Isa::available() {
+            let mut prepared = Guarded::new(conv.prepared_backward());
+            conv.prepare_backward(isa, &self.kernel, prepared.values());
+            let mut dx = Guarded::new(self.x.len());
+            let mut scratch = Guarded::new(conv.training_scratch(*n));
+            conv.backward_input(
+                isa,
+                *n,
+                &self.dz,
+                &codes,
+                &prepared.into_values(),
+                dx.values(),
+                scratch.values(),
+            );
+            scratch.into_values();
+            let case = || self.describe("input", isa);
+            failures.compare(case, &dx.into_values(), &expected, TOLERANCE);
+        }
+    }
+
+    /// The codes that the forward pass must write; none without a pool.
+    pub fn codes(&self) -> Vec<u8> {
+        let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
+        reference::conv2d::codes(&self.conv, self.n, &x, &kernel, &bias)
+    }
+
+    /// The gradient with respect to the convolution's own output, before the pool.
+    pub fn unpooled(&self) -> Vec<f64> {
+        let [x, kernel, bias, dz] =
+            [&self.x, &self.kernel, &self.bias, &self.dz].map(|v| to_f64(v));
+        reference::conv2d::unpool(&self.conv, self.n, &x, &kernel, &bias, &dz)
+    }
+
+    fn describe(&self, what: &str, isa: Isa) -> String {
+        let Self { conv, n, bias, .. } = self;
+        let isa = isa.name();
+        format!("{isa}, {what} of {conv:?}, n {n}, {} biases", bias.len())
     }
 }
 
-#[test]
-fn im2col_matches_the_reference() {
-    let mut random = Random::new(1);
+/// A code that no window has, around and in place of codes.
+const CODE_GUARD: u8 = 255;
+const CODE_GUARDS: usize = 64;
+
+/// Checks `cases` random geometries of a choice.
+pub fn check_many(seed: u64, cases: usize, choice: Choice<'_>) {
+    let mut random = Random::new(seed);
     let mut failures = Failures::default();
-    for _ in 0..150 {
-        let conv = random_conv(&mut random, ConvAlgorithm::Im2col, 60_000, &CHANNELS);
+    for _ in 0..cases {
+        let conv = random_conv(&mut random, choice);
         Case::random(&mut random, conv).check(&mut failures);
     }
     failures.report();
+}
+
+#[test]
+fn direct_matches_the_reference() {
+    check_many(1, 150, Choice::DIRECT);
+}
+
+#[test]
+fn direct_with_a_fused_pool_matches_the_reference() {
+    let choice = Choice {
+        pooled: true,
+        ..Choice::DIRECT
+    };
+    check_many(2, 150, choice);
+}
+
+#[test]
+fn strided_matches_the_reference() {
+    for pooled in [false, true] {
+        let choice = Choice {
+            input_gradient: InputGradient::Columns,
+            pooled,
+            ..Choice::DIRECT
+        };
+        check_many(3, 150, choice);
+    }
 }
 
 #[test]
 fn pointwise_matches_the_reference() {
-    let mut random = Random::new(2);
-    let mut failures = Failures::default();
-    for _ in 0..40 {
-        let conv = random_conv(&mut random, ConvAlgorithm::Pointwise, 60_000, &CHANNELS);
-        assert_eq!(conv.scratch(), 0);
-        Case::random(&mut random, conv).check(&mut failures);
+    let choice = Choice {
+        algorithm: ConvAlgorithm::Pointwise,
+        kernel_gradient: KernelGradient::Pointwise,
+        input_gradient: InputGradient::Pointwise,
+        ..Choice::DIRECT
+    };
+    for pooled in [false, true] {
+        check_many(4, 60, Choice { pooled, ..choice });
     }
-    failures.report();
 }
 
 /// Whether the kernel hangs over the border anywhere.
@@ -156,33 +391,149 @@ fn is_padded(conv: &Conv2d) -> bool {
     })
 }
 
-#[test]
-fn nan_and_infinity_reach_every_output_that_sees_them() {
-    let mut random = Random::new(3);
+/// One NaN or infinity in the image, then in the gradient. `dead` is whether the kernel gradient may
+/// skip gradients of 0 although the image is infinite or NaN there.
+pub fn check_not_finite(seed: u64, choice: Choice<'_>, dead: bool) {
+    let mut random = Random::new(seed);
     let mut failures = Failures::default();
-    for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Pointwise] {
-        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for activation in [Activation::Linear, Activation::Relu] {
-                for _ in 0..5 {
-                    let conv = random_conv(&mut random, algorithm, 20_000, &[1, 3, 16]);
-                    let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
-                    let [place, other] = [case.x.len(), case.dy.len()].map(|end| random.below(end));
-                    case.x[place] = odd;
-                    // With padding, it also reaches taps that see nothing but zeros.
-                    if !is_padded(&conv) {
-                        case.dy[other] = odd;
-                    }
-                    case.check(&mut failures);
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for activation in [Activation::Linear, Activation::Relu] {
+            for _ in 0..10 {
+                let conv = random_conv(&mut random, choice);
+                let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
+                let [place, other] = [case.x.len(), case.dz.len()].map(|end| random.below(end));
+                let before = core::mem::replace(&mut case.x[place], odd);
+                case.check_forward(&mut failures);
+                if !dead {
+                    case.check_kernel_gradient(&mut failures);
                 }
+                case.x[place] = before;
+                case.dz[other] = odd;
+                // With padding, it also reaches taps that see nothing but zeros.
+                if !is_padded(&conv) {
+                    case.check_kernel_gradient(&mut failures);
+                }
+                case.check_input_gradient(&mut failures);
             }
         }
     }
     failures.report();
 }
 
+/// A NaN in a weight reaches every output and every input whose tap it is, at least.
+pub fn check_weights_not_finite(seed: u64, choice: Choice<'_>) {
+    let mut random = Random::new(seed);
+    let mut cases = 0;
+    for _ in 0..20 {
+        let conv = random_conv(&mut random, choice);
+        let activation = random.pick(&[Activation::Linear, Activation::Relu]);
+        let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
+        // Sparse kernels may skip zeros.
+        case.dz.fill(1.0);
+        let codes = case.codes();
+        let dy = case.unpooled();
+        let place = random.below(case.kernel.len());
+        case.kernel[place] = f32::NAN;
+        let Case { conv, n, .. } = &case;
+        let [x, kernel, bias] = [&case.x, &case.kernel, &case.bias].map(|v| to_f64(v));
+        let y_expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
+        let dx_expected = reference::conv2d::backward_input(conv, *n, &dy, &kernel);
+        for isa in Isa::available() {
+            let [forward, backward] = [conv.prepared_forward(), conv.prepared_backward()];
+            let [mut forward, mut backward] = [forward, backward].map(|len| vec![0.0; len]);
+            conv.prepare_forward(isa, &case.kernel, &mut forward);
+            conv.prepare_backward(isa, &case.kernel, &mut backward);
+            let mut scratch = vec![0.0; conv.training_scratch(*n)];
+            let mut y = vec![0.0; y_expected.len()];
+            conv.forward(
+                isa,
+                *n,
+                &case.x,
+                &case.kernel,
+                &case.bias,
+                &forward,
+                &mut y,
+                &mut [],
+                &mut scratch,
+            );
+            let mut dx = vec![0.0; dx_expected.len()];
+            conv.backward_input(isa, *n, &case.dz, &codes, &backward, &mut dx, &mut scratch);
+            for (actual, expected) in [(y, &y_expected), (dx, &dx_expected)] {
+                let pairs = actual.iter().zip(expected);
+                for (i, (actual, expected)) in pairs.enumerate() {
+                    assert!(
+                        actual.is_nan() || !expected.is_nan(),
+                        "{}: value {i} is {actual}, not NaN",
+                        case.describe("weights", isa)
+                    );
+                    cases += usize::from(expected.is_nan());
+                }
+            }
+        }
+    }
+    assert!(cases > 0, "no NaN was expected anywhere");
+}
+
+#[test]
+fn nan_and_infinity_reach_every_output_that_sees_them() {
+    for pooled in [false, true] {
+        let choice = Choice {
+            pooled,
+            products: 20_000,
+            channels: &[1, 3, 16],
+            ..Choice::DIRECT
+        };
+        check_not_finite(5, choice, false);
+        check_weights_not_finite(6, choice);
+        let columns = Choice {
+            input_gradient: InputGradient::Columns,
+            ..choice
+        };
+        check_not_finite(7, columns, false);
+        check_weights_not_finite(8, columns);
+        let pointwise = Choice {
+            algorithm: ConvAlgorithm::Pointwise,
+            kernel_gradient: KernelGradient::Pointwise,
+            input_gradient: InputGradient::Pointwise,
+            ..choice
+        };
+        check_not_finite(9, pointwise, false);
+        check_weights_not_finite(10, pointwise);
+    }
+}
+
+#[test]
+fn an_image_does_not_depend_on_the_others() {
+    let mut random = Random::new(11);
+    for pooled in [false, true] {
+        let conv = random_conv(
+            &mut random,
+            Choice {
+                pooled,
+                ..Choice::DIRECT
+            },
+        );
+        let case = Case::random(&mut random, conv);
+        let x = random.floats(4 * case.x.len() / case.n);
+        let run = |isa, n: usize, x: &[f32]| {
+            let mut y = vec![0.0; n * conv.output_len()];
+            let mut scratch = vec![f32::NAN; conv.forward_scratch(n)];
+            let (kernel, bias) = (&case.kernel, &case.bias);
+            conv.forward(isa, n, x, kernel, bias, &[], &mut y, &mut [], &mut scratch);
+            y
+        };
+        for isa in Isa::available() {
+            let whole = run(isa, 4, &x);
+            let one_by_one: Vec<f32> = x.chunks(x.len() / 4).flat_map(|x| run(isa, 1, x)).collect();
+            assert_eq!(whole, one_by_one, "{conv:?}");
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "values of a convolution's input")]
 fn a_wrong_length_is_refused() {
-    let conv = random_conv(&mut Random::new(4), ConvAlgorithm::Pointwise, 100, &[1]);
-    conv.forward(1, &[], &[0.0], &[], &mut [], &mut []);
+    let conv = random_conv(&mut Random::new(4), Choice::DIRECT);
+    let isa = Isa::PORTABLE;
+    conv.forward(isa, 1, &[], &[0.0], &[], &[], &mut [], &mut [], &mut []);
 }

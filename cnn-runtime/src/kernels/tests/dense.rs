@@ -1,60 +1,200 @@
 use super::support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::Dense;
+use crate::kernels::{Activation, Dense, Isa};
 use crate::reference;
+
+const TOLERANCE: f64 = 1e-5;
+
+/// All passes of one layer on one batch.
+struct Case {
+    dense: Dense,
+    n: usize,
+    x: Vec<f32>,
+    kernel: Vec<f32>,
+    bias: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+/// What the passes write: output, gradients of kernel, bias and input.
+type Results = [Vec<f32>; 4];
+
+impl Case {
+    fn random(random: &mut Random, n: usize, inputs: usize, units: usize) -> Self {
+        let activation = random.pick(&super::activation::ALL);
+        let biases = random.pick(&[0, units]);
+        let [x, kernel, bias, dy] =
+            [n * inputs, inputs * units, biases, n * units].map(|length| random.floats(length));
+        Self {
+            dense: Dense {
+                inputs,
+                units,
+                activation,
+            },
+            n,
+            x,
+            kernel,
+            bias,
+            dy,
+        }
+    }
+
+    /// Examples `first..end`, and the gradient of the kernel in pieces of `rows`.
+    fn run(&self, isa: Isa, first: usize, end: usize, rows: usize) -> Results {
+        let Dense { inputs, units, .. } = self.dense;
+        let n = end - first;
+        let x = &self.x[first * inputs..end * inputs];
+        let dy = &self.dy[first * units..end * units];
+        let mut scratch = Guarded::new(self.dense.forward_scratch(n));
+
+        let mut y = Guarded::new(n * units);
+        let (kernel, bias) = (&self.kernel, &self.bias);
+        self.dense
+            .forward(isa, n, x, kernel, bias, y.values(), scratch.values());
+        scratch.into_values();
+        let mut scratch = Guarded::new(self.dense.gradient_scratch(n));
+        let mut gradient = Guarded::new(kernel.len());
+        for start in (0..inputs).step_by(rows) {
+            let rows = start..(start + rows).min(inputs);
+            let part = &mut gradient.values()[rows.start * units..rows.end * units];
+            self.dense
+                .backward_parameters(isa, n, x, dy, rows, part, scratch.values());
+        }
+        let mut bias_gradient = Guarded::new(bias.len());
+        self.dense.backward_bias(n, dy, bias_gradient.values());
+        scratch.into_values();
+        let mut scratch = Guarded::new(self.dense.training_scratch());
+        let mut dx = Guarded::new(n * inputs);
+        self.dense
+            .backward_input(isa, n, dy, kernel, dx.values(), scratch.values());
+        scratch.into_values();
+        [y, gradient, bias_gradient, dx].map(Guarded::into_values)
+    }
+
+    fn expected(&self) -> [Vec<f64>; 4] {
+        let Self { dense, n, .. } = self;
+        let [x, kernel, bias, dy] =
+            [&self.x, &self.kernel, &self.bias, &self.dy].map(|values| to_f64(values));
+        let y = reference::dense::forward(dense, *n, &x, &kernel, &bias);
+        let (gradient, mut bias_gradient) =
+            reference::dense::backward_parameters(dense, *n, &x, &dy);
+        bias_gradient.truncate(bias.len());
+        let dx = reference::dense::backward_input(dense, *n, &dy, &kernel);
+        [y, gradient, bias_gradient, dx]
+    }
+
+    fn check(&self, failures: &mut Failures) {
+        let expected = self.expected();
+        for isa in Isa::available() {
+            let actual = self.run(isa, 0, self.n, self.dense.inputs.div_ceil(2));
+            for (i, what) in ["output", "kernel", "bias", "input"].iter().enumerate() {
+                let case = || {
+                    let Self { dense, n, bias, .. } = self;
+                    let biases = bias.len();
+                    let isa = isa.name();
+                    format!("{what} of {dense:?}, n {n}, {biases} biases, {isa}")
+                };
+                failures.compare(case, &actual[i], &expected[i], TOLERANCE);
+            }
+        }
+    }
+}
 
 #[test]
 fn matches_the_reference() {
-    const TOLERANCE: f64 = 1e-5;
     let sizes = [1, 2, 3, 5, 7, 16, 17, 33];
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for inputs in sizes {
         for units in sizes {
             for n in 1..=5 {
-                let activation = random.pick(&super::activation::ALL);
-                let dense = Dense {
-                    inputs,
-                    units,
-                    activation,
-                };
-                let biases = random.pick(&[0, units]);
-                let [x, kernel, bias, dy] = [n * inputs, inputs * units, biases, n * units]
-                    .map(|length| random.floats(length));
-                let [x64, kernel64, bias64, dy64] = [&x, &kernel, &bias, &dy].map(|v| to_f64(v));
-                let case = |what: &str| format!("{what} of {dense:?}, n {n}, {biases} biases");
-
-                let mut y = Guarded::new(n * units);
-                dense.forward(n, &x, &kernel, &bias, y.values());
-                let expected = reference::dense::forward(&dense, n, &x64, &kernel64, &bias64);
-                failures.compare(|| case("forward"), &y.into_values(), &expected, TOLERANCE);
-
-                let mut kernel_gradient = Guarded::holding(&vec![1.0; kernel.len()]);
-                let mut bias_gradient = Guarded::holding(&vec![1.0; biases]);
-                let gradients = (kernel_gradient.values(), bias_gradient.values());
-                dense.backward_parameters(n, &x, &dy, gradients.0, gradients.1);
-                let expected = reference::dense::backward_parameters(&dense, n, &x64, &dy64);
-                let plus_one = |values: &[f64]| values.iter().map(|v| v + 1.0).collect::<Vec<_>>();
-                let actual = kernel_gradient.into_values();
-                failures.compare(
-                    || case("kernel"),
-                    &actual,
-                    &plus_one(&expected.0),
-                    TOLERANCE,
-                );
-                let actual = bias_gradient.into_values();
-                failures.compare(
-                    || case("bias"),
-                    &actual,
-                    &plus_one(&expected.1[..biases]),
-                    TOLERANCE,
-                );
-
-                let mut dx = Guarded::new(x.len());
-                dense.backward_input(n, &dy, &kernel, dx.values());
-                let expected = reference::dense::backward_input(&dense, n, &dy64, &kernel64);
-                failures.compare(|| case("input"), &dx.into_values(), &expected, TOLERANCE);
+                Case::random(&mut random, n, inputs, units).check(&mut failures);
             }
         }
     }
     failures.report();
+}
+
+/// Sizes at which panels are packed, cut into blocks, or both; and one past them.
+#[test]
+fn wide_layers_match_the_reference() {
+    let mut random = Random::new(2);
+    let mut failures = Failures::default();
+    for (n, inputs, units) in [
+        (1, 300, 512),
+        (7, 784, 65),
+        (13, 65, 784),
+        (64, 257, 130),
+        (129, 128, 128),
+        (300, 64, 10),
+        (300, 70, 64),
+    ] {
+        Case::random(&mut random, n, inputs, units).check(&mut failures);
+    }
+    failures.report();
+}
+
+/// What is computed for an example does not depend on how many there are, and the rows of the kernel's
+/// gradient not on how they are cut.
+#[test]
+fn pieces_give_the_same_bits() {
+    let mut random = Random::new(3);
+    for (n, inputs, units) in [(9, 33, 17), (40, 300, 128), (30, 128, 256), (40, 64, 10)] {
+        let case = Case::random(&mut random, n, inputs, units);
+        for isa in Isa::available() {
+            let whole = case.run(isa, 0, n, inputs);
+            assert_eq!(case.run(isa, 0, n, 7)[1], whole[1], "gradient in pieces");
+            for (first, end) in [(0, 1), (1, 2), (2, 9), (3, n)] {
+                let [y, _, _, dx] = case.run(isa, first, end, inputs);
+                let name = isa.name();
+                let same = y == whole[0][first * units..end * units];
+                assert!(
+                    same,
+                    "output of {first}..{end} of {n}, {inputs}x{units}, {name}"
+                );
+                let same = dx == whole[3][first * inputs..end * inputs];
+                assert!(
+                    same,
+                    "input of {first}..{end} of {n}, {inputs}x{units}, {name}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_reach_what_they_reach_in_the_reference() {
+    let mut random = Random::new(4);
+    let mut failures = Failures::default();
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for activation in [Activation::Linear, Activation::Relu] {
+            for place in 0..3 {
+                let mut case = Case::random(&mut random, 8, 40, 70);
+                case.dense.activation = activation;
+                let values = [&mut case.x, &mut case.kernel, &mut case.dy];
+                let values = values.into_iter().nth(place).expect("one of three");
+                let at = random.below(values.len());
+                values[at] = odd;
+                case.check(&mut failures);
+            }
+        }
+    }
+    failures.report();
+}
+
+#[test]
+#[should_panic(expected = "values of a dense layer's input")]
+fn a_wrong_length_is_refused() {
+    let dense = Dense {
+        inputs: 2,
+        units: 1,
+        activation: Activation::Linear,
+    };
+    dense.forward(
+        Isa::PORTABLE,
+        2,
+        &[1.0; 3],
+        &[1.0; 2],
+        &[],
+        &mut [0.0; 2],
+        &mut [],
+    );
 }

@@ -1,11 +1,12 @@
 use super::support::{Guarded, Random};
-use crate::kernels::Dropout;
+use crate::kernels::{Dropout, Isa};
 use crate::reference;
 
 fn mask(rate: f32, seed: u64, length: usize) -> Vec<f32> {
     let mut mask = Guarded::new(length);
     let mut y = vec![f32::NAN; length];
-    Dropout { rate }.forward(seed, &vec![1.0; length], &mut y, mask.values());
+    let ones = vec![1.0; length];
+    Dropout { rate }.forward(Isa::PORTABLE, seed, 0, &ones, &mut y, mask.values());
     mask.into_values()
 }
 
@@ -14,13 +15,15 @@ fn passes_follow_the_mask() {
     let mut random = Random::new(1);
     for rate in [0.0, 0.25, 0.5, 0.9] {
         let (x, dy) = (random.floats(33), random.floats(33));
-        let [mut y, mut mask, mut dx] = [33; 3].map(Guarded::new);
-        Dropout { rate }.forward(5, &x, y.values(), mask.values());
-        let mask = mask.into_values();
-        Dropout { rate }.backward(&mask, &dy, dx.values());
-        assert_eq!(y.into_values(), reference::dropout::forward(&x, &mask));
-        assert_eq!(dx.into_values(), reference::dropout::forward(&dy, &mask));
-        assert!(mask.iter().all(|m| *m == 0.0 || *m == 1.0 / (1.0 - rate)));
+        for isa in Isa::available() {
+            let [mut y, mut mask, mut dx] = [33; 3].map(Guarded::new);
+            Dropout { rate }.forward(isa, 5, 0, &x, y.values(), mask.values());
+            let mask = mask.into_values();
+            Dropout { rate }.backward(&mask, &dy, dx.values());
+            assert_eq!(y.into_values(), reference::dropout::forward(&x, &mask));
+            assert_eq!(dx.into_values(), reference::dropout::forward(&dy, &mask));
+            assert!(mask.iter().all(|m| *m == 0.0 || *m == 1.0 / (1.0 - rate)));
+        }
     }
 }
 
@@ -78,6 +81,22 @@ fn seeds_are_independent() {
                     "seed {seed}, shift {shift}: {share}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn pieces_and_instruction_sets_give_the_same_mask() {
+    let whole = mask(0.5, 3, 100);
+    for isa in Isa::available() {
+        for cut in [0, 1, 37] {
+            let [mut y, mut pieces] = [vec![f32::NAN; 100], vec![f32::NAN; 100]];
+            for (first, end) in [(0, cut), (cut, 100)] {
+                let x = vec![1.0; end - first];
+                let (y, mask) = (&mut y[first..end], &mut pieces[first..end]);
+                Dropout { rate: 0.5 }.forward(isa, 3, first, &x, y, mask);
+            }
+            assert_eq!(pieces, whole, "{}, cut at {cut}", isa.name());
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::Loss;
+use crate::kernels::{Isa, Loss};
 use crate::reference;
 
 pub const ALL: [Loss; 3] = [
@@ -28,19 +28,29 @@ fn matches_the_reference() {
                     .collect();
                 let case = || format!("{loss:?} of {units}, n {n}, {target:?}");
 
-                let mut output = Guarded::holding(&z);
-                let sum = loss.forward(units, output.values(), &target);
-                let output = output.into_values();
-                let (expected_sum, expected) =
-                    reference::loss::forward(loss, units, &to_f64(&z), &to_f64(&target));
-                failures.compare(case, &[sum], &[expected_sum], 1e-6);
-                failures.compare(case, &output, &expected, 1e-6);
+                let [z64, target64] = [&z, &target].map(|values| to_f64(values));
+                let (expected_losses, expected_output): (Vec<f64>, Vec<Vec<f64>>) = z64
+                    .chunks(units)
+                    .zip(target64.chunks(units))
+                    .map(|(z, target)| reference::loss::forward(loss, units, z, target))
+                    .unzip();
+                let expected_output = expected_output.concat();
+                let expected_gradient =
+                    reference::loss::backward(loss, units, &z64, &target64, 0.25);
+                for isa in Isa::available() {
+                    let case = |what: &str| format!("{what}, {}, {}", case(), isa.name());
+                    let mut output = Guarded::holding(&z);
+                    let mut losses = Guarded::new(n);
+                    loss.forward(isa, units, output.values(), &target, losses.values());
+                    let (output, losses) = (output.into_values(), losses.into_values());
+                    failures.compare(|| case("losses"), &losses, &expected_losses, 1e-6);
+                    failures.compare(|| case("output"), &output, &expected_output, 1e-6);
 
-                let mut gradient = Guarded::new(n * units);
-                loss.backward(units, &output, &target, 0.25, gradient.values());
-                let expected =
-                    reference::loss::backward(loss, units, &to_f64(&z), &to_f64(&target), 0.25);
-                failures.compare(case, &gradient.into_values(), &expected, 1e-6);
+                    let mut gradient = Guarded::new(n * units);
+                    loss.backward(isa, units, &output, &target, 0.25, gradient.values());
+                    let gradient = gradient.into_values();
+                    failures.compare(|| case("gradient"), &gradient, &expected_gradient, 1e-6);
+                }
             }
         }
     }
@@ -89,28 +99,36 @@ fn large_logits_are_exact() {
     ];
     let mut failures = Failures::default();
     for (loss, z, target, expected) in cases {
-        let sum = loss.forward(z.len(), &mut z.to_vec(), target);
-        // Relative: the small losses count too.
-        let [actual, expected] = [sum, expected].map(|sum| [sum * 1e9]);
-        failures.compare(|| format!("{loss:?} of {z:?}"), &actual, &expected, 1e-6);
+        for isa in Isa::available() {
+            let mut sum = [f32::NAN];
+            loss.forward(isa, z.len(), &mut z.to_vec(), target, &mut sum);
+            // Relative: the small losses count too.
+            let [actual, expected] = [f64::from(sum[0]), expected].map(|sum| [sum * 1e9]);
+            let case = || format!("{loss:?} of {z:?}, {}", isa.name());
+            failures.compare(case, &actual, &expected, 1e-6);
+        }
     }
     failures.report();
 }
 
 #[test]
 fn a_nan_shows_in_loss_and_gradient() {
-    let mut failures = Failures::default();
     for loss in ALL {
-        let mut output = [0.5, f32::NAN, 0.5, 0.5];
-        let target = [1.0, 0.0, 0.0, 1.0];
-        let sum = loss.forward(2, &mut output, &target);
-        failures.compare(|| format!("{loss:?}"), &[sum], &[f64::NAN], 0.0);
-        let mut gradient = [0.0; 4];
-        loss.backward(2, &output, &target, 1.0, &mut gradient);
-        assert!(
-            gradient[1].is_nan() && !gradient[2].is_nan(),
-            "{loss:?}: {gradient:?}"
-        );
+        for isa in Isa::available() {
+            let mut output = [0.5, f32::NAN, 0.5, 0.5];
+            let target = [1.0, 0.0, 0.0, 1.0];
+            let mut losses = [0.0; 2];
+            loss.forward(isa, 2, &mut output, &target, &mut losses);
+            let mut gradient = [0.0; 4];
+            loss.backward(isa, 2, &output, &target, 1.0, &mut gradient);
+            assert!(
+                losses[0].is_nan() && losses[1].is_finite(),
+                "{loss:?}: {losses:?}"
+            );
+            assert!(
+                gradient[1].is_nan() && !gradient[2].is_nan(),
+                "{loss:?}: {gradient:?}"
+            );
+        }
     }
-    failures.report();
 }

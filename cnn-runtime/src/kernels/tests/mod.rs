@@ -10,6 +10,9 @@ mod metric;
 #[cfg(feature = "std")]
 mod optimizer;
 pub mod pool2d;
+mod sparse;
 pub mod support;
+mod thin;
 #[cfg(feature = "std")]
 mod thread_pool;
+mod winograd;

@@ -1,5 +1,5 @@
 use super::support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::Optimizer;
+use crate::kernels::{Isa, Optimizer};
 use crate::reference;
 
 fn all() -> Vec<Optimizer> {
@@ -36,34 +36,37 @@ fn the_most_slots_are_those_of_some_optimizer() {
 
 #[test]
 fn twenty_steps_match_the_reference() {
-    let mut random = Random::new(1);
     let mut failures = Failures::default();
-    for optimizer in all() {
-        for length in [1, 7, 33] {
-            let start = random.floats(length);
-            let mut parameters = Guarded::holding(&start);
-            let mut slots: Vec<_> = (0..optimizer.slots())
-                .map(|_| Guarded::holding(&vec![0.0; length]))
-                .collect();
-            let mut expected = to_f64(&start);
-            let mut expected_slots = vec![vec![0.0; length]; optimizer.slots()];
-            for iteration in 1..=20 {
-                let gradients = random.floats(length);
-                let mut views: Vec<&mut [f32]> =
-                    slots.iter_mut().map(|slot| slot.values()).collect();
-                optimizer.update(iteration, parameters.values(), &gradients, &mut views);
-                reference::optimizer::update(
-                    &optimizer,
-                    iteration,
-                    &mut expected,
-                    &to_f64(&gradients),
-                    &mut expected_slots,
-                );
-            }
-            let case = || format!("{optimizer:?}, {length} parameters");
-            failures.compare(case, &parameters.into_values(), &expected, 1e-6);
-            for (slot, expected) in slots.into_iter().zip(&expected_slots) {
-                failures.compare(case, &slot.into_values(), expected, 1e-6);
+    for isa in Isa::available() {
+        let mut random = Random::new(1);
+        for optimizer in all() {
+            for length in [1, 7, 33] {
+                let start = random.floats(length);
+                let mut parameters = Guarded::holding(&start);
+                let mut slots: Vec<_> = (0..optimizer.slots())
+                    .map(|_| Guarded::holding(&vec![0.0; length]))
+                    .collect();
+                let mut expected = to_f64(&start);
+                let mut expected_slots = vec![vec![0.0; length]; optimizer.slots()];
+                for iteration in 1..=20 {
+                    let gradients = random.floats(length);
+                    let mut views: Vec<&mut [f32]> =
+                        slots.iter_mut().map(|slot| slot.values()).collect();
+                    let parameters = parameters.values();
+                    optimizer.update(isa, iteration, parameters, &gradients, &mut views);
+                    reference::optimizer::update(
+                        &optimizer,
+                        iteration,
+                        &mut expected,
+                        &to_f64(&gradients),
+                        &mut expected_slots,
+                    );
+                }
+                let case = || format!("{optimizer:?}, {length} parameters, {}", isa.name());
+                failures.compare(case, &parameters.into_values(), &expected, 1e-6);
+                for (slot, expected) in slots.into_iter().zip(&expected_slots) {
+                    failures.compare(case, &slot.into_values(), expected, 1e-6);
+                }
             }
         }
     }
@@ -71,11 +74,11 @@ fn twenty_steps_match_the_reference() {
 }
 
 #[test]
-fn pieces_give_the_same_bits() {
+fn pieces_and_instruction_sets_give_the_same_bits() {
     for optimizer in all() {
         let mut random = Random::new(2);
         let (start, gradients) = (random.floats(50), random.floats(50));
-        let run = |cut: usize| {
+        let run = |isa: Isa, cut: usize| {
             let mut parameters = start.clone();
             let mut slots = vec![vec![0.0; 50]; optimizer.slots()];
             for iteration in 1..=3 {
@@ -85,14 +88,16 @@ fn pieces_give_the_same_bits() {
                         .map(|slot| &mut slot[range.clone()])
                         .collect();
                     let (w, g) = (&mut parameters[range.clone()], &gradients[range.clone()]);
-                    optimizer.update(iteration, w, g, &mut views);
+                    optimizer.update(isa, iteration, w, g, &mut views);
                 }
             }
             parameters
         };
-        let whole = run(0);
+        let whole = run(Isa::PORTABLE, 0);
         assert_ne!(whole, start);
-        assert_eq!(run(17), whole, "{optimizer:?}");
+        for isa in Isa::available() {
+            assert_eq!(run(isa, 17), whole, "{optimizer:?}, {}", isa.name());
+        }
     }
 }
 
@@ -102,7 +107,13 @@ fn a_nan_gradient_shows() {
         let mut slots = vec![vec![0.0; 2]; optimizer.slots()];
         let mut views: Vec<&mut [f32]> = slots.iter_mut().map(|slot| &mut slot[..]).collect();
         let mut parameters = [1.0, 1.0];
-        optimizer.update(1, &mut parameters, &[f32::NAN, 0.0], &mut views);
+        optimizer.update(
+            Isa::detect(),
+            1,
+            &mut parameters,
+            &[f32::NAN, 0.0],
+            &mut views,
+        );
         assert!(
             parameters[0].is_nan() && parameters[1] == 1.0,
             "{optimizer:?}: {parameters:?}"

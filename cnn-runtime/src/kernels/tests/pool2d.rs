@@ -1,5 +1,5 @@
 use super::support::{Failures, Guarded, Random};
-use crate::kernels::{Pool2d, PoolKind};
+use crate::kernels::{Isa, Pool2d, PoolKind};
 use crate::reference;
 
 /// A geometry none of whose windows lies wholly in the padding.
@@ -33,25 +33,19 @@ fn check(pool: &Pool2d, n: usize, x: &[f32], dy: &[f32], failures: &mut Failures
     } else {
         1e-6
     };
-    let mut y = Guarded::new(dy.len());
-    pool.forward(n, x, y.values());
-    let y = y.into_values();
-    let expected = reference::pool2d::forward(pool, n, x);
-    failures.compare(
-        || format!("forward of {pool:?}, n {n}"),
-        &y,
-        &expected,
-        tolerance,
-    );
-    let mut dx = Guarded::new(x.len());
-    pool.backward(n, x, &y, dy, dx.values());
-    let expected = reference::pool2d::backward(pool, n, x, dy);
-    failures.compare(
-        || format!("backward of {pool:?}, n {n}"),
-        &dx.into_values(),
-        &expected,
-        tolerance,
-    );
+    let expected_y = reference::pool2d::forward(pool, n, x);
+    let expected_dx = reference::pool2d::backward(pool, n, x, dy);
+    for isa in Isa::available() {
+        let case = |pass: &str| format!("{pass} of {pool:?}, n {n}, {}", isa.name());
+        let mut y = Guarded::new(dy.len());
+        pool.forward(isa, n, x, y.values());
+        let y = y.into_values();
+        failures.compare(|| case("forward"), &y, &expected_y, tolerance);
+        let mut dx = Guarded::new(x.len());
+        pool.backward(isa, n, x, &y, dy, dx.values());
+        let dx = dx.into_values();
+        failures.compare(|| case("backward"), &dx, &expected_dx, tolerance);
+    }
 }
 
 #[test]
@@ -131,7 +125,7 @@ fn padded_cells_do_not_count() {
     let x = [-1.0, -2.0, -3.0, -4.0];
     for kind in [PoolKind::Max, PoolKind::Average] {
         let mut y = [f32::NAN; 4];
-        pool(kind).forward(1, &x, &mut y);
+        pool(kind).forward(Isa::PORTABLE, 1, &x, &mut y);
         assert_eq!(y, x, "{kind:?}: every window sees one cell");
     }
 }

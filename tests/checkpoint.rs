@@ -1,17 +1,19 @@
 //! Saving and loading, and files that are not what they should be.
-#![cfg(feature = "std")]
 
-mod common;
+#[path = "support/small.rs"]
+mod small;
 
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
-use cnn_runtime::spec::{Parameter, Spec};
-use cnn_runtime::{CheckpointError, Error, Model};
-use common::{STRIPES, XOR, bits, stripes};
+use cnn::runtime::spec::{Parameter, Spec};
+use cnn::runtime::{CheckpointError, Error, Model};
+use std::sync::LazyLock;
+
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use small::{STRIPES, XOR, bits, stripes};
 
 /// A folder of its own for each test, that vanishes with it.
 struct Folder(PathBuf);
@@ -431,12 +433,13 @@ fn threads_may_save_to_the_same_file_at_once() {
 
 #[test]
 fn a_network_without_parameters_has_a_file_too() {
-    static EMPTY: Spec = Spec {
+    static EMPTY: LazyLock<Spec> = LazyLock::new(|| Spec {
         name: "Empty",
         parameters: &[] as &[Parameter],
         parameter_count: 0,
-        ..XOR
-    };
+        prepared: &[],
+        ..*XOR
+    });
     let bytes = saved_bytes(&Model::new(&EMPTY, 1));
     assert!(
         Model::from_bytes(&EMPTY, &bytes)

@@ -1,12 +1,15 @@
 //! Prediction with a model, and access to its tensors.
-#![cfg(feature = "std")]
 
-mod common;
+#[path = "support/small.rs"]
+mod small;
 
-use cnn_runtime::kernels::Metric;
-use cnn_runtime::ndarray::{ArrayD, Axis, Ix2, s};
-use cnn_runtime::{Error, Model};
-use common::{STRIPES, XOR, bits, stripe_images, stripes};
+use cnn::runtime::kernels::Metric;
+use cnn::runtime::{Error, Model};
+use ndarray::{ArrayD, Axis, Ix2, s};
+use std::sync::LazyLock;
+
+use cnn::runtime::spec::Spec;
+use small::{STRIPES, XOR, bits, stripe_images, stripes};
 
 #[test]
 fn predictions_and_scores_do_not_depend_on_the_number_of_threads() {
@@ -14,8 +17,8 @@ fn predictions_and_scores_do_not_depend_on_the_number_of_threads() {
     let images = stripe_images(100).into_dyn();
     let data = stripes(100);
     let run = |threads| {
-        cnn_runtime::set_threads(threads);
-        assert_eq!(cnn_runtime::threads(), threads);
+        cnn::runtime::set_threads(threads);
+        assert_eq!(cnn::runtime::threads(), threads);
         (
             model.predict_batch::<_, Ix2>(images.view()).unwrap(),
             model.evaluate(&data).unwrap(),
@@ -25,8 +28,8 @@ fn predictions_and_scores_do_not_depend_on_the_number_of_threads() {
     for threads in [2, 3, 7] {
         assert_eq!(run(threads), one, "{threads} threads");
     }
-    cnn_runtime::set_threads(0);
-    assert!(cnn_runtime::threads() >= 1);
+    cnn::runtime::set_threads(0);
+    assert!(cnn::runtime::threads() >= 1);
 }
 
 #[test]
@@ -180,11 +183,11 @@ fn parameters_begin_as_in_keras() {
         assert!(tensor.mean().unwrap().abs() < 0.25 * limit, "{name}");
     }
     // Tensors have streams of their own: what stands behind a tensor does not change it.
-    static SHORT: cnn_runtime::spec::Spec = cnn_runtime::spec::Spec {
+    static SHORT: LazyLock<Spec> = LazyLock::new(|| Spec {
         parameters: XOR.parameters.split_at(2).0,
         parameter_count: 24,
-        ..XOR
-    };
+        ..*XOR
+    });
     let (long, short) = (Model::new(&XOR, 9), Model::new(&SHORT, 9));
     assert_eq!(bits(&long.parameters()[..24]), bits(short.parameters()));
     assert_ne!(

@@ -7,11 +7,6 @@
 use super::Conv2d;
 
 impl Conv2d {
-    /// Values of one patch: the rows of the kernel as a matrix.
-    pub(crate) const fn patch(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.input[2]
-    }
-
     /// Writes the patches of one image, `[H, W, C]`, to `columns`, `[output cells, patch]`.
     pub(crate) fn im2col(&self, image: &[f32], columns: &mut [f32]) {
         let steps = [self.patch(), self.strides[1] * self.input[2]];

@@ -1,14 +1,14 @@
 //! Settings and data that do not fit are refused before the first step.
-#![cfg(feature = "std")]
 
-mod common;
+#[path = "support/small.rs"]
+mod small;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn_runtime::kernels::Optimizer;
-use cnn_runtime::ndarray::{Array1, Array2, s};
-use cnn_runtime::{Dataset, Error, Examples, Model};
-use common::{STRIPES, UNTRAINABLE, bits, stripe_images, stripes, xor};
+use cnn::runtime::kernels::Optimizer;
+use cnn::runtime::{Dataset, Error, Examples, Model};
+use ndarray::{Array1, Array2, s};
+use small::{STRIPES, UNTRAINABLE, bits, stripe_images, stripes, xor};
 
 #[test]
 fn data_are_checked_before_training() {

@@ -1,0 +1,203 @@
+use crate::{Cases, network};
+use cnn_dsl::plan::{Kernel, Plan};
+
+/// What runs forward, and what computes the gradients of the kernel and of the input.
+#[track_caller]
+fn check(cases: &[(&str, &[&str])]) {
+    Cases(cases).check(|_, _, step| {
+        let forward = match step.kernel {
+            Kernel::Conv2d(algorithm) => format!("{algorithm:?}"),
+            other => format!("{other:?}"),
+        };
+        let kernel = step.kernel_gradient.map(|gradient| format!("{gradient:?}"));
+        let input = step.input_gradient.map(|gradient| format!("{gradient:?}"));
+        let [kernel, input] = [kernel, input].map(|name| name.unwrap_or("-".to_owned()));
+        format!("{forward}, {kernel}, {input}")
+    });
+}
+
+#[test]
+fn a_1x1_convolution_is_a_product() {
+    check(&[
+        (
+            "input(8x8x4); conv2d(4, 1x1); conv2d(4, 1x1); flatten; dense(2); train { loss = mse; }",
+            &[
+                "Pointwise, Pointwise, -",
+                "Pointwise, Pointwise, Pointwise",
+                "Dense, Rows, Rows",
+            ],
+        ),
+        // Not where the image is no matrix, and not in one call with a pool.
+        (
+            "input(8x8x4); conv2d(8, 1x1, strides = 7); conv2d(8, 1x1, padding = 1);
+             conv2d(4, 1x1); max_pool2d(1x2); train { loss = mse; }",
+            &[
+                "Direct, Direct, -",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Direct",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn winograd_takes_many_channels() {
+    check(&[
+        // 16 * 20 * 20 + 200 * 40 is 36 * 20 * 20; a filter more, and it is less, both ways.
+        (
+            "input(16x16x20); conv2d(20, 3x3); conv2d(21, 3x3); conv2d(16, 3x3); conv2d(16, 3x3);
+             conv2d(50, 3x3); train { loss = mse; }",
+            &[
+                "Direct, Direct, -",
+                "Winograd, Direct, Winograd",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Direct",
+                "Winograd, Direct, Winograd",
+            ],
+        ),
+        (
+            "input(32x32x32); conv2d(32, 3x3, padding = same); conv2d(32, 5x5); conv2d(32, 3x1);
+             conv2d(32, 3x3, dilation = 2); conv2d(32, 3x3, strides = 2); conv2d(32, 3x3);
+             train { loss = mse; }",
+            &[
+                "Winograd, Direct, -",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Columns",
+                "Winograd, Direct, Winograd",
+            ],
+        ),
+        // A padding of three lies outside of the kernel turned round.
+        (
+            "input(16x16x32); conv2d(32, 3x3); conv2d(32, 3x3, padding = 3); train { loss = mse; }",
+            &["Winograd, Direct, -", "Winograd, Direct, Winograd"],
+        ),
+    ]);
+}
+
+#[test]
+fn winograd_counts_tiles_that_hang_over() {
+    check(&[
+        // Nine tiles would make 36 outputs. The 25 of 5x5 cells are too few for 32 channels, as
+        // the 9 of the second convolution's four tiles are.
+        (
+            "input(7x7x32); conv2d(32, 3x3); conv2d(32, 3x3); train { loss = mse; }",
+            &["Direct, Direct, -", "Direct, Direct, Direct"],
+        ),
+        // What nobody reads makes no tiles: of 5x5 outputs, 4x4 are needed.
+        (
+            "input(7x7x32); conv2d(32, 3x3); max_pool2d(2x2);",
+            &["Winograd, -, -"],
+        ),
+    ]);
+}
+
+#[test]
+fn winograd_runs_before_any_pool() {
+    check(&[
+        (
+            "input(32x32x32); conv2d(32, 3x3); max_pool2d(2x2); conv2d(32, 3x3); max_pool2d(4x4);",
+            &["Winograd, -, -", "Winograd, -, -"],
+        ),
+        // The windows of the last two pools share cells, so the gradient is dense.
+        (
+            "input(40x40x32); conv2d(32, 3x3); conv2d(32, 3x3); max_pool2d(3x3, strides = 2);
+             conv2d(32, 3x3); max_pool2d(2x2, strides = 1); conv2d(32, 3x3);
+             max_pool2d(2x3, strides = 2x1); train { loss = mse; }",
+            &[
+                "Winograd, Direct, -",
+                "Winograd, PoolSparse, PoolSparse",
+                "Winograd, Direct, Winograd",
+                "Winograd, Direct, Winograd",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn the_gradient_of_few_channels_is_a_product() {
+    check(&[
+        (
+            "input(32x32x1); conv2d(7, 3x3); conv2d(8, 3x3); conv2d(4, 5x5, dilation = 2);
+             conv2d(8, 1x2, padding = 3); conv2d(4, 1x2, padding = 3); train { loss = mse; }",
+            &[
+                "Direct, Direct, -",
+                "Direct, Direct, Columns",
+                "Direct, Direct, Direct",
+                "Direct, Direct, Columns",
+                "Direct, Direct, Direct",
+            ],
+        ),
+        (
+            "input(32x32x1); conv2d(8, 3x3); conv2d(8, 3x3, strides = 2x1);
+             conv2d(8, 3x3, strides = 1x2); train { loss = mse; }",
+            &[
+                "Direct, Direct, -",
+                "Direct, Direct, Columns",
+                "Direct, Direct, Columns",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_group_has_four_tiles() {
+    // Of 1, 2, 3, 4 and 16 tiles; of one that a single output fills to a quarter.
+    let one = |size: &str| format!("input({size}x64); conv2d(64, 3x3, padding = same);");
+    let cases = [
+        (one("2x2"), "Conv2d(Winograd) 4"),
+        (one("2x4"), "Conv2d(Winograd) 2"),
+        (one("2x6"), "Conv2d(Winograd) 2"),
+        (one("4x4"), "Conv2d(Winograd) 1"),
+        (one("8x8"), "Conv2d(Winograd) 1"),
+        (one("1x1"), "Conv2d(Direct) 1"),
+        // The hungriest layer decides, but one that is not run by Winograd has no say.
+        (
+            "input(8x8x64); conv2d(64, 3x3); conv2d(64, 3x3); conv2d(64, 3x3);".to_owned(),
+            "Conv2d(Winograd) 4",
+        ),
+        (
+            "input(8x8x64); conv2d(64, 3x3); conv2d(64, 3x3); conv2d(8, 3x3);".to_owned(),
+            "Conv2d(Winograd) 1",
+        ),
+        ("input(8); dense(3);".to_owned(), "Dense 1"),
+    ];
+    let wrong: Vec<_> = cases
+        .into_iter()
+        .filter_map(|(layers, expected)| {
+            let plan = Plan::new(&network(&layers));
+            let found = format!("{:?} {}", plan.steps[0].kernel, plan.group);
+            (found != expected).then(|| format!("{layers} expected {expected}, found {found}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_gradient_of_the_input_asks_for_images_too() {
+    // Back there are 2x2 = 4 tiles; without padding 1 forward.
+    let forward = "input(4x4x64); conv2d(64, 1x1); conv2d(64, 3x3);";
+    assert_eq!(Plan::new(&network(forward)).group, 4);
+    // Forward there are 4 tiles of 4x4 behind the padding, back 1 of 2x2.
+    let padded = "input(2x2x64); conv2d(64, 1x1); conv2d(64, 3x3, padding = 2);";
+    assert_eq!(Plan::new(&network(padded)).group, 1);
+    let trained = format!("{padded} {}", crate::MSE);
+    assert_eq!(Plan::new(&network(&trained)).group, 4);
+}
+
+#[test]
+fn the_back_begins_at_the_first_dense_layer() {
+    let cases = [
+        (
+            "input(8x8x1); conv2d(2, 3x3); relu; flatten; dropout(0.5); dense(2); dense(2);",
+            2,
+        ),
+        ("input(8); dropout(0.5); relu; dense(2);", 2),
+        ("input(8); dense(2);", 0),
+        ("input(8x8x1); conv2d(2, 3x3); flatten; softmax;", 2),
+    ];
+    for (layers, front) in cases {
+        assert_eq!(Plan::new(&network(layers)).front, front, "{layers}");
+    }
+}

@@ -1,0 +1,147 @@
+use crate::{CROSSENTROPY, Cases, MNIST, name, network};
+use cnn_dsl::graph::Activation;
+use cnn_dsl::plan::{Kernel, Place, Plan};
+
+#[test]
+fn what_joins_the_step_before_it() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "input(8x8x1); conv2d(4, 3x3); relu; max_pool2d(2x2); tanh; flatten; dense(2); sigmoid; sigmoid;",
+            &[
+                "conv2d_1+max_pool2d_1 relu",
+                "tanh_1 tanh",
+                "dense_1 sigmoid",
+                "sigmoid_2 sigmoid",
+            ],
+        ),
+        // Before or behind the pool is the same.
+        (
+            "input(8x8x1); conv2d(4, 3x3); max_pool2d(2x2); leaky_relu(0.1);",
+            &["conv2d_1+max_pool2d_1 leaky_relu"],
+        ),
+        // Behind a flatten too.
+        (
+            "input(8x8x1); conv2d(4, 3x3); flatten; relu;",
+            &["conv2d_1 relu"],
+        ),
+        // But a softmax is over the last axis, and 18 values are not 2 channels.
+        (
+            "input(5x5x1); conv2d(2, 3x3); flatten; softmax;",
+            &["conv2d_1 linear", "softmax_1 softmax"],
+        ),
+        (
+            "input(5x5x1); conv2d(2, 3x3); softmax;",
+            &["conv2d_1 softmax"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); max_pool2d(2x2); softmax;",
+            &["conv2d_1+max_pool2d_1 linear", "softmax_1 softmax"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3, activation = softmax); max_pool2d(2x2);",
+            &["conv2d_1 softmax", "max_pool2d_1 linear"],
+        ),
+        // Overlapping windows and strides larger than the window are fine.
+        (
+            "input(9x9x1); conv2d(4, 3x3); max_pool2d(3x3, strides = 2);",
+            &["conv2d_1+max_pool2d_1 linear"],
+        ),
+        (
+            "input(9x9x1); conv2d(4, 3x3); max_pool2d(2x1, strides = 3); max_pool2d(2x2);",
+            &["conv2d_1+max_pool2d_1 linear", "max_pool2d_2 linear"],
+        ),
+        // `same` adds no padding where the windows fit.
+        (
+            "input(9x9x1); conv2d(4, 2x2); max_pool2d(2x2, padding = same);",
+            &["conv2d_1+max_pool2d_1 linear"],
+        ),
+        (
+            "input(9x9x1); conv2d(4, 3x3); max_pool2d(2x2, padding = same);",
+            &["conv2d_1 linear", "max_pool2d_1 linear"],
+        ),
+        // Only a max pool, right behind a convolution.
+        (
+            "input(8x8x1); conv2d(4, 3x3); avg_pool2d(2x2);",
+            &["conv2d_1 linear", "avg_pool2d_1 linear"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); dropout(0.5); max_pool2d(2x2);",
+            &["conv2d_1 linear", "dropout_1 linear", "max_pool2d_1 linear"],
+        ),
+        // A code is one byte.
+        (
+            "input(40x40x1); conv2d(4, 3x3); max_pool2d(15x17);",
+            &["conv2d_1+max_pool2d_1 linear"],
+        ),
+        (
+            "input(40x40x1); conv2d(4, 3x3); max_pool2d(16x16);",
+            &["conv2d_1 linear", "max_pool2d_1 linear"],
+        ),
+    ];
+    Cases(cases)
+        .check(|network, _, step| format!("{} {}", name(network, step), step.activation.name()));
+}
+
+#[test]
+fn a_step_with_a_pool_writes_the_pooled_value() {
+    let plan = Plan::new(&network(MNIST));
+    let names: Vec<_> = plan.values.iter().map(|value| &*value.name).collect();
+    let expected = [
+        "input",
+        "max_pool2d_1",
+        "max_pool2d_2",
+        "dense_1",
+        "dense_2",
+    ];
+    assert_eq!(names, expected);
+    for (index, step) in plan.steps.iter().enumerate() {
+        assert_eq!(plan.values[step.output].producer, Some(index));
+    }
+}
+
+#[test]
+fn the_last_softmax_belongs_to_the_loss() {
+    let with_loss = Plan::new(&network(&format!("{MNIST} {CROSSENTROPY}")));
+    assert_eq!(with_loss.output_activation, Activation::Softmax);
+    assert_eq!(with_loss.steps[3].activation, Activation::Linear);
+    let without_loss = Plan::new(&network(MNIST));
+    assert_eq!(without_loss.output_activation, Activation::Linear);
+    assert_eq!(without_loss.steps[3].activation, Activation::Softmax);
+}
+
+#[test]
+fn a_softmax_of_its_own_gives_way_to_the_loss() {
+    for layers in [
+        "input(4x4x1); conv2d(3, 4x4); flatten; dropout(0.5); softmax;",
+        "input(4x4x3); conv2d(3, 3x3); max_pool2d(2x2); flatten; softmax;",
+    ] {
+        let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
+        assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
+        let last = plan.steps.last().unwrap();
+        assert_ne!(last.kernel, Kernel::Activation, "{layers}");
+        assert_eq!(last.output, plan.output, "{layers}");
+        assert_eq!(plan.training.values[plan.output], Place::Output, "{layers}");
+        assert_eq!(
+            plan.inference.values[plan.output],
+            Place::Output,
+            "{layers}"
+        );
+    }
+}
+
+/// The loss turns the output into probabilities in place, which such a step must not see.
+#[test]
+fn logits_are_a_copy_if_their_step_reads_its_output_in_the_backward_pass() {
+    for layers in [
+        "input(4x4x3); conv2d(3, 3x3); max_pool2d(2x2); relu; flatten; softmax;",
+        "input(2x2x3); conv2d(3, 1x1); avg_pool2d(2x2); flatten; softmax;",
+        "input(3); dense(3, activation = tanh); softmax;",
+        "input(3); dense(3); relu; dropout(0.5); relu; softmax;",
+    ] {
+        let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
+        let last = plan.steps.last().unwrap();
+        let copy = (Kernel::Activation, Activation::Linear);
+        assert_eq!((last.kernel, last.activation), copy, "{layers}");
+        assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
+    }
+}

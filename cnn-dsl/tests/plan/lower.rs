@@ -1,0 +1,56 @@
+use crate::{Cases, MNIST, name, network};
+use cnn_dsl::plan::Plan;
+
+#[test]
+fn steps_stand_in_source_order_and_flatten_is_none() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "input(8x8x2); avg_pool2d(2x2); dropout(0.5); conv2d(2, 3x3); flatten; dense(2);",
+            &["avg_pool2d_1", "dropout_1", "conv2d_1", "dense_1"],
+        ),
+        ("input(2x2x3); flatten;", &[]),
+    ];
+    Cases(cases).check(|network, _, step| name(network, step));
+}
+
+#[test]
+fn a_network_that_only_reshapes_hands_its_input_out() {
+    let plan = Plan::new(&network("input(2x2x3); flatten;"));
+    assert_eq!((plan.input, plan.output, plan.front), (0, 0, 0));
+}
+
+#[test]
+fn parameters_lie_side_by_side_in_source_order() {
+    let plan = Plan::new(&network(MNIST));
+    let ranges: Vec<_> = plan
+        .parameters
+        .iter()
+        .map(|p| (p.node, p.role, p.range.clone()))
+        .collect();
+    let expected = [
+        (1, "kernel", 0..288),
+        (1, "bias", 288..320),
+        (3, "kernel", 320..18_752),
+        (3, "bias", 18_752..18_816),
+        (6, "kernel", 18_816..121_216),
+        (6, "bias", 121_216..121_280),
+        (7, "kernel", 121_280..121_920),
+        (7, "bias", 121_920..121_930),
+    ];
+    assert_eq!(ranges, expected);
+    let of_a_dense_layer: Vec<_> = plan.parameters_of(6).collect();
+    assert_eq!(of_a_dense_layer, [&plan.parameters[4], &plan.parameters[5]]);
+    assert_eq!(plan.parameters_of(2).count(), 0);
+}
+
+#[test]
+fn frozen_parameters_keep_their_place() {
+    let layers = "input(3); dense(2, trainable = false); dense(2, use_bias = false);";
+    let plan = Plan::new(&network(layers));
+    let found: Vec<_> = plan
+        .parameters
+        .iter()
+        .map(|p| (p.range.clone(), p.trainable))
+        .collect();
+    assert_eq!(found, [(0..6, false), (6..8, false), (8..12, true)]);
+}

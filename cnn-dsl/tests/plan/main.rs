@@ -1,0 +1,134 @@
+//! The plan on text: a description in, what each pass makes of it out.
+
+mod algorithm;
+mod extent;
+mod fuse;
+mod gradients;
+mod lower;
+mod placement;
+mod sparsity;
+mod table;
+
+use cnn_dsl::Network;
+use cnn_dsl::plan::{Plan, Step};
+use proptest::prelude::*;
+
+/// The convnet of the Keras MNIST tutorial.
+const MNIST: &str = "input(28x28x1); conv2d(32, 3x3, activation = relu); max_pool2d(2x2);
+    conv2d(64, 3x3, activation = relu); max_pool2d(2x2); flatten; dense(64, activation = relu);
+    dense(10, activation = softmax);";
+const CROSSENTROPY: &str = "train { loss = categorical_crossentropy; }";
+const MSE: &str = "train { loss = mse; }";
+
+/// A checked network of these layers, with or without a `train` block behind them.
+fn network(layers: &str) -> Network {
+    let description = format!("network Test {{ {layers} }}");
+    cnn_dsl::check(&description)
+        .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(&description, "test.cnn")))
+}
+
+/// What a pass makes of the steps of each description, in a few words a step.
+struct Cases<'a>(&'a [(&'a str, &'a [&'a str])]);
+
+impl Cases<'_> {
+    /// Compares all of them before it complains.
+    fn check(&self, words: impl Fn(&Network, &Plan, &Step) -> String) {
+        let mut wrong = Vec::new();
+        for (layers, expected) in self.0 {
+            let network = network(layers);
+            let plan = Plan::new(&network);
+            let found: Vec<_> = plan
+                .steps
+                .iter()
+                .map(|s| words(&network, &plan, s))
+                .collect();
+            if found != *expected {
+                wrong.push(format!(
+                    "{layers}\n  expected {expected:?}\n  found    {found:?}"
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+/// The names of a step's layers.
+fn name(network: &Network, step: &Step) -> String {
+    let nodes = [Some(step.node), step.pool];
+    let names: Vec<_> = nodes
+        .into_iter()
+        .flatten()
+        .map(|n| &*network.nodes[n].name)
+        .collect();
+    names.join("+")
+}
+
+/// Few cases, for each of them is checked many times over, and no files beside the tests.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 100,
+        failure_persistence: None,
+        max_shrink_iters: 1000,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Networks of all kinds of layers in any order that the language takes.
+fn networks() -> impl Strategy<Value = String> {
+    let window = || {
+        let padding = prop::sample::select(vec!["valid", "same", "1"]);
+        (1..4_usize, 1..4_usize, 1..3_usize, padding)
+    };
+    let activation = || prop::sample::select(vec!["linear", "relu", "tanh", "softmax"]);
+    let image = prop_oneof![
+        4 => (1..4_usize, window(), 1..3_usize, activation(), any::<bool>()).prop_map(
+            |(filters, (rows, columns, strides, padding), dilation, activation, trainable)| {
+                // Strides and dilation exclude each other.
+                let dilation = if strides > 1 { 1 } else { dilation };
+                format!(
+                    "conv2d({filters}, {rows}x{columns}, strides = {strides}, padding = {padding}, \
+                     dilation = {dilation}, activation = {activation}, trainable = {trainable});"
+                )
+            }
+        ),
+        3 => (any::<bool>(), window()).prop_map(|(max, (rows, columns, strides, padding))| {
+            let kind = if max { "max" } else { "avg" };
+            format!("{kind}_pool2d({rows}x{columns}, strides = {strides}, padding = {padding});")
+        }),
+        2 => Just("max_pool2d(2x2);".to_owned()),
+        1 => prop::sample::select(vec!["relu;", "tanh;", "dropout(0.5);"]).prop_map(str::to_owned),
+    ];
+    let flat = prop_oneof![
+        2 => (1..9_usize, activation(), any::<bool>()).prop_map(|(units, activation, trainable)| {
+            format!("dense({units}, activation = {activation}, trainable = {trainable});")
+        }),
+        1 => prop::sample::select(vec!["relu;", "dropout(0.5);"]).prop_map(str::to_owned),
+    ];
+    let end = prop::sample::select(vec![
+        MSE,
+        "flatten; sigmoid; train { loss = binary_crossentropy; }",
+        "flatten; dense(3, activation = softmax); train { loss = categorical_crossentropy; }",
+        "flatten; softmax; train { loss = categorical_crossentropy; }",
+    ]);
+    let parts = (
+        prop::collection::vec(image, 0..7),
+        prop::collection::vec(flat, 0..4),
+        end,
+    );
+    parts.prop_map(|(image, flat, end)| {
+        let fits = |layers: &str| cnn_dsl::check(&format!("network A {{ {layers} }}")).is_ok();
+        let mut layers = "input(13x12x2);".to_owned();
+        for layer in image.into_iter().chain(["flatten;".to_owned()]).chain(flat) {
+            let longer = format!("{layers} {layer}");
+            if fits(&longer) {
+                layers = longer;
+            }
+        }
+        let trained = format!("{layers} {end}");
+        if fits(&trained) {
+            trained
+        } else {
+            format!("{layers} dense(2); {MSE}")
+        }
+    })
+}

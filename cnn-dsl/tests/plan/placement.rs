@@ -1,0 +1,316 @@
+use crate::{CROSSENTROPY, MNIST, MSE, config, network, networks};
+use cnn_dsl::graph::Activation;
+use cnn_dsl::plan::{Kernel, Memory, Per, Place, Plan, Slot, Step, ValueId};
+use proptest::prelude::*;
+
+fn example(len: usize) -> Slot {
+    let per = Per::Example;
+    Slot { len, per }
+}
+
+fn group(len: usize) -> Slot {
+    let per = Per::Group;
+    Slot { len, per }
+}
+
+#[test]
+fn the_tutorial_keeps_little_between_the_front_and_the_back() {
+    let plan = Plan::new(&network(&format!("{MNIST} {CROSSENTROPY}")));
+    let (first, second) = (12 * 12 * 32, 5 * 5 * 64);
+    assert_eq!(
+        plan.inference.slots,
+        [group(first), example(second), example(64)]
+    );
+    assert_eq!(plan.inference.values[plan.output], Place::Output);
+    // The values, then their gradients from the last on.
+    let values = [example(first), example(second), example(64)];
+    let gradients = [example(10), example(64), example(second), group(first)];
+    assert_eq!(plan.training.slots, [&values[..], &gradients].concat());
+    assert_eq!(plan.training.code_slots, [first, second]);
+    assert_eq!(plan.training.codes, [Some(0), Some(1), None, None]);
+}
+
+#[test]
+fn a_long_front_needs_two_slots() {
+    let plan = Plan::new(&network(
+        "input(8x8x2); conv2d(4, 3x3, padding = same); conv2d(3, 3x3, padding = same);
+         conv2d(4, 3x3, padding = same); conv2d(2, 3x3, padding = same); flatten; dense(2);",
+    ));
+    let slots = [group(8 * 8 * 4), group(8 * 8 * 3), example(8 * 8 * 2)];
+    assert_eq!(plan.inference.slots, slots);
+}
+
+#[test]
+fn dropout_costs_inference_nothing() {
+    let with = Plan::new(&network("input(8); dense(4); dropout(0.5); dense(2);"));
+    let without = Plan::new(&network("input(8); dense(4); dense(2);"));
+    assert_eq!(with.inference.slots, without.inference.slots);
+    let last = Plan::new(&network(
+        "input(8); dense(4); dropout(0.5); activation(linear);",
+    ));
+    assert_eq!(last.inference.values[last.output], Place::Output);
+}
+
+#[test]
+fn values_that_no_backward_pass_reads_are_not_kept() {
+    // Nothing is trained before the last layer, so the front keeps nothing but what crosses.
+    let plan = Plan::new(&network(&format!(
+        "input(8x8x1); conv2d(2, 3x3, trainable = false); max_pool2d(2x2);
+         conv2d(3, 1x1, activation = tanh, trainable = false); flatten; dense(2); {MSE}"
+    )));
+    assert_eq!(plan.training.slots, [group(18), example(27), example(2)]);
+    assert_eq!(plan.training.codes, [None; 3]);
+}
+
+#[test]
+fn every_read_finds_what_was_written() {
+    let descriptions = [
+        format!("{MNIST} {CROSSENTROPY}"),
+        "input(9x8x2); relu; conv2d(4, 3x3); leaky_relu(0.1); avg_pool2d(2x2); dropout(0.5);
+         sigmoid; flatten; dropout(0.1); dense(7); dense(7); dense(2); tanh; train { loss = mse; }"
+            .to_owned(),
+        "input(3); dense(2); train { loss = mse; }".to_owned(),
+        // In groups of two.
+        "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
+         dropout(0.5); dense(2); train { loss = mse; }"
+            .to_owned(),
+        format!("input(4); dense(3, activation = tanh); softmax; {CROSSENTROPY}"),
+        format!("input(4); dropout(0.5); {MSE}"),
+    ];
+    for description in &descriptions {
+        let plan = Plan::new(&network(description));
+        infer(&plan);
+        train(&plan);
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_read_finds_what_was_written_in_any_network(layers in networks()) {
+        let plan = Plan::new(&network(&layers));
+        infer(&plan);
+        train(&plan);
+    }
+}
+
+/// What a place in memory holds, of one example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Nothing,
+    Value(ValueId, usize),
+    Probabilities(usize),
+    Gradient(ValueId, usize),
+    Mask(usize, usize),
+}
+
+/// A run of a plan that writes down who holds what instead of computing it.
+struct Run<'a> {
+    plan: &'a Plan,
+    memory: &'a Memory,
+    /// By slot, then by example or by image of a group.
+    slots: Vec<Vec<Token>>,
+    output: Vec<Token>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, memory: &'a Memory) -> Self {
+        let examples = 2 * plan.group + 1;
+        let pieces = |slot: &Slot| match slot.per {
+            Per::Example => examples,
+            Per::Group => plan.group,
+        };
+        Self {
+            plan,
+            memory,
+            slots: memory
+                .slots
+                .iter()
+                .map(|s| vec![Token::Nothing; pieces(s)])
+                .collect(),
+            output: vec![Token::Nothing; examples],
+        }
+    }
+
+    fn examples(&self) -> Vec<usize> {
+        (0..self.output.len()).collect()
+    }
+
+    /// The value under the name of its storage.
+    fn value(&self, value: ValueId, example: usize) -> Token {
+        Token::Value(self.memory.storage[value], example)
+    }
+
+    fn piece(&mut self, slot: usize, len: usize, example: usize) -> &mut Token {
+        assert!(
+            self.memory.slots[slot].len >= len,
+            "slot {slot} is too small"
+        );
+        match self.memory.slots[slot].per {
+            Per::Example => &mut self.slots[slot][example],
+            Per::Group => &mut self.slots[slot][example % self.plan.group],
+        }
+    }
+
+    fn len(&self, value: ValueId) -> usize {
+        self.plan.values[value].shape.len()
+    }
+
+    fn read_value(&mut self, value: ValueId, example: usize) {
+        let expected = self.value(value, example);
+        let len = self.len(value);
+        let found = match self.memory.values[value] {
+            Place::Input => self.value(self.plan.input, example),
+            Place::Output => self.output[example],
+            Place::Slot(slot) => *self.piece(slot, len, example),
+        };
+        assert_eq!(found, expected);
+    }
+
+    fn write_value(&mut self, value: ValueId, example: usize) {
+        let token = self.value(value, example);
+        let len = self.len(value);
+        match self.memory.values[value] {
+            Place::Input => panic!("a step writes into the caller's input"),
+            Place::Output => self.output[example] = token,
+            Place::Slot(slot) => *self.piece(slot, len, example) = token,
+        }
+    }
+
+    fn gradient(&mut self, value: ValueId, example: usize) -> &mut Token {
+        let slot = self.memory.gradients[value].expect("a slot for a gradient that is wanted");
+        let len = self.len(value);
+        self.piece(slot, len, example)
+    }
+
+    fn read_gradient(&mut self, value: ValueId, example: usize) {
+        let found = *self.gradient(value, example);
+        assert_eq!(found, Token::Gradient(value, example));
+    }
+
+    fn mask(&mut self, index: usize, example: usize) -> &mut Token {
+        let slot = self.memory.masks[index].expect("a slot for a mask");
+        let len = self.len(self.plan.steps[index].output);
+        self.piece(slot, len, example)
+    }
+
+    fn forward(&mut self, index: usize, examples: &[usize], training: bool) {
+        let step = &self.plan.steps[index];
+        if step.kernel == Kernel::Dropout && !training {
+            return;
+        }
+        examples
+            .iter()
+            .for_each(|&example| self.read_value(step.input, example));
+        for &example in examples {
+            self.write_value(step.output, example);
+            if step.kernel == Kernel::Dropout {
+                *self.mask(index, example) = Token::Mask(index, example);
+            }
+        }
+        // Nothing was written over what other images still had to be computed from.
+        for &example in examples {
+            self.read_value(step.input, example);
+            self.read_value(step.output, example);
+        }
+    }
+
+    fn backward(&mut self, index: usize, examples: &[usize]) {
+        let step = &self.plan.steps[index];
+        if !self.plan.values[step.output].wants_gradient {
+            return;
+        }
+        for &example in examples {
+            self.read_gradient(step.output, example);
+            self.reads(index, step, example);
+        }
+        for &example in examples.iter().filter(|_| step.input_gradient.is_some()) {
+            *self.gradient(step.input, example) = Token::Gradient(step.input, example);
+        }
+        for &example in examples {
+            self.read_gradient(step.output, example);
+            self.reads(index, step, example);
+        }
+    }
+
+    /// What a step's own backward pass reads beside the gradient.
+    fn reads(&mut self, index: usize, step: &Step, example: usize) {
+        let pool = step.kernel == Kernel::Pool2d && step.input_gradient.is_some();
+        let conv = matches!(step.kernel, Kernel::Conv2d(_)) && step.kernel_gradient.is_some();
+        if pool || conv {
+            self.read_value(step.input, example);
+        }
+        if pool || step.activation != Activation::Linear {
+            self.read_value(step.output, example);
+        }
+        if step.kernel == Kernel::Dropout {
+            let found = *self.mask(index, example);
+            assert_eq!(found, Token::Mask(index, example));
+        }
+        if step.pool.is_some() {
+            let slot = self.memory.codes[index].expect("a slot for codes");
+            assert_eq!(self.memory.code_slots[slot], self.len(step.output));
+        }
+    }
+
+    fn front(&mut self, mut pass: impl FnMut(&mut Self, &[usize])) {
+        for images in self.examples().chunks(self.plan.group) {
+            pass(self, images);
+        }
+    }
+}
+
+fn infer(plan: &Plan) {
+    let mut run = Run::new(plan, &plan.inference);
+    run.front(|run, images| (0..plan.front).for_each(|index| run.forward(index, images, false)));
+    let examples = run.examples();
+    (plan.front..plan.steps.len()).for_each(|index| run.forward(index, &examples, false));
+    examples
+        .iter()
+        .for_each(|&example| run.read_value(plan.output, example));
+}
+
+fn train(plan: &Plan) {
+    let mut run = Run::new(plan, &plan.training);
+    run.front(|run, images| (0..plan.front).for_each(|index| run.forward(index, images, true)));
+    let examples = run.examples();
+    let back = plan.front..plan.steps.len();
+    back.clone()
+        .for_each(|index| run.forward(index, &examples, true));
+    for &example in &examples {
+        run.read_value(plan.output, example);
+        // In place, where the loss takes an activation.
+        if plan.output_activation != Activation::Linear {
+            run.output[example] = Token::Probabilities(example);
+        }
+        if plan.values[plan.output].wants_gradient {
+            *run.gradient(plan.output, example) = Token::Gradient(plan.output, example);
+        }
+    }
+    back.clone()
+        .rev()
+        .for_each(|index| run.backward(index, &examples));
+    run.front(|run, images| {
+        (0..plan.front)
+            .rev()
+            .for_each(|index| run.backward(index, images));
+    });
+    let dense = back.map(|index| &plan.steps[index]);
+    for step in dense.filter(|s| s.kernel == Kernel::Dense && s.kernel_gradient.is_some()) {
+        for &example in &examples {
+            run.read_value(step.input, example);
+            run.read_gradient(step.output, example);
+        }
+    }
+}
+
+/// Codes are read after every group left its own, so no two steps may share a slot.
+#[test]
+fn every_pool_has_codes_of_its_own() {
+    let pair = "conv2d(2, 3x3, padding = same); max_pool2d(2x2);";
+    let layers = format!("input(32x32x1); {} {MSE}", pair.repeat(4));
+    let plan = Plan::new(&network(&layers));
+    let slots: Vec<_> = (0..4).map(Some).collect();
+    assert_eq!(plan.training.codes, slots);
+}

@@ -1,0 +1,106 @@
+use crate::{Cases, name};
+
+#[test]
+fn gradients_behind_a_pool_are_sparse_where_it_pays() {
+    let cases: &[(&str, &[&str])] = &[
+        // Rows of 16 values fill vectors; those of 15, and of 8, do not.
+        (
+            "input(64x64x1); conv2d(4, 1x16); max_pool2d(2x2); conv2d(5, 3x4); max_pool2d(2x2);
+             conv2d(8, 1x3); max_pool2d(2x2); conv2d(6, 1x1); max_pool2d(1x2, strides = 4x2);
+             train { loss = mse; }",
+            &[
+                "conv2d_1+max_pool2d_1 PoolSparse, -",
+                "conv2d_2+max_pool2d_2 PoolSparse, PoolSparse",
+                "conv2d_3+max_pool2d_3 PoolSparse, Columns",
+                "conv2d_4+max_pool2d_4 Direct, Direct",
+            ],
+        ),
+        (
+            "input(32x32x1); conv2d(8, 1x1); conv2d(8, 3x1); max_pool2d(2x2);
+             train { loss = mse; }",
+            &[
+                "conv2d_1 Pointwise, -",
+                "conv2d_2+max_pool2d_1 PoolSparse, Direct",
+            ],
+        ),
+        // Less than four cells for each window, its own or because it shares the others, do not
+        // pay; strides beyond the window do.
+        (
+            "input(64x64x8); conv2d(8, 3x3); max_pool2d(1x3); conv2d(8, 3x3);
+             max_pool2d(2x2, strides = 1); conv2d(8, 3x3); max_pool2d(3x3, strides = 2x1);
+             conv2d(8, 3x3); max_pool2d(3x3, strides = 2); conv2d(8, 3x3);
+             max_pool2d(2x2, strides = 3); train { loss = mse; }",
+            &[
+                "conv2d_1+max_pool2d_1 Direct, -",
+                "conv2d_2+max_pool2d_2 Direct, Direct",
+                "conv2d_3+max_pool2d_3 Direct, Direct",
+                "conv2d_4+max_pool2d_4 PoolSparse, PoolSparse",
+                "conv2d_5+max_pool2d_5 PoolSparse, PoolSparse",
+            ],
+        ),
+        // Strides, dilation, padding and a kernel of 1x1 change nothing, but nobody asks a
+        // frozen layer for the gradient of its kernel.
+        (
+            "input(64x64x8); conv2d(8, 3x3, strides = 2); max_pool2d(2x2);
+             conv2d(16, 3x3, dilation = 2); max_pool2d(2x2); conv2d(8, 1x1);
+             max_pool2d(2x2); conv2d(16, 1x1, padding = 4); max_pool2d(2x2);
+             conv2d(8, 3x3, trainable = false, padding = same); max_pool2d(2x2);
+             train { loss = mse; }",
+            &[
+                "conv2d_1+max_pool2d_1 PoolSparse, -",
+                "conv2d_2+max_pool2d_2 PoolSparse, PoolSparse",
+                "conv2d_3+max_pool2d_3 PoolSparse, PoolSparse",
+                "conv2d_4+max_pool2d_4 PoolSparse, Direct",
+                "conv2d_5+max_pool2d_5 -, PoolSparse",
+            ],
+        ),
+    ];
+    check(cases);
+}
+
+#[test]
+fn short_rows_are_masked_where_vectors_of_filters_are_full() {
+    let layers = [
+        // The first layers of the tutorial, LeNet-5 and an image of three colours: 12, 54, 36.
+        ("28x28x1", "32, 3x3", "2x2", "Windowed"),
+        ("28x28x1", "6, 5x5, padding = same", "2x2", "PoolSparse"),
+        ("32x32x3", "32, 3x3", "2x2", "PoolSparse"),
+        // 24, 26 with half empty vectors, 28, 27 and 24 with larger windows.
+        ("16x16x2", "16, 3x3", "2x2", "Windowed"),
+        ("16x16x1", "14, 3x6", "2x2", "PoolSparse"),
+        ("16x16x1", "16, 3x7", "2x2", "PoolSparse"),
+        ("16x16x3", "32, 1x1", "3x3", "PoolSparse"),
+        ("16x16x1", "16, 3x3", "2x4", "Windowed"),
+        // Overlapping windows are as good, and so are strides and dilation.
+        ("16x16x1", "16, 3x2", "3x3, strides = 2", "Windowed"),
+        ("16x16x1", "16, 3x3, strides = 2", "2x2", "Windowed"),
+        ("16x16x1", "16, 3x3, dilation = 2", "2x2", "Windowed"),
+    ];
+    let cases = layers.map(|(input, conv, pool, expected)| {
+        (
+            format!(
+                "input({input}); conv2d({conv}); max_pool2d({pool}); {}",
+                crate::MSE
+            ),
+            [format!("conv2d_1+max_pool2d_1 {expected}, -")],
+        )
+    });
+    let cases = cases
+        .each_ref()
+        .map(|(layers, [step])| (&**layers, [&**step]));
+    let cases = cases
+        .each_ref()
+        .map(|(layers, steps)| (*layers, &steps[..]));
+    check(&cases);
+}
+
+/// How the gradients of the kernel and of the input are computed.
+#[track_caller]
+fn check(cases: &[(&str, &[&str])]) {
+    Cases(cases).check(|network, _, step| {
+        let kernel = step.kernel_gradient.map(|gradient| format!("{gradient:?}"));
+        let input = step.input_gradient.map(|gradient| format!("{gradient:?}"));
+        let [kernel, input] = [kernel, input].map(|name| name.unwrap_or("-".to_owned()));
+        format!("{} {kernel}, {input}", name(network, step))
+    });
+}

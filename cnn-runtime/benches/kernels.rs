@@ -1,0 +1,542 @@
+//! Each kernel as a share of the machine's arithmetic, and beside matrixmultiply.
+//!
+//! ```text
+//! cargo bench -p cnn-runtime --features reference
+//! ```
+//!
+//! divan times every case on every instruction set: its items are floating point operations (two for
+//! each multiplication of the definition, also where an algorithm makes do with fewer) or, for element by
+//! element work, values. The closing table measures the same cases once more, next to the peak of
+//! multiply-adds on registers, and puts them in relation: to that peak, and to the portable instance,
+//! which is matrixmultiply (through im2col for convolutions). Arguments are divan's; a filter applies to
+//! the table too.
+
+use cnn_runtime::kernels::{
+    Activation, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient, Isa,
+    KernelGradient, Loss, Optimizer, Pool2d, PoolKind,
+};
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use std::fmt;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Images or examples of a call.
+const N: usize = 8;
+
+fn main() {
+    divan::main();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // As a test, divan runs each case once, and there is nothing to compare.
+    if arguments.iter().any(|argument| argument == "--bench") {
+        let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+        table(filter.map_or("", |filter| filter));
+    }
+}
+
+/// One kernel on one instruction set.
+struct Case {
+    name: String,
+    isa: Isa,
+    /// What a call does: floating point operations, or values.
+    items: usize,
+    unit: Unit,
+    /// Allocates the operands and returns the call.
+    prepare: Box<dyn Fn(Isa) -> Box<dyn FnMut()> + Send + Sync>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    Flops,
+    Values,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.name, self.isa.name())
+    }
+}
+
+impl Case {
+    /// The case on every instruction set of this machine.
+    fn all(
+        cases: &mut Vec<Self>,
+        name: String,
+        unit: Unit,
+        items: usize,
+        prepare: impl Fn(Isa) -> Box<dyn FnMut()> + Clone + Send + Sync + 'static,
+    ) {
+        cases.extend(Isa::available().map(|isa| Self {
+            name: name.clone(),
+            isa,
+            items,
+            unit,
+            prepare: Box::new(prepare.clone()),
+        }));
+    }
+
+    fn bench(&self, bencher: Bencher<'_, '_>) {
+        let call = (self.prepare)(self.isa);
+        bencher
+            .counter(ItemsCount::new(self.items))
+            .bench_local(call);
+    }
+}
+
+#[divan::bench(args = convolutions(), max_time = 0.2)]
+fn convolution(bencher: Bencher<'_, '_>, case: &Case) {
+    case.bench(bencher);
+}
+
+#[divan::bench(args = dense_layers(), max_time = 0.2)]
+fn dense(bencher: Bencher<'_, '_>, case: &Case) {
+    case.bench(bencher);
+}
+
+#[divan::bench(args = elementwise(), max_time = 0.2)]
+fn values(bencher: Bencher<'_, '_>, case: &Case) {
+    case.bench(bencher);
+}
+
+/// The layers of the tutorial's convnet, of LeNet-5 and of a small VGG.
+fn convolutions() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (network, input, filters, kernel, same, pooled) in [
+        ("tutorial", [28, 28, 1], 32, 3, false, true),
+        ("tutorial", [13, 13, 32], 64, 3, false, true),
+        ("LeNet", [28, 28, 1], 6, 5, true, true),
+        ("LeNet", [14, 14, 6], 16, 5, false, true),
+        ("VGG", [32, 32, 3], 32, 3, true, false),
+        ("VGG", [32, 32, 32], 32, 3, true, true),
+        ("VGG", [16, 16, 32], 64, 3, true, false),
+        ("VGG", [16, 16, 64], 64, 3, true, true),
+        ("VGG", [8, 8, 128], 128, 3, true, true),
+        ("1x1", [16, 16, 64], 128, 1, true, false),
+    ] {
+        let padding = if same { kernel / 2 } else { 0 };
+        let output = [0, 1].map(|axis| input[axis] + 2 * padding - kernel + 1);
+        let linear = Conv2d {
+            input,
+            output: [output[0], output[1], filters],
+            kernel: [kernel; 2],
+            strides: [1; 2],
+            padding: [padding; 2],
+            dilation: [1; 2],
+            activation: Activation::Relu,
+            pool: None,
+            algorithm: ConvAlgorithm::Direct,
+            kernel_gradient: KernelGradient::Direct,
+            input_gradient: InputGradient::Direct,
+        };
+        let layer = format!("{network} {input:?} {kernel}x{kernel} {filters}");
+        // An input gradient of a first layer is never asked for.
+        let has_input_gradient = input[2] > 3;
+        if kernel == 1 {
+            let conv = Conv2d {
+                algorithm: ConvAlgorithm::Pointwise,
+                kernel_gradient: KernelGradient::Pointwise,
+                input_gradient: InputGradient::Pointwise,
+                ..linear
+            };
+            forward(&mut cases, format!("{layer}, product"), conv);
+            kernel_gradient(&mut cases, format!("{layer}, product"), conv);
+            input_gradient(&mut cases, format!("{layer}, product"), conv);
+            continue;
+        }
+        let pool = pooled.then(|| FusedPool {
+            output: output.map(|size| size / 2),
+            size: [2; 2],
+            strides: [2; 2],
+            padding: [0; 2],
+        });
+        let fused = Conv2d { pool, ..linear };
+        forward(&mut cases, format!("{layer}, direct"), fused);
+        let winograd = Conv2d {
+            algorithm: ConvAlgorithm::Winograd,
+            input_gradient: InputGradient::Winograd,
+            ..linear
+        };
+        let has_winograd = kernel == 3 && has_input_gradient;
+        if has_winograd {
+            let fused = Conv2d { pool, ..winograd };
+            forward(&mut cases, format!("{layer}, Winograd"), fused);
+        }
+        kernel_gradient(&mut cases, format!("{layer}, direct"), linear);
+        if pooled {
+            for (name, algorithm) in [
+                ("sparse", KernelGradient::PoolSparse),
+                ("windowed", KernelGradient::Windowed),
+            ] {
+                let conv = Conv2d {
+                    kernel_gradient: algorithm,
+                    ..fused
+                };
+                kernel_gradient(&mut cases, format!("{layer}, {name}"), conv);
+            }
+        }
+        if has_input_gradient {
+            input_gradient(&mut cases, format!("{layer}, direct"), linear);
+        }
+        if has_winograd {
+            input_gradient(&mut cases, format!("{layer}, Winograd"), winograd);
+        }
+        if has_input_gradient && pooled {
+            let conv = Conv2d {
+                input_gradient: InputGradient::PoolSparse,
+                ..fused
+            };
+            input_gradient(&mut cases, format!("{layer}, sparse"), conv);
+        }
+    }
+    cases
+}
+
+/// Operations of a convolution of `N` images, in each direction.
+fn conv_flops(conv: &Conv2d) -> usize {
+    2 * N * conv.output.iter().product::<usize>() * patch(conv)
+}
+
+fn patch(conv: &Conv2d) -> usize {
+    conv.kernel.iter().product::<usize>() * conv.input[2]
+}
+
+fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
+    let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
+        let x = floats(N * conv.input.iter().product::<usize>());
+        let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
+        let mut prepared = floats(conv.prepared_forward());
+        conv.prepare_forward(isa, &kernel, &mut prepared);
+        let mut y = floats(N * conv.output_len());
+        // As in training, where the winners are kept.
+        let mut codes = vec![0; if conv.pool.is_some() { y.len() } else { 0 }];
+        let mut scratch = floats(conv.forward_scratch(N));
+        Box::new(move || {
+            let (y, codes, scratch) = (&mut y, &mut codes, &mut scratch);
+            conv.forward(isa, N, &x, &kernel, &bias, &prepared, y, codes, scratch);
+            black_box(y);
+        })
+    };
+    let name = format!("forward, {name}");
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+}
+
+/// The places of winners as they fall after a relu: random.
+fn winners(conv: &Conv2d) -> Vec<u8> {
+    let cells = conv.pool.map_or(0, |_| N * conv.output_len());
+    (0..cells).map(|i| (i * 7919 % 97 % 4) as u8).collect()
+}
+
+/// Gradients behind a relu: half of them are zero.
+fn gradients(conv: &Conv2d) -> Vec<f32> {
+    let mut gradients = floats(N * conv.output_len());
+    for gradient in &mut gradients {
+        *gradient = gradient.max(0.0);
+    }
+    gradients
+}
+
+fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
+    let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
+        let x = floats(N * conv.input.iter().product::<usize>());
+        let (dz, codes) = (gradients(&conv), winners(&conv));
+        let mut gradient = vec![0.0; patch(&conv) * conv.output[2]];
+        let mut bias = vec![0.0; conv.output[2]];
+        let mut scratch = floats(conv.training_scratch(N));
+        Box::new(move || {
+            let (gradient, bias, scratch) = (&mut gradient, &mut bias, &mut scratch);
+            conv.backward_parameters(isa, N, &x, &dz, &codes, gradient, bias, scratch);
+            black_box(gradient);
+        })
+    };
+    let name = format!("kernel gradient, {name}");
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+}
+
+fn input_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
+    let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
+        let (dz, codes) = (gradients(&conv), winners(&conv));
+        let kernel = floats(patch(&conv) * conv.output[2]);
+        let mut prepared = floats(conv.prepared_backward());
+        conv.prepare_backward(isa, &kernel, &mut prepared);
+        let mut dx = floats(N * conv.input.iter().product::<usize>());
+        let mut scratch = floats(conv.training_scratch(N));
+        Box::new(move || {
+            let (dx, scratch) = (&mut dx, &mut scratch);
+            conv.backward_input(isa, N, &dz, &codes, &prepared, dx, scratch);
+            black_box(dx);
+        })
+    };
+    let name = format!("input gradient, {name}");
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+}
+
+fn dense_layers() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (inputs, units) in [(784, 512), (512, 512), (1600, 64), (1600, 10)] {
+        let dense = Dense {
+            inputs,
+            units,
+            activation: Activation::Relu,
+        };
+        for n in [1, 8, 64] {
+            let flops = 2 * n * inputs * units;
+            let mut add = |pass: &str, prepare: fn(Dense, usize, Isa) -> Box<dyn FnMut()>| {
+                let name = format!("{pass}, {inputs}x{units}, n {n}");
+                let prepare = move |isa| prepare(dense, n, isa);
+                Case::all(&mut cases, name, Unit::Flops, flops, prepare);
+            };
+            add("forward", |dense, n, isa| {
+                let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
+                let [bias, mut y] = [dense.units, n * dense.units].map(floats);
+                let mut scratch = floats(dense.forward_scratch(n));
+                Box::new(move || {
+                    dense.forward(isa, n, &x, &kernel, &bias, &mut y, &mut scratch);
+                    black_box(&mut y);
+                })
+            });
+            add("kernel gradient", |dense, n, isa| {
+                let [x, dy] = [n * dense.inputs, n * dense.units].map(floats);
+                let mut gradient = floats(dense.inputs * dense.units);
+                let mut scratch = floats(dense.gradient_scratch(n));
+                Box::new(move || {
+                    let (gradient, rows) = (&mut gradient, 0..dense.inputs);
+                    dense.backward_parameters(isa, n, &x, &dy, rows, gradient, &mut scratch);
+                    black_box(gradient);
+                })
+            });
+            add("input gradient", |dense, n, isa| {
+                let [dy, kernel] = [n * dense.units, dense.inputs * dense.units].map(floats);
+                let mut dx = floats(n * dense.inputs);
+                let mut scratch = floats(dense.training_scratch());
+                Box::new(move || {
+                    dense.backward_input(isa, n, &dy, &kernel, &mut dx, &mut scratch);
+                    black_box(&mut dx);
+                })
+            });
+        }
+    }
+    cases
+}
+
+/// Work that is bound by memory or by the exponential: as much of it as a level 2 cache holds.
+fn elementwise() -> Vec<Case> {
+    const VALUES: usize = 32 * 1024;
+    let mut cases = Vec::new();
+    let mut add = |name: String, prepare: Prepare| {
+        let prepare = move |isa| prepare.call(isa);
+        Case::all(&mut cases, name, Unit::Values, VALUES, prepare);
+    };
+    for activation in [
+        Activation::Relu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+        Activation::Softmax,
+    ] {
+        add(
+            format!("{activation:?}"),
+            Prepare::new(move |isa| {
+                let (z, mut y) = (floats(VALUES), floats(VALUES));
+                Box::new(move || {
+                    y.copy_from_slice(&z);
+                    activation.forward(isa, 16, &mut y);
+                    black_box(&mut y);
+                })
+            }),
+        );
+        add(
+            format!("{activation:?} backward"),
+            Prepare::new(move |isa| {
+                let [y, gradients, mut dy] = [VALUES; 3].map(floats);
+                Box::new(move || {
+                    // In place again and again it would fade to subnormal numbers.
+                    dy.copy_from_slice(&gradients);
+                    activation.backward(isa, 16, &y, &mut dy);
+                    black_box(&mut dy);
+                })
+            }),
+        );
+    }
+    for loss in [
+        Loss::CategoricalCrossentropy,
+        Loss::BinaryCrossentropy,
+        Loss::MeanSquaredError,
+    ] {
+        add(
+            format!("{loss:?} and its gradient"),
+            Prepare::new(move |isa| {
+                let [z, target, mut y, mut dy] = [VALUES; 4].map(floats);
+                let mut losses = floats(VALUES / 16);
+                Box::new(move || {
+                    y.copy_from_slice(&z);
+                    loss.forward(isa, 16, &mut y, &target, &mut losses);
+                    loss.backward(isa, 16, &y, &target, 0.1, &mut dy);
+                    black_box(&mut dy);
+                })
+            }),
+        );
+    }
+    for kind in [PoolKind::Max, PoolKind::Average] {
+        let pool = Pool2d {
+            kind,
+            input: [32, 32, 32],
+            output: [16, 16, 32],
+            size: [2; 2],
+            strides: [2; 2],
+            padding: [0; 2],
+        };
+        add(
+            format!("{kind:?} pool"),
+            Prepare::new(move |isa| {
+                let (x, mut y) = (floats(VALUES), floats(VALUES / 4));
+                Box::new(move || {
+                    pool.forward(isa, 1, &x, &mut y);
+                    black_box(&mut y);
+                })
+            }),
+        );
+        add(
+            format!("{kind:?} pool backward"),
+            Prepare::new(move |isa| {
+                let [x, mut dx] = [VALUES; 2].map(floats);
+                let [mut y, dy] = [VALUES / 4; 2].map(floats);
+                pool.forward(isa, 1, &x, &mut y);
+                Box::new(move || {
+                    pool.backward(isa, 1, &x, &y, &dy, &mut dx);
+                    black_box(&mut dx);
+                })
+            }),
+        );
+    }
+    add(
+        "Dropout".into(),
+        Prepare::new(|isa| {
+            let [x, mut y, mut mask] = [VALUES; 3].map(floats);
+            Box::new(move || {
+                Dropout { rate: 0.5 }.forward(isa, 1, 0, &x, &mut y, &mut mask);
+                black_box(&mut y);
+            })
+        }),
+    );
+    let optimizers = [
+        Optimizer::Sgd {
+            learning_rate: 0.01,
+            momentum: 0.9,
+            nesterov: false,
+        },
+        Optimizer::RmsProp {
+            learning_rate: 1e-3,
+            rho: 0.9,
+            momentum: 0.0,
+            epsilon: 1e-7,
+        },
+        Optimizer::Adam {
+            learning_rate: 1e-3,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+        },
+    ];
+    for optimizer in optimizers {
+        let name = format!("{optimizer:?}");
+        let name = name.split(' ').next().unwrap_or_default();
+        add(
+            name.to_owned(),
+            Prepare::new(move |isa| {
+                let [mut parameters, gradients] = [VALUES; 2].map(floats);
+                let mut slots = vec![vec![0.0; VALUES]; optimizer.slots()];
+                Box::new(move || {
+                    let mut slots: Vec<&mut [f32]> = slots.iter_mut().map(|s| &mut s[..]).collect();
+                    optimizer.update(isa, 1, &mut parameters, &gradients, &mut slots);
+                    black_box(&mut parameters);
+                })
+            }),
+        );
+    }
+    cases
+}
+
+/// What a case calls, once for each instruction set.
+#[derive(Clone)]
+struct Prepare(std::sync::Arc<dyn Fn(Isa) -> Box<dyn FnMut()> + Send + Sync>);
+
+impl Prepare {
+    fn new(prepare: impl Fn(Isa) -> Box<dyn FnMut()> + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(prepare))
+    }
+
+    fn call(&self, isa: Isa) -> Box<dyn FnMut()> {
+        (self.0)(isa)
+    }
+}
+
+/// Values in -1.0..1.0, without order.
+fn floats(length: usize) -> Vec<f32> {
+    (0..length)
+        .map(|i| (i * 7919 % 2003) as f32 / 1001.0 - 1.0)
+        .collect()
+}
+
+/// The least time of a call, in seconds, of as many as fit 30 ms.
+fn least_time(call: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut least = f64::MAX;
+    while start.elapsed() < Duration::from_millis(30) {
+        let start = Instant::now();
+        call();
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    least
+}
+
+/// Prints billions of items in a second, the share of the peak, and the relation to the portable instance.
+fn table(filter: &str) {
+    let peak = |isa: Isa| {
+        let mut flops = 0;
+        let time = least_time(&mut || flops = isa.multiply_add(20_000));
+        flops as f64 / time / 1e9
+    };
+    let groups = [
+        ("convolution", convolutions()),
+        ("dense", dense_layers()),
+        ("values", elementwise()),
+    ];
+    println!("\nPeak of multiply-adds, GFLOP/s:");
+    for isa in Isa::available() {
+        println!("  {:<9}{:>8.1}", isa.name(), peak(isa));
+    }
+    for (group, cases) in groups {
+        let cases: Vec<_> = cases
+            .iter()
+            .filter(|case| format!("{group} {case}").contains(filter))
+            .collect();
+        let Some(first) = cases.first() else {
+            continue;
+        };
+        let [unit, relation] = match first.unit {
+            Unit::Flops => ["GFLOP/s, share of the peak", "to matrixmultiply"],
+            Unit::Values => ["10^9 values/s", "to portable"],
+        };
+        println!("\n{group}: {unit}, {relation}");
+        for cases in cases.chunk_by(|a, b| a.name == b.name) {
+            print!("  {:<54}", cases[0].name);
+            let mut portable = None;
+            for case in cases {
+                let mut call = (case.prepare)(case.isa);
+                let rate = case.items as f64 / least_time(&mut *call) / 1e9;
+                print!(" {} {rate:>7.2}", case.isa.name());
+                if case.isa == Isa::PORTABLE {
+                    portable = Some(rate);
+                } else {
+                    if case.unit == Unit::Flops {
+                        // Right after the case, as the clock may have changed since the last one.
+                        print!(" {:>4.0}%", 100.0 * rate / peak(case.isa));
+                    }
+                    if let Some(portable) = portable {
+                        print!(" {:>5.2}x", rate / portable);
+                    }
+                }
+            }
+            println!();
+        }
+    }
+}

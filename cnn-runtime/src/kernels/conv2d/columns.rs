@@ -1,0 +1,211 @@
+//! Convolution as one matrix product an image, through the matrix of its patches (im2col).
+//!
+//! Forward: `Y = columns * K`. Backward: `dK += columnsᵀ * dY`, and `dcolumns = dY * Kᵀ`, added up to `dX`
+//! (col2im). The products are [`gemm`]'s where there are no vectors to speak of; else register tiles
+//! compute the last one, the only one that no other algorithm covers.
+
+use super::pooled::MaxRow;
+use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
+use crate::kernels::Isa;
+use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
+use crate::kernels::tile::{Product, Start};
+
+/// Whether matrixmultiply beats the register tiles of this instruction set.
+pub(super) fn is_best(isa: Isa) -> bool {
+    cfg!(feature = "std") && isa == Isa::PORTABLE
+}
+
+/// Floats of scratch memory that [`forward`] takes.
+pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
+    if !cfg!(feature = "std") {
+        return 0;
+    }
+    conv.patches_scratch() + conv.unpooled_scratch()
+}
+
+/// Floats of scratch memory that [`kernel_gradient`] and [`input_gradient`] take.
+pub(super) const fn training_scratch(conv: &Conv2d) -> usize {
+    conv.cells() * conv.patch() + conv.unpooled_scratch()
+}
+
+pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
+    let Forward {
+        isa,
+        x,
+        kernel,
+        bias,
+        y,
+        codes,
+        scratch,
+        ..
+    } = operands;
+    let filters = conv.output[2];
+    let kernel = Matrix::new(kernel, conv.patch(), filters);
+    let (patches, unpooled) = scratch.split_at_mut(conv.patches_scratch());
+    let images = x.chunks_exact(conv.input_len());
+    for (i, (image, y)) in images
+        .zip(y.chunks_exact_mut(conv.output_len()))
+        .enumerate()
+    {
+        let patches = conv.patches(image, patches);
+        let product = |z: &mut [f32]| {
+            gemm(
+                1.0,
+                patches,
+                kernel,
+                0.0,
+                MatrixMut::new(z, conv.cells(), filters),
+            );
+        };
+        let Some(pool) = conv.pool else {
+            product(y);
+            conv.activation.forward_with_bias(isa, filters, bias, y);
+            continue;
+        };
+        let z = &mut unpooled[..conv.unpooled_scratch()];
+        product(z);
+        crate::kernels::Activation::Linear.forward_with_bias(isa, filters, bias, z);
+        let codes = codes
+            .get_mut(i * conv.output_len()..(i + 1) * conv.output_len())
+            .unwrap_or_default();
+        let values = pool.output[1] * filters;
+        for (row, y) in y.chunks_exact_mut(values).enumerate() {
+            isa.run(MaxRow {
+                pool,
+                output: conv.output,
+                row,
+                rows: conv.output[0],
+                z,
+                relu: false,
+                y,
+                codes: codes
+                    .get_mut(row * values..(row + 1) * values)
+                    .unwrap_or_default(),
+            });
+        }
+        conv.activation.forward(isa, filters, y);
+    }
+}
+
+pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
+    let BackwardKernel {
+        isa,
+        x,
+        dz,
+        codes,
+        kernel_gradient,
+        scratch,
+    } = operands;
+    let filters = conv.output[2];
+    let (patches, unpooled) = scratch.split_at_mut(conv.patches_scratch());
+    let images = x.chunks_exact(conv.input_len());
+    for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
+        let patches = conv.patches(image, patches);
+        let dy = Matrix::new(
+            conv.unpool(isa, i, dz, codes, unpooled),
+            conv.cells(),
+            filters,
+        );
+        let gradient = MatrixMut::new(kernel_gradient, conv.patch(), filters);
+        gemm(1.0, patches.transposed(), dy, 1.0, gradient);
+    }
+}
+
+/// With the weights `[filters, ..patch]`.
+pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
+    let BackwardInput {
+        isa,
+        dz,
+        codes,
+        prepared,
+        dx,
+        scratch,
+        ..
+    } = operands;
+    let [cells, patch, filters] = [conv.cells(), conv.patch(), conv.output[2]];
+    let (columns, unpooled) = scratch.split_at_mut(cells * patch);
+    let gradients = dz.chunks_exact(conv.output_len());
+    for (i, (dz, dx)) in gradients
+        .zip(dx.chunks_exact_mut(conv.input_len()))
+        .enumerate()
+    {
+        let dy = conv.unpool(isa, i, dz, codes, unpooled);
+        if conv.is_flat() {
+            multiply(isa, [cells, filters, patch], dy, prepared, dx);
+        } else {
+            multiply(isa, [cells, filters, patch], dy, prepared, columns);
+            dx.fill(0.0);
+            conv.col2im(columns, dx);
+        }
+    }
+}
+
+/// `c = a * b`, all `[rows, columns]` and packed: `[m, k] * [k, n] = [m, n]`.
+fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
+    if is_best(isa) {
+        let (a, b) = (Matrix::new(a, m, k), Matrix::new(b, k, n));
+        return gemm(1.0, a, b, 0.0, MatrixMut::new(c, m, n));
+    }
+    assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
+    isa.run(&Product {
+        rows: m,
+        columns: n,
+        depth: k,
+        segments: [1, 1],
+        a: a.as_ptr(),
+        a_row: k,
+        line: m,
+        a_line: 0,
+        a_depth: 1,
+        a_segments: [0, 0],
+        b: b.as_ptr(),
+        b_depth: n,
+        b_segments: [0, 0],
+        c: c.as_mut_ptr(),
+        c_row: n,
+        start: Start::Zero,
+        relu: false,
+    });
+}
+
+/// Writes `from`, `[rows, columns]`, to `to`, `[columns, rows]`.
+pub(super) fn transpose(rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
+    assert_eq!(from.len(), rows * columns, "values of a matrix");
+    assert_eq!(to.len(), rows * columns, "values of a transposed matrix");
+    // In blocks, so that a cache line that is fetched is used up before it goes.
+    const BLOCK: usize = 16;
+    for first in (0..rows).step_by(BLOCK) {
+        let last = (first + BLOCK).min(rows);
+        for (column, to) in to.chunks_exact_mut(rows).enumerate() {
+            for row in first..last {
+                to[row] = from[row * columns + column];
+            }
+        }
+    }
+}
+
+impl Conv2d {
+    /// Whether an image is its own matrix of patches.
+    pub(super) fn is_flat(&self) -> bool {
+        self.kernel == [1, 1]
+            && self.strides == [1, 1]
+            && self.padding == [0, 0]
+            && self.input[..2] == self.output[..2]
+    }
+
+    /// Floats that [`Conv2d::patches`] takes.
+    const fn patches_scratch(&self) -> usize {
+        self.cells() * self.patch()
+    }
+
+    /// The patches of one image as a matrix, `[cells, patch]`.
+    fn patches<'a>(&self, image: &'a [f32], scratch: &'a mut [f32]) -> Matrix<'a> {
+        let patches = if self.is_flat() {
+            image
+        } else {
+            self.im2col(image, scratch);
+            scratch
+        };
+        Matrix::new(patches, self.cells(), self.patch())
+    }
+}

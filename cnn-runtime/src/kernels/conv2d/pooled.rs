@@ -1,0 +1,261 @@
+//! The max-pool that is fused behind a convolution.
+//!
+//! Forward, [`MaxRow`] takes the convolution's rows that one row of windows sees. The place of each winner
+//! in its window, a code, is all that is kept; from codes, [`Unpool`] spreads gradients back.
+
+use super::{Conv2d, FusedPool};
+use crate::kernels::Isa;
+use crate::kernels::simd::{Kernel, Simd};
+use core::ops::Range;
+
+impl FusedPool {
+    /// The cells of an axis, `0..size` of the convolution's output, that a window sees.
+    pub(super) fn cells(&self, axis: usize, window: usize, size: usize) -> Range<usize> {
+        let start = window * self.strides[axis];
+        let end = (start + self.size[axis]).saturating_sub(self.padding[axis]);
+        let cells = start.saturating_sub(self.padding[axis])..end.min(size);
+        assert!(!cells.is_empty(), "a window that reaches into the image");
+        cells
+    }
+
+    /// The code of a cell of a window.
+    fn code(&self, windows: [usize; 2], cell: [usize; 2]) -> usize {
+        let [row, column] =
+            [0, 1].map(|axis| cell[axis] + self.padding[axis] - windows[axis] * self.strides[axis]);
+        row * self.size[1] + column
+    }
+}
+
+impl Conv2d {
+    /// Floats that [`Conv2d::unpool`] takes.
+    pub(super) const fn unpooled_scratch(&self) -> usize {
+        match self.pool {
+            Some(_) => self.cells() * self.output[2],
+            None => 0,
+        }
+    }
+
+    /// The gradient with respect to the convolution's own output, of image `i` of the batch that `codes`
+    /// belong to: `dz` itself if there is no pool.
+    pub(super) fn unpool<'a>(
+        &self,
+        isa: Isa,
+        i: usize,
+        dz: &'a [f32],
+        codes: &[u8],
+        scratch: &'a mut [f32],
+    ) -> &'a [f32] {
+        let Some(pool) = self.pool else { return dz };
+        let dy = &mut scratch[..self.unpooled_scratch()];
+        isa.run(Unpool {
+            pool,
+            output: self.output,
+            dz,
+            codes: &codes[i * dz.len()..(i + 1) * dz.len()],
+            dy,
+        });
+        dy
+    }
+}
+
+/// One row of windows: their largest values, and the codes of these.
+pub(super) struct MaxRow<'a> {
+    pub pool: FusedPool,
+    /// Height, width and filters of the convolution's output.
+    pub output: [usize; 3],
+    /// The row of windows.
+    pub row: usize,
+    /// How many rows of the convolution's output `z` holds: row `oy` is at `oy % rows`.
+    pub rows: usize,
+    /// `[rows, output width, filters]`.
+    pub z: &'a [f32],
+    /// Whether negative results become 0.
+    pub relu: bool,
+    /// `[windows, filters]`, overwritten.
+    pub y: &'a mut [f32],
+    /// As long as `y`, or empty: then no codes are written.
+    pub codes: &'a mut [u8],
+}
+
+impl Kernel for MaxRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let [height, width, filters] = self.output;
+        let pool = self.pool;
+        let ys = pool.cells(0, self.row, height);
+        assert!(ys.len() <= self.rows, "rows of a window");
+        assert!(
+            self.z.len() >= self.rows * width * filters,
+            "rows of a window"
+        );
+        assert_eq!(self.y.len(), pool.output[1] * filters, "a row of windows");
+        assert!(self.codes.is_empty() || self.codes.len() == self.y.len());
+        let row = width * filters;
+        let rows = [0, 1].map(|oy| (ys.start + oy) % self.rows * row);
+        for window in 0..pool.output[1] {
+            let xs = pool.cells(1, window, width);
+            let first = pool.code([self.row, window], [ys.start, xs.start]);
+            for channel in (0..filters).step_by(S::LANES) {
+                let count = S::LANES.min(filters - channel);
+                // SAFETY: `ys` and `xs` are cells of the output; `channel + count` is at most `filters`, so
+                // all that is read lies in one of the rows of `z`, and all that is written in the window's
+                // place of `y` and `codes`.
+                unsafe {
+                    let z = self.z.as_ptr().add(xs.start * filters + channel);
+                    let (best, winner) = if ys.len() == 2 && xs.len() == 2 {
+                        // The winners of both rows at once, then the better one of them.
+                        let [upper, lower] = [z.add(rows[0]), z.add(rows[1])];
+                        let upper = better::<S>(
+                            cell::<S>(upper, count, first),
+                            cell::<S>(upper.add(filters), count, first + 1),
+                        );
+                        let first = first + pool.size[1];
+                        let lower = better::<S>(
+                            cell::<S>(lower, count, first),
+                            cell::<S>(lower.add(filters), count, first + 1),
+                        );
+                        better::<S>(upper, lower)
+                    } else {
+                        // Nothing but a larger value or NaN beats -∞; if nothing does, the first cell wins.
+                        let mut best = (S::splat(f32::NEG_INFINITY), S::splat(first as f32));
+                        for oy in 0..ys.len() {
+                            let z = z.add((ys.start + oy) % self.rows * row);
+                            for ox in 0..xs.len() {
+                                let code = first + oy * pool.size[1] + ox;
+                                best =
+                                    better::<S>(best, cell::<S>(z.add(ox * filters), count, code));
+                            }
+                        }
+                        best
+                    };
+                    let best = if self.relu { S::relu(best) } else { best };
+                    let place = window * filters + channel;
+                    store::<S>(self.y.as_mut_ptr().add(place), best, count);
+                    if !self.codes.is_empty() {
+                        S::store_bytes(self.codes.as_mut_ptr().add(place), winner, count);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds up the gradients of the windows of one image at their winners, and zeros elsewhere.
+struct Unpool<'a> {
+    pool: FusedPool,
+    /// Height, width and filters of the convolution's output.
+    output: [usize; 3],
+    /// `[..pool.output, filters]`.
+    dz: &'a [f32],
+    /// As long as `dz`.
+    codes: &'a [u8],
+    /// `output`, overwritten.
+    dy: &'a mut [f32],
+}
+
+impl Kernel for Unpool<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let [height, width, filters] = self.output;
+        let pool = self.pool;
+        let [rows, columns] = pool.output;
+        assert_eq!(
+            self.dz.len(),
+            rows * columns * filters,
+            "gradients of a pool"
+        );
+        assert_eq!(self.codes.len(), self.dz.len(), "a code for each output");
+        assert_eq!(
+            self.dy.len(),
+            height * width * filters,
+            "gradients before a pool"
+        );
+        self.dy.fill(0.0);
+        for row in 0..rows {
+            let ys = pool.cells(0, row, height);
+            for window in 0..columns {
+                let xs = pool.cells(1, window, width);
+                let first = pool.code([row, window], [ys.start, xs.start]);
+                for channel in (0..filters).step_by(S::LANES) {
+                    let count = S::LANES.min(filters - channel);
+                    let place = (row * columns + window) * filters + channel;
+                    // SAFETY: `ys` and `xs` are cells of the output; `channel + count` is at most `filters`,
+                    // so everything lies in the channels of one cell.
+                    unsafe {
+                        let dz = load::<S>(self.dz.as_ptr().add(place), count);
+                        let winner = S::load_bytes(self.codes.as_ptr().add(place), count);
+                        for oy in ys.clone() {
+                            for ox in xs.clone() {
+                                let code = first + (oy - ys.start) * pool.size[1] + ox - xs.start;
+                                let wins = S::eq(winner, S::splat(code as f32));
+                                let place = (oy * width + ox) * filters + channel;
+                                let dy = self.dy.as_mut_ptr().add(place);
+                                let share = S::select(wins, dz, S::splat(0.0));
+                                store::<S>(dy, S::add(load::<S>(dy, count), share), count);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `count` values at `z`, and the code of their cell.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+unsafe fn cell<S: Simd>(z: *const f32, count: usize, code: usize) -> (S::V, S::V) {
+    // SAFETY: the caller vouches for `count` values.
+    unsafe { (load::<S>(z, count), S::splat(code as f32)) }
+}
+
+/// Where the second of two values with their codes beats the first, the second.
+///
+/// # Safety
+/// The machine has the features of `S`.
+#[inline(always)]
+pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
+    // SAFETY: the caller vouches for the features.
+    unsafe {
+        let better = S::beats(b.0, a.0);
+        (S::select(better, b.0, a.0), S::select(better, b.1, a.1))
+    }
+}
+
+/// The first `count` values at `p`, then zeros.
+///
+/// # Safety
+/// They are valid, and the machine has the features of `S`.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd>(p: *const f32, count: usize) -> S::V {
+    // SAFETY: the caller vouches for `count` values.
+    unsafe {
+        if count == S::LANES {
+            S::load(p)
+        } else {
+            S::load_first(p, count)
+        }
+    }
+}
+
+/// Writes the first `count` values at `p`.
+///
+/// # Safety
+/// As for [`load`].
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd>(p: *mut f32, v: S::V, count: usize) {
+    // SAFETY: the caller vouches for `count` values.
+    unsafe {
+        if count == S::LANES {
+            S::store(p, v);
+        } else {
+            S::store_first(p, v, count);
+        }
+    }
+}

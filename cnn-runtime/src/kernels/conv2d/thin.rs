@@ -1,0 +1,206 @@
+//! Convolution of thin images, grey or coloured, with its max-pool in registers: the first layers of
+//! networks.
+//!
+//! Where a kernel sees few values, most of the time goes into the stores of its results, the loads of
+//! the pool behind it, and the ends of short loops. So the sums of all four cells of a window stay in
+//! registers, only the largest is stored, with its code, and the usual kernel widths are constants. Sums
+//! have the order of [`super::direct`], which does all else, so both give the same bits.
+
+use super::pooled::{better, load, store};
+use super::{Conv2d, FusedPool};
+use crate::kernels::simd::{Kernel, Simd};
+
+/// Windows of a tile: with four cells each, and two vectors, they fill the registers of AVX-512.
+const WINDOWS: usize = 3;
+
+/// What a tile knows of the geometry when it is compiled, in values of the image: from a cell to its
+/// neighbour, and how many of a row the kernel sees side by side.
+const fn step_and_run(conv: &Conv2d) -> [usize; 2] {
+    let channels = conv.input[2];
+    [conv.strides[1] * channels, conv.kernel[1] * channels]
+}
+
+/// Whether [`Windows`] computes the rows of this convolution that see the whole height of the kernel,
+/// on any instruction set but the portable one, whose registers are too few.
+pub(crate) fn is_best(conv: &Conv2d) -> bool {
+    let Some(pool) = conv.pool else { return false };
+    let FusedPool {
+        output,
+        size,
+        strides,
+        padding,
+    } = pool;
+    size == [2, 2]
+        && strides == [2, 2]
+        && padding == [0, 0]
+        && 2 * output[0] <= conv.output[0]
+        && 2 * output[1] <= conv.output[1]
+        && output[1] >= WINDOWS
+        && conv.dilation[1] == 1
+        && matches!(step_and_run(conv), [1, 3 | 5] | [3, 9 | 15])
+}
+
+/// One row of windows, whose cells see the whole height of the kernel.
+pub(super) struct Windows<'a> {
+    /// As [`is_best`] wants it.
+    pub conv: &'a Conv2d,
+    /// From the first value that the first window sees.
+    pub image: &'a [f32],
+    /// From a row of the image to the next.
+    pub image_row: usize,
+    /// `[kernel height, kernel width, channels, filters]`.
+    pub kernel: &'a [f32],
+    /// `[filters]` or empty.
+    pub bias: &'a [f32],
+    /// Whether negative results become 0.
+    pub relu: bool,
+    /// `[windows, filters]`, overwritten.
+    pub y: &'a mut [f32],
+    /// As long as `y`, or empty: then no codes are written.
+    pub codes: &'a mut [u8],
+}
+
+impl Kernel for Windows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // Known when it is compiled: nothing is left of the portable instance.
+        assert!(4 * WINDOWS <= S::ACCUMULATORS, "registers for a tile");
+        // SAFETY: the caller vouches for the features.
+        unsafe {
+            match step_and_run(self.conv) {
+                [1, 3] => tiles::<S, 1, 3>(self),
+                [1, 5] => tiles::<S, 1, 5>(self),
+                [3, 9] => tiles::<S, 3, 9>(self),
+                [3, 15] => tiles::<S, 3, 15>(self),
+                _ => unreachable!("a geometry that `is_best` refuses"),
+            }
+        }
+    }
+}
+
+/// All tiles of the row: first all windows of the first filters.
+///
+/// # Safety
+/// The machine has the features of `S`.
+#[inline(always)]
+unsafe fn tiles<S: Simd, const STEP: usize, const RUN: usize>(mut row: Windows<'_>) {
+    let conv = row.conv;
+    let [windows, filters] = [row.y.len() / conv.output[2], conv.output[2]];
+    let last_row = conv.strides[0] + (conv.kernel[0] - 1) * conv.dilation[0];
+    assert!(windows >= WINDOWS, "windows of a tile");
+    assert!(
+        last_row * row.image_row + (2 * windows - 1) * STEP + RUN <= row.image.len(),
+        "what a row of windows sees"
+    );
+    assert_eq!(row.kernel.len(), conv.kernel[0] * RUN * filters, "a kernel");
+    assert!(row.bias.is_empty() || row.bias.len() == filters);
+    assert_eq!(row.y.len(), windows * filters, "a row of windows");
+    assert!(row.codes.is_empty() || row.codes.len() == row.y.len());
+    let mut filter = 0;
+    while filter < filters {
+        let left = filters - filter;
+        let (is_wide, is_full) = (8 * WINDOWS <= S::ACCUMULATORS, left >= S::LANES);
+        let is_double = is_wide && left >= 2 * S::LANES;
+        let count = left.min(S::LANES);
+        for first in (0..windows).step_by(WINDOWS) {
+            // The last tile may overlap the one before it.
+            let first = first.min(windows - WINDOWS);
+            // SAFETY: the assertions above; `first + WINDOWS` is at most `windows`, and the vectors end
+            // before `filters`.
+            unsafe {
+                if is_double {
+                    tile::<S, STEP, RUN, 2, false>(&mut row, first, filter, count);
+                } else if !is_wide && is_full {
+                    tile::<S, STEP, RUN, 1, false>(&mut row, first, filter, count);
+                } else {
+                    // AVX-512 masks for nothing, so full vectors take this tile too.
+                    tile::<S, STEP, RUN, 1, true>(&mut row, first, filter, count);
+                }
+            }
+        }
+        filter += if is_double { 2 * count } else { count };
+    }
+}
+
+/// `WINDOWS` windows from `first` on, and the filters from `filter` on that `VECTORS` vectors hold, of
+/// `count` lanes each: all of them, unless it is `MASKED`.
+///
+/// # Safety
+/// They lie inside the row, whose lengths [`tiles`] has asserted, and the machine has the features of `S`.
+#[inline(always)]
+unsafe fn tile<
+    S: Simd,
+    const STEP: usize,
+    const RUN: usize,
+    const VECTORS: usize,
+    const MASKED: bool,
+>(
+    row: &mut Windows<'_>,
+    first: usize,
+    filter: usize,
+    count: usize,
+) {
+    let conv = row.conv;
+    let filters = conv.output[2];
+    // SAFETY: for the whole function: the caller vouches for windows and filters, and with the lengths
+    // asserted all that their cells see lies in the image, and their results in `y` and `codes`.
+    unsafe {
+        let mut start = [S::splat(0.0); VECTORS];
+        if !row.bias.is_empty() {
+            for (j, start) in start.iter_mut().enumerate() {
+                *start = load::<S>(row.bias.as_ptr().add(filter + j * S::LANES), count);
+            }
+        }
+        // The cells of all windows in the upper row, then those in the lower one.
+        let mut sums = [[start; 2 * WINDOWS]; 2];
+        let image = row.image.as_ptr().add(2 * first * STEP);
+        let mut kernel = row.kernel.as_ptr().add(filter);
+        for ky in 0..conv.kernel[0] {
+            let upper = image.add(ky * conv.dilation[0] * row.image_row);
+            let lower = upper.add(conv.strides[0] * row.image_row);
+            for value in 0..RUN {
+                let mut weights = start;
+                for (j, weights) in weights.iter_mut().enumerate() {
+                    // Not `load`: a mask is cheap, a branch in here is not.
+                    *weights = match MASKED {
+                        true => S::load_first(kernel.add(j * S::LANES), count),
+                        false => S::load(kernel.add(j * S::LANES)),
+                    };
+                }
+                for (sums, image) in sums.iter_mut().zip([upper, lower]) {
+                    for (column, sums) in sums.iter_mut().enumerate() {
+                        let value = S::splat(*image.add(column * STEP + value));
+                        for (sum, weights) in sums.iter_mut().zip(weights) {
+                            *sum = S::fma(value, weights, *sum);
+                        }
+                    }
+                }
+                kernel = kernel.wrapping_add(filters);
+            }
+        }
+        let [upper, lower] = sums;
+        for window in 0..WINDOWS {
+            let [left, right] = [2 * window, 2 * window + 1];
+            for j in 0..VECTORS {
+                // The winners of both rows at once, then the better one of them.
+                let above = better::<S>(
+                    (upper[left][j], S::splat(0.0)),
+                    (upper[right][j], S::splat(1.0)),
+                );
+                let below = better::<S>(
+                    (lower[left][j], S::splat(2.0)),
+                    (lower[right][j], S::splat(3.0)),
+                );
+                let (best, winner) = better::<S>(above, below);
+                let best = if row.relu { S::relu(best) } else { best };
+                let place = (first + window) * filters + filter + j * S::LANES;
+                store::<S>(row.y.as_mut_ptr().add(place), best, count);
+                if !row.codes.is_empty() {
+                    S::store_bytes(row.codes.as_mut_ptr().add(place), winner, count);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The gradient of a kernel on few channels, behind a fused max-pool.
+//!
+//! A patch of few values does not fill vectors, so here they run along the filters, as the kernel lies in
+//! memory. The sums of a block of filters stay in registers, one for each tap, while all windows run by;
+//! at each place of a window the gradients of the filters that have their winner elsewhere are masked to
+//! zero:
+//!
+//! ```text
+//! dW[tap][filters] += x[place + tap] * (codes[filters] == place ? dz[filters] : 0)
+//! ```
+
+use super::field::Field;
+use super::{BackwardKernel, Conv2d, FusedPool};
+use crate::kernels::simd::{Kernel, Simd};
+use core::ops::Range;
+
+/// Cells of the pool that are taken at once, unless one row has more.
+const CELLS: usize = 96;
+/// Lanes of the widest vector.
+const WIDEST: usize = 16;
+
+/// Floats of scratch memory.
+pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
+    let Some(pool) = conv.pool else { return 0 };
+    Field::new(conv).scratch() + 2 * vectors(&pool)
+}
+
+/// Floats of two vectors for each cell of the rows that are taken at once.
+const fn vectors(pool: &FusedPool) -> usize {
+    2 * rows_at_once(pool.output[1]) * pool.output[1] * WIDEST
+}
+
+/// Adds to the gradient, laid out as the kernel.
+pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
+    let BackwardKernel {
+        isa,
+        x,
+        dz,
+        codes,
+        kernel_gradient,
+        scratch,
+    } = operands;
+    let pool = conv.pool.expect("a fused pool behind a windowed gradient");
+    let field = Field::new(conv);
+    let (copy, scratch) = scratch.split_at_mut(field.scratch());
+    let (gradients, scratch) = scratch.split_at_mut(vectors(&pool));
+    let winners = &mut scratch[..vectors(&pool)];
+    let images = x
+        .chunks_exact(conv.input_len())
+        .zip(dz.chunks_exact(conv.output_len()))
+        .zip(codes.chunks_exact(conv.output_len()));
+    for ((x, dz), codes) in images {
+        isa.run(Image {
+            conv,
+            pool,
+            field,
+            x: field.whole(conv, x, copy),
+            dz,
+            codes,
+            kernel_gradient: kernel_gradient.as_mut_ptr(),
+            gradients: gradients.as_mut_ptr(),
+            winners: winners.as_mut_ptr(),
+        });
+    }
+}
+
+/// What one image adds.
+struct Image<'a> {
+    conv: &'a Conv2d,
+    pool: FusedPool,
+    field: Field,
+    /// The field of the image.
+    x: &'a [f32],
+    dz: &'a [f32],
+    codes: &'a [u8],
+    /// As long as the kernel.
+    kernel_gradient: *mut f32,
+    /// For some cells of the pool the gradients of a block of filters, and what their codes are.
+    gradients: *mut f32,
+    winners: *mut f32,
+}
+
+/// Where the taps of a pass start in the kernel.
+#[derive(Clone, Copy)]
+struct Taps {
+    row: usize,
+    column: usize,
+    /// Where they start in a patch of the field.
+    place: usize,
+}
+
+impl Kernel for Image<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let run = self.field.run;
+        let blocks = run.div_ceil(7);
+        for part in 0..self.field.runs {
+            let mut column = 0;
+            for block in 0..blocks {
+                let end = run * (block + 1) / blocks;
+                let taps = Taps {
+                    row: 0,
+                    column: part * run + column,
+                    place: part * self.field.run_step + column,
+                };
+                // SAFETY: the columns are a part of the kernel's rows.
+                unsafe {
+                    match end - column {
+                        7 => rows::<S, 7>(&self, taps),
+                        6 => rows::<S, 6>(&self, taps),
+                        5 => rows::<S, 5>(&self, taps),
+                        4 => rows::<S, 4>(&self, taps),
+                        3 => rows::<S, 3>(&self, taps),
+                        2 => rows::<S, 2>(&self, taps),
+                        _ => rows::<S, 1>(&self, taps),
+                    }
+                }
+                column = end;
+            }
+        }
+    }
+}
+
+/// `COLUMNS` values of all rows of the kernel.
+#[inline(always)]
+unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps) {
+    let rows = image.conv.kernel[0];
+    let most = (S::ACCUMULATORS / COLUMNS).clamp(1, 3);
+    let groups = rows.div_ceil(most);
+    let first = taps.place;
+    for part in 0..groups {
+        let end = rows * (part + 1) / groups;
+        taps.place = first + taps.row * image.field.tap_row;
+        // SAFETY: the rows are a part of the kernel's.
+        unsafe {
+            match end - taps.row {
+                3 if most >= 3 => filters::<S, 3, COLUMNS>(image, taps),
+                2 if most >= 2 => filters::<S, 2, COLUMNS>(image, taps),
+                _ => filters::<S, 1, COLUMNS>(image, taps),
+            }
+        }
+        taps.row = end;
+    }
+}
+
+/// `ROWS x COLUMNS` taps of all filters.
+#[inline(always)]
+unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Image<'_>, taps: Taps) {
+    let filters = image.conv.output[2];
+    let mut filter = 0;
+    while filter < filters {
+        let left = filters - filter;
+        // SAFETY: the filters of a block exist.
+        unsafe {
+            if left > S::LANES && 2 * ROWS * COLUMNS <= S::ACCUMULATORS {
+                let count = left.min(2 * S::LANES);
+                block::<S, ROWS, COLUMNS, 2>(image, taps, filter, count);
+                filter += count;
+            } else {
+                let count = left.min(S::LANES);
+                block::<S, ROWS, COLUMNS, 1>(image, taps, filter, count);
+                filter += count;
+            }
+        }
+    }
+}
+
+/// `ROWS x COLUMNS` taps of `count` filters from `filter` on, which `VECTORS` vectors hold.
+#[inline(always)]
+unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
+    image: &Image<'_>,
+    taps: Taps,
+    filter: usize,
+    count: usize,
+) {
+    let Image {
+        conv, pool, field, ..
+    } = image;
+    let filters = conv.output[2];
+    let columns = conv.kernel[1] * conv.input[2];
+    let rows_at_once = rows_at_once(pool.output[1]);
+    let (gradients, winners) = (image.gradients, image.winners);
+    let lanes = |vector: usize| (count - vector * S::LANES).min(S::LANES);
+    // SAFETY: for the whole function: `count` filters from `filter` on exist; the taps are the kernel's;
+    // the scratch memory holds two vectors for each cell of the rows that are taken at once; and the field
+    // holds the patches of all outputs, whose places `windows` keeps to.
+    unsafe {
+        let first_tap = taps.row * columns + taps.column;
+        let gradient = image.kernel_gradient.add(first_tap * filters + filter);
+        let gradient = |row: usize, column: usize, vector: usize| {
+            gradient.add((row * columns + column) * filters + vector * S::LANES)
+        };
+        let mut sums = [[[S::splat(0.0); VECTORS]; COLUMNS]; ROWS];
+        for (r, sums) in sums.iter_mut().enumerate() {
+            for (c, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::load_first(gradient(r, c, v), lanes(v));
+                }
+            }
+        }
+        for first in (0..pool.output[0]).step_by(rows_at_once) {
+            let end = pool.output[0].min(first + rows_at_once);
+            for cell in 0..(end - first) * pool.output[1] {
+                for v in 0..VECTORS {
+                    let at = (first * pool.output[1] + cell) * filters + filter + v * S::LANES;
+                    let g = S::load_first(image.dz.as_ptr().add(at), lanes(v));
+                    let code = S::load_bytes(image.codes.as_ptr().add(at), lanes(v));
+                    S::store(gradients.add((cell * VECTORS + v) * S::LANES), g);
+                    S::store(winners.add((cell * VECTORS + v) * S::LANES), code);
+                }
+            }
+            // Place by place, so that the loop over the cells is long and has nothing to look up.
+            for place in 0..pool.size[0] * pool.size[1] {
+                let wins = S::splat(place as f32);
+                let place = [place / pool.size[1], place % pool.size[1]];
+                let [rows, columns] = [0, 1].map(|axis| windows(conv, pool, axis, place[axis]));
+                if columns.is_empty() {
+                    continue;
+                }
+                let step = field.patch(conv, [0, pool.strides[1]]);
+                for row in rows.start.max(first)..rows.end.min(end) {
+                    let cell = [row, columns.start];
+                    let cell = [0, 1].map(|axis| {
+                        cell[axis] * pool.strides[axis] + place[axis] - pool.padding[axis]
+                    });
+                    let mut x = image.x.as_ptr().add(field.patch(conv, cell) + taps.place);
+                    let row = (row - first) * pool.output[1];
+                    for cell in row + columns.start..row + columns.end {
+                        let mut won = [S::splat(0.0); VECTORS];
+                        for (v, won) in won.iter_mut().enumerate() {
+                            let at = (cell * VECTORS + v) * S::LANES;
+                            let wins = S::eq(S::load(winners.add(at)), wins);
+                            *won = S::select(wins, S::load(gradients.add(at)), *won);
+                        }
+                        for (r, sums) in sums.iter_mut().enumerate() {
+                            for (c, sums) in sums.iter_mut().enumerate() {
+                                let x = S::splat(*x.add(r * field.tap_row + c));
+                                for (sum, won) in sums.iter_mut().zip(won) {
+                                    *sum = S::fma(x, won, *sum);
+                                }
+                            }
+                        }
+                        x = x.wrapping_add(step);
+                    }
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (c, sums) in sums.into_iter().enumerate() {
+                for (v, sum) in sums.into_iter().enumerate() {
+                    S::store_first(gradient(r, c, v), sum, lanes(v));
+                }
+            }
+        }
+    }
+}
+
+/// Rows of the pool's output whose gradients are laid side by side: they stay in L1.
+const fn rows_at_once(width: usize) -> usize {
+    if width < CELLS { CELLS / width } else { 1 }
+}
+
+/// The outputs of the pool, along an axis, whose window has a cell of the convolution's output at `place`.
+fn windows(conv: &Conv2d, pool: &FusedPool, axis: usize, place: usize) -> Range<usize> {
+    let [padding, stride] = [pool.padding[axis], pool.strides[axis]];
+    let first = padding.saturating_sub(place).div_ceil(stride);
+    let end = (conv.output[axis] + padding)
+        .saturating_sub(place)
+        .div_ceil(stride);
+    first..end.min(pool.output[axis])
+}

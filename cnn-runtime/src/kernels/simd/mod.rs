@@ -1,0 +1,188 @@
+//! One kernel for every instruction set.
+//!
+//! A kernel is a type that implements `Kernel`: its arguments are fields, and its `run` is generic over
+//! the `Simd` primitives of an instruction set. `Isa::run` calls the instance for one of them inside a
+//! function that has its target features, so everything below `run` must be `#[inline(always)]`.
+//!
+//! ```text
+//! Isa::detect() ── once per call of a network ──▶ Isa ── handed to every kernel ──▶ Isa::run(kernel)
+//!                                                          └▶ Kernel::run::<Avx512 | Avx2 | Portable>
+//! ```
+//!
+//! NEON and WebAssembly's simd128 take the portable instance, which LLVM vectorises for them; a file of
+//! their own needs nothing but the trait.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(feature = "reference")]
+mod peak;
+mod portable;
+
+/// An instruction set that this machine has: no value of it exists elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// What every machine has.
+    pub const PORTABLE: Self = Self(Level::Portable);
+
+    /// The best instruction set of this machine, or the one that the environment variable `CNN_SIMD`
+    /// names: `portable`, `avx2` or `avx512`.
+    ///
+    /// It looks once. A name that is unknown, or that this machine does not have, is reported on
+    /// standard error and changes nothing. Without `std` the target features of the build decide.
+    pub fn detect() -> Self {
+        #[cfg(feature = "std")]
+        {
+            static DETECTED: std::sync::LazyLock<Isa> = std::sync::LazyLock::new(|| {
+                let best = Isa::available().last().unwrap_or(Isa::PORTABLE);
+                let Some(name) = std::env::var_os("CNN_SIMD") else {
+                    return best;
+                };
+                let named = Isa::available().find(|isa| name == *isa.name());
+                if named.is_none() {
+                    let names: std::vec::Vec<_> = Isa::available().map(Isa::name).collect();
+                    std::eprintln!(
+                        "CNN_SIMD is `{}`, but this machine has {}; using `{}`",
+                        name.display(),
+                        names.join(", "),
+                        best.name(),
+                    );
+                }
+                named.unwrap_or(best)
+            });
+            *DETECTED
+        }
+        #[cfg(not(feature = "std"))]
+        Self::available().last().unwrap_or(Self::PORTABLE)
+    }
+
+    /// Every instruction set of this machine, the slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let levels = [
+            (Level::Portable, true),
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2, avx2::available()),
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512, avx512::available()),
+        ];
+        levels
+            .into_iter()
+            .filter(|(_, available)| *available)
+            .map(|(level, _)| Self(level))
+    }
+
+    /// Its name, as `CNN_SIMD` takes it.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Level::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    /// Runs the kernel's instance for this instruction set.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            // SAFETY: the portable instance needs no target feature.
+            Level::Portable => unsafe { portable::Portable::call(kernel) },
+            // SAFETY: a value of this level comes from `available`, so the machine has the features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { avx2::call(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { avx512::call(kernel) },
+        }
+    }
+}
+
+/// Work that can be done by any instruction set.
+pub(crate) trait Kernel {
+    /// What it returns.
+    type Output;
+
+    /// Does the work. Implementations are `#[inline(always)]`, like all they call, so that the code
+    /// is compiled with the target features of the caller.
+    ///
+    /// # Safety
+    /// The machine has the target features of `S`.
+    unsafe fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// The primitives of an instruction set: a vector of `LANES` floats and what kernels do with it.
+///
+/// # Safety of all functions
+/// The machine has the target features of the instruction set, and the caller was compiled with them
+/// (see [`Kernel::run`]). Pointers need no alignment; they are valid for as many values as the function
+/// says.
+pub(crate) trait Simd: Copy {
+    /// Floats in a vector.
+    const LANES: usize;
+    /// Vectors side by side in the widest register tile of a matrix product.
+    const TILE_VECTORS: usize;
+    /// Accumulators that stay in registers beside what feeds them.
+    const ACCUMULATORS: usize;
+    /// A vector.
+    type V: Copy;
+    /// One bit for each lane.
+    type M: Copy;
+
+    /// Runs another kernel out of line, so that it is compiled once for all that use it.
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
+    /// All lanes `x`.
+    unsafe fn splat(x: f32) -> Self::V;
+    /// `LANES` values at `p`.
+    unsafe fn load(p: *const f32) -> Self::V;
+    /// Writes `LANES` values at `p`.
+    unsafe fn store(p: *mut f32, v: Self::V);
+    /// The first `count <= LANES` values at `p`, then zeros; what lies behind is not touched.
+    unsafe fn load_first(p: *const f32, count: usize) -> Self::V;
+    /// Writes the first `count <= LANES` values at `p`; what lies behind is not touched.
+    unsafe fn store_first(p: *mut f32, v: Self::V, count: usize);
+    /// `a * b + c`, rounded once where the machine can.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a + b`.
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// Whether `a == b`; false for NaN.
+    unsafe fn eq(a: Self::V, b: Self::V) -> Self::M;
+    /// Whether `a > b` or `a` is NaN, and `b` is not NaN: `a` takes the place of a maximum `b`.
+    unsafe fn beats(a: Self::V, b: Self::V) -> Self::M;
+    /// `a` where the bit is set, else `b`.
+    unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` where `a > 0` or NaN, else 0.
+    unsafe fn relu(a: Self::V) -> Self::V;
+    /// Writes the transpose of a matrix of `rows <= LANES` times `columns <= LANES` values at `from` to
+    /// `to`. Their rows lie `from_row` and `to_row` apart; what lies between is not touched.
+    unsafe fn transpose(
+        shape: [usize; 2],
+        from: *const f32,
+        from_row: usize,
+        to: *mut f32,
+        to_row: usize,
+    );
+    /// The first `count <= LANES` bytes at `p` as floats, then zeros.
+    unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V;
+    /// Writes the first `count <= LANES` values, whole numbers in `0..=255`, as bytes.
+    unsafe fn store_bytes(p: *mut u8, v: Self::V, count: usize);
+    /// Writes those of the first `count <= LANES` values whose bit is set side by side at `p`, and how
+    /// many there are is returned. May write any value behind them: `p` is valid for `LANES` values.
+    unsafe fn compress(p: *mut f32, m: Self::M, v: Self::V, count: usize) -> usize;
+}

@@ -1,0 +1,42 @@
+//! The most arithmetic that an instruction set can do: what benchmarks measure kernels against.
+
+use super::{Isa, Kernel, Simd};
+
+impl Isa {
+    /// Multiplies and adds registers `rounds` times, and nothing else. Returns the number of floating
+    /// point operations, two for each lane of each multiply-add.
+    #[doc(hidden)]
+    pub fn multiply_add(self, rounds: usize) -> usize {
+        self.run(MultiplyAdd { rounds })
+    }
+}
+
+struct MultiplyAdd {
+    rounds: usize,
+}
+
+impl Kernel for MultiplyAdd {
+    type Output = usize;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> usize {
+        // As many chains as hide the latency of two units, and no more registers than there are.
+        const CHAINS: usize = 10;
+        // SAFETY: the caller vouches for the target features; the array holds a vector.
+        unsafe {
+            let [factor, term] = [0.5, 1.0].map(|value| S::splat(value));
+            let mut sums = [factor; CHAINS];
+            for _ in 0..self.rounds {
+                for sum in &mut sums {
+                    *sum = S::fma(*sum, factor, term);
+                }
+            }
+            let mut last = [0.0; 16];
+            for sum in sums {
+                S::store(last.as_mut_ptr(), sum);
+                core::hint::black_box(&mut last);
+            }
+        }
+        2 * S::LANES * CHAINS * self.rounds
+    }
+}

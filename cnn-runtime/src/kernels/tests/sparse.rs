@@ -1,0 +1,134 @@
+//! Gradients behind a fused pool, from its winners.
+
+use super::conv2d::{Case, Choice, check_not_finite, random_conv};
+use super::support::{Failures, Guarded, Random};
+use crate::kernels::{InputGradient, Isa, KernelGradient};
+
+/// Both gradients from lists of winners.
+const SPARSE: Choice<'static> = Choice {
+    kernel_gradient: KernelGradient::PoolSparse,
+    input_gradient: InputGradient::PoolSparse,
+    pooled: true,
+    ..Choice::DIRECT
+};
+
+/// The kernel gradient by masked windows.
+const WINDOWED: Choice<'static> = Choice {
+    kernel_gradient: KernelGradient::Windowed,
+    ..SPARSE
+};
+
+/// The gradients of random geometries, each changed by `mend`.
+fn check_gradients(seed: u64, cases: usize, choice: Choice<'_>, mend: impl Fn(&mut Case)) {
+    let mut random = Random::new(seed);
+    let mut failures = Failures::default();
+    for _ in 0..cases {
+        let conv = random_conv(&mut random, choice);
+        let mut case = Case::random(&mut random, conv);
+        mend(&mut case);
+        case.check_kernel_gradient(&mut failures);
+        case.check_input_gradient(&mut failures);
+    }
+    failures.report();
+}
+
+#[test]
+fn sparse_matches_the_reference() {
+    check_gradients(1, 300, SPARSE, |_| {});
+}
+
+#[test]
+fn windowed_matches_the_reference() {
+    check_gradients(2, 300, WINDOWED, |_| {});
+    let few = Choice {
+        channels: &[1, 2, 3, 17, 32],
+        ..WINDOWED
+    };
+    check_gradients(3, 100, few, |_| {});
+}
+
+/// Geometries that the plan does not choose these kernels for, but which they can do.
+#[test]
+fn dilated_matches_the_reference() {
+    for choice in [SPARSE, WINDOWED] {
+        check_gradients(4, 100, choice, |case| {
+            // What the image does not have is padding then.
+            case.conv.dilation = [2, 3];
+        });
+    }
+}
+
+#[test]
+fn overlapping_windows_match_the_reference() {
+    check_gradients(5, 100, WINDOWED, |case| {
+        let pool = case.conv.pool.as_mut().expect("a fused pool");
+        pool.strides = [1, 1];
+    });
+}
+
+#[test]
+fn dead_gradients_add_nothing() {
+    for choice in [SPARSE, WINDOWED] {
+        check_gradients(6, 20, choice, |case| case.dz.fill(-0.0));
+    }
+}
+
+#[test]
+fn only_one_filter_lives() {
+    for choice in [SPARSE, WINDOWED] {
+        check_gradients(7, 50, choice, |case| {
+            let filters = case.conv.output[2];
+            for (i, dz) in case.dz.iter_mut().enumerate() {
+                *dz = if i % filters == filters / 2 { *dz } else { 0.0 };
+            }
+        });
+    }
+}
+
+#[test]
+fn nan_and_infinity_reach_every_gradient_that_sees_them() {
+    for choice in [SPARSE, WINDOWED] {
+        check_not_finite(8, choice, true);
+    }
+}
+
+/// Codes that no forward pass writes give wrong sums, but touch nothing else.
+#[test]
+fn wrong_codes_stay_inside() {
+    let mut random = Random::new(9);
+    for choice in [SPARSE, WINDOWED] {
+        for _ in 0..50 {
+            let conv = random_conv(&mut random, choice);
+            let case = Case::random(&mut random, conv);
+            let Case { conv, n, x, dz, .. } = &case;
+            let codes: Vec<u8> = dz.iter().map(|_| random.bits() as u8).collect();
+            for isa in Isa::available() {
+                let [mut sums, mut dx] = [&case.kernel, x].map(|like| Guarded::holding(like));
+                let mut scratch = Guarded::new(conv.training_scratch(*n));
+                let prepared = vec![1.0; conv.prepared_backward()];
+                conv.backward_parameters(
+                    isa,
+                    *n,
+                    x,
+                    dz,
+                    &codes,
+                    sums.values(),
+                    &mut [],
+                    scratch.values(),
+                );
+                conv.backward_input(
+                    isa,
+                    *n,
+                    dz,
+                    &codes,
+                    &prepared,
+                    dx.values(),
+                    scratch.values(),
+                );
+                for buffer in [scratch, sums, dx] {
+                    buffer.into_values();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Winograd convolutions against their twin.
+//!
+//! The values of [`Case`] are multiples of 1/8, those of its transformed kernels of 1/32: all sums are exact
+//! here too, so that ties within windows are ties.
+
+use super::conv2d::{Case, Choice, check_weights_not_finite, random_conv};
+use super::support::{Failures, Random, to_f64};
+use crate::kernels::{Activation, Conv2d, ConvAlgorithm, FusedPool, InputGradient, Isa};
+use crate::reference;
+
+const WINOGRAD: Choice<'static> = Choice {
+    algorithm: ConvAlgorithm::Winograd,
+    input_gradient: InputGradient::Winograd,
+    ..Choice::DIRECT
+};
+
+/// As many 2x2 windows as the output has room for: there a window is a tile.
+fn with_tile_pool(conv: Conv2d) -> Option<Conv2d> {
+    let output = [conv.output[0] / 2, conv.output[1] / 2];
+    let pool = Some(FusedPool {
+        output,
+        size: [2, 2],
+        strides: [2, 2],
+        padding: [0, 0],
+    });
+    (output != [0, 0] && output[0] * output[1] > 0).then_some(Conv2d { pool, ..conv })
+}
+
+/// Random geometries, without a pool, with a pool of tiles, and with any pool.
+fn geometries(random: &mut Random, cases: usize, choice: Choice<'_>) -> Vec<Conv2d> {
+    let mut convs = Vec::new();
+    while convs.len() < 3 * cases {
+        let [plain, tiled] = [(); 2].map(|()| random_conv(random, choice));
+        let Some(tiled) = with_tile_pool(tiled) else {
+            continue;
+        };
+        let pooled = Choice {
+            pooled: true,
+            ..choice
+        };
+        convs.extend([plain, tiled, random_conv(random, pooled)]);
+    }
+    convs
+}
+
+#[test]
+fn winograd_matches_the_reference() {
+    let mut random = Random::new(1);
+    let mut failures = Failures::default();
+    for conv in geometries(&mut random, 100, WINOGRAD) {
+        let case = Case::random(&mut random, conv);
+        case.check_forward(&mut failures);
+        case.check_input_gradient(&mut failures);
+    }
+    failures.report();
+}
+
+/// Blocks that end within an image, and more images than a pass takes.
+#[test]
+fn many_tiles_and_images_match_the_reference() {
+    let mut random = Random::new(2);
+    let mut failures = Failures::default();
+    let large = |random: &mut Random| Conv2d {
+        input: [15, 13, 33],
+        output: [15, 12, 64],
+        padding: [1, 1],
+        ..random_conv(random, WINOGRAD)
+    };
+    let small = |random: &mut Random| Conv2d {
+        input: [4, 3, 2],
+        output: [4, 5, 3],
+        padding: [1, 2],
+        ..random_conv(random, WINOGRAD)
+    };
+    for (conv, n) in [(large(&mut random), 5), (small(&mut random), 70)] {
+        let tiled = with_tile_pool(conv).expect("room for a window");
+        let overlapping = Conv2d {
+            pool: Some(FusedPool {
+                output: [conv.output[0] - 2, conv.output[1] - 2],
+                size: [3, 3],
+                strides: [1, 1],
+                padding: [0, 0],
+            }),
+            ..conv
+        };
+        for conv in [conv, tiled, overlapping] {
+            let mut case = Case::random(
+                &mut random,
+                Conv2d {
+                    activation: Activation::Relu,
+                    ..conv
+                },
+            );
+            let repeat = |values: &[f32], length: usize| -> Vec<f32> {
+                let values = values.iter().cycle().enumerate();
+                values
+                    .map(|(i, v)| v * [1.0, -1.0, 0.5][i / 7 % 3])
+                    .take(n * length)
+                    .collect()
+            };
+            case.x = repeat(&case.x, conv.input.iter().product());
+            case.dz = repeat(&case.dz, conv.output_len());
+            case.n = n;
+            case.check_forward(&mut failures);
+            case.check_input_gradient(&mut failures);
+        }
+    }
+    failures.report();
+}
+
+/// Passes of a convolution over images of any values, by one instruction set.
+struct Run {
+    conv: Conv2d,
+    isa: Isa,
+    kernel: Vec<f32>,
+    bias: Vec<f32>,
+    forward: Vec<f32>,
+    backward: Vec<f32>,
+}
+
+impl Run {
+    fn new(conv: Conv2d, isa: Isa, case: &Case) -> Self {
+        let [kernel, bias] = [&case.kernel, &case.bias].map(Vec::clone);
+        let [mut forward, mut backward] =
+            [conv.prepared_forward(), conv.prepared_backward()].map(|len| vec![f32::NAN; len]);
+        conv.prepare_forward(isa, &kernel, &mut forward);
+        conv.prepare_backward(isa, &kernel, &mut backward);
+        Self {
+            conv,
+            isa,
+            kernel,
+            bias,
+            forward,
+            backward,
+        }
+    }
+
+    fn forward(&self, n: usize, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
+        let mut y = vec![f32::NAN; n * self.conv.output_len()];
+        let codes = if self.conv.pool.is_some() { y.len() } else { 0 };
+        let mut codes = vec![0; codes];
+        let mut scratch = vec![f32::NAN; self.conv.forward_scratch(n)];
+        self.conv.forward(
+            self.isa,
+            n,
+            x,
+            &self.kernel,
+            &self.bias,
+            &self.forward,
+            &mut y,
+            &mut codes,
+            &mut scratch,
+        );
+        (y, codes)
+    }
+
+    fn input_gradient(&self, n: usize, dz: &[f32], codes: &[u8]) -> Vec<f32> {
+        let mut dx = vec![f32::NAN; n * self.conv.input.iter().product::<usize>()];
+        let mut scratch = vec![f32::NAN; self.conv.training_scratch(n)];
+        self.conv.backward_input(
+            self.isa,
+            n,
+            dz,
+            codes,
+            &self.backward,
+            &mut dx,
+            &mut scratch,
+        );
+        dx
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// Bits of an image stay the same alone and among others, also where these are computed again.
+#[test]
+fn an_image_does_not_depend_on_the_others() {
+    let mut random = Random::new(3);
+    for conv in geometries(&mut random, 5, WINOGRAD) {
+        let case = Case::random(&mut random, conv);
+        const N: usize = 5;
+        let mut x = random.floats(N * case.x.len() / case.n);
+        let dz = random.floats(N * conv.output_len());
+        x[0] = f32::INFINITY;
+        let [x_len, y_len] = [x.len() / N, dz.len() / N];
+        for isa in Isa::available() {
+            let run = Run::new(conv, isa, &case);
+            let (y, codes) = run.forward(N, &x);
+            let dx = run.input_gradient(N, &dz, &codes);
+            for i in 0..N {
+                let (y_alone, codes_alone) = run.forward(1, &x[i * x_len..][..x_len]);
+                let dz = &dz[i * y_len..][..y_len];
+                let dx_alone = run.input_gradient(1, dz, &codes_alone);
+                let place = i * y_len..(i + 1) * y_len;
+                assert_eq!(bits(&y_alone), bits(&y[place.clone()]), "{conv:?}");
+                assert_eq!(
+                    codes_alone,
+                    codes.get(place).unwrap_or_default(),
+                    "{conv:?}"
+                );
+                assert_eq!(bits(&dx_alone), bits(&dx[i * x_len..][..x_len]), "{conv:?}");
+            }
+        }
+    }
+}
+
+/// Values without a pattern. The error of a plain sum of `d` products grows as `sqrt(d)` roundings.
+#[test]
+fn rounding_stays_within_a_few_bits() {
+    let mut random = Random::new(4);
+    let mut failures = Failures::default();
+    for conv in geometries(&mut random, 20, WINOGRAD) {
+        let conv = Conv2d {
+            pool: None,
+            activation: Activation::Linear,
+            ..conv
+        };
+        let mut case = Case::random(&mut random, conv);
+        case.kernel = random.floats(case.kernel.len());
+        let x = random.floats(case.x.len());
+        let dz = random.floats(case.n * conv.output_len());
+        let [x64, dz64, kernel, bias] = [&x, &dz, &case.kernel, &case.bias].map(|v| to_f64(v));
+        let y64 = reference::conv2d::forward(&conv, case.n, &x64, &kernel, &bias);
+        let dx64 = reference::conv2d::backward_input(&conv, case.n, &dz64, &kernel);
+        for isa in Isa::available() {
+            let run = Run::new(conv, isa, &case);
+            let (y, _) = run.forward(case.n, &x);
+            let dx = run.input_gradient(case.n, &dz, &[]);
+            let name = isa.name();
+            for (what, actual, expected, depth) in [
+                ("forward", y, y64.clone(), conv.input[2]),
+                ("input", dx, dx64.clone(), conv.output[2]),
+            ] {
+                let tolerance = ROUNDING * f64::from(f32::EPSILON) * (9.0 * depth as f64).sqrt();
+                failures.compare(
+                    || format!("{name}, {what} of {conv:?}"),
+                    &actual,
+                    &expected,
+                    tolerance,
+                );
+            }
+        }
+    }
+    failures.report();
+}
+
+/// Roundings where a plain sum has one: a bit less is exact.
+const ROUNDING: f64 = 2.0;
+
+#[test]
+fn nan_and_infinity_reach_the_outputs_that_see_them() {
+    let mut random = Random::new(5);
+    let mut failures = Failures::default();
+    let choice = Choice {
+        products: 20_000,
+        channels: &[1, 3, 16],
+        ..WINOGRAD
+    };
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for activation in [Activation::Linear, Activation::Relu] {
+            for conv in geometries(&mut random, 5, choice) {
+                let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
+                let place = random.below(case.x.len());
+                case.x[place] = odd;
+                case.check_forward(&mut failures);
+            }
+        }
+    }
+    failures.report();
+}
+
+/// A gradient that is not finite spreads over its tiles, and no value that it should reach is finite.
+#[test]
+fn gradients_that_are_not_finite_stay_so() {
+    let mut random = Random::new(6);
+    let mut cases = 0;
+    let choice = Choice {
+        products: 20_000,
+        channels: &[1, 3, 16],
+        ..WINOGRAD
+    };
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for conv in geometries(&mut random, 10, choice) {
+            let mut case = Case::random(&mut random, conv);
+            let place = random.below(case.dz.len());
+            case.dz[place] = odd;
+            let dy = case.unpooled();
+            let kernel = to_f64(&case.kernel);
+            let expected = reference::conv2d::backward_input(&conv, case.n, &dy, &kernel);
+            for isa in Isa::available() {
+                let run = Run::new(conv, isa, &case);
+                let dx = run.input_gradient(case.n, &case.dz, &case.codes());
+                for (i, (dx, expected)) in dx.iter().zip(&expected).enumerate() {
+                    let name = isa.name();
+                    assert!(
+                        expected.is_finite() || !dx.is_finite(),
+                        "{name}, {conv:?}: value {i} is {dx}, not {expected}"
+                    );
+                    cases += usize::from(!expected.is_finite());
+                }
+            }
+        }
+    }
+    assert!(cases > 0, "nothing was not finite");
+}
+
+/// Only images that are not finite go without the prepared weights.
+#[test]
+fn finite_images_take_the_prepared_weights() {
+    let mut random = Random::new(8);
+    let conv = Conv2d {
+        activation: Activation::Linear,
+        ..random_conv(&mut random, WINOGRAD)
+    };
+    let mut case = Case::random(&mut random, conv);
+    case.bias = vec![0.5; conv.output[2]];
+    for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
+        let mut run = Run::new(conv, isa, &case);
+        run.forward.fill(0.0);
+        let (y, _) = run.forward(case.n, &case.x);
+        assert!(y.iter().all(|y| *y == 0.5), "{}", isa.name());
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_reach_what_they_touch() {
+    for pooled in [false, true] {
+        let choice = Choice {
+            pooled,
+            products: 20_000,
+            channels: &[1, 3, 16],
+            ..WINOGRAD
+        };
+        check_weights_not_finite(7, choice);
+    }
+}

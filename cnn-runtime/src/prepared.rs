@@ -1,0 +1,25 @@
+//! Weights in the forms that kernels want them in, side by side in one buffer.
+
+use crate::kernels::Isa;
+use crate::parameters::Buffer;
+use crate::spec::{Prepared, Spec, aligned};
+
+/// The floats of all forms together.
+pub(crate) fn length(forms: &[Prepared]) -> usize {
+    forms.iter().map(|form| aligned(form.length)).sum()
+}
+
+/// All forms of the parameters.
+pub(crate) fn prepare(spec: &Spec, forms: &[Prepared], isa: Isa, parameters: &[f32]) -> Buffer {
+    let mut buffer = Buffer::zeros(length(forms));
+    let mut rest = &mut buffer[..];
+    for form in forms {
+        let (piece, tail) = rest.split_at_mut(aligned(form.length));
+        rest = tail;
+        if form.length > 0 {
+            let kernel = &parameters[spec.parameters[form.tensor].range()];
+            (form.prepare)(isa, kernel, &mut piece[..form.length]);
+        }
+    }
+    buffer
+}

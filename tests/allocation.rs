@@ -1,0 +1,65 @@
+//! A prediction allocates nothing once its workspace is there.
+
+use cnn::ndarray::Array4;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// The system's allocator, counting the calls of each thread.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the promises of `dealloc`.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+cnn::network! {
+    network Every {
+        input(12x12x3);
+        conv2d(16, 3x3, padding = same, activation = relu);
+        conv2d(24, 3x3, padding = same, activation = relu);
+        max_pool2d(2x2);
+        conv2d(8, 1x1, activation = tanh);
+        avg_pool2d(2x2);
+        flatten;
+        dense(70, activation = relu);
+        dense(10, activation = softmax);
+    }
+}
+
+#[test]
+fn predict_allocates_nothing() {
+    let net = Every::new(0);
+    let image = [[[0.5; 3]; 12]; 12];
+    let first = net.predict(&image);
+    let before = CALLS.get();
+    let second = net.predict(&image);
+    // The portable products are matrixmultiply's, which allocates where it packs.
+    let portable = cnn::runtime::kernels::Isa::detect() == cnn::runtime::kernels::Isa::PORTABLE;
+    assert!(
+        portable || CALLS.get() == before,
+        "{} calls",
+        CALLS.get() - before
+    );
+    assert_eq!(first, second);
+
+    // The counter does count.
+    let batch = Array4::from_elem((2, 12, 12, 3), 0.5);
+    net.predict_batch(&batch).unwrap();
+    assert_ne!(CALLS.get(), before);
+}
