@@ -1,0 +1,125 @@
+//! How long a training step and a prediction take, for five networks.
+//!
+//! ```text
+//! cargo run --release --example bench
+//! cargo run --release --example bench -- --networks tutorial --batches 1,64 --threads 1
+//! cargo run --release --example bench -- --plans
+//! ```
+//!
+//! ```text
+//! networks ──▶ measure ──▶ table (here)
+//!                  ╰─────▶ serve, which answers `tests/peers/compare.py`
+//! pictures ──▶
+//! ```
+//!
+//! Everything is timed through the public API, on images in memory. A training step is all that
+//! `fit` does for one: copying the batch, forward, loss, metrics, backward and update. Inference is
+//! `predict_batch`, which returns a new array, and for one image also `predict`.
+
+mod measure;
+mod networks;
+mod pictures;
+mod serve;
+
+use clap::Parser;
+use cnn::Model;
+use std::error::Error;
+use std::path::PathBuf;
+
+use measure::Work;
+use networks::NETWORKS;
+
+/// Times training steps and predictions of five networks.
+#[derive(Parser)]
+struct Options {
+    /// Which networks [default: all]
+    #[arg(long, value_delimiter = ',')]
+    networks: Vec<String>,
+    /// Images in a step
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 32, 64, 256])]
+    batches: Vec<usize>,
+    /// Numbers of threads
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    threads: Vec<usize>,
+    /// Rounds of each measurement; the table has their median
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of a round
+    #[arg(long, default_value_t = 0.2)]
+    seconds: f64,
+    /// Folder of the four MNIST files
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]
+    data: PathBuf,
+    /// Prints how each network is computed instead
+    #[arg(long)]
+    plans: bool,
+    /// Answers commands on standard input instead, for a comparison with other libraries
+    #[arg(long)]
+    serve: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    if options.serve {
+        let threads = options.threads.first().copied().unwrap_or(1);
+        return serve::serve(threads);
+    }
+    for name in &options.networks {
+        networks::find(name)?;
+    }
+    let chosen = |name: &str| {
+        options.networks.is_empty() || options.networks.iter().any(|other| other == name)
+    };
+    let networks = NETWORKS.into_iter().filter(|(name, ..)| chosen(name));
+    if options.plans {
+        networks.for_each(|(.., plan)| println!("{plan}"));
+        return Ok(());
+    }
+    let digits = pictures::Digits::read(&options.data)?;
+
+    println!("medians of {} rounds", options.rounds);
+    println!(
+        "{:<10} {:<14} {:>5} {:>7} {:>12} {:>12}",
+        "network", "work", "batch", "threads", "µs/step", "images/s"
+    );
+    for (name, spec, _) in networks {
+        let model = Model::new(spec(), 0);
+        let (images, labels) = digits.pictures(spec().input)?;
+        for &batch in &options.batches {
+            let works: &[Work] = match batch {
+                1 => &[Work::Train, Work::Infer, Work::Predict],
+                _ => &[Work::Train, Work::Infer],
+            };
+            for &work in works {
+                for &threads in &options.threads {
+                    // One image keeps one thread busy.
+                    if work == Work::Predict && threads > 1 {
+                        continue;
+                    }
+                    let mut rounds = (0..options.rounds.max(1))
+                        .map(|_| {
+                            let (images, labels) = (images.view(), &labels);
+                            measure::run(
+                                work,
+                                &model,
+                                images,
+                                labels,
+                                batch,
+                                threads,
+                                options.seconds,
+                            )
+                            .map(|timing| timing.microseconds())
+                        })
+                        .collect::<Result<Vec<f64>, _>>()?;
+                    let median = measure::median(&mut rounds);
+                    println!(
+                        "{name:<10} {:<14} {batch:>5} {threads:>7} {median:>12.1} {:>12.0}",
+                        work.to_string(),
+                        batch as f64 / median * 1e6,
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+"""Whether a library computes what ours does; what is wrong raises `Failed`."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from library import Failed, Library
+
+#: Largest difference of a probability.
+PROBABILITY = 1e-4
+#: Of the loss, before and after a step, relative to it.
+LOSS = 1e-4
+#: Of the change of a tensor in a step of SGD, relative to the largest change in the tensor. Not less, because
+#: rounding decides who wins where two values of a pool's window are nearly equal: PyTorch's own step of the
+#: VGG-like network's first bias is off by 2e-3 in float32, measured against itself in float64.
+STEP = 1e-2
+#: Of the change in a step of RMSprop, relative to the learning rate.
+RMSPROP_STEP = 2e-2
+
+
+def infer(ours: Library, library: Library, batch: int, folder: Path) -> float:
+    """Compares the probabilities of the first `batch` images; returns the largest difference."""
+    outputs = []
+    for asked in (ours, library):
+        file = folder / "output.f32"
+        asked.ask("infer", batch, file)
+        outputs.append(np.fromfile(file, "<f4").reshape(batch, -1))
+    if outputs[0].shape != outputs[1].shape:
+        raise Failed(f"probabilities of shape {outputs[1].shape}, ours {outputs[0].shape}")
+    difference = float(np.abs(outputs[0] - outputs[1]).max())
+    # So written, because NaN is in no order.
+    if not difference <= PROBABILITY:
+        raise Failed(f"a probability differs by {difference:.1e}")
+    return difference
+
+
+def train(ours: Library, library: Library, epsilon: str, batch: int, folder: Path) -> float:
+    """Compares a step of SGD with ours, and one of RMSprop with its formula.
+
+    Returns the largest difference in a step of SGD, relative to the largest change in the tensor.
+    """
+    weights = load_file(folder / "weights.safetensors")
+
+    def step(asked, optimizer):
+        file = folder / "step.safetensors"
+        reply = asked.ask("step", optimizer, batch, file)
+        trained = load_file(file)
+        return reply, {name: trained[name] - value for name, value in weights.items()}
+
+    our_losses, our_step = step(ours, "sgd")
+    losses, sgd = step(library, "sgd")
+    for key in ("loss", "loss_after"):
+        if not abs(losses[key] / our_losses[key] - 1) <= LOSS:
+            raise Failed(f"{key} is {losses[key]:.6f}, ours {our_losses[key]:.6f}")
+    worst = 0.0
+    for name in weights:
+        difference = np.abs(sgd[name] - our_step[name]).max() / np.abs(our_step[name]).max()
+        if not difference <= STEP:
+            raise Failed(f"the step of `{name}` differs by {difference:.1e} of the largest")
+        worst = max(worst, float(difference))
+
+    # The optimizer that is timed, apart from the gradients: from our own, which are those of a
+    # learning rate of 0.1.
+    _, rmsprop = step(library, "rmsprop")
+    for name in weights:
+        gradient = our_step[name] / -0.1
+        square = 0.1 * gradient**2
+        root = np.sqrt(square + 1e-7) if epsilon == "inside" else np.sqrt(square) + 1e-7
+        expected = -1e-3 * gradient / root
+        # Rounding decides the sign of a gradient near zero, and so the direction of the step.
+        clear = np.abs(gradient) > 1e-2 * np.abs(gradient).max()
+        difference = np.abs(rmsprop[name] - expected)[clear].max() / 1e-3
+        if not difference <= RMSPROP_STEP:
+            raise Failed(f"rmsprop's step of `{name}` differs by {difference:.1e} of the rate")
+    return worst
