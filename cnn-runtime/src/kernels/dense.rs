@@ -15,7 +15,7 @@
 
 #[cfg(feature = "std")]
 use super::matmul::{Matrix, MatrixMut, gemm};
-use super::simd::{Kernel, Simd};
+use super::simd::{Kernel, Promise, Simd};
 use super::tile::{Product, Start};
 use super::{Activation, Isa};
 use core::ops::Range;
@@ -129,6 +129,8 @@ impl Dense {
             c_row: self.units,
             start: Start::bias(bias),
             relu: self.activation == Activation::Relu,
+            // SAFETY: the lengths of all four were compared with the layer's above.
+            _promise: unsafe { Promise::new() },
         };
         if n == 1 {
             isa.run(OneRow(&product));
@@ -205,6 +207,8 @@ impl Dense {
                 c_row: self.units,
                 start: Start::Zero,
                 relu: false,
+                // SAFETY: the lengths were compared with the layer's above, and the rows lie in it.
+                _promise: unsafe { Promise::new() },
             },
             // A single panel would use each copied value once.
             copy_a: self.units > PANEL,
@@ -482,6 +486,7 @@ impl Kernel for BackwardInput<'_> {
                             c_row: inputs,
                             start: if done == 0 { Start::Zero } else { Start::Sum },
                             relu: false,
+                            _promise: Promise::new(),
                         });
                     }
                 }
@@ -519,6 +524,7 @@ impl Kernel for BackwardInput<'_> {
                             c_row: PANEL,
                             start: if done == 0 { Start::Zero } else { Start::Sum },
                             relu: false,
+                            _promise: Promise::new(),
                         });
                     }
                 }

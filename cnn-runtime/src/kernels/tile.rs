@@ -8,7 +8,7 @@
 //! Every value of `C` is the sum over segments and depth in their order, whatever the tile, so a product
 //! may be cut up by rows and columns without a change of a bit.
 
-use super::simd::{Kernel, Simd};
+use super::simd::{Kernel, Promise, Simd};
 use core::array::from_fn;
 
 /// The product of matrices in memory. Strides are in floats.
@@ -48,6 +48,8 @@ pub(crate) struct Product {
     pub start: Start,
     /// Whether negative results become 0. NaN stays.
     pub relu: bool,
+    /// That all of these places may be read, and those of `C` written.
+    pub _promise: Promise,
 }
 
 /// What the sums of a product start with.
@@ -72,8 +74,7 @@ impl Start {
     }
 }
 
-/// Computes the product. The caller makes sure that all that it names lies inside live buffers and
-/// that `C` overlaps nothing else.
+/// Computes the product.
 impl Kernel for &Product {
     type Output = ();
 

@@ -8,6 +8,7 @@ use super::pooled::MaxRow;
 use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
 use crate::kernels::Isa;
 use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
+use crate::kernels::simd::Promise;
 use crate::kernels::tile::{Product, Start};
 
 /// Whether matrixmultiply beats the register tiles of this instruction set.
@@ -165,6 +166,8 @@ fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
         c_row: n,
         start: Start::Zero,
         relu: false,
+        // SAFETY: the assertion compares all lengths.
+        _promise: unsafe { Promise::new() },
     });
 }
 

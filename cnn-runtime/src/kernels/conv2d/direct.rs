@@ -12,6 +12,7 @@
 use super::pooled::MaxRow;
 use super::thin::{self, Windows};
 use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside};
+use crate::kernels::simd::Promise;
 use crate::kernels::tile::{Product, Start};
 use crate::kernels::{Activation, Isa};
 use core::ops::Range;
@@ -182,6 +183,10 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                         c_row: filters,
                         start: Start::Sum,
                         relu: false,
+                        // SAFETY: the rows `seen` see row `ky` of the kernel inside the image, whose source
+                        // holds all columns that they read; `dy` has these rows, cut above, and the
+                        // gradient all taps of the run.
+                        _promise: unsafe { Promise::new() },
                     });
                 }
             }
@@ -478,6 +483,10 @@ impl Correlation {
                 c_row: filters,
                 start: Start::bias(weights.bias),
                 relu: weights.relu,
+                // SAFETY: the kernel's rows `rows` lie inside the image for all `lines`, which see the
+                // whole kernel if there is more than one, and the source holds all columns that they
+                // read; `Conv2d` has checked the kernel and the bias, and `c` is cut to size.
+                _promise: unsafe { Promise::new() },
             });
             oy += lines;
         }

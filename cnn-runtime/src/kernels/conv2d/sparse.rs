@@ -13,7 +13,7 @@
 
 use super::field::{Field, Window};
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
-use crate::kernels::simd::{Kernel, Simd};
+use crate::kernels::simd::{Kernel, Promise, Simd};
 
 /// Pooled cells of a block of the kernel gradient.
 const KERNEL_BLOCK: usize = 32;
@@ -107,6 +107,9 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                 from_row: field.tap_row,
                 from_run: field.run_step,
                 lists: &lists,
+                // SAFETY: the lists hold places of patches, at most the last one, of a field that holds all
+                // of them, and end with places of filters in a gradient as long as the kernel.
+                _promise: unsafe { Promise::new() },
             });
         }
     }
@@ -262,6 +265,7 @@ impl Kernel for InputBlock<'_, '_> {
                 from_row: field.runs * field.run,
                 from_run: field.run,
                 lists,
+                _promise: Promise::new(),
             });
         }
     }
@@ -359,8 +363,6 @@ impl<'a> Lists<'a> {
 /// For each list, `to[r][s][i] += Σ scale * from[place][r][s][i]`, for all values `i` of all runs `s` of all
 /// rows `r` of a patch. The sum starts with what is there, and takes the entries in their order.
 ///
-/// The caller makes sure that what the lists name lies in live buffers, and that `to` overlaps nothing
-/// else.
 struct Sums<'a> {
     rows: usize,
     /// How many of them one pass over the lists takes at most, up to [`MOST_ROWS`].
@@ -376,6 +378,8 @@ struct Sums<'a> {
     from_row: usize,
     from_run: usize,
     lists: &'a Lists<'a>,
+    /// That what the lists name may be read and written.
+    _promise: Promise,
 }
 
 impl Kernel for &Sums<'_> {

@@ -123,6 +123,20 @@ pub(crate) trait Kernel {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
+/// Somebody's promise that all places that the arguments of a kernel name by pointers lie inside live
+/// buffers, and that what it writes overlaps nothing else. Such a kernel has it as a field, so that
+/// safe code cannot start one without saying why it may.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promise(());
+
+impl Promise {
+    /// # Safety
+    /// The places are as the type says.
+    pub(crate) const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
 /// The primitives of an instruction set: a vector of `LANES` floats and what kernels do with it.
 ///
 /// # Safety of all functions
