@@ -102,6 +102,40 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     }
 }
 
+mod frozen {
+    cnn::network! {
+        pub network Frozen {
+            input(8x8x1);
+            conv2d(4, 3x3, activation = relu, trainable = false);
+            conv2d(5, 3x3, activation = relu);
+            max_pool2d(2x2);
+            flatten;
+            dense(6, activation = relu, trainable = false);
+            dense(3, activation = softmax);
+
+            train { loss = categorical_crossentropy; optimizer = sgd(momentum = 0.9); }
+        }
+    }
+}
+
+#[test]
+fn frozen_layers_stay_as_they_were() {
+    let mut model = Model::new(frozen::Frozen::spec(), 3);
+    let before = model.clone();
+    model.fit(&stripes(45)).unwrap();
+    let changed: Vec<_> = (model.tensors().zip(before.tensors()))
+        .filter(|((_, after), (_, before))| after != before)
+        .map(|((name, _), _)| name)
+        .collect();
+    let trained = [
+        "conv2d_2.kernel",
+        "conv2d_2.bias",
+        "dense_2.kernel",
+        "dense_2.bias",
+    ];
+    assert_eq!(changed, trained);
+}
+
 #[test]
 fn calls_of_fit_continue_each_other() {
     let optimizers = [
