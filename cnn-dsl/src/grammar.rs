@@ -247,14 +247,27 @@ impl ::pest::Parser<Rule> for Grammar {
                             ::pest::Atomicity::Atomic,
                             |state| {
                                 state
-                                    .match_string(" ")
-                                    .or_else(|state| { state.match_range('\t'..'\r') })
-                                    .or_else(|state| {
+                                    .sequence(|state| {
                                         state
-                                            .sequence(|state| {
+                                            .lookahead(false, |state| { state.match_range('!'..'~') })
+                                            .and_then(|state| {
                                                 state
-                                                    .lookahead(true, |state| { self::r#beyond_ascii(state) })
-                                                    .and_then(|state| { self::r#blank(state) })
+                                                    .sequence(|state| {
+                                                        state
+                                                            .match_string(" ")
+                                                            .and_then(|state| {
+                                                                state.repeat(|state| { state.match_string(" ") })
+                                                            })
+                                                    })
+                                                    .or_else(|state| { state.match_range('\t'..'\r') })
+                                                    .or_else(|state| {
+                                                        state
+                                                            .sequence(|state| {
+                                                                state
+                                                                    .lookahead(true, |state| { self::r#beyond_ascii(state) })
+                                                                    .and_then(|state| { self::r#blank(state) })
+                                                            })
+                                                    })
                                             })
                                     })
                             },
@@ -522,12 +535,26 @@ impl ::pest::Parser<Rule> for Grammar {
                 ) -> ::pest::ParseResult<
                     ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
                 > {
-                    let state = state.check_stack_limit()?;
-                    self::r#doc_line(state)
-                        .or_else(|state| {
-                            state.restore_on_err(|state| self::r#doc_attribute(state))
+                    state
+                        .sequence(|state| {
+                            state
+                                .lookahead(
+                                    true,
+                                    |state| {
+                                        state
+                                            .match_string("/")
+                                            .or_else(|state| { state.match_string("#") })
+                                    },
+                                )
+                                .and_then(|state| { super::hidden::skip(state) })
+                                .and_then(|state| {
+                                    self::r#doc_line(state)
+                                        .or_else(|state| {
+                                            state.restore_on_err(|state| self::r#doc_attribute(state))
+                                        })
+                                        .or_else(|state| { self::r#invalid_attribute(state) })
+                                })
                         })
-                        .or_else(|state| { self::r#invalid_attribute(state) })
                 }
                 #[inline]
                 #[allow(non_snake_case, unused_variables)]
@@ -1115,8 +1142,20 @@ impl ::pest::Parser<Rule> for Grammar {
                     state
                         .sequence(|state| {
                             state
-                                .optional(|state| {
-                                    state.restore_on_err(|state| self::r#visibility(state))
+                                .lookahead(
+                                    true,
+                                    |state| {
+                                        state
+                                            .match_string("p")
+                                            .or_else(|state| { state.match_string("n") })
+                                    },
+                                )
+                                .and_then(|state| { super::hidden::skip(state) })
+                                .and_then(|state| {
+                                    state
+                                        .optional(|state| {
+                                            state.restore_on_err(|state| self::r#visibility(state))
+                                        })
                                 })
                                 .and_then(|state| { super::hidden::skip(state) })
                                 .and_then(|state| { self::r#network_keyword(state) })
@@ -3176,12 +3215,59 @@ impl ::pest::Parser<Rule> for Grammar {
                 > {
                     let state = state.check_stack_limit()?;
                     state
-                        .restore_on_err(|state| self::r#list(state))
-                        .or_else(|state| {
-                            state.restore_on_err(|state| self::r#arguments(state))
+                        .restore_on_err(|state| {
+                            state
+                                .sequence(|state| {
+                                    state
+                                        .lookahead(true, |state| { state.match_string("[") })
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#list(state) })
+                                })
                         })
-                        .or_else(|state| { self::r#string(state) })
-                        .or_else(|state| { self::r#number(state) })
+                        .or_else(|state| {
+                            state
+                                .restore_on_err(|state| {
+                                    state
+                                        .sequence(|state| {
+                                            state
+                                                .lookahead(true, |state| { state.match_string("(") })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { self::r#arguments(state) })
+                                        })
+                                })
+                        })
+                        .or_else(|state| {
+                            state
+                                .sequence(|state| {
+                                    state
+                                        .lookahead(
+                                            true,
+                                            |state| {
+                                                state
+                                                    .match_string("\"")
+                                                    .or_else(|state| { state.match_string("'") })
+                                            },
+                                        )
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#string(state) })
+                                })
+                        })
+                        .or_else(|state| {
+                            state
+                                .sequence(|state| {
+                                    state
+                                        .lookahead(
+                                            true,
+                                            |state| {
+                                                state
+                                                    .match_string(".")
+                                                    .or_else(|state| { self::r#ASCII_DIGIT(state) })
+                                            },
+                                        )
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#number(state) })
+                                })
+                        })
                         .or_else(|state| {
                             state.restore_on_err(|state| self::r#call(state))
                         })
@@ -3574,7 +3660,9 @@ impl ::pest::Parser<Rule> for Grammar {
                     ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
                 > {
                     let state = state.check_stack_limit()?;
-                    self::r#ASCII_ALPHA(state)
+                    state
+                        .match_range('a'..'z')
+                        .or_else(|state| { self::r#ASCII_ALPHA(state) })
                         .or_else(|state| { state.match_string("_") })
                         .or_else(|state| {
                             state
@@ -3598,7 +3686,9 @@ impl ::pest::Parser<Rule> for Grammar {
                     ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
                 > {
                     let state = state.check_stack_limit()?;
-                    self::r#ASCII_DIGIT(state)
+                    state
+                        .match_range('a'..'z')
+                        .or_else(|state| { self::r#ASCII_DIGIT(state) })
                         .or_else(|state| { self::r#word_start(state) })
                 }
                 #[inline]

@@ -125,6 +125,7 @@ fn convolutions() -> Vec<Case> {
             activation: Activation::Relu,
             pool: None,
             algorithm: ConvAlgorithm::Direct,
+            inference: ConvAlgorithm::Direct,
             kernel_gradient: KernelGradient::Direct,
             input_gradient: InputGradient::Direct,
         };
@@ -292,6 +293,18 @@ fn dense_layers() -> Vec<Case> {
                 Box::new(move || {
                     dense.forward(isa, n, &x, &kernel, &bias, &mut y, &mut scratch);
                     black_box(&mut y);
+                })
+            });
+            add("inference", |dense, n, isa| {
+                let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
+                let [bias, mut y] = [dense.units, n * dense.units].map(floats);
+                let mut prepared = floats(dense.prepared_inference());
+                dense.prepare_inference(isa, &kernel, &mut prepared);
+                let mut scratch = floats(dense.inference_scratch(n));
+                Box::new(move || {
+                    let (y, scratch) = (&mut y, &mut scratch);
+                    dense.infer(isa, n, &x, &kernel, &bias, &prepared, y, scratch);
+                    black_box(y);
                 })
             });
             add("kernel gradient", |dense, n, isa| {

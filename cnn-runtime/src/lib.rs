@@ -22,6 +22,8 @@ mod checkpoint;
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
+#[doc(hidden)]
+pub mod generated;
 #[cfg(feature = "std")]
 mod history;
 // The only place where the compiler has to be told that something is safe.
@@ -60,8 +62,3 @@ pub use {
     thread_count::{set_threads, threads},
     trainer::Trainer,
 };
-
-/// What generated signatures name; not for users.
-#[cfg(feature = "std")]
-#[doc(hidden)]
-pub use std::path::Path;

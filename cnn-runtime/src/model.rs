@@ -30,8 +30,9 @@ use crate::thread_count::{threads, worthwhile};
 use crate::trainer::Trainer;
 
 /// The most examples that one thread takes at once in `predict_batch`: enough for the products of
-/// dense layers, few enough that what flows through stays in its cache.
-const CHUNK: usize = 32;
+/// dense layers, few enough that what flows through stays in its cache. Each chunk reads all kernels of
+/// dense layers: those of 784 → 512 → 512 → 10 took a tenth longer for twice 32 examples than for 64.
+const CHUNK: usize = 64;
 
 /// A network with its parameters.
 ///
@@ -390,7 +391,7 @@ impl Model {
         Trainer::new(self)
     }
 
-    /// The weights in the forms that the forward pass wants, made when they are first asked for after
+    /// The weights in the forms that inference wants, made when they are first asked for after
     /// a change.
     fn prepared(&self) -> &[f32] {
         self.prepared.get_or_init(|| {

@@ -18,7 +18,7 @@ pub(crate) fn prepare(spec: &Spec, forms: &[Prepared], isa: Isa, parameters: &[f
         rest = tail;
         if form.length > 0 {
             let kernel = &parameters[spec.parameters[form.tensor].range()];
-            (form.prepare)(isa, kernel, &mut piece[..form.length]);
+            form.prepare(isa, kernel, &mut piece[..form.length]);
         }
     }
     buffer

@@ -14,7 +14,7 @@
 //! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ prepared weights
 //! ```
 
-use crate::kernels::{Activation, Dense, Isa, Loss, Metric, Optimizer};
+use crate::kernels::{Activation, Conv2d, Dense, Isa, Loss, Metric, Optimizer};
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -39,7 +39,7 @@ pub struct Spec {
     pub output_activation: Activation,
     /// The scratch memory of [`Spec::forward`].
     pub workspace: Workspace,
-    /// The weights that [`Spec::forward`] wants in another form, in the order of the parameters.
+    /// The weights that [`Spec::forward`], inference, wants in another form, in the order of the parameters.
     pub prepared: &'static [Prepared],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
@@ -125,8 +125,33 @@ pub struct Prepared {
     pub tensor: usize,
     /// The length of the prepared form, in floats; 0 if the pass takes the kernel as it is.
     pub length: usize,
-    /// Writes the prepared form.
-    pub prepare: fn(Isa, &[f32], &mut [f32]),
+    /// Whose kernel it is, and for which pass.
+    pub from: PreparedFrom,
+}
+
+/// A layer whose kernel a pass wants in another form.
+#[derive(Clone, Copy, Debug)]
+pub enum PreparedFrom {
+    /// Inference wants that of a convolution.
+    Convolution(Conv2d),
+    /// Inference wants that of a dense layer.
+    Dense(Dense),
+    /// The forward pass of training wants that of a convolution.
+    Forward(Conv2d),
+    /// The backward pass wants that of a convolution.
+    Backward(Conv2d),
+}
+
+impl Prepared {
+    /// Writes the form of `kernel`, [`Prepared::length`] floats.
+    pub fn prepare(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        match self.from {
+            PreparedFrom::Convolution(layer) => layer.prepare_inference(isa, kernel, prepared),
+            PreparedFrom::Dense(layer) => layer.prepare_inference(isa, kernel, prepared),
+            PreparedFrom::Forward(layer) => layer.prepare_forward(isa, kernel, prepared),
+            PreparedFrom::Backward(layer) => layer.prepare_backward(isa, kernel, prepared),
+        }
+    }
 }
 
 impl Parameter {
@@ -192,19 +217,6 @@ impl Workspace {
     }
 }
 
-/// The largest of some sizes, 0 if there are none. For generated code.
-#[doc(hidden)]
-pub const fn largest<const N: usize>(sizes: [usize; N]) -> usize {
-    let (mut largest, mut index) = (0, 0);
-    while index < N {
-        if sizes[index] > largest {
-            largest = sizes[index];
-        }
-        index += 1;
-    }
-    largest
-}
-
 /// The arguments of [`Spec::forward`].
 #[derive(Debug)]
 pub struct Forward<'a> {
@@ -237,8 +249,10 @@ pub struct Training {
     pub workspace: usize,
     /// The length of a lane's gradients, in floats.
     pub lane: usize,
-    /// The weights that the backward pass wants in another form, in the order of the parameters.
-    pub prepared: &'static [Prepared],
+    /// The weights that the forward pass of training wants in another form, in the order of the parameters.
+    pub prepared_forward: &'static [Prepared],
+    /// Those that the backward pass wants in another form.
+    pub prepared_backward: &'static [Prepared],
     /// What is minimised.
     pub loss: Loss,
     /// The update rule.
@@ -264,9 +278,9 @@ pub struct Train<'a, 'b> {
     pub first: usize,
     /// The flat parameter buffer.
     pub parameters: &'a [f32],
-    /// What [`Spec::prepared`] describes, one after the other.
-    pub prepared: &'a [f32],
-    /// What [`Training::prepared`] describes, one after the other.
+    /// What [`Training::prepared_forward`] describes, one after the other.
+    pub prepared_forward: &'a [f32],
+    /// What [`Training::prepared_backward`] describes, one after the other.
     pub prepared_backward: &'a [f32],
     /// `[examples, ..input]`.
     pub input: &'a [f32],

@@ -130,8 +130,8 @@ impl Step {
             gradients: Buffer::zeros(spec.parameter_count),
             scratch: Scratch::default(),
             prepared: Weights {
-                forward: prepared::prepare(spec, spec.prepared, isa, parameters),
-                backward: prepared::prepare(spec, training.prepared, isa, parameters),
+                forward: prepared::prepare(spec, training.prepared_forward, isa, parameters),
+                backward: prepared::prepare(spec, training.prepared_backward, isa, parameters),
             },
             sums: vec![0.0; (1 + lanes) * columns],
         }
@@ -181,7 +181,7 @@ impl Step {
                 examples: share.examples,
                 first: share.first,
                 parameters,
-                prepared: &weights.forward,
+                prepared_forward: &weights.forward,
                 prepared_backward: &weights.backward,
                 input: share.input,
                 target: share.target,
@@ -236,7 +236,7 @@ impl Step {
             let slots = &mut part.slots[..slot_count];
             optimizer.update(isa, iteration, part.parameters, gradients, slots);
             for (form, place) in part.prepared.iter_mut().flatten() {
-                (form.prepare)(isa, part.parameters, place);
+                form.prepare(isa, part.parameters, place);
             }
         });
     }
@@ -318,7 +318,7 @@ impl Step {
                 }
                 Gradient::DenseBias { layer, gradient } => {
                     let dy = &batch.slots[gradient][..examples * layer.units];
-                    layer.backward_bias(examples, dy, part.gradients);
+                    layer.backward_bias(isa, examples, dy, part.gradients);
                 }
             }
             let gradients = std::mem::take(&mut part.gradients);
@@ -409,12 +409,10 @@ fn parts<'a>(
     let (mut parameters, mut gradients) = (parameters, gradients);
     let mut slots: Vec<_> = slots.collect();
     let mut forms = [
-        (spec.prepared.iter().peekable(), &mut prepared.forward[..]),
-        (
-            training.prepared.iter().peekable(),
-            &mut prepared.backward[..],
-        ),
-    ];
+        (training.prepared_forward, &mut prepared.forward),
+        (training.prepared_backward, &mut prepared.backward),
+    ]
+    .map(|(forms, buffer)| (forms.iter().peekable(), &mut buffer[..]));
     let mut parts = Vec::new();
     for (tensor, parameter) in spec.parameters.iter().enumerate() {
         let prepared = forms.each_mut().map(|(forms, buffer)| {

@@ -37,8 +37,12 @@ IMAGES = 2048
 
 #: The work that is timed unless options say otherwise: (work, batch, threads).
 CASES = [
+    ("train", 1, 1),
+    ("train", 32, 1),
     ("train", 64, 1),
     ("train", 64, 2),
+    ("train", 256, 1),
+    ("train", 256, 2),
     ("infer", 1, 1),
     ("infer", 32, 1),
     ("infer", 64, 1),

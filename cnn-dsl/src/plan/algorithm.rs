@@ -1,49 +1,62 @@
 //! How convolutions are computed, by a cost rule.
 //!
 //! A 1x1 convolution of stride 1 without padding is a matrix product in all directions. Any other
-//! one runs on register tiles, directly, unless Winograd's F(2x2, 3x3) (Lavin & Gray 2016) costs
-//! less. It takes kernels of 3x3 with strides and dilation 1. With `C` input channels and `K`
-//! filters, an image costs in multiply-adds
+//! one runs on register tiles, directly, unless Winograd's F(2x2, 3x3) or F(4x4, 3x3) (Lavin & Gray
+//! 2016) costs less. They take kernels of 3x3 with strides and dilation 1. With `C` input channels
+//! and `K` filters, an image costs in multiply-adds
 //!
 //! ```text
 //! direct      9 height width C K
-//! winograd    tiles (16 C K + 200 (C + K)),   tiles = ceil(height / 2) ceil(width / 2)
+//! 2x2         16 tiles C K + 200 tiles (C + K),            tiles = ceil(height / 2) ceil(width / 2)
+//! 4x4         36 max(tiles, 14) C K + 500 tiles (C + K),   tiles = ceil(height / 4) ceil(width / 4)
 //! ```
 //!
 //! Height and width are those that are computed, before a pool: without what nobody reads. The
-//! second term is what the transforms take ([`TRANSFORM`]), which few channels do not bring back:
-//! of two equal numbers, more than 20. Winograd reads a transformed kernel of `16 C K` floats for
-//! each group of images, which [`ENOUGH_TILES`] hide; where an image has fewer, the front takes
-//! several at a time.
+//! second term is what the transforms take ([`TRANSFORM`], [`TRANSFORM_4`]), which few channels do
+//! not bring back. The transformed kernel has `16 C K` or `36 C K` floats, more than a core's caches
+//! hold beside those of the other layers, so with few tiles it is the reading that takes time
+//! ([`WAITING`]). Tiles of 2x2 are four times as many: [`ENOUGH_TILES`] hide it, and where an image
+//! has fewer, the front takes several at a time.
 //!
 //! The gradient of the input is a convolution of the output's gradient with the kernel turned
-//! round and channels and filters swapped, so the same rule holds, if the gradient is not sparse.
-//! Its results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle:
-//! then it is a product and `col2im`, as it always is with strides.
+//! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
+//! `sparsity`) the winners alone take half to three quarters of the time of a direct convolution, so tiles
+//! must cost less than half ([`SPARSE`]). Its results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle:
+//! then it is a product and `col2im`, as it always is with strides. The forward pass of training has
+//! no tiles of 4x4: they round, and an exact zero before a relu that becomes 1e-7 wakes a dead unit.
 //!
-//! The costs were measured on a machine with AVX-512 and AVX2, where one rule fits both. Direct
-//! took so many times as long as Winograd:
+//! The costs were measured on a machine with AVX-512 and AVX2, where one rule fits both: one image,
+//! the kernel in cache and, behind the stroke, beyond the second level. Tiles took so much of the
+//! time of a direct convolution:
 //!
-//! | channels → filters | cells | times |
-//! |---|---|---|
-//! | 128 → 128 | 8x8 | 1.4 to 1.7 |
-//! | 64 → 64 | 16x16 | 1.5 to 1.9 |
-//! | 32 → 32 | 32x32 | 1.6 |
-//! | 24 → 24 | | 1.2 to 1.4 |
-//! | 16 → 32 | | about 1 |
-//! | 16 → 16 | | 0.8 to 0.98 |
-//! | 8 → 32 | | 0.6 to 0.8 |
+//! | channels → filters | cells | 2x2 | 4x4 |
+//! |---|---|---|---|
+//! | 128 → 128 | 8x8 | 59 / 53 % | 84 / 86 % |
+//! | 64 → 128 | 8x8 | 59 / 59 % | 74 / 84 % |
+//! | 64 → 64 | 12x12 | 62 / 70 % | 44 / 57 % |
+//! | 64 → 64 | 16x16 | 59 / 64 % | 36 / 39 % |
+//! | 32 → 64 | 16x16 | 64 / 72 % | 39 / 51 % |
+//! | 32 → 32 | 32x32 | 67 / 68 % | 39 / 41 % |
+//! | 24 → 24 | 28x28 | 61 / 67 % | 38 / 47 % |
+//! | 16 → 32 | | 87 / 93 % | 55 / 65 % |
+//! | 16 → 16 | | 94 / 113 % | 55 / 67 % |
+//! | 8 → 32 | | 126 / 147 % | 83 / 111 % |
+//! | 8 → 8 | | 134 / 171 % | 80 / 108 % |
 
 use super::{Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Plan, Step, Value};
 use crate::graph::{Conv2d, Network, Op};
 
-/// The multiply-adds of a tile for each pair of a channel and a filter: one for each cell of a
-/// transformed tile.
-const PRODUCTS: u128 = 16;
-
 /// What the transforms of a tile take for each channel and each filter, in multiply-adds:
 /// measured on a machine with AVX-512 and AVX2.
 const TRANSFORM: u128 = 200;
+
+/// The same for tiles of 4x4 outputs.
+const TRANSFORM_4: u128 = 500;
+
+/// The multiply-adds that could be done while a value of a transformed kernel comes from beyond the
+/// caches of a core: with fewer tiles than that, the products of an image wait. From 128 → 128
+/// channels on 8x8 cells, 4 tiles, which take as long as 14.
+const WAITING: u128 = 14;
 
 /// The tiles of a group that hide the reading of the transformed kernel. Measured on a machine with
 /// AVX-512 and AVX2, 128 → 128 channels on 8x8 cells, 16 tiles, are as fast with one image as with
@@ -54,6 +67,12 @@ const ENOUGH_TILES: usize = 4;
 /// with AVX-512 and AVX2.
 const FULL_TILE: usize = 8;
 
+/// What the input's gradient costs from the winners of a pool alone, of a direct convolution, in per cent.
+/// Measured on a machine with AVX-512, against tiles behind gradients that were spread first:
+/// 32 → 32 channels on 32x32 cells 76, 64 → 64 on 16x16 53, 128 → 128 on 8x8 66, 64 → 32 on 12x12 51;
+/// tiles 60, 44, 65 and 78.
+const SPARSE: u128 = 50;
+
 /// Chooses for every convolution.
 pub(super) fn choose(plan: &mut Plan, network: &Network) {
     for step in &mut plan.steps {
@@ -61,9 +80,12 @@ pub(super) fn choose(plan: &mut Plan, network: &Network) {
             continue;
         };
         step.kernel = Kernel::Conv2d(case.forward());
-        if step.input_gradient == Some(InputGradient::Direct) {
-            step.input_gradient = Some(case.input_gradient());
-        }
+        step.inference = Kernel::Conv2d(case.inference());
+        step.input_gradient = match step.input_gradient {
+            Some(InputGradient::Direct) => Some(case.input_gradient()),
+            Some(InputGradient::PoolSparse) => Some(case.sparse_input_gradient()),
+            other => other,
+        };
         if step.kernel_gradient == Some(KernelGradient::Direct) && case.pointwise() {
             step.kernel_gradient = Some(KernelGradient::Pointwise);
         }
@@ -75,11 +97,12 @@ pub(super) fn images(step: &Step, plan: &Plan, network: &Network) -> usize {
     let Some(case) = Case::of(step, &plan.values, network) else {
         return 1;
     };
-    let forward = step.kernel == Kernel::Conv2d(Conv2dAlgorithm::Winograd);
+    let winograd = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
+    let forward = [step.kernel, step.inference].contains(&winograd);
     let backward = step.input_gradient == Some(InputGradient::Winograd);
     let runs = [
-        case.winograd().filter(|_| forward),
-        case.turned().filter(|_| backward),
+        case.winograd(Tile::Two).filter(|_| forward),
+        case.turned(Tile::Two).filter(|_| backward),
     ];
     let images = runs.iter().flatten().map(Winograd::images);
     images.max().unwrap_or(1)
@@ -93,8 +116,9 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
     };
     let mut reasons = vec![case.why_forward()];
     match step.input_gradient {
-        Some(InputGradient::Winograd | InputGradient::Direct) => {
-            reasons.extend(case.turned().map(|w| format!("back: {}", w.why())));
+        Some(InputGradient::Winograd | InputGradient::Winograd4 | InputGradient::Direct) => {
+            let turned = TILES.map(|tile| case.turned(tile));
+            reasons.extend(why_winograd(turned).map(|why| format!("back: {why}")));
         }
         Some(InputGradient::Columns) if case.is_unstrided() => {
             let channels = case.input[2];
@@ -132,23 +156,40 @@ impl<'a> Case<'a> {
     fn forward(&self) -> Conv2dAlgorithm {
         if self.pointwise() {
             Conv2dAlgorithm::Pointwise
-        } else if self.winograd().is_some_and(|winograd| winograd.wins()) {
+        } else if self.winograd(Tile::Two).is_some_and(|w| w.wins()) {
             Conv2dAlgorithm::Winograd
         } else {
             Conv2dAlgorithm::Direct
         }
     }
 
+    /// Inference keeps nothing for a backward pass, so its algorithm need not be that of training.
+    fn inference(&self) -> Conv2dAlgorithm {
+        match best(TILES.map(|tile| self.winograd(tile))).map(|w| w.tile) {
+            Some(Tile::Four) => Conv2dAlgorithm::Winograd4,
+            _ => self.forward(),
+        }
+    }
+
     fn input_gradient(&self) -> InputGradient {
         if self.pointwise() {
             InputGradient::Pointwise
-        } else if self.turned().is_some_and(|winograd| winograd.wins()) {
-            InputGradient::Winograd
+        } else if let Some(winograd) = best(TILES.map(|tile| self.turned(tile))) {
+            winograd.input_gradient()
         } else if self.is_unstrided() && self.input[2] >= FULL_TILE {
             InputGradient::Direct
         } else {
             InputGradient::Columns
         }
+    }
+
+    /// The same behind a pool that leaves most gradients zero.
+    fn sparse_input_gradient(&self) -> InputGradient {
+        best(TILES.map(|tile| self.turned(tile)))
+            .filter(|winograd| winograd.percent() < SPARSE)
+            .map_or(InputGradient::PoolSparse, |winograd| {
+                winograd.input_gradient()
+            })
     }
 
     fn pointwise(&self) -> bool {
@@ -164,15 +205,15 @@ impl<'a> Case<'a> {
     }
 
     /// The forward convolution as Winograd would run it, if it can.
-    fn winograd(&self) -> Option<Winograd> {
+    fn winograd(&self, tile: Tile) -> Option<Winograd> {
         self.fits_winograd()
-            .then(|| Winograd::new(self.input[2], self.output))
+            .then(|| Winograd::new(tile, self.input[2], self.output))
     }
 
     /// The gradient of the input as Winograd would run it, if it can.
-    fn turned(&self) -> Option<Winograd> {
+    fn turned(&self, tile: Tile) -> Option<Winograd> {
         self.fits_winograd()
-            .then(|| Winograd::new(self.output[2], self.input))
+            .then(|| Winograd::new(tile, self.output[2], self.input))
     }
 
     fn fits_winograd(&self) -> bool {
@@ -184,8 +225,8 @@ impl<'a> Case<'a> {
 
     fn why_forward(&self) -> String {
         let [rows, columns] = self.conv.kernel;
-        match self.winograd() {
-            Some(winograd) => winograd.why(),
+        match why_winograd(TILES.map(|tile| self.winograd(tile))) {
+            Some(why) => why,
             None if self.pointwise() => "1x1: the image is the matrix".to_owned(),
             None if !self.is_unstrided() => {
                 let [down, right] = self.conv.strides;
@@ -200,8 +241,35 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A 3x3 convolution of stride 1 in tiles of 2x2 outputs.
+/// The outputs of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tile {
+    /// 2x2.
+    Two,
+    /// 4x4.
+    Four,
+}
+
+const TILES: [Tile; 2] = [Tile::Two, Tile::Four];
+
+/// The tiles that cost least, if any cost less than a direct convolution.
+fn best(tiles: [Option<Winograd>; 2]) -> Option<Winograd> {
+    let winners = tiles.into_iter().flatten().filter(Winograd::wins);
+    winners.min_by_key(Winograd::cost)
+}
+
+/// What tiles of 2x2 cost, and those of 4x4 where they win.
+fn why_winograd([two, four]: [Option<Winograd>; 2]) -> Option<String> {
+    let (two, four) = (two?, four?);
+    Some(match four.wins() && four.cost() < two.cost() {
+        true => format!("{}, {}", two.why(), four.why()),
+        false => two.why(),
+    })
+}
+
+/// A 3x3 convolution of stride 1 in tiles.
 struct Winograd {
+    tile: Tile,
     channels: usize,
     /// Height, width and filters.
     output: [usize; 3],
@@ -210,12 +278,17 @@ struct Winograd {
 }
 
 impl Winograd {
-    fn new(channels: usize, output: [usize; 3]) -> Self {
+    fn new(tile: Tile, channels: usize, output: [usize; 3]) -> Self {
         let [height, width, _] = output;
+        let outputs = match tile {
+            Tile::Two => 2,
+            Tile::Four => 4,
+        };
         Self {
+            tile,
             channels,
             output,
-            tiles: height.div_ceil(2) * width.div_ceil(2),
+            tiles: height.div_ceil(outputs) * width.div_ceil(outputs),
         }
     }
 
@@ -223,14 +296,30 @@ impl Winograd {
         self.percent() < 100
     }
 
+    /// In multiply-adds.
+    fn cost(&self) -> u128 {
+        let [channels, filters] = [self.channels, self.output[2]].map(|count| count as u128);
+        let tiles = self.tiles as u128;
+        let [cells, transform, waiting] = match self.tile {
+            Tile::Two => [16, TRANSFORM, 0],
+            Tile::Four => [36, TRANSFORM_4, WAITING],
+        };
+        tiles.max(waiting) * cells * channels * filters + tiles * transform * (channels + filters)
+    }
+
     /// What it costs of a direct convolution, rounded down, so that less than 100 is less.
     fn percent(&self) -> u128 {
         let [height, width, filters] = self.output.map(|size| size as u128);
-        let [channels, tiles] = [self.channels, self.tiles].map(|count| count as u128);
-        let pairs = channels * filters;
-        let direct = 9 * height * width * pairs;
-        let winograd = tiles * (PRODUCTS * pairs + TRANSFORM * (channels + filters));
-        100 * winograd / direct
+        let direct = 9 * height * width * self.channels as u128 * filters;
+        100 * self.cost() / direct
+    }
+
+    /// Its name as the input's gradient.
+    fn input_gradient(&self) -> InputGradient {
+        match self.tile {
+            Tile::Two => InputGradient::Winograd,
+            Tile::Four => InputGradient::Winograd4,
+        }
     }
 
     /// The fewest images that make enough tiles: 1, 2 or 4.
@@ -241,7 +330,10 @@ impl Winograd {
     /// `winograd 70 % of direct`, and how many tiles an image has where they are too few.
     fn why(&self) -> String {
         let percent = self.percent();
-        let cost = format!("winograd {percent} % of direct");
+        let cost = match self.tile {
+            Tile::Two => format!("winograd {percent} % of direct"),
+            Tile::Four => return format!("4x4 {percent} %"),
+        };
         match self.images() {
             images if images > 1 && self.wins() => {
                 format!(

@@ -8,17 +8,17 @@
 //!
 //! ```text
 //! row >= 16    both gradients winner by winner
-//! row < 16     kernel gradient: masked if  row window ceil16(filters) / filters <= 24,
-//!                               else winner by winner
+//! row < 16     kernel gradient: masked if  row window ceil16(n) / n <= 24, else winner by winner
 //!              input gradient: as without a pool
 //! ```
 //!
 //! - [`FULL_ROW`]: a shorter row leaves a vector register partly idle. The input's gradient has few
 //!   winners for each sum then, and starts a sum for each cell.
 //! - [`MASKED`]: the kernel's gradient can run along the filters instead, over all positions of the
-//!   window with the losers masked; the cost is that of a winner's row, in multiply-adds, and whole
-//!   vectors of 16 filters are taken. The first layer of the MNIST tutorial (3 x 4, 32 filters) costs
-//!   12, an image of three colours (9 x 4, 32 filters) 36, LeNet-5 (5 x 4, 6 filters) 54.
+//!   window with the losers masked; or, behind a plain pool of 2x2, along a row of windows. The cost is
+//!   that of a winner's row, in multiply-adds, where whole vectors of 16 of these `n` filters or windows
+//!   are taken. The first layer of the MNIST tutorial (3 x 4, 32 filters) costs 12, that of LeNet-5
+//!   (5 x 4, 14 windows) 23, an image of three colours (9 x 4, 32 filters) 36.
 //!
 //! [`FULL_ROW`] and [`MASKED`] were measured on a machine with AVX-512 and AVX2.
 
@@ -32,7 +32,7 @@ const PAYING_CELLS: usize = 4;
 /// AVX-512 and AVX2, where one register and two hold so many.
 const FULL_ROW: usize = 16;
 
-/// The filters that the masked gradient takes at a time.
+/// The filters or windows that the masked gradient takes at a time.
 const VECTOR: usize = 16;
 
 /// The highest cost of the masked gradient, in multiply-adds for each winner, that pays: measured
@@ -84,6 +84,8 @@ struct Case {
     /// The values of the image that a row of the kernel covers.
     row: usize,
     filters: usize,
+    /// The windows of a row, if the masked gradient can run along them.
+    windows: Option<usize>,
 }
 
 impl Case {
@@ -95,11 +97,18 @@ impl Case {
         let [_, _, channels] = values[step.input].shape.image()?;
         let [_, _, filters] = step.conv_output?;
         let own = |axis: usize| pool.size[axis].min(pool.strides[axis]);
+        let is_plain = [pool.size, pool.strides] == [[2, 2]; 2]
+            && pool.padding == [[0, 0]; 2]
+            && [conv.strides, conv.dilation] == [[1, 1]; 2]
+            && matches!(conv.kernel[1], 3 | 5 | 7)
+            && channels <= 3;
+        let [_, windows, _] = values[step.output].shape.image()?;
         Some(Self {
             window: pool.size[0] * pool.size[1],
             cells: own(0) * own(1),
             row: conv.kernel[1] * channels,
             filters,
+            windows: is_plain.then_some(windows),
         })
     }
 
@@ -121,7 +130,10 @@ impl Case {
 
     /// The cost of the masked gradient, in multiply-adds for each winner, rounded up.
     fn masked(&self) -> usize {
-        let lanes = self.filters.next_multiple_of(VECTOR);
-        (self.row * self.window * lanes).div_ceil(self.filters)
+        let along = |count: usize| {
+            (self.row * self.window * count.next_multiple_of(VECTOR)).div_ceil(count)
+        };
+        let filters = along(self.filters);
+        self.windows.map_or(filters, |n| filters.min(along(n)))
     }
 }

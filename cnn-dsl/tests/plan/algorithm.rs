@@ -1,18 +1,24 @@
 use crate::{Cases, network};
 use cnn_dsl::plan::{Kernel, Plan};
 
-/// What runs forward, and what computes the gradients of the kernel and of the input.
+/// What runs forward, what computes the gradients of the kernel and of the input, and what infers, if that is
+/// something else.
 #[track_caller]
 fn check(cases: &[(&str, &[&str])]) {
     Cases(cases).check(|_, _, step| {
-        let forward = match step.kernel {
+        let name = |kernel| match kernel {
             Kernel::Conv2d(algorithm) => format!("{algorithm:?}"),
             other => format!("{other:?}"),
         };
+        let forward = name(step.kernel);
         let kernel = step.kernel_gradient.map(|gradient| format!("{gradient:?}"));
         let input = step.input_gradient.map(|gradient| format!("{gradient:?}"));
         let [kernel, input] = [kernel, input].map(|name| name.unwrap_or("-".to_owned()));
-        format!("{forward}, {kernel}, {input}")
+        let inference = match step.inference {
+            same if same == step.kernel => String::new(),
+            other => format!("; {}", name(other)),
+        };
+        format!("{forward}, {kernel}, {input}{inference}")
     });
 }
 
@@ -48,9 +54,9 @@ fn winograd_takes_many_channels() {
             "input(16x16x20); conv2d(20, 3x3); conv2d(21, 3x3); conv2d(16, 3x3); conv2d(16, 3x3);
              conv2d(50, 3x3); train { loss = mse; }",
             &[
-                "Direct, Direct, -",
-                "Winograd, Direct, Winograd",
-                "Direct, Direct, Direct",
+                "Direct, Direct, -; Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
+                "Direct, Direct, Winograd4",
                 "Direct, Direct, Direct",
                 "Winograd, Direct, Winograd",
             ],
@@ -60,18 +66,39 @@ fn winograd_takes_many_channels() {
              conv2d(32, 3x3, dilation = 2); conv2d(32, 3x3, strides = 2); conv2d(32, 3x3);
              train { loss = mse; }",
             &[
-                "Winograd, Direct, -",
+                "Winograd, Direct, -; Winograd4",
                 "Direct, Direct, Direct",
                 "Direct, Direct, Direct",
                 "Direct, Direct, Direct",
                 "Direct, Direct, Columns",
-                "Winograd, Direct, Winograd",
+                "Winograd, Direct, Winograd4",
             ],
         ),
         // A padding of three lies outside of the kernel turned round.
         (
             "input(16x16x32); conv2d(32, 3x3); conv2d(32, 3x3, padding = 3); train { loss = mse; }",
-            &["Winograd, Direct, -", "Winograd, Direct, Winograd"],
+            &[
+                "Winograd, Direct, -; Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn large_tiles_are_for_inference_and_gradients() {
+    check(&[
+        // 36 max(tiles, 14) 64 64 + 500 tiles 128 against 16 tiles 64 64 + 200 tiles 128: of 12x12 outputs there
+        // are 9 and 36 tiles, of 8x8 outputs 4 and 16.
+        (
+            "input(12x12x64); conv2d(64, 3x3, padding = same); conv2d(64, 3x3, padding = same);
+             avg_pool2d(4x4, strides = 1); conv2d(64, 3x3); train { loss = mse; }",
+            &[
+                "Winograd, Direct, -; Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
+                "Pool2d, -, Pool",
+                "Winograd, Direct, Winograd",
+            ],
         ),
     ]);
 }
@@ -98,7 +125,7 @@ fn winograd_runs_before_any_pool() {
     check(&[
         (
             "input(32x32x32); conv2d(32, 3x3); max_pool2d(2x2); conv2d(32, 3x3); max_pool2d(4x4);",
-            &["Winograd, -, -", "Winograd, -, -"],
+            &["Winograd, -, -; Winograd4", "Winograd, -, -; Winograd4"],
         ),
         // The windows of the last two pools share cells, so the gradient is dense.
         (
@@ -106,10 +133,10 @@ fn winograd_runs_before_any_pool() {
              conv2d(32, 3x3); max_pool2d(2x2, strides = 1); conv2d(32, 3x3);
              max_pool2d(2x3, strides = 2x1); train { loss = mse; }",
             &[
-                "Winograd, Direct, -",
-                "Winograd, PoolSparse, PoolSparse",
-                "Winograd, Direct, Winograd",
-                "Winograd, Direct, Winograd",
+                "Winograd, Direct, -; Winograd4",
+                "Winograd, PoolSparse, PoolSparse; Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
             ],
         ),
     ]);

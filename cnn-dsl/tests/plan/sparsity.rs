@@ -61,9 +61,17 @@ fn gradients_behind_a_pool_are_sparse_where_it_pays() {
 #[test]
 fn short_rows_are_masked_where_vectors_of_filters_are_full() {
     let layers = [
-        // The first layers of the tutorial, LeNet-5 and an image of three colours: 12, 54, 36.
+        // The first layers of the tutorial, LeNet-5 and an image of three colours: 12, 23, 36.
         ("28x28x1", "32, 3x3", "2x2", "Windowed"),
-        ("28x28x1", "6, 5x5, padding = same", "2x2", "PoolSparse"),
+        ("28x28x1", "6, 5x5, padding = same", "2x2", "Windowed"),
+        // 54, where it cannot run along windows, and 27 along 12 of them.
+        (
+            "28x28x1",
+            "6, 5x5, padding = same",
+            "2x2, strides = 3",
+            "PoolSparse",
+        ),
+        ("28x28x1", "6, 5x5", "2x2", "PoolSparse"),
         ("32x32x3", "32, 3x3", "2x2", "PoolSparse"),
         // 24, 26 with half empty vectors, 28, 27 and 24 with larger windows.
         ("16x16x2", "16, 3x3", "2x2", "Windowed"),

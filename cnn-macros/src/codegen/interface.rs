@@ -1,12 +1,13 @@
 //! What a user sees: the struct, its constants, its methods.
 
-use super::{Context, activation, array, array_of_zeros, array_type, geometry, number, number_u64};
+use super::text::{activation, array, literal, table, tokens};
+use super::{Context, array_of_zeros, array_type, geometry};
 use cnn_dsl::graph::{Activation, Node, Op, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
 /// The struct with its documentation.
-pub fn structure(context: &Context<'_>) -> TokenStream {
+pub fn structure(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let krate = context.krate;
     // The only place of the name: an editor shows the struct once for each.
     let name = Ident::new(
@@ -14,7 +15,7 @@ pub fn structure(context: &Context<'_>) -> TokenStream {
         (context.span)(context.network.name.span),
     );
     let visibility = visibility(&context.network.visibility);
-    let docs = struct_docs(context);
+    let docs = struct_docs(context, summary);
     quote! {
         #krate::__with_std! {
             #docs
@@ -37,9 +38,8 @@ pub fn visibility(written: &str) -> TokenStream {
 }
 
 /// The user's own lines, then the summary.
-fn struct_docs(context: &Context<'_>) -> TokenStream {
+fn struct_docs(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let network = context.network;
-    let summary = network.summary();
     let own = network.docs.iter();
     let headline = network.docs.is_empty().then(|| {
         let shapes = input_and_output(context)
@@ -69,23 +69,23 @@ fn input_and_output<'a>(context: &Context<'a>) -> [&'a Shape; 2] {
 }
 
 /// The public constants and inference without `std`.
-pub fn constants(context: &Context<'_>) -> TokenStream {
+pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let network = context.network;
     let name = context.struct_name();
     let [input, output] = input_and_output(context);
-    let (input_rank, output_rank) = (number(input.0.len()), number(output.0.len()));
-    let (input_shape, output_shape) = (array(&input.0), array(&output.0));
-    let parameters = number(network.parameter_count());
-    let flops = number_u64(network.flops());
-    let summary = network.summary();
-    let plan = context.plan.table(network);
+    let [input_rank, output_rank] = [input, output].map(|shape| literal(shape.0.len() as u64));
+    let [input_shape, output_shape] =
+        [input, output].map(|shape| tokens(&array(shape.0.iter().copied())));
+    let parameters = literal(network.parameter_count() as u64);
+    let flops = literal(network.flops());
+    let plan = table(&context.plan.table(network));
     let layers = geometry::layer_table(context);
     let (input_type, output_type) = (array_type(input), array_type(output));
     let zeros = array_of_zeros(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
-        let activation = activation(context.plan.output_activation);
-        let units = number(output.0.last().copied().unwrap_or(1));
+        let activation = tokens(&activation(context.plan.output_activation));
+        let units = literal(output.0.last().map_or(1, |&units| units as u64));
         quote!(#activation.forward(isa, #units, #flat_output);)
     });
     quote! {
@@ -101,7 +101,7 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
             /// Bytes that one prediction needs beside its input, its output and the parameters.
             pub const WORKSPACE_BYTES: usize = WORKSPACE.floats(1) * ::core::mem::size_of::<f32>();
             /// The layers in source order, with their output shapes, parameters and FLOPs.
-            pub const LAYERS: &'static [rt::spec::Layer] = #layers;
+            pub const LAYERS: &'static [rt::Layer] = #layers;
             /// The table of the layers, as Keras prints it.
             pub const SUMMARY: &'static str = #summary;
             /// What runs for each layer, and why.
@@ -122,8 +122,8 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
                 workspace: &mut [f32; Self::WORKSPACE_BYTES / ::core::mem::size_of::<f32>()],
             ) -> #output_type {
                 let mut output = #zeros;
-                let isa = rt::kernels::Isa::detect();
-                forward(rt::spec::Forward {
+                let isa = rt::Isa::detect();
+                forward(rt::Forward {
                     isa,
                     examples: 1,
                     parameters,
@@ -217,7 +217,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         }
 
         impl rt::Network for #name {
-            fn spec() -> &'static rt::spec::Spec {
+            fn spec() -> &'static rt::Spec {
                 &SPEC
             }
 
@@ -292,16 +292,16 @@ fn accessors(context: &Context<'_>) -> TokenStream {
             let bias = match count {
                 1 => quote!(::core::option::Option::None),
                 _ => {
-                    let bias = number(first + 1);
+                    let bias = literal(first as u64 + 1);
                     quote!(::core::option::Option::Some(#bias))
                 }
             };
-            let kernel = number(first);
+            let kernel = literal(first as u64);
             Some(quote! {
                 #(#[doc = #docs])*
                 #[must_use]
-                pub fn #name(&self) -> rt::view::#view<'_> {
-                    rt::view::#view::new(&self.model, #kernel, #bias)
+                pub fn #name(&self) -> rt::#view<'_> {
+                    rt::#view::new(&self.model, #kernel, #bias)
                 }
             })
         });

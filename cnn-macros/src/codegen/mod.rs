@@ -3,7 +3,7 @@
 //! Each file writes one part: `geometry` the constants of the layers and the description
 //! that the runtime reads, `passes` the unrolled forward and training passes, `interface` the
 //! struct with its public constants and methods, `stub` the same interface after an error,
-//! `hover` what an editor shows over a layer. Everything but the struct stands in one `const _`
+//! `hover` what an editor shows over a layer; `text` makes tokens of what is written as text. Everything but the struct stands in one `const _`
 //! block, so no helper's name can meet a name of the user's.
 
 mod geometry;
@@ -11,12 +11,13 @@ pub mod hover;
 mod interface;
 mod passes;
 mod stub;
+mod text;
 
-use cnn_dsl::graph::{Activation, Network, Node, Shape};
+use cnn_dsl::graph::{Network, Node, Shape};
 use cnn_dsl::plan::{Conv2dAlgorithm, Kernel, Plan, Step};
 use cnn_dsl::syntax::Span as Range;
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 
 pub use stub::stub;
 
@@ -35,22 +36,22 @@ pub struct Context<'a> {
 /// All items of a network.
 pub fn network(context: &Context<'_>) -> TokenStream {
     let krate = context.krate;
-    let structure = interface::structure(context);
-    let layers = geometry::layers(context);
-    let workspaces = geometry::workspaces(context);
+    // Said several times, made once.
+    let summary = text::table(&context.network.summary());
+    let structure = interface::structure(context, &summary);
+    let geometry = geometry::constants(context);
     let spec = geometry::spec(context);
     let forward = passes::forward(context);
     let train = passes::train(context);
-    let constants = interface::constants(context);
+    let constants = interface::constants(context, &summary);
     let methods = interface::methods(context);
     quote! {
         #structure
         const _: () = {
-            use #krate::runtime as rt;
+            use #krate::runtime::generated as rt;
             // The user's module may give these names to something else.
             use ::core::primitive::{f32, str, u64, usize};
-            #layers
-            #workspaces
+            #geometry
             #forward
             #constants
             #krate::__with_std! {
@@ -71,70 +72,57 @@ impl Context<'_> {
         &self.network.nodes[step.node]
     }
 
-    /// The steps whose forward pass wants the kernel in another form.
-    fn prepared_forward(&self) -> impl Iterator<Item = &Step> {
-        let winograd = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
+    /// The steps that want their kernel in this form.
+    fn prepared(&self, form: Form) -> impl Iterator<Item = &Step> {
         let steps = self.plan.steps.iter();
-        steps.filter(move |step| step.kernel == winograd)
+        steps.filter(move |step| form.is_wanted_by(step))
+    }
+}
+
+/// The forms of a kernel, each for one pass.
+#[derive(Clone, Copy)]
+enum Form {
+    Inference,
+    Forward,
+    Backward,
+}
+
+impl Form {
+    /// Not where the pass takes the kernel as it is.
+    fn is_wanted_by(self, step: &Step) -> bool {
+        let converts = |kernel| match kernel {
+            Kernel::Conv2d(algorithm) => algorithm != Conv2dAlgorithm::Direct,
+            _ => false,
+        };
+        match self {
+            Self::Inference => converts(step.inference) || step.inference == Kernel::Dense,
+            Self::Forward => converts(step.kernel),
+            Self::Backward => {
+                matches!(step.kernel, Kernel::Conv2d(_)) && step.input_gradient.is_some()
+            }
+        }
     }
 
-    /// The steps whose backward pass does: convolutions that pass a gradient on.
-    fn prepared_backward(&self) -> impl Iterator<Item = &Step> {
-        self.plan.steps.iter().filter(|step| {
-            matches!(step.kernel, Kernel::Conv2d(_)) && step.input_gradient.is_some()
-        })
+    /// Of the method that tells how long it is.
+    const fn length(self) -> &'static str {
+        match self {
+            Self::Inference => "prepared_inference",
+            Self::Forward => "prepared_forward",
+            Self::Backward => "prepared_backward",
+        }
     }
 }
 
 /// The constant of a layer's geometry: `LAYER_CONV2D_1`. The prefix keeps it apart from the
 /// other constants of the block, whatever the label.
-fn constant(name: &str) -> Ident {
-    format_ident!("LAYER_{}", name.to_uppercase())
-}
-
-/// `121_930`: the separators are those that clippy asks of a person.
-fn number(value: usize) -> Literal {
-    number_u64(value as u64)
-}
-
-/// The same for 64 bits on every machine.
-fn number_u64(value: u64) -> Literal {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) && digits.len() > 4 {
-            text.push('_');
-        }
-        text.push(digit);
-    }
-    text.parse()
-        .unwrap_or_else(|_| Literal::u64_unsuffixed(value))
-}
-
-/// `[28, 28, 1]`.
-fn array(values: &[usize]) -> TokenStream {
-    let values = values.iter().map(|&v| number(v));
-    quote!([#(#values),*])
-}
-
-/// `f32` as the runtime computes: the nearest to what was written.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the runtime computes in f32"
-)]
-fn float(value: f64) -> Literal {
-    Literal::f32_unsuffixed(value as f32)
-}
-
-/// `f64`, for the hyperparameters of optimizers.
-fn double(value: f64) -> Literal {
-    Literal::f64_unsuffixed(value)
+fn constant(name: &str) -> String {
+    format!("LAYER_{}", name.to_uppercase())
 }
 
 /// The nested array of one example: `[[[f32; 1]; 28]; 28]`.
 fn array_type(shape: &Shape) -> TokenStream {
     shape.0.iter().rev().fold(quote!(f32), |inner, &size| {
-        let size = number(size);
+        let size = text::literal(size as u64);
         quote!([#inner; #size])
     })
 }
@@ -142,22 +130,7 @@ fn array_type(shape: &Shape) -> TokenStream {
 /// A zeroed nested array.
 fn array_of_zeros(shape: &Shape) -> TokenStream {
     shape.0.iter().rev().fold(quote!(0.0), |inner, &size| {
-        let size = number(size);
+        let size = text::literal(size as u64);
         quote!([#inner; #size])
     })
-}
-
-fn activation(activation: Activation) -> TokenStream {
-    let variant = match activation {
-        Activation::Linear => quote!(Linear),
-        Activation::Relu => quote!(Relu),
-        Activation::LeakyRelu { negative_slope } => {
-            let slope = float(negative_slope);
-            quote!(LeakyRelu { negative_slope: #slope })
-        }
-        Activation::Sigmoid => quote!(Sigmoid),
-        Activation::Tanh => quote!(Tanh),
-        Activation::Softmax => quote!(Softmax),
-    };
-    quote!(rt::kernels::Activation::#variant)
 }

@@ -1,18 +1,17 @@
 //! The unrolled passes: one kernel call for each step of the plan, in source order.
 //!
-//! The front's steps stand in a loop over groups of images, the back's behind it. Values are named after
-//! the layers that produce them and are slices of the workspace slots that the plan chose; a [`Scope`]
-//! cuts each slice where it is first used. Names of the generator's own (`n`, `output`, `slot_0`) are
-//! hygienic, so a label may carry the same text.
+//! The front's steps stand in a loop over groups of images, the back's behind it. Values are slices of the
+//! workspace slots that the plan chose; a [`Scope`] cuts each slice where it is first used. What belongs to
+//! a layer is named after it, with an ending: `stem_out`, `stem_gradient`, `stem_codes`, `stem_kernel`. No
+//! ending is that of another one, and no other name (`n`, `output`, `slot_0`) has one, so a label may be
+//! anything; names of the user's program cannot meet these, which are hygienic.
 
-use super::geometry::{lane_tensors, loss};
-use super::{Context, activation, constant, number};
+use super::geometry::lane_tensors;
+use super::text::{activation, array, hygienic, join, loss, number};
+use super::{Context, Form, constant};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{
-    Conv2dAlgorithm, InputGradient, Kernel, Memory, Parameter, Per, Place, Step, ValueId,
-};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use cnn_dsl::plan::{InputGradient, Kernel, Memory, Parameter, Per, Place, Step, ValueId};
+use proc_macro2::TokenStream;
 use std::collections::BTreeSet;
 
 /// `fn forward`: inference. It leaves logits where the loss takes the last activation.
@@ -22,44 +21,35 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
         memory: &context.plan.inference,
         training: false,
     };
-    let (call, n) = (own("call"), own("n"));
-    let fields = [
-        "isa",
-        "parameters",
-        "prepared",
-        "input",
-        "output",
-        "workspace",
-    ]
-    .map(own);
-    let [_, _, prepared, _, _, workspace] = &fields;
-    let names = (0..pass.memory.slots.len()).map(slot);
-    let lengths = pass.memory.slots.iter().map(|slot| {
+    let slots = join(pass.memory.slots.iter().enumerate().map(|(i, _)| slot(i)));
+    let lengths = join(pass.memory.slots.iter().map(|slot| {
         let len = number(slot.len);
         match slot.per {
-            Per::Example => quote!(#n * #len),
-            Per::Group => quote!(GROUP * #len),
+            Per::Example => format!("n * {len}"),
+            Per::Group => format!("GROUP * {len}"),
         }
-    });
-    let scratch = own("scratch");
-    let prepared_forward = pass.split_prepared(prepared);
-    let front = pass.in_groups(&quote!(0..#n), |scope| pass.forward_steps(scope));
+    }));
+    let tensors = pass.split_tensors();
+    let prepared = pass.split_prepared(Form::Inference, "prepared");
+    let front = pass.in_groups("0..n", |scope| pass.forward_steps(scope));
     let mut back = Scope::new(&pass, false);
     pass.forward_steps(&mut back);
     pass.copy_if_unwritten(&mut back);
     let back = back.code;
-    quote! {
-        // Networks without convolutions leave some of these alone.
-        #[allow(unused_variables)]
-        fn forward(#call: rt::spec::Forward<'_>) {
-            let rt::spec::Forward { examples: #n, #(#fields),* } = #call;
-            let ([#(#names),*], #scratch) =
-                rt::spec::split_workspace(#workspace, [#(#lengths),*]);
-            #prepared_forward
-            #front
-            #(#back)*
-        }
-    }
+    // Networks without convolutions leave some of the variables alone.
+    hygienic(&format!(
+        "#[allow(unused_variables)]
+        fn forward(call: rt::Forward<'_>) {{
+            let rt::Forward {{
+                examples: n, isa, parameters, prepared, input, output, workspace,
+            }} = call;
+            let ([{slots}], scratch) = rt::split_workspace(workspace, [{lengths}]);
+            {tensors}
+            {prepared}
+            {front}
+            {back}
+        }}"
+    ))
 }
 
 /// `fn train`: forward, loss and backward over a share of a batch.
@@ -73,54 +63,20 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         memory: &plan.training,
         training: true,
     };
-    let fields = [
-        "isa",
-        "first",
-        "parameters",
-        "prepared",
-        "prepared_backward",
-        "input",
-        "target",
-        "output",
-        "losses",
-        "slots",
-        "codes",
-        "workspace",
-        "lanes",
-        "scale",
-        "seed",
-    ]
-    .map(own);
-    let [
-        isa,
-        _,
-        _,
-        prepared,
-        prepared_backward,
-        _,
-        target,
-        output,
-        losses,
-        slots,
-        codes,
-        workspace,
-        lanes,
-        scale,
-        _,
-    ] = &fields;
-    let (call, n, scratch) = (own("call"), own("n"), own("scratch"));
     let slots_of = |per| {
         let slots = pass.memory.slots.iter().enumerate();
         slots.filter(move |(_, slot)| slot.per == per)
     };
-    let kept = slots_of(Per::Example).map(|(index, _)| slot(index));
-    let kept_codes = (0..pass.memory.code_slots.len()).map(code_slot);
-    let reused = slots_of(Per::Group).map(|(index, _)| slot(index));
-    let lengths = slots_of(Per::Group).map(|(_, slot)| number(slot.len));
-    let prepared_forward = pass.split_prepared(prepared);
-    let prepared_backward = pass.split_prepared_backward(prepared_backward);
+    let kept = join(slots_of(Per::Example).map(|(index, _)| slot(index)));
+    let kept_codes = join((0..pass.memory.code_slots.len()).map(code_slot));
+    let reused = join(slots_of(Per::Group).map(|(index, _)| slot(index)));
+    let lengths = slots_of(Per::Group).map(|(_, slot)| format!("GROUP * {}", number(slot.len)));
+    let lengths = join(lengths);
+    let tensors = pass.split_tensors();
+    let prepared_forward = pass.split_prepared(Form::Forward, "prepared_forward");
+    let prepared_backward = pass.split_prepared(Form::Backward, "prepared_backward");
 
-    let front = pass.in_groups(&quote!(0..#n), |scope| pass.forward_steps(scope));
+    let front = pass.in_groups("0..n", |scope| pass.forward_steps(scope));
     let mut back = Scope::new(&pass, false);
     pass.forward_steps(&mut back);
     pass.copy_if_unwritten(&mut back);
@@ -128,50 +84,37 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         loss(train.loss),
         number(plan.values[plan.output].shape.len()),
     );
-    back.code
-        .push(quote!(#loss.forward(#isa, #units, #output, #target, #losses);));
+    back.line(&format!(
+        "{loss}.forward(isa, {units}, output, target, losses);"
+    ));
     if plan.values[plan.output].wants_gradient {
         let gradient = back.gradient(plan.output);
-        back.code
-            .push(quote!(#loss.backward(#isa, #units, #output, #target, #scale, #gradient);));
+        back.line(&format!(
+            "{loss}.backward(isa, {units}, output, target, scale, {gradient});"
+        ));
     }
     pass.backward_steps(&mut back);
     let back = back.code;
-    let backward_front = plan.steps[..plan.front]
-        .iter()
-        .any(Step::runs_backward)
-        .then(|| {
-            let (lane, start, end) = (own("lane"), own("start"), own("end"));
-            let tensors: Vec<_> = lane_tensors(context).collect();
-            let names = tensors.iter().map(|p| pass.parameter_gradient(p));
-            let lengths = tensors.iter().map(|p| number(p.range.len()));
-            let steps = pass.in_groups(&quote!(#start..#end), |scope| pass.backward_steps(scope));
-            quote! {
-                let mut #start = 0;
-                for #lane in #lanes {
-                    let #end = #start + #lane.examples;
-                    let [#(#names),*] = rt::spec::split_mut(#lane.gradients, [#(#lengths),*]);
-                    #steps
-                    #start = #end;
-                }
-            }
-        });
-    quote! {
-        // Networks without convolutions or dropout leave some of these alone.
-        #[allow(unused_variables)]
-        fn train(#call: rt::spec::Train<'_, '_>) {
-            let rt::spec::Train { examples: #n, #(#fields),* } = #call;
-            let [#(#kept),*] = rt::spec::pieces(#slots);
-            let [#(#kept_codes),*] = rt::spec::pieces(#codes);
-            let ([#(#reused),*], #scratch) =
-                rt::spec::split_workspace(#workspace, [#(GROUP * #lengths),*]);
-            #prepared_forward
-            #prepared_backward
-            #front
-            #(#back)*
-            #backward_front
-        }
-    }
+    let backward_front = pass.backward_front();
+    // Networks without convolutions or dropout leave some of the variables alone.
+    hygienic(&format!(
+        "#[allow(unused_variables)]
+        fn train(call: rt::Train<'_, '_>) {{
+            let rt::Train {{
+                examples: n, isa, first, parameters, prepared_forward, prepared_backward, input, target,
+                output, losses, slots, codes, workspace, lanes, scale, seed,
+            }} = call;
+            let [{kept}] = rt::pieces(slots);
+            let [{kept_codes}] = rt::pieces(codes);
+            let ([{reused}], scratch) = rt::split_workspace(workspace, [{lengths}]);
+            {tensors}
+            {prepared_forward}
+            {prepared_backward}
+            {front}
+            {back}
+            {backward_front}
+        }}"
+    ))
 }
 
 /// A pass with its memory.
@@ -183,19 +126,39 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// The front's steps in a loop over groups of the images in `range`; nothing without a front.
-    fn in_groups(&self, range: &TokenStream, write: impl FnOnce(&mut Scope<'_>)) -> TokenStream {
+    fn in_groups(&self, range: &str, write: impl FnOnce(&mut Scope<'_>)) -> String {
         let mut scope = Scope::new(self, true);
         write(&mut scope);
         if scope.code.is_empty() {
-            return TokenStream::new();
+            return String::new();
         }
-        let (images, count, code) = (own("images"), own("count"), scope.code);
-        quote! {
-            for #images in rt::spec::groups(#range, GROUP) {
-                let #count = #images.end - #images.start;
-                #(#code)*
-            }
+        let code = scope.code;
+        format!(
+            "for images in rt::groups({range}, GROUP) {{
+                let count = images.end - images.start;
+                {code}
+            }}"
+        )
+    }
+
+    /// The front's backward pass: lane by lane, in each of which gradients are summed.
+    fn backward_front(&self) -> String {
+        let plan = self.context.plan;
+        if !plan.steps[..plan.front].iter().any(Step::runs_backward) {
+            return String::new();
         }
+        let names = join(lane_tensors(self.context).map(|p| self.parameter_gradient(p)));
+        let lengths = array(lane_tensors(self.context).map(|p| p.range.len()));
+        let steps = self.in_groups("start..end", |scope| self.backward_steps(scope));
+        format!(
+            "let mut start = 0;
+            for lane in lanes {{
+                let end = start + lane.examples;
+                let [{names}] = rt::split_mut(lane.gradients, {lengths});
+                {steps}
+                start = end;
+            }}"
+        )
     }
 
     /// The steps of the front or the back, with their places in the plan.
@@ -215,7 +178,6 @@ impl Pass<'_> {
     }
 
     fn forward_step(&self, scope: &mut Scope<'_>, index: usize, step: &Step) {
-        let [isa, scratch] = ["isa", "scratch"].map(own);
         let layer = constant(&self.context.node(step).name);
         let (x, y, n) = (
             scope.read(step.input),
@@ -224,39 +186,39 @@ impl Pass<'_> {
         );
         let tensors = self.tensors(step);
         let call = match step.kernel {
-            Kernel::Conv2d(algorithm) => {
-                let prepared = match algorithm {
-                    Conv2dAlgorithm::Winograd => {
-                        let name = self.prepared(step);
-                        quote!(#name)
-                    }
-                    Conv2dAlgorithm::Direct | Conv2dAlgorithm::Pointwise => quote!(&[]),
-                };
-                let codes = scope.codes(index, step, true);
-                let codes = codes.map_or_else(|| quote!(&mut []), |name| quote!(#name));
-                quote!(#layer.forward(#isa, #n, #x, #tensors, #prepared, #y, #codes, #scratch);)
+            Kernel::Conv2d(_) | Kernel::Dense if !self.training => {
+                let prepared = self.prepared(Form::Inference, step);
+                format!("{layer}.infer(isa, {n}, {x}, {tensors}, {prepared}, {y}, scratch);")
             }
-            Kernel::Dense => quote!(#layer.forward(#isa, #n, #x, #tensors, #y, #scratch);),
-            Kernel::Pool2d => quote!(#layer.forward(#isa, #n, #x, #y);),
+            Kernel::Conv2d(_) => {
+                let prepared = self.prepared(Form::Forward, step);
+                let codes = scope.codes(index, step, true);
+                let codes = codes.as_deref().unwrap_or("&mut []");
+                format!(
+                    "{layer}.forward(isa, {n}, {x}, {tensors}, {prepared}, {y}, {codes}, scratch);"
+                )
+            }
+            Kernel::Dense => format!("{layer}.forward(isa, {n}, {x}, {tensors}, {y}, scratch);"),
+            Kernel::Pool2d => format!("{layer}.forward(isa, {n}, {x}, {y});"),
             Kernel::Activation => {
-                let units = self.last_axis(step.output);
-                let apply = (step.activation != Activation::Linear).then(|| {
-                    let activation = activation(step.activation);
-                    quote!(#activation.forward(#isa, #units, #y);)
-                });
-                quote! {
-                    #y.copy_from_slice(#x);
-                    #apply
+                scope.line(&format!("{y}.copy_from_slice({x});"));
+                if step.activation == Activation::Linear {
+                    return;
                 }
+                let activation = activation(step.activation);
+                let units = self.last_axis(step.output);
+                format!("{activation}.forward(isa, {units}, {y});")
             }
             Kernel::Dropout => {
                 let mask = scope.mask(index, step.output);
-                let (seed, stream) = (own("seed"), number(index));
+                let stream = number(index);
                 let place = scope.place(step.output);
-                quote!(#layer.forward(#isa, #seed.wrapping_add(#stream), #place, #x, #y, #mask);)
+                format!(
+                    "{layer}.forward(isa, seed.wrapping_add({stream}), {place}, {x}, {y}, {mask});"
+                )
             }
         };
-        scope.code.push(call);
+        scope.line(&call);
     }
 
     fn backward_steps(&self, scope: &mut Scope<'_>) {
@@ -269,28 +231,28 @@ impl Pass<'_> {
 
     /// The gradients of a step: through its activation, of its parameters, of its input.
     fn backward_step(&self, scope: &mut Scope<'_>, index: usize, step: &Step) {
-        let [isa, scratch] = ["isa", "scratch"].map(own);
         let layer = constant(&self.context.node(step).name);
         let (dy, n) = (scope.gradient(step.output), scope.count());
         if step.activation != Activation::Linear {
             let (activation, units) = (activation(step.activation), self.last_axis(step.output));
             let y = scope.read(step.output);
-            scope
-                .code
-                .push(quote!(#activation.backward(#isa, #units, #y, #dy);));
+            scope.line(&format!("{activation}.backward(isa, {units}, {y}, {dy});"));
         }
         let convolution = matches!(step.kernel, Kernel::Conv2d(_));
         let codes = scope.codes(index, step, false);
-        let codes = codes.map_or_else(|| quote!(&[]), |name| quote!(#name));
+        let codes = codes.as_deref().unwrap_or("&[]");
         // The kernel gradients of dense layers are products over the whole batch, made later.
         if convolution && step.kernel_gradient.is_some() {
             let x = scope.read(step.input);
-            let parameters = self.context.plan.parameters_of(step.node);
-            let names: Vec<_> = parameters.map(|p| self.parameter_gradient(p)).collect();
-            let bias = (names.len() == 1).then(|| quote!(, &mut []));
-            scope.code.push(quote! {
-                #layer.backward_parameters(#isa, #n, #x, #dy, #codes, #(#names),* #bias, #scratch);
-            });
+            let mut parameters = self.context.plan.parameters_of(step.node);
+            let mut gradient = || {
+                let parameter = parameters.next();
+                parameter.map_or_else(|| "&mut []".to_owned(), |p| self.parameter_gradient(p))
+            };
+            let (kernel, bias) = (gradient(), gradient());
+            scope.line(&format!(
+                "{layer}.backward_parameters(isa, {n}, {x}, {dy}, {codes}, {kernel}, {bias}, scratch);"
+            ));
         }
         let Some(of_input) = step.input_gradient else {
             return;
@@ -298,98 +260,96 @@ impl Pass<'_> {
         let dx = scope.gradient(step.input);
         let call = match of_input {
             InputGradient::Rows => {
-                let kernel = self.kernel(step);
-                quote!(#layer.backward_input(#isa, #n, #dy, #kernel, #dx, #scratch);)
+                let kernel = self.tensor(step, 0);
+                format!("{layer}.backward_input(isa, {n}, {dy}, {kernel}, {dx}, scratch);")
             }
             InputGradient::Pool => {
                 let (x, y) = (scope.read(step.input), scope.read(step.output));
-                quote!(#layer.backward(#isa, #n, #x, #y, #dy, #dx);)
+                format!("{layer}.backward(isa, {n}, {x}, {y}, {dy}, {dx});")
             }
             InputGradient::Dropout => {
                 let mask = scope.mask(index, step.output);
-                quote!(#layer.backward(#mask, #dy, #dx);)
+                format!("{layer}.backward({mask}, {dy}, {dx});")
             }
-            InputGradient::Activation => quote!(#dx.copy_from_slice(#dy);),
+            InputGradient::Activation => format!("{dx}.copy_from_slice({dy});"),
             InputGradient::Direct
             | InputGradient::Winograd
+            | InputGradient::Winograd4
             | InputGradient::Pointwise
             | InputGradient::Columns
             | InputGradient::PoolSparse => {
-                let prepared = self.prepared_backward(step);
-                quote!(#layer.backward_input(#isa, #n, #dy, #codes, #prepared, #dx, #scratch);)
+                let prepared = self.prepared(Form::Backward, step);
+                format!(
+                    "{layer}.backward_input(isa, {n}, {dy}, {codes}, {prepared}, {dx}, scratch);"
+                )
             }
         };
-        scope.code.push(call);
+        scope.line(&call);
     }
 
     /// The kernel and the bias of a step, an empty slice where it has no bias.
-    fn tensors(&self, step: &Step) -> TokenStream {
-        let kernel = self.kernel(step);
-        let bias = self.context.plan.parameters_of(step.node).nth(1);
-        let bias = bias.map_or_else(|| quote!(&[]), parameter);
-        quote!(#kernel, #bias)
+    fn tensors(&self, step: &Step) -> String {
+        let [kernel, bias] = [0, 1].map(|index| self.tensor(step, index));
+        format!("{kernel}, {bias}")
     }
 
-    fn kernel(&self, step: &Step) -> TokenStream {
-        self.context
-            .plan
-            .parameters_of(step.node)
-            .next()
-            .map_or_else(|| quote!(&[]), parameter)
+    fn tensor(&self, step: &Step, index: usize) -> String {
+        let parameter = self.context.plan.parameters_of(step.node).nth(index);
+        parameter.map_or_else(|| "&[]".to_owned(), |p| self.parameter(p))
     }
 
-    /// `let [conv2d_2_prepared] = split_prepared(prepared, [LAYER_CONV2D_2.prepared_forward()]);`
-    fn split_prepared(&self, buffer: &Ident) -> TokenStream {
-        let steps: Vec<_> = self.context.prepared_forward().collect();
-        let names = steps.iter().map(|step| self.prepared(step));
-        let layers = steps
-            .iter()
-            .map(|step| constant(&self.context.node(step).name));
-        quote! {
-            let [#(#names),*] = rt::spec::split_prepared(#buffer, [#(#layers.prepared_forward()),*]);
+    /// `let [conv2d_1_kernel, conv2d_1_bias] = rt::tensors(parameters, TENSORS);`
+    fn split_tensors(&self) -> String {
+        let names = join(
+            self.context
+                .plan
+                .parameters
+                .iter()
+                .map(|p| self.parameter(p)),
+        );
+        format!("let [{names}] = rt::tensors(parameters, TENSORS);")
+    }
+
+    /// `let [conv2d_2_prepared_forward] =
+    /// split_prepared(prepared_forward, [LAYER_CONV2D_2.prepared_forward()]);`
+    fn split_prepared(&self, form: Form, buffer: &str) -> String {
+        let names = join((self.context.prepared(form)).map(|step| self.prepared(form, step)));
+        let lengths = join((self.context.prepared(form)).map(|step| {
+            let layer = constant(&self.context.node(step).name);
+            format!("{layer}.{}()", form.length())
+        }));
+        format!("let [{names}] = rt::split_prepared({buffer}, [{lengths}]);")
+    }
+
+    /// The kernel in a form, an empty slice where the pass takes it as it is.
+    fn prepared(&self, form: Form, step: &Step) -> String {
+        if !form.is_wanted_by(step) {
+            return "&[]".to_owned();
         }
-    }
-
-    fn split_prepared_backward(&self, buffer: &Ident) -> TokenStream {
-        let steps: Vec<_> = self.context.prepared_backward().collect();
-        let names = steps.iter().map(|step| self.prepared_backward(step));
-        let layers = steps
-            .iter()
-            .map(|step| constant(&self.context.node(step).name));
-        quote! {
-            let [#(#names),*] = rt::spec::split_prepared(#buffer, [#(#layers.prepared_backward()),*]);
-        }
+        format!("{}_{}", self.context.node(step).name, form.length())
     }
 
     /// When no step writes the output (a network that only reshapes), the input is the output.
     fn copy_if_unwritten(&self, scope: &mut Scope<'_>) {
         let value = self.context.plan.output;
         if self.memory.values[value] != Place::Output {
-            let (from, to) = (scope.read(value), own("output"));
-            scope.code.push(quote!(#to.copy_from_slice(#from);));
+            let from = scope.read(value);
+            scope.line(&format!("output.copy_from_slice({from});"));
         }
     }
 
-    fn last_axis(&self, value: ValueId) -> TokenStream {
+    fn last_axis(&self, value: ValueId) -> String {
         let shape = &self.context.plan.values[value].shape.0;
-        let units = number(shape.last().copied().unwrap_or(1));
-        quote!(#units)
+        number(shape.last().copied().unwrap_or(1))
     }
 
-    fn prepared(&self, step: &Step) -> Ident {
-        own(&format!("{}_prepared", self.context.node(step).name))
-    }
-
-    fn prepared_backward(&self, step: &Step) -> Ident {
-        own(&format!(
-            "{}_prepared_backward",
-            self.context.node(step).name
-        ))
-    }
-
-    fn parameter_gradient(&self, parameter: &Parameter) -> Ident {
+    fn parameter(&self, parameter: &Parameter) -> String {
         let layer = &self.context.network.nodes[parameter.node].name;
-        own(&format!("{layer}_gradient_{}", parameter.role))
+        format!("{layer}_{}", parameter.role)
+    }
+
+    fn parameter_gradient(&self, parameter: &Parameter) -> String {
+        format!("{}_sum", self.parameter(parameter))
     }
 }
 
@@ -399,7 +359,7 @@ struct Scope<'a> {
     /// Whether it stands in the loop over groups of images, `images`.
     front: bool,
     defined: BTreeSet<String>,
-    code: Vec<TokenStream>,
+    code: String,
 }
 
 impl<'a> Scope<'a> {
@@ -408,92 +368,77 @@ impl<'a> Scope<'a> {
             pass,
             front,
             defined: BTreeSet::new(),
-            code: Vec::new(),
+            code: String::new(),
         }
     }
 
+    fn line(&mut self, code: &str) {
+        self.code.push_str(code);
+        self.code.push('\n');
+    }
+
     /// How many examples the kernels of the scope take.
-    fn count(&self) -> TokenStream {
-        let name = own(if self.front { "count" } else { "n" });
-        quote!(#name)
+    const fn count(&self) -> &'static str {
+        if self.front { "count" } else { "n" }
     }
 
     /// The place of the scope's first value among those of the batch.
-    fn place(&self, value: ValueId) -> TokenStream {
-        let (first, images) = (own("first"), own("images"));
+    fn place(&self, value: ValueId) -> String {
         let len = number(self.pass.context.plan.values[value].shape.len());
         if self.front {
-            quote!((#first + #images.start) * #len)
+            format!("(first + images.start) * {len}")
         } else {
-            quote!(#first * #len)
+            format!("first * {len}")
         }
     }
 
     /// The value's slice, to be read.
-    fn read(&mut self, value: ValueId) -> TokenStream {
+    fn read(&mut self, value: ValueId) -> String {
         self.value(value, false)
     }
 
     /// The value's slice, to be written.
-    fn write(&mut self, value: ValueId) -> TokenStream {
+    fn write(&mut self, value: ValueId) -> String {
         self.value(value, true)
     }
 
-    fn value(&mut self, value: ValueId, write: bool) -> TokenStream {
-        let storage = self.pass.memory.storage[value];
-        let len = self.pass.context.plan.values[value].shape.len();
-        let name = |own_name: Ident| {
-            if self.front {
-                own(&format!("group_{own_name}"))
-            } else {
-                own_name
-            }
-        };
+    fn value(&mut self, value: ValueId, write: bool) -> String {
+        let plan = self.pass.context.plan;
+        let len = plan.values[value].shape.len();
         match self.pass.memory.values[value] {
             Place::Slot(index) => {
-                let name = &self.pass.context.plan.values[storage].name;
-                let name = Ident::new(name, Span::call_site());
-                self.define(&name, &slot(index), self.per(index), len, write)
+                let storage = self.pass.memory.storage[value];
+                let name = format!("{}_out", plan.values[storage].name);
+                self.define(name, &slot(index), self.per(index), len, write)
             }
-            Place::Input => {
-                let name = name(own("input"));
-                self.part(&name, &own("input"), len, false)
-            }
-            Place::Output => {
-                let name = name(own("output"));
-                self.part(&name, &own("output"), len, write)
-            }
+            Place::Input => self.part("input", len, false),
+            Place::Output => self.part("output", len, write),
         }
     }
 
     /// The gradient of a value.
-    fn gradient(&mut self, value: ValueId) -> TokenStream {
+    fn gradient(&mut self, value: ValueId) -> String {
         let value_of = &self.pass.context.plan.values[value];
-        let name = own(&format!("{}_gradient", value_of.name));
+        let name = format!("{}_gradient", value_of.name);
         let index = self.pass.memory.gradients[value].expect("the plan gave it a slot");
-        self.define(
-            &name,
-            &slot(index),
-            self.per(index),
-            value_of.shape.len(),
-            true,
-        )
+        let len = value_of.shape.len();
+        self.define(name, &slot(index), self.per(index), len, true)
     }
 
     /// The mask of a dropout step, as large as its output.
-    fn mask(&mut self, step: usize, output: ValueId) -> TokenStream {
-        let name = own(&format!("mask_{step}"));
+    fn mask(&mut self, step: usize, output: ValueId) -> String {
+        let name = format!("mask_{step}");
         let index = self.pass.memory.masks[step].expect("the plan gave it a slot");
         let len = self.pass.context.plan.values[output].shape.len();
-        self.define(&name, &slot(index), self.per(index), len, true)
+        self.define(name, &slot(index), self.per(index), len, true)
     }
 
     /// The winners of a fused pool, if the pass keeps them.
-    fn codes(&mut self, index: usize, step: &Step, write: bool) -> Option<TokenStream> {
+    fn codes(&mut self, index: usize, step: &Step, write: bool) -> Option<String> {
         let place = (*self.pass.memory.codes.get(index)?)?;
-        let name = own(&format!("{}_codes", self.pass.context.node(step).name));
+        let name = format!("{}_codes", self.pass.context.node(step).name);
         let len = self.pass.context.plan.values[step.output].shape.len();
-        Some(self.define(&name, &code_slot(place), Per::Example, len, write))
+        Some(self.define(name, &code_slot(place), Per::Example, len, write))
     }
 
     fn per(&self, slot: usize) -> Per {
@@ -501,52 +446,35 @@ impl<'a> Scope<'a> {
     }
 
     /// The scope's part of the caller's input or output.
-    fn part(&mut self, name: &Ident, buffer: &Ident, len: usize, write: bool) -> TokenStream {
+    fn part(&mut self, buffer: &str, len: usize, write: bool) -> String {
         if self.front {
-            self.define(name, buffer, Per::Example, len, write)
+            self.define(format!("group_{buffer}"), buffer, Per::Example, len, write)
         } else {
-            quote!(#buffer)
+            buffer.to_owned()
         }
     }
 
-    /// `let conv2d_1 = &mut slot_0[..n * 21_632];`, once; then the name.
-    fn define(
-        &mut self,
-        name: &Ident,
-        buffer: &Ident,
-        per: Per,
-        len: usize,
-        write: bool,
-    ) -> TokenStream {
-        if self.defined.insert(name.to_string()) {
-            let (images, count, len) = (own("images"), self.count(), number(len));
-            let range = match (self.front, per) {
-                (false, _) | (true, Per::Group) => quote!(..#count * #len),
-                (true, Per::Example) => quote!(#images.start * #len..#images.end * #len),
+    /// `let conv2d_1_out = &mut slot_0[..n * 21_632];`, once; then the name.
+    fn define(&mut self, name: String, buffer: &str, per: Per, len: usize, write: bool) -> String {
+        if !self.defined.contains(&name) {
+            let (count, len) = (self.count(), number(len));
+            let slice = match (self.front, per, write) {
+                (true, Per::Example, false) => format!("rt::part({buffer}, &images, {len})"),
+                (true, Per::Example, true) => format!("rt::part_mut({buffer}, &images, {len})"),
+                (_, _, false) => format!("&{buffer}[..{count} * {len}]"),
+                (_, _, true) => format!("&mut {buffer}[..{count} * {len}]"),
             };
-            let borrow = if write { quote!(&mut) } else { quote!(&) };
-            self.code.push(quote!(let #name = #borrow #buffer[#range];));
+            self.line(&format!("let {name} = {slice};"));
+            self.defined.insert(name.clone());
         }
-        quote!(#name)
+        name
     }
 }
 
-/// `&parameters[288..320]`.
-fn parameter(parameter: &Parameter) -> TokenStream {
-    let (start, end) = (number(parameter.range.start), number(parameter.range.end));
-    let parameters = own("parameters");
-    quote!(&#parameters[#start..#end])
+fn slot(index: usize) -> String {
+    format!("slot_{index}")
 }
 
-/// A name of the generator's own, which no label can meet.
-fn own(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
-}
-
-fn slot(index: usize) -> Ident {
-    own(&format!("slot_{index}"))
-}
-
-fn code_slot(index: usize) -> Ident {
-    own(&format!("codes_{index}"))
+fn code_slot(index: usize) -> String {
+    format!("codes_{index}")
 }

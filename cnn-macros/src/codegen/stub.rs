@@ -4,8 +4,9 @@
 //! of the description are the only ones on the user's screen. Nothing here ever runs: the build
 //! has failed.
 
+use super::array_type;
 use super::interface::visibility;
-use super::{array, array_type, number};
+use super::text::{array, literal, tokens};
 use cnn_dsl::Outline;
 use cnn_dsl::graph::Shape;
 use cnn_dsl::syntax::Span as Range;
@@ -42,7 +43,7 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
             "conv2d" => format_ident!("Conv2dView"),
             _ => format_ident!("DenseView"),
         };
-        quote!(pub fn #method(&self) -> rt::view::#view<'_> { ::core::unreachable!() })
+        quote!(pub fn #method(&self) -> rt::#view<'_> { ::core::unreachable!() })
     });
     quote! {
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -52,14 +53,14 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
         #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
         const _: () = {
             use ::core::primitive::{f32, str, u64, usize};
-            use #krate::runtime as rt;
+            use #krate::runtime::generated as rt;
             impl #name {
                 #input
                 #output
                 pub const PARAMETERS: usize = 0;
                 pub const FLOPS: u64 = 0;
                 pub const WORKSPACE_BYTES: usize = 0;
-                pub const LAYERS: &'static [rt::spec::Layer] = &[];
+                pub const LAYERS: &'static [rt::Layer] = &[];
                 pub const SUMMARY: &'static str = "";
                 pub const PLAN: &'static str = "";
                 pub fn infer<P: ?Sized, #input_generic W: ?Sized, #output_generic>(
@@ -105,7 +106,7 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
                     #(#layers)*
                 }
                 impl rt::Network for #name {
-                    fn spec() -> &'static rt::spec::Spec { ::core::unreachable!() }
+                    fn spec() -> &'static rt::Spec { ::core::unreachable!() }
                     fn from_model(model: rt::Model) -> Self { Self }
                     fn model(&self) -> &rt::Model { ::core::unreachable!() }
                     fn model_mut(&mut self) -> &mut rt::Model { ::core::unreachable!() }
@@ -118,7 +119,10 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
 fn shape_constant(name: &str, shape: Option<&Shape>) -> TokenStream {
     let name = format_ident!("{name}");
     let axes = shape.map_or(&[][..], |shape| &shape.0);
-    let (rank, axes) = (number(axes.len()), array(axes));
+    let (rank, axes) = (
+        literal(axes.len() as u64),
+        tokens(&array(axes.iter().copied())),
+    );
     quote!(pub const #name: [usize; #rank] = #axes;)
 }
 

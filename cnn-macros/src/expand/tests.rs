@@ -168,3 +168,33 @@ fn a_stub_has_the_interface_of_the_network() {
     assert!(network.contains("predict") && network.contains("stem") && network.contains("INPUT"));
     assert_eq!(interface(&expand(&describe(""))), network);
 }
+
+/// Users build this crate without optimisation, and each token costs them time in every build.
+#[test]
+fn deep_networks_have_few_tokens() {
+    fn count(tokens: TokenStream) -> usize {
+        let count_of = |token| match token {
+            TokenTree::Group(group) => 2 + count(group.stream()),
+            _ => 1,
+        };
+        tokens.into_iter().map(count_of).sum()
+    }
+    let tokens_with = |blocks: usize| {
+        let block =
+            "conv2d(16, 3x3, padding = same, activation = relu); max_pool2d(2x2, strides = 1);";
+        let layers = block.repeat(blocks);
+        let description = format!(
+            "(::cnn) network Deep {{
+                input(64x64x3); {layers} flatten; dense(10, activation = softmax);
+                train {{ loss = categorical_crossentropy; }}
+            }}"
+        );
+        count(network(description.parse().unwrap()))
+    };
+    let (few, many) = (tokens_with(4), tokens_with(24));
+    let of_a_layer = (many - few) / 40;
+    assert!(of_a_layer < LAYER, "{of_a_layer} tokens for a layer");
+}
+
+/// A little more than a convolution, or its pool, takes on average.
+const LAYER: usize = 320;

@@ -1,6 +1,7 @@
 //! Fully connected layers: matrix products over the examples of a call.
 //!
-//! All three are `Product`s of register tiles. Large ones are cut into blocks of `B` that stay in
+//! Inference has the kernel packed once (see `panels`). The passes of training, where it changes with
+//! each step, are `Product`s of register tiles. Large ones are cut into blocks of `B` that stay in
 //! cache, copied so that their rows lie side by side:
 //!
 //! | pass | `C` | `A` | `B` |
@@ -13,8 +14,8 @@
 //! kernel; else `B` is the kernel, transposed. Every value is a sum in the order of the depth, however the product is cut: blocks and
 //! copies may depend on the number of examples, and the result does not.
 
-#[cfg(feature = "std")]
-use super::matmul::{Matrix, MatrixMut, gemm};
+use super::matmul::{self, Matrix, MatrixMut, gemm};
+use super::panels::{self, Packed};
 use super::simd::{Kernel, Promise, Simd};
 use super::tile::{Product, Start};
 use super::{Activation, Isa};
@@ -58,6 +59,17 @@ impl Dense {
         } else {
             DEPTH * PANEL
         }
+    }
+
+    /// The scratch memory of [`Dense::infer`], in floats, for `n` examples; never more than for
+    /// `usize::MAX` of them.
+    pub const fn inference_scratch(&self, n: usize) -> usize {
+        self.forward_scratch(n)
+    }
+
+    /// Floats of the kernel as [`Dense::infer`] wants it.
+    pub const fn prepared_inference(&self) -> usize {
+        panels::length([self.inputs, self.units])
     }
 
     /// The scratch memory of a training step's passes but the kernel gradient, in floats.
@@ -104,8 +116,7 @@ impl Dense {
             bias.is_empty() || bias.len() == self.units,
             "a bias for each unit, or none"
         );
-        #[cfg(feature = "std")]
-        if isa == Isa::PORTABLE {
+        if matmul::is_best(isa) {
             let x = Matrix::new(x, n, self.inputs);
             let kernel = Matrix::new(kernel, self.inputs, self.units);
             gemm(1.0, x, kernel, 0.0, MatrixMut::new(y, n, self.units));
@@ -132,8 +143,8 @@ impl Dense {
             // SAFETY: the lengths of all four were compared with the layer's above.
             _promise: unsafe { Promise::new() },
         };
-        if n == 1 {
-            isa.run(OneRow(&product));
+        if self.forward_scratch(n) == 0 {
+            isa.run(&product);
         } else {
             isa.run(Blocked {
                 product: &product,
@@ -141,9 +152,54 @@ impl Dense {
                 scratch,
             });
         }
-        if self.activation != Activation::Relu {
-            self.activation.forward(isa, self.units, y);
+        self.activate(isa, y);
+    }
+
+    /// Writes the kernel as [`Dense::infer`] wants it to `prepared`, [`Dense::prepared_inference`]
+    /// floats. Needed again after each change of the kernel.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        panels::pack(isa, [self.inputs, self.units], kernel, prepared);
+    }
+
+    /// [`Dense::forward`] with the kernel as [`Dense::prepare_inference`] wrote it in `prepared` (empty:
+    /// the call does without); `scratch` holds at least [`Dense::inference_scratch`] floats.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    #[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
+    pub fn infer(
+        &self,
+        isa: Isa,
+        n: usize,
+        x: &[f32],
+        kernel: &[f32],
+        bias: &[f32],
+        prepared: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        assert!(
+            prepared.is_empty() || prepared.len() == self.prepared_inference(),
+            "prepared weights of a dense layer"
+        );
+        if prepared.is_empty() || matmul::is_best(isa) {
+            return self.forward(isa, n, x, kernel, bias, y, scratch);
         }
+        self.check(n, [x.len(), kernel.len(), y.len()]);
+        let packed = Packed {
+            depth: self.inputs,
+            columns: self.units,
+            a: x,
+            panels: prepared,
+            bias,
+            c: y,
+            relu: self.activation == Activation::Relu,
+        };
+        packed.multiply(isa, n);
+        self.activate(isa, y);
     }
 
     /// The gradient of the rows `rows` of the kernel, one row for each input: `kernel_gradient`,
@@ -181,8 +237,7 @@ impl Dense {
             rows.len() * self.units,
             "values of a kernel's gradient"
         );
-        #[cfg(feature = "std")]
-        if isa == Isa::PORTABLE {
+        if matmul::is_best(isa) {
             let x = x.get(rows.start..).unwrap_or_default();
             let x = Matrix::with_strides(x, [rows.len(), n], [1, self.inputs]);
             let gradient = MatrixMut::new(kernel_gradient, rows.len(), self.units);
@@ -221,14 +276,14 @@ impl Dense {
     ///
     /// # Panics
     /// If a slice is of another length.
-    pub fn backward_bias(&self, n: usize, dy: &[f32], bias_gradient: &mut [f32]) {
+    pub fn backward_bias(&self, isa: Isa, n: usize, dy: &[f32], bias_gradient: &mut [f32]) {
         assert_eq!(
             dy.len(),
             n * self.units,
             "values of a dense layer's gradient"
         );
         bias_gradient.fill(0.0);
-        add_rows(self.units, dy, bias_gradient);
+        super::bias::add_rows(isa, self.units, dy, bias_gradient);
     }
 
     /// The gradient with respect to the input, `[n, inputs]`, from `dy` as in
@@ -252,8 +307,7 @@ impl Dense {
             scratch.len() >= self.training_scratch(),
             "scratch of a dense layer"
         );
-        #[cfg(feature = "std")]
-        if isa == Isa::PORTABLE {
+        if matmul::is_best(isa) {
             let kernel = Matrix::new(kernel, self.inputs, self.units).transposed();
             let dy = Matrix::new(dy, n, self.units);
             return gemm(1.0, dy, kernel, 0.0, MatrixMut::new(dx, n, self.inputs));
@@ -266,6 +320,13 @@ impl Dense {
             dx,
             scratch,
         });
+    }
+
+    /// Applies an activation that the products have not applied.
+    fn activate(&self, isa: Isa, y: &mut [f32]) {
+        if self.activation != Activation::Relu {
+            self.activation.forward(isa, self.units, y);
+        }
     }
 
     fn check(&self, n: usize, [x, kernel, y]: [usize; 3]) {
@@ -378,56 +439,6 @@ unsafe fn copy<S: Simd>(
             if column < columns {
                 let left = columns - column;
                 S::store_first(to.add(column), S::load_first(from.add(column), left), left);
-            }
-        }
-    }
-}
-
-/// A product with one row, which reads each value of `B` once: as many columns at a time as registers
-/// hold, because long runs of neighbours are what memory is quick at.
-struct OneRow<'a>(&'a Product);
-
-impl Kernel for OneRow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        const VECTORS: usize = 8;
-        let product = self.0;
-        let wide = VECTORS * S::LANES;
-        let whole = product.columns - product.columns % wide;
-        // SAFETY: the columns and the depth are the product's, whose places the caller vouches for.
-        unsafe {
-            for column in (0..whole).step_by(wide) {
-                let mut sums = [S::splat(0.0); VECTORS];
-                if let Start::Bias(bias) = product.start {
-                    for (j, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::load(bias.add(column + j * S::LANES));
-                    }
-                }
-                for step in 0..product.depth {
-                    let value = S::splat(*product.a.add(step));
-                    let b = product.b.add(step * product.b_depth + column);
-                    for (j, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::fma(value, S::load(b.add(j * S::LANES)), *sum);
-                    }
-                }
-                for (j, sum) in sums.into_iter().enumerate() {
-                    let sum = if product.relu { S::relu(sum) } else { sum };
-                    S::store(product.c.add(column + j * S::LANES), sum);
-                }
-            }
-            if whole < product.columns {
-                S::call(&Product {
-                    columns: product.columns - whole,
-                    b: product.b.add(whole),
-                    c: product.c.add(whole),
-                    start: match product.start {
-                        Start::Bias(bias) => Start::Bias(bias.add(whole)),
-                        start => start,
-                    },
-                    ..*product
-                });
             }
         }
     }
@@ -571,16 +582,5 @@ unsafe fn transpose<S: Simd>(
                 S::transpose(shape, from, from_row, to, to_row);
             }
         }
-    }
-}
-
-/// Adds the rows of `dy`, `[.., units]`, to the gradient of a bias; an empty one is left alone.
-pub(crate) fn add_rows(units: usize, dy: &[f32], bias_gradient: &mut [f32]) {
-    if bias_gradient.is_empty() {
-        return;
-    }
-    assert_eq!(bias_gradient.len(), units, "values of a bias gradient");
-    for row in dy.chunks_exact(units) {
-        bias_gradient.iter_mut().zip(row).for_each(|(b, d)| *b += d);
     }
 }

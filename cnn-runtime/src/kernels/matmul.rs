@@ -1,11 +1,18 @@
 //! General matrix products: `C = alpha * A * B + beta * C`.
 //!
 //! [`gemm`] is matrixmultiply's `sgemm`, the engine of dense layers and of convolutions through im2col
-//! where there are no vectors to speak of ([`Isa::PORTABLE`](super::Isa::PORTABLE)). A value of `C`
+//! where there are no vectors to speak of ([`Isa::PORTABLE`]). A value of `C`
 //! does not depend on the number of rows or columns. Without `std` (the crate allocates) register tiles
 //! do all the work, and `gemm` is the definition.
 //!
 //! The views check once, at construction, that every element lies inside their slice.
+
+use super::Isa;
+
+/// Whether [`gemm`] beats the register tiles of this instruction set.
+pub(crate) fn is_best(isa: Isa) -> bool {
+    cfg!(feature = "std") && isa == Isa::PORTABLE
+}
 
 /// A read-only view of a matrix in a slice, with any strides.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,9 @@
 //! and the backward pass:
 //!
 //! - `forward` overwrites its output, and applies the bias and the activation where it has them;
+//! - `infer`, of layers with weights, does the same for inference, where nothing is kept for a backward
+//!   pass and the weights stay as they are: it may use another algorithm;
+//! - `prepare_forward`, `prepare_inference` and `prepare_backward` write the weights as a pass wants them;
 //! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be worked off in
 //!   pieces; that of a dense layer overwrites some rows of the gradient with the sum over a whole batch;
 //! - `backward_input` and `backward` overwrite the gradient with respect to their input.
@@ -24,6 +27,7 @@
 //! the two.
 
 pub mod activation;
+pub(crate) mod bias;
 pub mod conv2d;
 pub mod dense;
 pub mod dropout;
@@ -32,6 +36,7 @@ pub mod math;
 pub mod matmul;
 pub mod metric;
 pub mod optimizer;
+pub(crate) mod panels;
 pub mod pool2d;
 pub(crate) mod random;
 pub mod simd;

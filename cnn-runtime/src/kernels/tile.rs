@@ -8,8 +8,7 @@
 //! Every value of `C` is the sum over segments and depth in their order, whatever the tile, so a product
 //! may be cut up by rows and columns without a change of a bit.
 
-use super::simd::{Kernel, Promise, Simd};
-use core::array::from_fn;
+use super::simd::{Kernel, Promise, Simd, from_fn};
 
 /// The product of matrices in memory. Strides are in floats.
 #[derive(Clone, Copy, Debug)]
@@ -85,15 +84,15 @@ impl Kernel for &Product {
             let left = self.columns - column;
             // SAFETY: each panel is a part of the product, whose places the caller vouches for.
             unsafe {
-                if S::TILE_VECTORS == 4 && left >= 4 * S::LANES {
-                    panel::<S, 4>(self, column, S::LANES);
+                if const { S::TILE_VECTORS == 4 } && left >= 4 * S::LANES {
+                    S::call(Panel::<4>::new(self, column, S::LANES));
                     column += 4 * S::LANES;
                 } else if left >= 2 * S::LANES {
-                    panel::<S, 2>(self, column, S::LANES);
+                    S::call(Panel::<2>::new(self, column, S::LANES));
                     column += 2 * S::LANES;
                 } else {
                     let count = left.min(S::LANES);
-                    panel::<S, 1>(self, column, count);
+                    S::call(Panel::<1>::new(self, column, count));
                     column += count;
                 }
             }
@@ -102,9 +101,45 @@ impl Kernel for &Product {
 }
 
 /// The columns from `column` on that `VECTORS` vectors hold; of a single vector only `count` lanes.
+///
+/// Called out of line: LLVM takes long over functions that hold the tiles of all widths.
+struct Panel<'a, const VECTORS: usize> {
+    product: &'a Product,
+    column: usize,
+    count: usize,
+    /// That the columns are the product's.
+    _promise: Promise,
+}
+
+impl<'a, const VECTORS: usize> Panel<'a, VECTORS> {
+    /// # Safety
+    /// The columns exist.
+    #[inline(always)]
+    unsafe fn new(product: &'a Product, column: usize, count: usize) -> Self {
+        Self {
+            product,
+            column,
+            count,
+            // SAFETY: the caller vouches for the columns, the product's own promise for the rest.
+            _promise: unsafe { Promise::new() },
+        }
+    }
+}
+
+impl<const VECTORS: usize> Kernel for Panel<'_, VECTORS> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the instruction set, the promise for the rest.
+        unsafe { panel::<S, VECTORS>(self.product, self.column, self.count) }
+    }
+}
+
+/// See [`Panel`].
 #[inline(always)]
 unsafe fn panel<S: Simd, const VECTORS: usize>(product: &Product, column: usize, count: usize) {
-    let most = (S::ACCUMULATORS / VECTORS).min(8);
+    let most = const { highest::<S>(VECTORS) };
     // Heights that differ by one at most: a tile of one row waits for its own sums.
     let tiles = product.rows.div_ceil(most);
     let (height, higher) = match tiles {
@@ -122,10 +157,18 @@ unsafe fn panel<S: Simd, const VECTORS: usize>(product: &Product, column: usize,
         // SAFETY: the rows are those of the product.
         unsafe {
             match height {
-                8 if most >= 8 => self::tile::<S, 8, VECTORS>(product, place, &mut rows),
-                7 if most >= 7 => self::tile::<S, 7, VECTORS>(product, place, &mut rows),
-                6 if most >= 6 => self::tile::<S, 6, VECTORS>(product, place, &mut rows),
-                5 if most >= 5 => self::tile::<S, 5, VECTORS>(product, place, &mut rows),
+                8 if const { highest::<S>(VECTORS) >= 8 } => {
+                    self::tile::<S, 8, VECTORS>(product, place, &mut rows)
+                }
+                7 if const { highest::<S>(VECTORS) >= 7 } => {
+                    self::tile::<S, 7, VECTORS>(product, place, &mut rows)
+                }
+                6 if const { highest::<S>(VECTORS) >= 6 } => {
+                    self::tile::<S, 6, VECTORS>(product, place, &mut rows)
+                }
+                5 if const { highest::<S>(VECTORS) >= 5 } => {
+                    self::tile::<S, 5, VECTORS>(product, place, &mut rows)
+                }
                 4 => self::tile::<S, 4, VECTORS>(product, place, &mut rows),
                 3 => self::tile::<S, 3, VECTORS>(product, place, &mut rows),
                 2 => self::tile::<S, 2, VECTORS>(product, place, &mut rows),
@@ -134,6 +177,12 @@ unsafe fn panel<S: Simd, const VECTORS: usize>(product: &Product, column: usize,
         }
         row += height;
     }
+}
+
+/// Rows of the highest tile of so many vectors. Asked in `const` blocks, so that higher ones are not compiled.
+const fn highest<S: Simd>(vectors: usize) -> usize {
+    let fit = S::ACCUMULATORS / vectors;
+    if fit < 8 { fit } else { 8 }
 }
 
 /// Where a tile lies.

@@ -7,14 +7,10 @@
 use super::pooled::MaxRow;
 use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
 use crate::kernels::Isa;
+pub(super) use crate::kernels::matmul::is_best;
 use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
 use crate::kernels::simd::Promise;
 use crate::kernels::tile::{Product, Start};
-
-/// Whether matrixmultiply beats the register tiles of this instruction set.
-pub(super) fn is_best(isa: Isa) -> bool {
-    cfg!(feature = "std") && isa == Isa::PORTABLE
-}
 
 /// Floats of scratch memory that [`forward`] takes.
 pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {

@@ -11,7 +11,7 @@
 
 use super::pooled::MaxRow;
 use super::thin::{self, Windows};
-use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside};
+use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside, max, planar};
 use crate::kernels::simd::Promise;
 use crate::kernels::tile::{Product, Start};
 use crate::kernels::{Activation, Isa};
@@ -23,7 +23,10 @@ pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
         Some(pool) => pool.size[0] * conv.output[1] * conv.output[2],
         None => 0,
     };
-    Correlation::of_images(conv).scratch() + rows
+    max(
+        Correlation::of_images(conv).scratch() + rows,
+        planar::forward_scratch(conv),
+    )
 }
 
 /// Floats of scratch memory that [`kernel_gradient`] takes.
@@ -47,6 +50,9 @@ pub(super) fn flip(conv: &Conv2d, kernel: &[f32], flipped: &mut [f32]) {
 }
 
 pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
+    if planar::is_best(conv, operands.isa.lanes()) {
+        return planar::forward(conv, operands);
+    }
     let Forward {
         isa,
         n,

@@ -1,30 +1,35 @@
 //! Two-dimensional convolution, with what is fused behind it: bias, activation, max-pooling.
 //!
-//! The plan chooses an algorithm for each direction, and this file sends each call to it:
+//! The plan chooses an algorithm for each direction, and forward one for training and one for inference;
+//! this file sends each call to it:
 //!
 //! | file | forward | kernel gradient | input gradient |
 //! |---|---|---|---|
 //! | `direct` | register tiles over an output row | tiles over all outputs | forward with the flipped kernel |
-//! | `winograd` | F(2x2, 3x3) | | F(2x2, 3x3) |
+//! | `winograd` | F(2x2, 3x3), F(4x4, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
 //! | `sparse` | | winners of a fused pool only | winners of a fused pool only |
 //! | `windowed` | | all positions of a window, masked | |
+//! | `panels`, beside this folder | 1x1: one product with the packed kernel | | |
 //! | `columns` | im2col and a product | im2col and a product | a product and col2im |
 //!
 //! `columns` also stands in for the products of all others where there are no vectors to speak of
 //! ([`Isa::PORTABLE`] with `std`): there matrixmultiply is the best engine. `pooled` holds the pool that
 //! is fused behind a convolution, forward and back; `thin` stands in for `direct` where a grey or coloured
-//! image meets a fused pool of 2x2.
+//! image meets a fused pool of 2x2, and `planar` for `direct` and `windowed` if there are few filters too.
 
 mod columns;
 mod direct;
 mod field;
 mod im2col;
+pub(crate) mod planar;
 mod pooled;
 mod sparse;
 pub(crate) mod thin;
 mod windowed;
 mod winograd;
 
+use self::winograd::TileSize;
+use super::panels::{self, Packed};
 use super::{Activation, Isa};
 use core::ops::Range;
 
@@ -48,8 +53,10 @@ pub struct Conv2d {
     pub activation: Activation,
     /// The max-pool behind it, computed in the same call.
     pub pool: Option<FusedPool>,
-    /// How the forward pass is computed.
+    /// How the forward pass of training is computed.
     pub algorithm: ConvAlgorithm,
+    /// How inference is computed, where nothing is kept for a backward pass.
+    pub inference: ConvAlgorithm,
     /// How the gradient of the kernel is computed.
     pub kernel_gradient: KernelGradient,
     /// How the gradient with respect to the input is computed.
@@ -69,13 +76,16 @@ pub struct FusedPool {
     pub padding: [usize; 2],
 }
 
-/// How the forward pass of a convolution is computed.
+/// How a convolution is computed, while training or for inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvAlgorithm {
     /// Register tiles on the image as it lies; any geometry.
     Direct,
     /// F(2x2, 3x3) of Lavin & Gray 2016: 3x3, strides and dilation 1.
     Winograd,
+    /// F(4x4, 3x3), which multiplies less and rounds more: not for a forward pass of training, because where
+    /// an exact zero reaches a relu it may leave 1e-7, and that wakes a dead unit.
+    Winograd4,
     /// One matrix product: a 1x1 kernel with strides 1 and no padding.
     Pointwise,
 }
@@ -100,6 +110,8 @@ pub enum InputGradient {
     Direct,
     /// The same by F(2x2, 3x3).
     Winograd,
+    /// The same by F(4x4, 3x3).
+    Winograd4,
     /// One matrix product, as [`ConvAlgorithm::Pointwise`].
     Pointwise,
     /// A matrix product to the gradients of all patches, which are then added up; any geometry.
@@ -118,18 +130,28 @@ impl Conv2d {
         height * width * self.output[2]
     }
 
-    /// The scratch memory of the forward pass, in floats, for up to `n` images.
+    /// The scratch memory of [`Conv2d::forward`], in floats, for up to `n` images.
     pub const fn forward_scratch(&self, n: usize) -> usize {
+        self.scratch(self.algorithm, n)
+    }
+
+    /// The scratch memory of [`Conv2d::infer`], in floats, for up to `n` images.
+    pub const fn inference_scratch(&self, n: usize) -> usize {
+        self.scratch(self.inference, n)
+    }
+
+    const fn scratch(&self, algorithm: ConvAlgorithm, n: usize) -> usize {
         max(
             columns::forward_scratch(self),
-            match self.algorithm {
-                // A network without prepared weights takes `direct` instead.
-                ConvAlgorithm::Winograd => max(
-                    winograd::forward_scratch(self, n),
-                    direct::forward_scratch(self),
-                ),
-                ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => direct::forward_scratch(self),
-            },
+            // What a network without prepared weights takes instead.
+            max(
+                direct::forward_scratch(self),
+                match algorithm {
+                    ConvAlgorithm::Winograd => winograd::forward_scratch(self, TileSize::Two, n),
+                    ConvAlgorithm::Winograd4 => winograd::forward_scratch(self, TileSize::Four, n),
+                    ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
+                },
+            ),
         )
     }
 
@@ -144,7 +166,8 @@ impl Conv2d {
         };
         let input = match self.input_gradient {
             InputGradient::Direct => direct::input_gradient_scratch(self),
-            InputGradient::Winograd => winograd::input_gradient_scratch(self, n),
+            InputGradient::Winograd => winograd::input_gradient_scratch(self, TileSize::Two, n),
+            InputGradient::Winograd4 => winograd::input_gradient_scratch(self, TileSize::Four, n),
             InputGradient::Pointwise | InputGradient::Columns => 0,
             InputGradient::PoolSparse => sparse::input_gradient_scratch(self),
         };
@@ -152,10 +175,23 @@ impl Conv2d {
         max(self.forward_scratch(n), max(columns, max(kernel, input)))
     }
 
-    /// Floats of the weights as the forward pass wants them; 0 if it takes them as they are.
+    /// Floats of the weights as [`Conv2d::forward`] wants them; 0 if it takes them as they are.
     pub const fn prepared_forward(&self) -> usize {
-        match self.algorithm {
-            ConvAlgorithm::Winograd => winograd::prepared(self),
+        self.prepared(self.algorithm)
+    }
+
+    /// Floats of the weights as [`Conv2d::infer`] wants them; 0 if it takes them as they are.
+    pub const fn prepared_inference(&self) -> usize {
+        self.prepared(self.inference)
+    }
+
+    const fn prepared(&self, algorithm: ConvAlgorithm) -> usize {
+        match algorithm {
+            ConvAlgorithm::Winograd => winograd::prepared_forward(self, TileSize::Two),
+            ConvAlgorithm::Winograd4 => winograd::prepared_forward(self, TileSize::Four),
+            ConvAlgorithm::Pointwise if self.is_product() => {
+                panels::length([self.input[2], self.output[2]])
+            }
             ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
         }
     }
@@ -163,7 +199,8 @@ impl Conv2d {
     /// Floats of the weights as [`Conv2d::backward_input`] wants them.
     pub const fn prepared_backward(&self) -> usize {
         match self.input_gradient {
-            InputGradient::Winograd => winograd::prepared(self),
+            InputGradient::Winograd => winograd::prepared_backward(self, TileSize::Two),
+            InputGradient::Winograd4 => winograd::prepared_backward(self, TileSize::Four),
             InputGradient::Direct
             | InputGradient::Pointwise
             | InputGradient::Columns
@@ -171,11 +208,30 @@ impl Conv2d {
         }
     }
 
-    /// Writes the weights as the forward pass wants them to `prepared`, [`Conv2d::prepared_forward`]
+    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`]
     /// floats. Needed again after each change of the kernel.
     pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
-        if self.algorithm == ConvAlgorithm::Winograd {
-            winograd::prepare_forward(self, isa, kernel, prepared);
+        self.prepare(self.algorithm, isa, kernel, prepared);
+    }
+
+    /// Writes the weights as [`Conv2d::infer`] wants them to `prepared`, [`Conv2d::prepared_inference`]
+    /// floats. Needed again after each change of the kernel.
+    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        self.prepare(self.inference, isa, kernel, prepared);
+    }
+
+    fn prepare(&self, algorithm: ConvAlgorithm, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        match algorithm {
+            ConvAlgorithm::Winograd => {
+                winograd::prepare_forward(self, TileSize::Two, isa, kernel, prepared);
+            }
+            ConvAlgorithm::Winograd4 => {
+                winograd::prepare_forward(self, TileSize::Four, isa, kernel, prepared);
+            }
+            ConvAlgorithm::Pointwise if self.is_product() => {
+                panels::pack(isa, [self.input[2], self.output[2]], kernel, prepared);
+            }
+            ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {}
         }
     }
 
@@ -183,7 +239,12 @@ impl Conv2d {
     /// [`Conv2d::prepared_backward`] floats. Needed again after each change of the kernel.
     pub fn prepare_backward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         match self.input_gradient {
-            InputGradient::Winograd => winograd::prepare_backward(self, isa, kernel, prepared),
+            InputGradient::Winograd => {
+                winograd::prepare_backward(self, TileSize::Two, isa, kernel, prepared);
+            }
+            InputGradient::Winograd4 => {
+                winograd::prepare_backward(self, TileSize::Four, isa, kernel, prepared);
+            }
             InputGradient::Direct if !columns::is_best(isa) => {
                 direct::flip(self, kernel, prepared);
             }
@@ -219,15 +280,6 @@ impl Conv2d {
         codes: &mut [u8],
         scratch: &mut [f32],
     ) {
-        self.check(n, x.len(), kernel.len(), y.len());
-        assert!(
-            codes.is_empty() || codes.len() == y.len(),
-            "a code for each output"
-        );
-        assert!(
-            bias.is_empty() || bias.len() == self.output[2],
-            "a bias for each filter, or none"
-        );
         let operands = Forward {
             isa,
             n,
@@ -238,13 +290,103 @@ impl Conv2d {
             codes,
             scratch,
         };
-        if columns::is_best(isa) {
-            columns::forward(self, operands);
-        } else if self.algorithm == ConvAlgorithm::Winograd && !prepared.is_empty() {
-            winograd::forward(self, prepared, operands);
-        } else {
-            direct::forward(self, operands);
+        self.run(self.algorithm, prepared, operands);
+    }
+
+    /// The same without codes, as inference computes it: `prepared` is what
+    /// [`Conv2d::prepare_inference`] wrote (empty: the call does without), and `scratch` holds at least
+    /// [`Conv2d::inference_scratch`] floats.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    #[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
+    pub fn infer(
+        &self,
+        isa: Isa,
+        n: usize,
+        x: &[f32],
+        kernel: &[f32],
+        bias: &[f32],
+        prepared: &[f32],
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let operands = Forward {
+            isa,
+            n,
+            x,
+            kernel,
+            bias,
+            y,
+            codes: &mut [],
+            scratch,
+        };
+        self.run(self.inference, prepared, operands);
+    }
+
+    fn run(&self, algorithm: ConvAlgorithm, prepared: &[f32], operands: Forward<'_>) {
+        let Forward {
+            isa,
+            n,
+            x,
+            kernel,
+            bias,
+            y,
+            codes,
+            ..
+        } = &operands;
+        self.check(*n, x.len(), kernel.len(), y.len());
+        assert!(
+            codes.is_empty() || codes.len() == y.len(),
+            "a code for each output"
+        );
+        assert!(
+            bias.is_empty() || bias.len() == self.output[2],
+            "a bias for each filter, or none"
+        );
+        if columns::is_best(*isa) {
+            return columns::forward(self, operands);
         }
+        match algorithm {
+            ConvAlgorithm::Winograd if !prepared.is_empty() => {
+                winograd::forward(self, TileSize::Two, prepared, operands);
+            }
+            ConvAlgorithm::Winograd4 if !prepared.is_empty() => {
+                winograd::forward(self, TileSize::Four, prepared, operands);
+            }
+            ConvAlgorithm::Pointwise if !prepared.is_empty() => {
+                self.multiply(prepared, operands);
+            }
+            _ => direct::forward(self, operands),
+        }
+    }
+
+    /// The forward pass of a convolution that [is a product](Self::is_product).
+    fn multiply(&self, prepared: &[f32], operands: Forward<'_>) {
+        let Forward {
+            isa, n, x, bias, y, ..
+        } = operands;
+        let packed = Packed {
+            depth: self.input[2],
+            columns: self.output[2],
+            a: x,
+            panels: prepared,
+            bias,
+            c: y,
+            relu: self.activation == Activation::Relu,
+        };
+        packed.multiply(isa, n * self.cells());
+        self.activate(isa, y);
+    }
+
+    /// Whether the images are the rows of a matrix, the kernel is the other, and nothing comes behind.
+    const fn is_product(&self) -> bool {
+        matches!(
+            (self.kernel, self.strides, self.padding),
+            ([1, 1], [1, 1], [0, 0])
+        ) && self.input[0] == self.output[0]
+            && self.input[1] == self.output[1]
+            && self.pool.is_none()
     }
 
     /// Adds the gradients of kernel and bias.
@@ -293,7 +435,7 @@ impl Conv2d {
                 direct::kernel_gradient(self, operands);
             }
         }
-        super::dense::add_rows(self.output[2], dz, bias_gradient);
+        super::bias::add_rows(isa, self.output[2], dz, bias_gradient);
     }
 
     /// Writes the gradient of the kernel, laid out as the kernel, from sums of
@@ -352,7 +494,8 @@ impl Conv2d {
             scratch,
         };
         match self.input_gradient {
-            InputGradient::Winograd => winograd::input_gradient(self, operands),
+            InputGradient::Winograd => winograd::input_gradient(self, TileSize::Two, operands),
+            InputGradient::Winograd4 => winograd::input_gradient(self, TileSize::Four, operands),
             InputGradient::PoolSparse => sparse::input_gradient(self, operands),
             InputGradient::Direct if !columns::is_best(isa) => {
                 direct::input_gradient(self, operands);
@@ -396,7 +539,7 @@ impl Conv2d {
     }
 }
 
-/// The operands of [`Conv2d::forward`], with lengths that it has checked.
+/// The operands of [`Conv2d::forward`] and [`Conv2d::infer`], with lengths that they have checked.
 struct Forward<'a> {
     isa: Isa,
     n: usize,

@@ -1,10 +1,10 @@
 //! Convolution of thin images, grey or coloured, with its max-pool in registers: the first layers of
 //! networks.
 //!
-//! Where a kernel sees few values, most of the time goes into the stores of its results, the loads of
-//! the pool behind it, and the ends of short loops. So the sums of all four cells of a window stay in
-//! registers, only the largest is stored, with its code, and the usual kernel widths are constants. Sums
-//! have the order of [`super::direct`], which does all else, so both give the same bits.
+//! Where a kernel sees few values, most of the time goes into the stores of its results and the loads of
+//! the pool behind it. So the sums of all four cells of a window stay in registers, and only the largest
+//! is stored, with its code. Sums have the order of [`super::direct`], which does all else, so both give
+//! the same bits.
 
 use super::pooled::{better, load, store};
 use super::{Conv2d, FusedPool};
@@ -13,11 +13,9 @@ use crate::kernels::simd::{Kernel, Simd};
 /// Windows of a tile: with four cells each, and two vectors, they fill the registers of AVX-512.
 const WINDOWS: usize = 3;
 
-/// What a tile knows of the geometry when it is compiled, in values of the image: from a cell to its
-/// neighbour, and how many of a row the kernel sees side by side.
-const fn step_and_run(conv: &Conv2d) -> [usize; 2] {
-    let channels = conv.input[2];
-    [conv.strides[1] * channels, conv.kernel[1] * channels]
+/// From a cell to its neighbour, in values of the image: a tile knows it when it is compiled.
+const fn step(conv: &Conv2d) -> usize {
+    conv.strides[1] * conv.input[2]
 }
 
 /// Whether [`Windows`] computes the rows of this convolution that see the whole height of the kernel,
@@ -37,7 +35,7 @@ pub(crate) fn is_best(conv: &Conv2d) -> bool {
         && 2 * output[1] <= conv.output[1]
         && output[1] >= WINDOWS
         && conv.dilation[1] == 1
-        && matches!(step_and_run(conv), [1, 3 | 5] | [3, 9 | 15])
+        && matches!(step(conv), 1 | 3)
 }
 
 /// One row of windows, whose cells see the whole height of the kernel.
@@ -65,15 +63,15 @@ impl Kernel for Windows<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // Known when it is compiled: nothing is left of the portable instance.
-        assert!(4 * WINDOWS <= S::ACCUMULATORS, "registers for a tile");
+        // Asked in a `const` block, so that nothing is compiled for the portable instance.
+        if const { 4 * WINDOWS > S::ACCUMULATORS } {
+            unreachable!("no registers for a tile");
+        }
         // SAFETY: the caller vouches for the features.
         unsafe {
-            match step_and_run(self.conv) {
-                [1, 3] => tiles::<S, 1, 3>(self),
-                [1, 5] => tiles::<S, 1, 5>(self),
-                [3, 9] => tiles::<S, 3, 9>(self),
-                [3, 15] => tiles::<S, 3, 15>(self),
+            match step(self.conv) {
+                1 => tiles::<S, 1>(self),
+                3 => tiles::<S, 3>(self),
                 _ => unreachable!("a geometry that `is_best` refuses"),
             }
         }
@@ -85,24 +83,25 @@ impl Kernel for Windows<'_> {
 /// # Safety
 /// The machine has the features of `S`.
 #[inline(always)]
-unsafe fn tiles<S: Simd, const STEP: usize, const RUN: usize>(mut row: Windows<'_>) {
+unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
     let conv = row.conv;
     let [windows, filters] = [row.y.len() / conv.output[2], conv.output[2]];
+    // Values of a row that the kernel sees side by side.
+    let run = conv.kernel[1] * conv.input[2];
     let last_row = conv.strides[0] + (conv.kernel[0] - 1) * conv.dilation[0];
     assert!(windows >= WINDOWS, "windows of a tile");
     assert!(
-        last_row * row.image_row + (2 * windows - 1) * STEP + RUN <= row.image.len(),
+        last_row * row.image_row + (2 * windows - 1) * STEP + run <= row.image.len(),
         "what a row of windows sees"
     );
-    assert_eq!(row.kernel.len(), conv.kernel[0] * RUN * filters, "a kernel");
+    assert_eq!(row.kernel.len(), conv.kernel[0] * run * filters, "a kernel");
     assert!(row.bias.is_empty() || row.bias.len() == filters);
     assert_eq!(row.y.len(), windows * filters, "a row of windows");
     assert!(row.codes.is_empty() || row.codes.len() == row.y.len());
     let mut filter = 0;
     while filter < filters {
         let left = filters - filter;
-        let (is_wide, is_full) = (8 * WINDOWS <= S::ACCUMULATORS, left >= S::LANES);
-        let is_double = is_wide && left >= 2 * S::LANES;
+        let is_double = is_wide::<S>() && left >= 2 * S::LANES;
         let count = left.min(S::LANES);
         for first in (0..windows).step_by(WINDOWS) {
             // The last tile may overlap the one before it.
@@ -110,18 +109,23 @@ unsafe fn tiles<S: Simd, const STEP: usize, const RUN: usize>(mut row: Windows<'
             // SAFETY: the assertions above; `first + WINDOWS` is at most `windows`, and the vectors end
             // before `filters`.
             unsafe {
-                if is_double {
-                    tile::<S, STEP, RUN, 2, false>(&mut row, first, filter, count);
-                } else if !is_wide && is_full {
-                    tile::<S, STEP, RUN, 1, false>(&mut row, first, filter, count);
+                if const { is_wide::<S>() } && is_double {
+                    tile::<S, STEP, 2, false>(&mut row, first, filter, count);
+                } else if const { !is_wide::<S>() } && left >= S::LANES {
+                    tile::<S, STEP, 1, false>(&mut row, first, filter, count);
                 } else {
                     // AVX-512 masks for nothing, so full vectors take this tile too.
-                    tile::<S, STEP, RUN, 1, true>(&mut row, first, filter, count);
+                    tile::<S, STEP, 1, true>(&mut row, first, filter, count);
                 }
             }
         }
         filter += if is_double { 2 * count } else { count };
     }
+}
+
+/// Whether there are registers for tiles of two vectors. Asked in `const` blocks, so that no other is compiled.
+const fn is_wide<S: Simd>() -> bool {
+    8 * WINDOWS <= S::ACCUMULATORS
 }
 
 /// `WINDOWS` windows from `first` on, and the filters from `filter` on that `VECTORS` vectors hold, of
@@ -130,13 +134,7 @@ unsafe fn tiles<S: Simd, const STEP: usize, const RUN: usize>(mut row: Windows<'
 /// # Safety
 /// They lie inside the row, whose lengths [`tiles`] has asserted, and the machine has the features of `S`.
 #[inline(always)]
-unsafe fn tile<
-    S: Simd,
-    const STEP: usize,
-    const RUN: usize,
-    const VECTORS: usize,
-    const MASKED: bool,
->(
+unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: bool>(
     row: &mut Windows<'_>,
     first: usize,
     filter: usize,
@@ -144,6 +142,7 @@ unsafe fn tile<
 ) {
     let conv = row.conv;
     let filters = conv.output[2];
+    let run = conv.kernel[1] * conv.input[2];
     // SAFETY: for the whole function: the caller vouches for windows and filters, and with the lengths
     // asserted all that their cells see lies in the image, and their results in `y` and `codes`.
     unsafe {
@@ -160,7 +159,7 @@ unsafe fn tile<
         for ky in 0..conv.kernel[0] {
             let upper = image.add(ky * conv.dilation[0] * row.image_row);
             let lower = upper.add(conv.strides[0] * row.image_row);
-            for value in 0..RUN {
+            for value in 0..run {
                 let mut weights = start;
                 for (j, weights) in weights.iter_mut().enumerate() {
                     // Not `load`: a mask is cheap, a branch in here is not.

@@ -10,8 +10,8 @@
 //! ```
 
 use super::field::Field;
-use super::{BackwardKernel, Conv2d, FusedPool};
-use crate::kernels::simd::{Kernel, Simd};
+use super::{BackwardKernel, Conv2d, FusedPool, max, planar};
+use crate::kernels::simd::{Kernel, Promise, Simd};
 use core::ops::Range;
 
 /// Cells of the pool that are taken at once, unless one row has more.
@@ -22,7 +22,10 @@ const WIDEST: usize = 16;
 /// Floats of scratch memory.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
-    Field::new(conv).scratch() + 2 * vectors(&pool)
+    max(
+        Field::new(conv).scratch() + 2 * vectors(&pool),
+        planar::kernel_gradient_scratch(conv),
+    )
 }
 
 /// Floats of two vectors for each cell of the rows that are taken at once.
@@ -32,6 +35,9 @@ const fn vectors(pool: &FusedPool) -> usize {
 
 /// Adds to the gradient, laid out as the kernel.
 pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
+    if planar::is_best(conv, operands.isa.lanes()) {
+        return planar::kernel_gradient(conv, operands);
+    }
     let BackwardKernel {
         isa,
         x,
@@ -127,7 +133,7 @@ impl Kernel for Image<'_> {
 #[inline(always)]
 unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps) {
     let rows = image.conv.kernel[0];
-    let most = (S::ACCUMULATORS / COLUMNS).clamp(1, 3);
+    let most = const { tallest::<S>(COLUMNS) };
     let groups = rows.div_ceil(most);
     let first = taps.place;
     for part in 0..groups {
@@ -136,12 +142,21 @@ unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps)
         // SAFETY: the rows are a part of the kernel's.
         unsafe {
             match end - taps.row {
-                3 if most >= 3 => filters::<S, 3, COLUMNS>(image, taps),
-                2 if most >= 2 => filters::<S, 2, COLUMNS>(image, taps),
+                3 if const { tallest::<S>(COLUMNS) >= 3 } => filters::<S, 3, COLUMNS>(image, taps),
+                2 if const { tallest::<S>(COLUMNS) >= 2 } => filters::<S, 2, COLUMNS>(image, taps),
                 _ => filters::<S, 1, COLUMNS>(image, taps),
             }
         }
         taps.row = end;
+    }
+}
+
+/// Rows of the largest block of so many columns. Asked in `const` blocks, so that larger ones are not compiled.
+const fn tallest<S: Simd>(columns: usize) -> usize {
+    match S::ACCUMULATORS / columns {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 3,
     }
 }
 
@@ -154,13 +169,13 @@ unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Imag
         let left = filters - filter;
         // SAFETY: the filters of a block exist.
         unsafe {
-            if left > S::LANES && 2 * ROWS * COLUMNS <= S::ACCUMULATORS {
+            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS } && left > S::LANES {
                 let count = left.min(2 * S::LANES);
-                block::<S, ROWS, COLUMNS, 2>(image, taps, filter, count);
+                S::call(Block::<ROWS, COLUMNS, 2>::new(image, taps, filter, count));
                 filter += count;
             } else {
                 let count = left.min(S::LANES);
-                block::<S, ROWS, COLUMNS, 1>(image, taps, filter, count);
+                S::call(Block::<ROWS, COLUMNS, 1>::new(image, taps, filter, count));
                 filter += count;
             }
         }
@@ -168,6 +183,49 @@ unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Imag
 }
 
 /// `ROWS x COLUMNS` taps of `count` filters from `filter` on, which `VECTORS` vectors hold.
+///
+/// Each block is a kernel of its own, called out of line: all of them in one function took LLVM a minute.
+struct Block<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> {
+    image: &'a Image<'a>,
+    taps: Taps,
+    filter: usize,
+    count: usize,
+    /// That taps and filters are the image's.
+    _promise: Promise,
+}
+
+impl<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>
+    Block<'a, ROWS, COLUMNS, VECTORS>
+{
+    /// # Safety
+    /// The taps and filters exist.
+    unsafe fn new(image: &'a Image<'a>, taps: Taps, filter: usize, count: usize) -> Self {
+        Self {
+            image,
+            taps,
+            filter,
+            count,
+            // SAFETY: the caller vouches for taps and filters; the rest is the image's.
+            _promise: unsafe { Promise::new() },
+        }
+    }
+}
+
+impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
+    for Block<'_, ROWS, COLUMNS, VECTORS>
+{
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the instruction set, the promise for the rest.
+        unsafe {
+            block::<S, ROWS, COLUMNS, VECTORS>(self.image, self.taps, self.filter, self.count)
+        }
+    }
+}
+
+/// See [`Block`].
 #[inline(always)]
 unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
     image: &Image<'_>,
@@ -214,18 +272,16 @@ unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS:
             // Place by place, so that the loop over the cells is long and has nothing to look up.
             for place in 0..pool.size[0] * pool.size[1] {
                 let wins = S::splat(place as f32);
-                let place = [place / pool.size[1], place % pool.size[1]];
-                let [rows, columns] = [0, 1].map(|axis| windows(conv, pool, axis, place[axis]));
-                if columns.is_empty() {
-                    continue;
-                }
-                let step = field.patch(conv, [0, pool.strides[1]]);
-                for row in rows.start.max(first)..rows.end.min(end) {
-                    let cell = [row, columns.start];
-                    let cell = [0, 1].map(|axis| {
-                        cell[axis] * pool.strides[axis] + place[axis] - pool.padding[axis]
-                    });
-                    let mut x = image.x.as_ptr().add(field.patch(conv, cell) + taps.place);
+                let Places {
+                    rows,
+                    columns,
+                    step,
+                    mut line,
+                    line_step,
+                } = Places::new(image, place, first..end);
+                for row in rows {
+                    let mut x = image.x.as_ptr().wrapping_add(line + taps.place);
+                    line = line.wrapping_add(line_step);
                     let row = (row - first) * pool.output[1];
                     for cell in row + columns.start..row + columns.end {
                         let mut won = [S::splat(0.0); VECTORS];
@@ -253,6 +309,41 @@ unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS:
                     S::store_first(gradient(r, c, v), sum, lanes(v));
                 }
             }
+        }
+    }
+}
+
+/// The cells of the convolution's output that are at one place of their windows.
+struct Places {
+    /// The windows that have one, of some rows of the pool's output.
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// Where the patch of the first one starts, from a column to the next, and from a row to the next.
+    line: usize,
+    step: usize,
+    line_step: usize,
+}
+
+impl Places {
+    /// Those at `place`, counted row by row. Out of line: the blocks are many.
+    #[inline(never)]
+    fn new(image: &Image<'_>, place: usize, within: Range<usize>) -> Self {
+        let Image {
+            conv, pool, field, ..
+        } = image;
+        let place = [place / pool.size[1], place % pool.size[1]];
+        let [rows, columns] = [0, 1].map(|axis| windows(conv, pool, axis, place[axis]));
+        let rows = rows.start.max(within.start)..rows.end.min(within.end);
+        let first = [rows.start, columns.start];
+        let cell = [0, 1].map(|axis| {
+            (first[axis] * pool.strides[axis] + place[axis]).wrapping_sub(pool.padding[axis])
+        });
+        Self {
+            line: field.patch(conv, cell),
+            step: field.patch(conv, [0, pool.strides[1]]),
+            line_step: field.patch(conv, [pool.strides[0], 0]),
+            rows,
+            columns,
         }
     }
 }

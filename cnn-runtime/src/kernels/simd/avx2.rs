@@ -75,6 +75,10 @@ impl Simd for Avx2 {
         unsafe { call(kernel) }
     }
     #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
         unsafe { _mm256_set1_ps(x) }
     }
@@ -113,6 +117,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn eq(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn ne(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_NEQ_UQ>(a, b) }
     }
     #[inline(always)]
     unsafe fn beats(a: __m256, b: __m256) -> __m256 {

@@ -68,6 +68,10 @@ impl Simd for Avx512 {
         unsafe { call(kernel) }
     }
     #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
         unsafe { _mm512_set1_ps(x) }
     }
@@ -106,6 +110,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn eq(a: __m512, b: __m512) -> __mmask16 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn ne(a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, b) }
     }
     #[inline(always)]
     unsafe fn beats(a: __m512, b: __m512) -> __mmask16 {

@@ -20,6 +20,8 @@ mod avx512;
 mod peak;
 mod portable;
 
+use core::mem::MaybeUninit;
+
 /// An instruction set that this machine has: no value of it exists elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Level);
@@ -94,6 +96,17 @@ impl Isa {
         }
     }
 
+    /// Floats in a vector.
+    pub(crate) const fn lanes(self) -> usize {
+        match self.0 {
+            Level::Portable => portable::Portable::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::Avx512::LANES,
+        }
+    }
+
     /// Runs the kernel's instance for this instruction set.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -137,6 +150,20 @@ impl Promise {
     }
 }
 
+/// `[f(0), f(1), …]`, as [`core::array::from_fn`], whose general machinery is some hundred lines of LLVM's
+/// language for each of the many register tiles.
+#[inline(always)]
+pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) -> [T; N] {
+    let mut values = [const { MaybeUninit::uninit() }; N];
+    let mut index = 0;
+    while index < N {
+        values[index] = MaybeUninit::new(f(index));
+        index += 1;
+    }
+    // SAFETY: each of the `N` values is written.
+    unsafe { values.as_ptr().cast::<[T; N]>().read() }
+}
+
 /// The primitives of an instruction set: a vector of `LANES` floats and what kernels do with it.
 ///
 /// # Safety of all functions
@@ -157,6 +184,8 @@ pub(crate) trait Simd: Copy {
 
     /// Runs another kernel out of line, so that it is compiled once for all that use it.
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
+    /// Asks for the cache line of `p`, which may be any address.
+    unsafe fn prefetch(p: *const f32);
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;
     /// `LANES` values at `p`.
@@ -177,6 +206,8 @@ pub(crate) trait Simd: Copy {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// Whether `a == b`; false for NaN.
     unsafe fn eq(a: Self::V, b: Self::V) -> Self::M;
+    /// Whether `a != b`; true for NaN.
+    unsafe fn ne(a: Self::V, b: Self::V) -> Self::M;
     /// Whether `a > b` or `a` is NaN, and `b` is not NaN: `a` takes the place of a maximum `b`.
     unsafe fn beats(a: Self::V, b: Self::V) -> Self::M;
     /// `a` where the bit is set, else `b`.

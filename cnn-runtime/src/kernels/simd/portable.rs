@@ -1,7 +1,6 @@
 //! Arrays of eight floats, which LLVM turns into what the target has.
 
-use super::{Kernel, Simd};
-use core::array::from_fn;
+use super::{Kernel, Simd, from_fn};
 
 /// The instance for every machine. It multiplies and adds in two roundings, because a fused operation
 /// without hardware for it is a slow call.
@@ -22,6 +21,8 @@ impl Simd for Portable {
         // SAFETY: the portable instance needs no target feature.
         unsafe { kernel.run::<Self>() }
     }
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         [x; LANES]
@@ -73,6 +74,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn eq(a: Self::V, b: Self::V) -> Self::M {
         from_fn(|lane| a[lane] == b[lane])
+    }
+    #[inline(always)]
+    unsafe fn ne(a: Self::V, b: Self::V) -> Self::M {
+        from_fn(|lane| a[lane] != b[lane])
     }
     #[inline(always)]
     unsafe fn beats(a: Self::V, b: Self::V) -> Self::M {

@@ -43,7 +43,13 @@ impl Choice<'_> {
     }
 
     fn is_winograd(&self) -> bool {
-        self.algorithm == ConvAlgorithm::Winograd || self.input_gradient == InputGradient::Winograd
+        matches!(
+            self.algorithm,
+            ConvAlgorithm::Winograd | ConvAlgorithm::Winograd4
+        ) || matches!(
+            self.input_gradient,
+            InputGradient::Winograd | InputGradient::Winograd4
+        )
     }
 
     /// Kernel, stride and dilation of an axis, as far as the algorithms can do them.
@@ -131,6 +137,7 @@ pub fn random_conv(random: &mut Random, choice: Choice<'_>) -> Conv2d {
             activation: random.pick(&super::activation::ALL),
             pool,
             algorithm: choice.algorithm,
+            inference: choice.algorithm,
             kernel_gradient: choice.kernel_gradient,
             input_gradient: choice.input_gradient,
         };
@@ -150,6 +157,8 @@ pub struct Case {
 }
 
 const TOLERANCE: f64 = 2e-5;
+/// F(4x4, 3x3) rounds about four times as much.
+const TOLERANCE_OF_FOUR: f64 = 8e-5;
 
 impl Case {
     /// A case of up to five images. A third of the gradients are 0, as behind a relu.
@@ -178,6 +187,7 @@ impl Case {
     /// All passes, by every instruction set of this machine.
     pub fn check(&self, failures: &mut Failures) {
         self.check_forward(failures);
+        self.check_inference(failures);
         self.check_kernel_gradient(failures);
         self.check_input_gradient(failures);
     }
@@ -222,6 +232,36 @@ impl Case {
                         failures.compare(|| case("codes"), &codes, &expected, 0.0);
                     }
                 }
+            }
+        }
+    }
+
+    /// Inference, with prepared weights and without.
+    pub fn check_inference(&self, failures: &mut Failures) {
+        let Self { conv, n, .. } = self;
+        // The algorithm of training plays no part.
+        let mut conv = *conv;
+        conv.algorithm = ConvAlgorithm::Direct;
+        let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
+        let expected = reference::conv2d::forward(&conv, *n, &x, &kernel, &bias);
+        for isa in Isa::available() {
+            let mut prepared = Guarded::new(conv.prepared_inference());
+            conv.prepare_inference(isa, &self.kernel, prepared.values());
+            let prepared = prepared.into_values();
+            for prepared in [&prepared[..], &[]] {
+                let mut y = Guarded::new(self.dz.len());
+                let mut scratch = Guarded::new(conv.inference_scratch(*n));
+                let (x, kernel, bias) = (&self.x, &self.kernel, &self.bias);
+                let (y_values, scratch_values) = (y.values(), scratch.values());
+                conv.infer(isa, *n, x, kernel, bias, prepared, y_values, scratch_values);
+                scratch.into_values();
+                let case =
+                    || self.describe("inference", isa) + &format!(", prepared {}", prepared.len());
+                let tolerance = match conv.inference {
+                    ConvAlgorithm::Winograd4 => TOLERANCE_OF_FOUR,
+                    _ => TOLERANCE,
+                };
+                failures.compare(case, &y.into_values(), &expected, tolerance);
             }
         }
     }
@@ -304,7 +344,11 @@ impl Case {
             );
             scratch.into_values();
             let case = || self.describe("input", isa);
-            failures.compare(case, &dx.into_values(), &expected, TOLERANCE);
+            let tolerance = match conv.input_gradient {
+                InputGradient::Winograd4 => TOLERANCE_OF_FOUR,
+                _ => TOLERANCE,
+            };
+            failures.compare(case, &dx.into_values(), &expected, tolerance);
         }
     }
 
@@ -380,6 +424,9 @@ fn pointwise_matches_the_reference() {
     for pooled in [false, true] {
         check_many(4, 60, Choice { pooled, ..choice });
     }
+    // More filters than a panel has columns.
+    let channels = &[1, 65, 130];
+    check_many(11, 20, Choice { channels, ..choice });
 }
 
 /// Whether the kernel hangs over the border anywhere.

@@ -14,8 +14,10 @@ struct Case {
     dy: Vec<f32>,
 }
 
-/// What the passes write: output, gradients of kernel, bias and input.
-type Results = [Vec<f32>; 4];
+/// What the passes write.
+const RESULTS: [&str; 5] = ["output", "inference", "kernel", "bias", "input"];
+
+type Results = [Vec<f32>; RESULTS.len()];
 
 impl Case {
     fn random(random: &mut Random, n: usize, inputs: usize, units: usize) -> Self {
@@ -50,6 +52,25 @@ impl Case {
         self.dense
             .forward(isa, n, x, kernel, bias, y.values(), scratch.values());
         scratch.into_values();
+
+        let mut prepared = Guarded::new(self.dense.prepared_inference());
+        self.dense.prepare_inference(isa, kernel, prepared.values());
+        let prepared = prepared.into_values();
+        let mut scratch = Guarded::new(self.dense.inference_scratch(n));
+        let mut inferred = Guarded::new(n * units);
+        let (inferred_values, scratch_values) = (inferred.values(), scratch.values());
+        self.dense.infer(
+            isa,
+            n,
+            x,
+            kernel,
+            bias,
+            &prepared,
+            inferred_values,
+            scratch_values,
+        );
+        scratch.into_values();
+
         let mut scratch = Guarded::new(self.dense.gradient_scratch(n));
         let mut gradient = Guarded::new(kernel.len());
         for start in (0..inputs).step_by(rows) {
@@ -59,17 +80,17 @@ impl Case {
                 .backward_parameters(isa, n, x, dy, rows, part, scratch.values());
         }
         let mut bias_gradient = Guarded::new(bias.len());
-        self.dense.backward_bias(n, dy, bias_gradient.values());
+        self.dense.backward_bias(isa, n, dy, bias_gradient.values());
         scratch.into_values();
         let mut scratch = Guarded::new(self.dense.training_scratch());
         let mut dx = Guarded::new(n * inputs);
         self.dense
             .backward_input(isa, n, dy, kernel, dx.values(), scratch.values());
         scratch.into_values();
-        [y, gradient, bias_gradient, dx].map(Guarded::into_values)
+        [y, inferred, gradient, bias_gradient, dx].map(Guarded::into_values)
     }
 
-    fn expected(&self) -> [Vec<f64>; 4] {
+    fn expected(&self) -> [Vec<f64>; RESULTS.len()] {
         let Self { dense, n, .. } = self;
         let [x, kernel, bias, dy] =
             [&self.x, &self.kernel, &self.bias, &self.dy].map(|values| to_f64(values));
@@ -78,14 +99,14 @@ impl Case {
             reference::dense::backward_parameters(dense, *n, &x, &dy);
         bias_gradient.truncate(bias.len());
         let dx = reference::dense::backward_input(dense, *n, &dy, &kernel);
-        [y, gradient, bias_gradient, dx]
+        [y.clone(), y, gradient, bias_gradient, dx]
     }
 
     fn check(&self, failures: &mut Failures) {
         let expected = self.expected();
         for isa in Isa::available() {
             let actual = self.run(isa, 0, self.n, self.dense.inputs.div_ceil(2));
-            for (i, what) in ["output", "kernel", "bias", "input"].iter().enumerate() {
+            for (i, what) in RESULTS.iter().enumerate() {
                 let case = || {
                     let Self { dense, n, bias, .. } = self;
                     let biases = bias.len();
@@ -120,6 +141,13 @@ fn wide_layers_match_the_reference() {
     let mut failures = Failures::default();
     for (n, inputs, units) in [
         (1, 300, 512),
+        (1, 90, 1),
+        (1, 90, 60),
+        (1, 90, 120),
+        (1, 40, 177),
+        (1, 33, 213),
+        (6, 90, 120),
+        (20, 33, 213),
         (7, 784, 65),
         (13, 65, 784),
         (64, 257, 130),
@@ -137,24 +165,27 @@ fn wide_layers_match_the_reference() {
 #[test]
 fn pieces_give_the_same_bits() {
     let mut random = Random::new(3);
-    for (n, inputs, units) in [(9, 33, 17), (40, 300, 128), (30, 128, 256), (40, 64, 10)] {
+    for (n, inputs, units) in [
+        (9, 33, 17),
+        (40, 300, 128),
+        (30, 128, 256),
+        (40, 64, 10),
+        (23, 50, 187),
+    ] {
         let case = Case::random(&mut random, n, inputs, units);
         for isa in Isa::available() {
             let whole = case.run(isa, 0, n, inputs);
-            assert_eq!(case.run(isa, 0, n, 7)[1], whole[1], "gradient in pieces");
+            assert_eq!(case.run(isa, 0, n, 7)[2], whole[2], "gradient in pieces");
             for (first, end) in [(0, 1), (1, 2), (2, 9), (3, n)] {
-                let [y, _, _, dx] = case.run(isa, first, end, inputs);
-                let name = isa.name();
-                let same = y == whole[0][first * units..end * units];
-                assert!(
-                    same,
-                    "output of {first}..{end} of {n}, {inputs}x{units}, {name}"
-                );
-                let same = dx == whole[3][first * inputs..end * inputs];
-                assert!(
-                    same,
-                    "input of {first}..{end} of {n}, {inputs}x{units}, {name}"
-                );
+                let piece = case.run(isa, first, end, inputs);
+                for (result, row) in [(0, units), (1, units), (4, inputs)] {
+                    let same = piece[result] == whole[result][first * row..end * row];
+                    let (what, name) = (RESULTS[result], isa.name());
+                    assert!(
+                        same,
+                        "{what} of {first}..{end} of {n}, {inputs}x{units}, {name}"
+                    );
+                }
             }
         }
     }
@@ -178,6 +209,44 @@ fn nan_and_infinity_reach_what_they_reach_in_the_reference() {
         }
     }
     failures.report();
+}
+
+#[test]
+fn inference_without_a_prepared_kernel_is_the_forward_pass() {
+    let mut random = Random::new(5);
+    for (n, inputs, units) in [(1, 9, 70), (20, 30, 130)] {
+        let case = Case::random(&mut random, n, inputs, units);
+        for isa in Isa::available() {
+            let mut y = vec![f32::NAN; n * units];
+            let mut scratch = vec![f32::NAN; case.dense.inference_scratch(n)];
+            let (x, kernel, bias) = (&case.x, &case.kernel, &case.bias);
+            case.dense
+                .infer(isa, n, x, kernel, bias, &[], &mut y, &mut scratch);
+            assert_eq!(y, case.run(isa, 0, n, inputs)[0], "{}", isa.name());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "prepared weights of a dense layer")]
+fn a_kernel_prepared_for_another_layer_is_refused() {
+    let dense = |inputs| Dense {
+        inputs,
+        units: 1,
+        activation: Activation::Linear,
+    };
+    let prepared = vec![1.0; dense(3).prepared_inference()];
+    let (x, kernel, mut y) = ([1.0; 2], [1.0; 2], [0.0]);
+    dense(2).infer(
+        Isa::PORTABLE,
+        1,
+        &x,
+        &kernel,
+        &[],
+        &prepared,
+        &mut y,
+        &mut [],
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod math;
 mod metric;
 #[cfg(feature = "std")]
 mod optimizer;
+mod planar;
 pub mod pool2d;
 mod sparse;
 pub mod support;

@@ -44,6 +44,7 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
                     padding: [0; 2],
                 }),
                 algorithm: ConvAlgorithm::Direct,
+                inference: ConvAlgorithm::Direct,
                 kernel_gradient: KernelGradient::Direct,
                 input_gradient: InputGradient::Columns,
             });

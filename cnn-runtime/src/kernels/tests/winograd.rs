@@ -1,18 +1,35 @@
 //! Winograd convolutions against their twin.
 //!
-//! The values of [`Case`] are multiples of 1/8, those of its transformed kernels of 1/32: all sums are exact
-//! here too, so that ties within windows are ties.
+//! The values of [`Case`] are multiples of 1/8, those of its kernels transformed for F(2x2, 3x3) of 1/32: all sums
+//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) rounds, so its codes are not compared.
 
 use super::conv2d::{Case, Choice, check_weights_not_finite, random_conv};
 use super::support::{Failures, Random, to_f64};
 use crate::kernels::{Activation, Conv2d, ConvAlgorithm, FusedPool, InputGradient, Isa};
 use crate::reference;
 
-const WINOGRAD: Choice<'static> = Choice {
+/// F(2x2, 3x3).
+const TWO: Choice<'static> = Choice {
     algorithm: ConvAlgorithm::Winograd,
     input_gradient: InputGradient::Winograd,
     ..Choice::DIRECT
 };
+
+/// F(4x4, 3x3).
+const FOUR: Choice<'static> = Choice {
+    algorithm: ConvAlgorithm::Winograd4,
+    input_gradient: InputGradient::Winograd4,
+    ..Choice::DIRECT
+};
+
+/// All passes that take Winograd's algorithms.
+fn check(case: &Case, failures: &mut Failures) {
+    if case.conv.algorithm == ConvAlgorithm::Winograd {
+        case.check_forward(failures);
+    }
+    case.check_inference(failures);
+    case.check_input_gradient(failures);
+}
 
 /// As many 2x2 windows as the output has room for: there a window is a tile.
 fn with_tile_pool(conv: Conv2d) -> Option<Conv2d> {
@@ -47,10 +64,10 @@ fn geometries(random: &mut Random, cases: usize, choice: Choice<'_>) -> Vec<Conv
 fn winograd_matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
-    for conv in geometries(&mut random, 100, WINOGRAD) {
-        let case = Case::random(&mut random, conv);
-        case.check_forward(&mut failures);
-        case.check_input_gradient(&mut failures);
+    for choice in [TWO, FOUR] {
+        for conv in geometries(&mut random, 100, choice) {
+            check(&Case::random(&mut random, conv), &mut failures);
+        }
     }
     failures.report();
 }
@@ -60,49 +77,50 @@ fn winograd_matches_the_reference() {
 fn many_tiles_and_images_match_the_reference() {
     let mut random = Random::new(2);
     let mut failures = Failures::default();
-    let large = |random: &mut Random| Conv2d {
-        input: [15, 13, 33],
-        output: [15, 12, 64],
-        padding: [1, 1],
-        ..random_conv(random, WINOGRAD)
-    };
-    let small = |random: &mut Random| Conv2d {
-        input: [4, 3, 2],
-        output: [4, 5, 3],
-        padding: [1, 2],
-        ..random_conv(random, WINOGRAD)
-    };
-    for (conv, n) in [(large(&mut random), 5), (small(&mut random), 70)] {
-        let tiled = with_tile_pool(conv).expect("room for a window");
-        let overlapping = Conv2d {
-            pool: Some(FusedPool {
-                output: [conv.output[0] - 2, conv.output[1] - 2],
-                size: [3, 3],
-                strides: [1, 1],
-                padding: [0, 0],
-            }),
-            ..conv
+    for choice in [TWO, FOUR] {
+        let large = |random: &mut Random| Conv2d {
+            input: [15, 13, 33],
+            output: [15, 12, 64],
+            padding: [1, 1],
+            ..random_conv(random, choice)
         };
-        for conv in [conv, tiled, overlapping] {
-            let mut case = Case::random(
-                &mut random,
-                Conv2d {
-                    activation: Activation::Relu,
-                    ..conv
-                },
-            );
-            let repeat = |values: &[f32], length: usize| -> Vec<f32> {
-                let values = values.iter().cycle().enumerate();
-                values
-                    .map(|(i, v)| v * [1.0, -1.0, 0.5][i / 7 % 3])
-                    .take(n * length)
-                    .collect()
+        let small = |random: &mut Random| Conv2d {
+            input: [4, 3, 2],
+            output: [4, 5, 3],
+            padding: [1, 2],
+            ..random_conv(random, choice)
+        };
+        for (conv, n) in [(large(&mut random), 5), (small(&mut random), 70)] {
+            let tiled = with_tile_pool(conv).expect("room for a window");
+            let overlapping = Conv2d {
+                pool: Some(FusedPool {
+                    output: [conv.output[0] - 2, conv.output[1] - 2],
+                    size: [3, 3],
+                    strides: [1, 1],
+                    padding: [0, 0],
+                }),
+                ..conv
             };
-            case.x = repeat(&case.x, conv.input.iter().product());
-            case.dz = repeat(&case.dz, conv.output_len());
-            case.n = n;
-            case.check_forward(&mut failures);
-            case.check_input_gradient(&mut failures);
+            for conv in [conv, tiled, overlapping] {
+                let mut case = Case::random(
+                    &mut random,
+                    Conv2d {
+                        activation: Activation::Relu,
+                        ..conv
+                    },
+                );
+                let repeat = |values: &[f32], length: usize| -> Vec<f32> {
+                    let values = values.iter().cycle().enumerate();
+                    values
+                        .map(|(i, v)| v * [1.0, -1.0, 0.5][i / 7 % 3])
+                        .take(n * length)
+                        .collect()
+                };
+                case.x = repeat(&case.x, conv.input.iter().product());
+                case.dz = repeat(&case.dz, conv.output_len());
+                case.n = n;
+                check(&case, &mut failures);
+            }
         }
     }
     failures.report();
@@ -178,7 +196,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn an_image_does_not_depend_on_the_others() {
     let mut random = Random::new(3);
-    for conv in geometries(&mut random, 5, WINOGRAD) {
+    let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 5, choice));
+    for conv in convs.into_iter().flatten() {
         let case = Case::random(&mut random, conv);
         const N: usize = 5;
         let mut x = random.floats(N * case.x.len() / case.n);
@@ -211,7 +230,12 @@ fn an_image_does_not_depend_on_the_others() {
 fn rounding_stays_within_a_few_bits() {
     let mut random = Random::new(4);
     let mut failures = Failures::default();
-    for conv in geometries(&mut random, 20, WINOGRAD) {
+    let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 20, choice));
+    for conv in convs.into_iter().flatten() {
+        let roundings = match conv.algorithm {
+            ConvAlgorithm::Winograd4 => ROUNDINGS_OF_FOUR,
+            _ => ROUNDINGS_OF_TWO,
+        };
         let conv = Conv2d {
             pool: None,
             activation: Activation::Linear,
@@ -233,7 +257,7 @@ fn rounding_stays_within_a_few_bits() {
                 ("forward", y, y64.clone(), conv.input[2]),
                 ("input", dx, dx64.clone(), conv.output[2]),
             ] {
-                let tolerance = ROUNDING * f64::from(f32::EPSILON) * (9.0 * depth as f64).sqrt();
+                let tolerance = roundings * f64::from(f32::EPSILON) * (9.0 * depth as f64).sqrt();
                 failures.compare(
                     || format!("{name}, {what} of {conv:?}"),
                     &actual,
@@ -247,28 +271,39 @@ fn rounding_stays_within_a_few_bits() {
 }
 
 /// Roundings where a plain sum has one: a bit less is exact.
-const ROUNDING: f64 = 2.0;
+const ROUNDINGS_OF_TWO: f64 = 2.0;
+/// Four times as many.
+const ROUNDINGS_OF_FOUR: f64 = 8.0;
 
 #[test]
 fn nan_and_infinity_reach_the_outputs_that_see_them() {
     let mut random = Random::new(5);
     let mut failures = Failures::default();
-    let choice = Choice {
-        products: 20_000,
-        channels: &[1, 3, 16],
-        ..WINOGRAD
-    };
-    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        for activation in [Activation::Linear, Activation::Relu] {
-            for conv in geometries(&mut random, 5, choice) {
-                let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
-                let place = random.below(case.x.len());
-                case.x[place] = odd;
-                case.check_forward(&mut failures);
+    for choice in [TWO, FOUR].map(small) {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for activation in [Activation::Linear, Activation::Relu] {
+                for conv in geometries(&mut random, 5, choice) {
+                    let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
+                    let place = random.below(case.x.len());
+                    case.x[place] = odd;
+                    if choice.algorithm == ConvAlgorithm::Winograd {
+                        case.check_forward(&mut failures);
+                    }
+                    case.check_inference(&mut failures);
+                }
             }
         }
     }
     failures.report();
+}
+
+/// Few channels and cells.
+fn small(choice: Choice<'static>) -> Choice<'static> {
+    Choice {
+        products: 20_000,
+        channels: &[1, 3, 16],
+        ..choice
+    }
 }
 
 /// A gradient that is not finite spreads over its tiles, and no value that it should reach is finite.
@@ -276,13 +311,9 @@ fn nan_and_infinity_reach_the_outputs_that_see_them() {
 fn gradients_that_are_not_finite_stay_so() {
     let mut random = Random::new(6);
     let mut cases = 0;
-    let choice = Choice {
-        products: 20_000,
-        channels: &[1, 3, 16],
-        ..WINOGRAD
-    };
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        for conv in geometries(&mut random, 10, choice) {
+        let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 10, small(choice)));
+        for conv in convs.into_iter().flatten() {
             let mut case = Case::random(&mut random, conv);
             let place = random.below(case.dz.len());
             case.dz[place] = odd;
@@ -310,29 +341,27 @@ fn gradients_that_are_not_finite_stay_so() {
 #[test]
 fn finite_images_take_the_prepared_weights() {
     let mut random = Random::new(8);
-    let conv = Conv2d {
-        activation: Activation::Linear,
-        ..random_conv(&mut random, WINOGRAD)
-    };
-    let mut case = Case::random(&mut random, conv);
-    case.bias = vec![0.5; conv.output[2]];
-    for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
-        let mut run = Run::new(conv, isa, &case);
-        run.forward.fill(0.0);
-        let (y, _) = run.forward(case.n, &case.x);
-        assert!(y.iter().all(|y| *y == 0.5), "{}", isa.name());
+    for choice in [TWO, FOUR] {
+        let conv = Conv2d {
+            activation: Activation::Linear,
+            ..random_conv(&mut random, choice)
+        };
+        let mut case = Case::random(&mut random, conv);
+        case.bias = vec![0.5; conv.output[2]];
+        for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
+            let mut run = Run::new(conv, isa, &case);
+            run.forward.fill(0.0);
+            let (y, _) = run.forward(case.n, &case.x);
+            assert!(y.iter().all(|y| *y == 0.5), "{}", isa.name());
+        }
     }
 }
 
 #[test]
 fn weights_that_are_not_finite_reach_what_they_touch() {
-    for pooled in [false, true] {
-        let choice = Choice {
-            pooled,
-            products: 20_000,
-            channels: &[1, 3, 16],
-            ..WINOGRAD
-        };
-        check_weights_not_finite(7, choice);
+    for choice in [TWO, FOUR].map(small) {
+        for pooled in [false, true] {
+            check_weights_not_finite(7, Choice { pooled, ..choice });
+        }
     }
 }

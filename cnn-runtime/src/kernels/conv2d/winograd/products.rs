@@ -1,36 +1,109 @@
-//! The 16 products of transformed tiles and transformed kernels, `M = V · U`, in one call.
+//! The products of transformed tiles and kernels, `M = V · U`, in register tiles.
 //!
-//! They are register tiles as in [`crate::kernels::tile`], but of small matrices, where the set-up of a
-//! tile counts: with 32 channels a tile is done after some 300 cycles. So there are no segments or lines
-//! here, and sums start in registers. Two vectors take tiles of up to 12 rows, which spread what is loaded
-//! for a step over more multiplications.
+//! Tiles of images stand in [`Groups`], each the rows of a register tile. A group has its cells one behind the
+//! other in V, in each the channels by cache lines, and of a line its tiles side by side: so a
+//! register tile reads one stream, and its rows lie a constant apart. U comes in panels of few
+//! vectors and is a stream as well, of which the first groups fetch what the next cell needs.
+//!
+//! The inner loop is that of [`crate::kernels::tile`], for small matrices in a layout of their own: with 32
+//! channels a register tile is done after some 300 cycles, so there is little before and behind the loop, and
+//! four of its steps take one turn.
 
-use super::CELLS;
-use crate::kernels::simd::{Kernel, Simd};
+use super::{LINE, odd_lines};
+use crate::kernels::simd::{Kernel, Promise, Simd};
 use core::array::from_fn;
 
-/// The cell that counts once in each of the four outputs: its sums start with the bias.
-const BIASED: usize = 5;
+/// Channels of a turn of the inner loop. V and U have zeros up to a multiple of it.
+pub(super) const TURN: usize = 4;
 
-/// The products of all cells. The caller makes sure that the planes lie inside live buffers, and that those
-/// of M overlap nothing else.
+/// Floats of U for a cell and a panel of four vectors. Wider panels make for longer register tiles, but the next
+/// cell has to find its place beside this one, V and M: with 64 channels a panel of two vectors is faster.
+const CACHED: usize = 2048;
+
+/// Vectors of the widest panel of U, if it has `channels` rows and `columns`.
+#[inline(always)]
+fn panel_vectors<S: Simd>(channels: usize, columns: usize) -> usize {
+    let widest = match S::TILE_VECTORS {
+        4 if 4 * S::LANES * channels <= CACHED => 4,
+        _ => 2,
+    };
+    widest.min(columns.div_ceil(S::LANES))
+}
+
+/// The width of the panel of U that starts at `column`: whole vectors.
+#[inline(always)]
+pub(super) fn panel_width<S: Simd>(channels: usize, columns: usize, column: usize) -> usize {
+    let left = (columns - column).div_ceil(S::LANES);
+    panel_vectors::<S>(channels, columns).min(left) * S::LANES
+}
+
+/// The most rows of a register tile that is so wide.
+#[inline(always)]
+fn tile_height<S: Simd>(vectors: usize) -> usize {
+    (S::ACCUMULATORS / vectors.next_power_of_two()).min(8)
+}
+
+/// Tiles of images that stand together.
+#[derive(Clone, Copy)]
+pub(super) struct Groups {
+    pub cells: usize,
+    /// How many tiles there are in all.
+    tiles: usize,
+    /// How many groups.
+    pub count: usize,
+    /// Places of a group.
+    pub most: usize,
+}
+
+impl Groups {
+    /// Groups for the products of `tiles` with U of `channels` rows and `columns`.
+    #[inline(always)]
+    pub fn new<S: Simd>(cells: usize, tiles: usize, channels: usize, columns: usize) -> Self {
+        let most = tile_height::<S>(panel_vectors::<S>(channels, columns));
+        Self {
+            cells,
+            tiles,
+            count: tiles.div_ceil(most),
+            most,
+        }
+    }
+
+    /// How many groups have a tile more than the others, and how many tiles these have: heights that differ by
+    /// one at most, because a register tile of one row waits for its own sums.
+    #[inline(always)]
+    fn heights(&self) -> [usize; 2] {
+        [self.tiles % self.count, self.tiles / self.count]
+    }
+
+    /// Tiles of a group.
+    #[inline(always)]
+    pub fn height(&self, group: usize) -> usize {
+        let [higher, height] = self.heights();
+        height + usize::from(group < higher)
+    }
+
+    /// Floats from a cell to the next, if each tile has `values`.
+    #[inline(always)]
+    pub fn cell(&self, values: usize) -> usize {
+        odd_lines(self.most * values)
+    }
+}
+
+/// The products of all cells with a panel.
 pub(super) struct Products {
-    /// Rows of V and M.
-    pub tiles: usize,
-    /// Columns of V, rows of U.
+    pub groups: Groups,
+    /// Rows of U, before zeros.
     pub channels: usize,
-    /// Columns of U and M.
-    pub filters: usize,
-    /// `[16, tiles, channels]`.
+    /// Columns of the panel.
+    pub width: usize,
+    /// `[groups, cells, channels / LINE, most, LINE]`, see [`Groups::cell`].
     pub v: *const f32,
-    /// `[16, channels, filters]`.
+    /// `[cells, channels, width]`.
     pub u: *const f32,
-    /// `[16, tiles, filters]`, overwritten.
+    /// `[groups, cells, most, width]`, overwritten.
     pub m: *mut f32,
-    /// From a plane to the next in V, U and M.
-    pub planes: [usize; 3],
-    /// `[filters]`.
-    pub bias: Option<*const f32>,
+    /// That these places may be read, and those of M written.
+    pub _promise: Promise,
 }
 
 impl Kernel for &Products {
@@ -38,22 +111,21 @@ impl Kernel for &Products {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        for cell in 0..CELLS {
+        for cell in 0..self.groups.cells {
             let mut column = 0;
-            while column < self.filters {
-                let left = self.filters - column;
-                // SAFETY: each panel is a part of the products, whose planes the caller vouches for.
+            while column < self.width {
+                let left = self.width - column;
+                // SAFETY: the columns are those of the panel.
                 unsafe {
                     if S::TILE_VECTORS == 4 && left >= 4 * S::LANES {
-                        panel::<S, 4>(self, cell, column, S::LANES);
+                        columns::<S, 4>(self, cell, column);
                         column += 4 * S::LANES;
                     } else if left >= 2 * S::LANES {
-                        panel::<S, 2>(self, cell, column, S::LANES);
+                        columns::<S, 2>(self, cell, column);
                         column += 2 * S::LANES;
                     } else {
-                        let count = left.min(S::LANES);
-                        panel::<S, 1>(self, cell, column, count);
-                        column += count;
+                        columns::<S, 1>(self, cell, column);
+                        column += S::LANES;
                     }
                 }
             }
@@ -61,104 +133,100 @@ impl Kernel for &Products {
     }
 }
 
-/// The columns from `column` on that `VECTORS` vectors hold; of a single vector only `count` lanes.
+/// The columns from `column` on that `VECTORS` vectors hold.
 #[inline(always)]
-unsafe fn panel<S: Simd, const VECTORS: usize>(
-    products: &Products,
-    cell: usize,
-    column: usize,
-    count: usize,
-) {
-    let most = (S::ACCUMULATORS / VECTORS).min(12);
-    // Heights that differ by one at most: a tile of one row waits for its own sums.
-    let tiles = products.tiles.div_ceil(most);
-    let (height, higher) = match tiles {
-        0 => return,
-        _ => (products.tiles / tiles, products.tiles % tiles),
-    };
-    let mut row = 0;
-    for tile in 0..tiles {
-        let height = height + usize::from(tile < higher);
-        // SAFETY: the rows are those of the products.
+unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usize, column: usize) {
+    let most = tile_height::<S>(VECTORS);
+    let [higher, height] = products.groups.heights();
+    let count = products.groups.count;
+    for (first, end, height) in [(0, higher, height + 1), (higher, count, height)] {
+        if first == end {
+            continue;
+        }
+        let place = Place {
+            cell,
+            column,
+            groups: [first, end],
+        };
+        // SAFETY: the groups and their heights are those of the products.
         unsafe {
-            let place = Place {
-                v: products
-                    .v
-                    .add(cell * products.planes[0] + row * products.channels),
-                u: products.u.add(cell * products.planes[1] + column),
-                m: products
-                    .m
-                    .add(cell * products.planes[2] + row * products.filters + column),
-                bias: match products.bias {
-                    Some(bias) if cell == BIASED => Some(bias.add(column)),
-                    _ => None,
-                },
-                count,
-            };
             match height {
-                12 if most >= 12 => self::tile::<S, 12, VECTORS>(products, place),
-                11 if most >= 11 => self::tile::<S, 11, VECTORS>(products, place),
-                10 if most >= 10 => self::tile::<S, 10, VECTORS>(products, place),
-                9 if most >= 9 => self::tile::<S, 9, VECTORS>(products, place),
-                8 if most >= 8 => self::tile::<S, 8, VECTORS>(products, place),
-                7 if most >= 7 => self::tile::<S, 7, VECTORS>(products, place),
-                6 if most >= 6 => self::tile::<S, 6, VECTORS>(products, place),
-                5 if most >= 5 => self::tile::<S, 5, VECTORS>(products, place),
-                4 => self::tile::<S, 4, VECTORS>(products, place),
-                3 => self::tile::<S, 3, VECTORS>(products, place),
-                2 => self::tile::<S, 2, VECTORS>(products, place),
-                _ => self::tile::<S, 1, VECTORS>(products, place),
+                8 if most >= 8 => tiles::<S, 8, VECTORS>(products, place),
+                7 if most >= 7 => tiles::<S, 7, VECTORS>(products, place),
+                6 if most >= 6 => tiles::<S, 6, VECTORS>(products, place),
+                5 if most >= 5 => tiles::<S, 5, VECTORS>(products, place),
+                4 => tiles::<S, 4, VECTORS>(products, place),
+                3 => tiles::<S, 3, VECTORS>(products, place),
+                2 => tiles::<S, 2, VECTORS>(products, place),
+                _ => tiles::<S, 1, VECTORS>(products, place),
             }
         }
-        row += height;
     }
 }
 
-/// Where a tile lies: its first values.
+/// Register tiles of one height.
 struct Place {
-    v: *const f32,
-    u: *const f32,
-    m: *mut f32,
-    bias: Option<*const f32>,
-    /// Lanes of its vector, if it has but one.
-    count: usize,
+    cell: usize,
+    column: usize,
+    /// The first group, and the one behind the last.
+    groups: [usize; 2],
 }
 
 #[inline(always)]
-unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     products: &Products,
     place: Place,
 ) {
-    // SAFETY: for the whole function: `HEIGHT` rows and the columns of the panel are inside the planes,
-    // which the caller vouches for; of a single vector only `count` lanes are touched.
+    let Products {
+        groups,
+        channels,
+        width,
+        ..
+    } = *products;
+    let v_cell = groups.cell(channels.next_multiple_of(LINE));
+    let m_cell = groups.cell(width);
+    let rows = channels.next_multiple_of(TURN);
+    // SAFETY: for the whole function: `HEIGHT` rows and the columns are inside the places that the caller
+    // vouches for.
     unsafe {
-        let load = |p: *const f32, vector: usize| match VECTORS {
-            1 => S::load_first(p, place.count),
-            _ => S::load(p.add(vector * S::LANES)),
-        };
-        let start: [S::V; VECTORS] = match place.bias {
-            Some(bias) => from_fn(|j| load(bias, j)),
-            None => [S::splat(0.0); VECTORS],
-        };
-        let mut sums = [start; HEIGHT];
-        let rows: [*const f32; HEIGHT] = from_fn(|i| place.v.add(i * products.channels));
-        let mut u = place.u;
-        for channel in 0..products.channels {
-            let vectors: [S::V; VECTORS] = from_fn(|j| load(u, j));
-            for (row, sums) in rows.iter().zip(&mut sums) {
-                let value = S::splat(*row.add(channel));
-                for (sum, vector) in sums.iter_mut().zip(vectors) {
-                    *sum = S::fma(value, vector, *sum);
+        let start = products.u.add(place.cell * rows * width + place.column);
+        for group in place.groups[0]..place.groups[1] {
+            let at = group * groups.cells + place.cell;
+            let mut v = products.v.add(at * v_cell);
+            let mut u = start;
+            // The first two groups fetch a half each of U for the next cell.
+            let ahead = VECTORS.div_ceil(2);
+            let mut next = match group {
+                0 | 1 => start.wrapping_add((rows + group * rows / 2) * width),
+                _ => start,
+            };
+            let mut sums = [[S::splat(0.0); VECTORS]; HEIGHT];
+            let mut left = rows;
+            while left > 0 {
+                let line = left.min(LINE);
+                for turn in (0..line).step_by(TURN) {
+                    for channel in turn..turn + TURN {
+                        let vectors: [S::V; VECTORS] = from_fn(|j| S::load(u.add(j * S::LANES)));
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            let value = S::splat(*v.add(i * LINE + channel));
+                            for (sum, vector) in sums.iter_mut().zip(vectors) {
+                                *sum = S::fma(value, vector, *sum);
+                            }
+                        }
+                        u = u.wrapping_add(width);
+                        for j in 0..ahead {
+                            S::prefetch(next.wrapping_add(j * LINE));
+                        }
+                        next = next.wrapping_add(ahead * LINE);
+                    }
                 }
+                v = v.wrapping_add(groups.most * LINE);
+                left -= line;
             }
-            u = u.wrapping_add(products.filters);
-        }
-        for (i, sums) in sums.into_iter().enumerate() {
-            let m = place.m.add(i * products.filters);
-            for (j, sum) in sums.into_iter().enumerate() {
-                match VECTORS {
-                    1 => S::store_first(m, sum, place.count),
-                    _ => S::store(m.add(j * S::LANES), sum),
+            let m = products.m.add(at * m_cell + place.column);
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (j, sum) in sums.into_iter().enumerate() {
+                    S::store(m.add(i * width + j * S::LANES), sum);
                 }
             }
         }

@@ -1,0 +1,128 @@
+//! Generated code as text.
+//!
+//! What depends on the layers is written as text and read by the compiler's own lexer. Users build this
+//! crate without optimisation, where a token that is put together here costs ten times one that the lexer
+//! makes. `quote!` is left what has the user's own tokens in it, or is the same for all networks.
+
+use cnn_dsl::graph::{Activation, Loss};
+use proc_macro::{Group, TokenTree};
+use proc_macro2::{Literal, TokenStream};
+
+/// The tokens of a text, as if the user had written it.
+pub fn tokens(text: &str) -> TokenStream {
+    // Not through `proc_macro2`, which reads the text a second time by a lexer of its own.
+    if proc_macro::is_available() {
+        compiled(text).into()
+    } else {
+        text.parse().expect(WRITTEN)
+    }
+}
+
+/// The tokens of a text whose local variables are its own: no name of the user's can meet them.
+pub fn hygienic(text: &str) -> TokenStream {
+    if proc_macro::is_available() {
+        with_span(compiled(text), proc_macro::Span::mixed_site()).into()
+    } else {
+        // Outside of the compiler there is one kind of names.
+        tokens(text)
+    }
+}
+
+const WRITTEN: &str = "the generator writes Rust";
+
+fn compiled(text: &str) -> proc_macro::TokenStream {
+    text.parse().expect(WRITTEN)
+}
+
+fn with_span(tokens: proc_macro::TokenStream, span: proc_macro::Span) -> proc_macro::TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| match &mut token {
+        TokenTree::Ident(ident) => {
+            ident.set_span(span);
+            token
+        }
+        TokenTree::Group(group) => {
+            let stream = with_span(group.stream(), span);
+            Group::new(group.delimiter(), stream).into()
+        }
+        TokenTree::Punct(_) | TokenTree::Literal(_) => token,
+    });
+    tokens.collect()
+}
+
+/// `121_930`: the separators are those that clippy asks of a person.
+pub fn number(value: usize) -> String {
+    number_u64(value as u64)
+}
+
+/// The same for 64 bits on every machine.
+pub fn number_u64(value: u64) -> String {
+    let mut text = value.to_string();
+    if text.len() > 4 {
+        let mut place = text.len();
+        while place > 3 {
+            place -= 3;
+            text.insert(place, '_');
+        }
+    }
+    text
+}
+
+/// A number for `quote!`.
+pub fn literal(value: u64) -> Literal {
+    let text = number_u64(value).parse();
+    text.unwrap_or_else(|_| Literal::u64_unsuffixed(value))
+}
+
+/// A table as a raw string, so that the expansion shows it as it is.
+pub fn table(text: &str) -> TokenStream {
+    tokens(&format!("r#\"{text}\"#"))
+}
+
+/// `[28, 28, 1]`.
+pub fn array(values: impl IntoIterator<Item = usize>) -> String {
+    format!("[{}]", join(values.into_iter().map(number)))
+}
+
+/// `f32` as the runtime computes: the nearest to what was written.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the runtime computes in f32"
+)]
+pub fn float(value: f64) -> String {
+    Literal::f32_unsuffixed(value as f32).to_string()
+}
+
+/// `f64`, for the hyperparameters of optimizers.
+pub fn double(value: f64) -> String {
+    Literal::f64_unsuffixed(value).to_string()
+}
+
+/// `rt::Activation::Relu`.
+pub fn activation(activation: Activation) -> String {
+    let variant = match activation {
+        Activation::Linear => "Linear",
+        Activation::Relu => "Relu",
+        Activation::LeakyRelu { negative_slope } => {
+            let slope = float(negative_slope);
+            return format!("rt::Activation::LeakyRelu {{ negative_slope: {slope} }}");
+        }
+        Activation::Sigmoid => "Sigmoid",
+        Activation::Tanh => "Tanh",
+        Activation::Softmax => "Softmax",
+    };
+    format!("rt::Activation::{variant}")
+}
+
+/// `rt::Loss::MeanSquaredError`.
+pub const fn loss(loss: Loss) -> &'static str {
+    match loss {
+        Loss::CategoricalCrossentropy => "rt::Loss::CategoricalCrossentropy",
+        Loss::BinaryCrossentropy => "rt::Loss::BinaryCrossentropy",
+        Loss::MeanSquaredError => "rt::Loss::MeanSquaredError",
+    }
+}
+
+/// Separated by commas.
+pub fn join(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,190 @@
+//! Sums of scaled runs of memory, as lists name them.
+
+use super::lists::Lists;
+use crate::kernels::simd::{Kernel, Promise, Simd};
+
+/// For each list, `to[r][s][i] += Σ scale * from[place][r][s][i]`, for all values `i` of all runs `s` of all
+/// rows `r` of a patch. The sum starts with what is there, and takes the entries in their order.
+pub(super) struct Sums<'a> {
+    pub(super) rows: usize,
+    /// How many of them one pass over the lists takes at most, up to five.
+    pub(super) rows_at_once: usize,
+    /// Runs of neighbouring values in a row.
+    pub(super) runs: usize,
+    /// Values of a run.
+    pub(super) run: usize,
+    pub(super) to: *mut f32,
+    pub(super) to_row: usize,
+    pub(super) to_run: usize,
+    pub(super) from: *const f32,
+    pub(super) from_row: usize,
+    pub(super) from_run: usize,
+    pub(super) lists: &'a Lists<'a>,
+    /// That what the lists name may be read and written.
+    pub(super) _promise: Promise,
+}
+
+impl Kernel for &Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let groups = self.rows.div_ceil(self.rows_at_once);
+        for run in 0..self.runs {
+            let mut row = 0;
+            for part in 0..groups {
+                let end = self.rows * (part + 1) / groups;
+                // SAFETY: these are a part of the patches that the caller vouches for.
+                unsafe {
+                    let to = self.to.add(row * self.to_row + run * self.to_run);
+                    let from = self.from.add(row * self.from_row + run * self.from_run);
+                    match end - row {
+                        5 => group::<S, 5>(self, to, from),
+                        4 => group::<S, 4>(self, to, from),
+                        3 => group::<S, 3>(self, to, from),
+                        2 => group::<S, 2>(self, to, from),
+                        _ => group::<S, 1>(self, to, from),
+                    }
+                }
+                row = end;
+            }
+        }
+    }
+}
+
+/// A run of `ROWS` rows, which starts at `to` and `from`.
+#[inline(always)]
+unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from: *const f32) {
+    let most = const { widest::<S>(ROWS) };
+    let vectors = sums.run.div_ceil(S::LANES);
+    let blocks = vectors.div_ceil(most);
+    let mut vector = 0;
+    for block in 0..blocks {
+        let end = vectors * (block + 1) / blocks;
+        let column = vector * S::LANES;
+        let width = sums.run.min(end * S::LANES) - column;
+        // SAFETY: these columns are a part of the run.
+        unsafe {
+            let part = Part {
+                sums,
+                to: to.add(column),
+                from: from.add(column),
+                width,
+                _promise: Promise::new(),
+            };
+            match end - vector {
+                8 if const { widest::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
+                7 if const { widest::<S>(ROWS) >= 7 } => S::call(Pass::<ROWS, 7, false>(part)),
+                6 if const { widest::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
+                5 if const { widest::<S>(ROWS) >= 5 } => S::call(Pass::<ROWS, 5, false>(part)),
+                4 if const { widest::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
+                3 if const { widest::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
+                2 => S::call(Pass::<ROWS, 2, false>(part)),
+                _ if width < S::LANES => S::call(Pass::<ROWS, 1, true>(part)),
+                _ => S::call(Pass::<ROWS, 1, false>(part)),
+            }
+        }
+        vector = end;
+    }
+}
+
+/// Vectors of the widest pass over so many rows. Asked in `const` blocks, so that wider ones are not compiled.
+const fn widest<S: Simd>(rows: usize) -> usize {
+    let fit = S::ACCUMULATORS / rows;
+    if fit < 8 { fit } else { 8 }
+}
+
+/// Some columns of some rows.
+struct Part<'a> {
+    sums: &'a Sums<'a>,
+    to: *mut f32,
+    from: *const f32,
+    width: usize,
+    /// That they are among those of `sums`.
+    _promise: Promise,
+}
+
+/// `ROWS` rows of `width` columns, which `VECTORS` vectors hold, from `to` and `from` on, for all lists. The
+/// last one ends with them and overlaps the one before it: both compute the same. A single vector is
+/// `PARTIAL` if `width` does not fill it.
+///
+/// Each is called out of line: LLVM takes long over functions that hold all of them.
+struct Pass<'a, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(Part<'a>);
+
+impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> Kernel
+    for Pass<'_, ROWS, VECTORS, PARTIAL>
+{
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the instruction set, the promise for the rest.
+        unsafe { pass::<S, ROWS, VECTORS, PARTIAL>(&self.0) }
+    }
+}
+
+/// See [`Pass`].
+#[inline(always)]
+unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(
+    part: &Part<'_>,
+) {
+    let &Part {
+        sums,
+        to,
+        from,
+        width,
+        ..
+    } = part;
+    // SAFETY: for the whole function: these rows and columns are among those that the caller vouches
+    // for, and no vector leaves them.
+    unsafe {
+        let last = width.saturating_sub(S::LANES);
+        let column_of = |vector: usize| {
+            if vector + 1 == VECTORS {
+                last
+            } else {
+                vector * S::LANES
+            }
+        };
+        let load = |p: *const f32| {
+            if PARTIAL {
+                S::load_first(p, width)
+            } else {
+                S::load(p)
+            }
+        };
+        let scales = sums.lists.values.as_ptr();
+        let places = sums.lists.places.as_ptr();
+        let mut entry = 0;
+        for &[place, end] in &sums.lists.ends[..sums.lists.count] {
+            let to = to.add(place as usize);
+            let mut totals = [[S::splat(0.0); VECTORS]; ROWS];
+            for (r, totals) in totals.iter_mut().enumerate() {
+                for (v, total) in totals.iter_mut().enumerate() {
+                    *total = load(to.add(r * sums.to_row + column_of(v)));
+                }
+            }
+            while entry < end as usize {
+                let from = from.add(*places.add(entry) as usize);
+                let scale = S::splat(*scales.add(entry));
+                for (r, totals) in totals.iter_mut().enumerate() {
+                    for (v, total) in totals.iter_mut().enumerate() {
+                        let value = load(from.add(r * sums.from_row + column_of(v)));
+                        *total = S::fma(scale, value, *total);
+                    }
+                }
+                entry += 1;
+            }
+            for (r, totals) in totals.into_iter().enumerate() {
+                for (v, total) in totals.into_iter().enumerate() {
+                    let to = to.add(r * sums.to_row + column_of(v));
+                    if PARTIAL {
+                        S::store_first(to, total, width);
+                    } else {
+                        S::store(to, total);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The transforms of one dimension: F(2, 3) and F(4, 3).
+//!
+//! Outputs of a kernel of three taps are values of a product of polynomials, which some points determine
+//! (Toom and Cook; Winograd 1980): F(2, 3) takes the points 0, ±1 and ∞, whose transforms only add, F(4, 3)
+//! takes 0, ±√½, ±√2 and ∞. Among symmetric points, whose transforms share half of their work, these are near
+//! those that round least; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much.
+
+use crate::kernels::simd::Simd;
+use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
+
+/// F(`OUTPUTS`, 3): what `EDGE` neighbours give, two more than `OUTPUTS`.
+///
+/// # Safety of all functions
+/// The caller vouches for the instruction set.
+pub(super) trait Filtering<const EDGE: usize, const OUTPUTS: usize> {
+    /// `Bᵀ d`.
+    unsafe fn input<S: Simd>(d: [S::V; EDGE]) -> [S::V; EDGE];
+    /// `Aᵀ m`.
+    unsafe fn output<S: Simd>(m: [S::V; EDGE]) -> [S::V; OUTPUTS];
+    /// `G g`.
+    unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; EDGE];
+}
+
+/// F(2, 3).
+pub(super) struct Two;
+
+/// F(4, 3).
+pub(super) struct Four;
+
+impl Filtering<4, 2> for Two {
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; 4]) -> [S::V; 4] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            [
+                S::sub(d[0], d[2]),
+                S::add(d[1], d[2]),
+                S::sub(d[2], d[1]),
+                S::sub(d[1], d[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; 4]) -> [S::V; 2] {
+        // SAFETY: as above.
+        unsafe {
+            [
+                S::add(S::add(m[0], m[1]), m[2]),
+                S::sub(S::sub(m[1], m[2]), m[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let half = S::splat(0.5);
+            let outer = S::mul(half, S::add(g[0], g[2]));
+            let inner = S::mul(half, g[1]);
+            [g[0], S::add(outer, inner), S::sub(outer, inner), g[2]]
+        }
+    }
+}
+
+impl Filtering<6, 4> for Four {
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let minus = |factor: f32, from, what| S::fma(S::splat(-factor), what, from);
+            // Even and odd parts at √½, where the other points have the square 2, and at √2.
+            let [even, odd] = [minus(2.0, d[4], d[2]), minus(2.0, d[3], d[1])];
+            let [even_2, odd_2] = [minus(0.5, d[4], d[2]), minus(0.5, d[3], d[1])];
+            let [near, far] = [FRAC_1_SQRT_2, SQRT_2];
+            [
+                minus(2.5, S::add(d[0], d[4]), d[2]),
+                minus(-near, even, odd),
+                minus(near, even, odd),
+                minus(-far, even_2, odd_2),
+                minus(far, even_2, odd_2),
+                minus(2.5, S::add(d[1], d[5]), d[3]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let [near, far] = [S::splat(FRAC_1_SQRT_2), S::splat(SQRT_2)];
+            let [even, odd] = [S::add(m[1], m[2]), S::sub(m[1], m[2])];
+            let [even_2, odd_2] = [S::add(m[3], m[4]), S::sub(m[3], m[4])];
+            // √½³ = √½ / 2 and √2³ = 2 √2.
+            let [odd, odd_2] = [S::mul(near, odd), S::mul(far, odd_2)];
+            let [half, two] = [S::splat(0.5), S::splat(2.0)];
+            [
+                S::add(S::add(m[0], even), even_2),
+                S::add(odd, odd_2),
+                S::fma(half, even, S::mul(two, even_2)),
+                S::fma(half, odd, S::fma(two, odd_2, m[5])),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
+        // SAFETY: as above.
+        unsafe {
+            // At a point p with the other square q: (g₀ + p g₁ + p² g₂) / (2 p² (p² - q)).
+            let third = S::splat(1.0 / 3.0);
+            let even = S::mul(S::splat(-2.0), S::fma(S::splat(0.5), g[2], g[0]));
+            let odd = S::mul(S::splat(-2.0 * FRAC_1_SQRT_2), g[1]);
+            let even_2 = S::mul(S::splat(0.5), S::fma(S::splat(2.0), g[2], g[0]));
+            let odd_2 = S::mul(S::splat(0.5 * SQRT_2), g[1]);
+            [
+                g[0],
+                S::mul(third, S::add(even, odd)),
+                S::mul(third, S::sub(even, odd)),
+                S::mul(third, S::add(even_2, odd_2)),
+                S::mul(third, S::sub(even_2, odd_2)),
+                g[2],
+            ]
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The transformed kernels U: `G g Gᵀ`, in the order in which the products read them.
+//!
+//! U is a row of panels of a few vectors each, of which the last may be narrower:
+//! `[panels][cells][depth][width]`. So the products of a panel stream it once, and the place of the next cell
+//! follows that of the last. What is behind depth and columns is zero.
+
+use super::filtering::{Filtering, Four, Two};
+use super::products::{TURN, panel_width};
+use super::{LINE, TileSize};
+use crate::kernels::simd::{Kernel, Simd};
+
+/// Writes U.
+pub(super) struct TransformKernel<'a> {
+    pub size: TileSize,
+    /// Channels of what the products read.
+    pub depth: usize,
+    /// Channels of what they write.
+    pub columns: usize,
+    /// `[9, depth, columns]`; `[9, columns, depth]` if `turned`.
+    pub kernel: &'a [f32],
+    /// Whether the taps count backwards and depth and columns change places, as for an input gradient.
+    pub turned: bool,
+    /// U, overwritten.
+    pub u: &'a mut [f32],
+}
+
+impl Kernel for TransformKernel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            match self.size {
+                TileSize::Two => transform::<S, Two, 4, 2>(self),
+                TileSize::Four => transform::<S, Four, 6, 4>(self),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transform<
+    S: Simd,
+    F: Filtering<EDGE, OUTPUTS>,
+    const EDGE: usize,
+    const OUTPUTS: usize,
+>(
+    kernel: TransformKernel<'_>,
+) {
+    let TransformKernel {
+        depth,
+        columns,
+        kernel,
+        turned,
+        u,
+        ..
+    } = kernel;
+    let rows = depth.next_multiple_of(TURN);
+    let step = depth * columns;
+    assert!(
+        kernel.len() == 9 * step
+            && u.len() >= EDGE * EDGE * depth * columns.next_multiple_of(S::LANES)
+    );
+    let taps = kernel.as_ptr();
+    let mut block = [0.0; 9 * LINE * LINE];
+    let mut first = 0;
+    while first < columns {
+        let width = panel_width::<S>(depth, columns, first);
+        for column in (first..first + width).step_by(S::LANES) {
+            let count = S::LANES.min(columns - column);
+            for row in (0..depth).step_by(S::LANES) {
+                let high = S::LANES.min(depth - row);
+                // SAFETY: rows and columns are those of the taps, and of the panel's place in U: the panels
+                // before it take `EDGE² rows first` values. No vector is longer than a line.
+                unsafe {
+                    let place = u.as_mut_ptr().add(EDGE * EDGE * rows * first);
+                    let u = |row: usize| place.add(row * width + column - first);
+                    if turned {
+                        for tap in 0..9 {
+                            S::transpose(
+                                [count, high],
+                                taps.add((8 - tap) * step + column * depth + row),
+                                depth,
+                                block.as_mut_ptr().add(tap * LINE * LINE),
+                                LINE,
+                            );
+                        }
+                    }
+                    for i in 0..high {
+                        let (g, step) = match turned {
+                            true => (block.as_ptr().add(i * LINE), LINE * LINE),
+                            false => (taps.add((row + i) * columns + column), step),
+                        };
+                        transform_kernels::<S, F, EDGE, OUTPUTS>(
+                            count,
+                            g,
+                            step,
+                            u(row + i),
+                            rows * width,
+                        );
+                    }
+                }
+            }
+        }
+        // SAFETY: as above: the rows behind `depth`.
+        unsafe {
+            let place = u.as_mut_ptr().add(EDGE * EDGE * rows * first);
+            for cell in 0..EDGE * EDGE {
+                let behind = (cell * rows + depth) * width;
+                place.add(behind).write_bytes(0, (rows - depth) * width);
+            }
+        }
+        first += width;
+    }
+}
+
+/// `G g Gᵀ` of a vector of kernels, whose taps lie `step` apart and whose cells go `plane` apart.
+#[inline(always)]
+unsafe fn transform_kernels<
+    S: Simd,
+    F: Filtering<EDGE, OUTPUTS>,
+    const EDGE: usize,
+    const OUTPUTS: usize,
+>(
+    count: usize,
+    taps: *const f32,
+    step: usize,
+    u: *mut f32,
+    plane: usize,
+) {
+    // SAFETY: the caller vouches for taps and cells.
+    unsafe {
+        let mut rows = [[S::splat(0.0); 3]; EDGE];
+        for j in 0..3 {
+            let mut g = [S::splat(0.0); 3];
+            for (i, g) in g.iter_mut().enumerate() {
+                *g = S::load_first(taps.add((i * 3 + j) * step), count);
+            }
+            for (row, value) in rows.iter_mut().zip(F::kernel::<S>(g)) {
+                row[j] = value;
+            }
+        }
+        for (i, row) in rows.into_iter().enumerate() {
+            for (j, value) in F::kernel::<S>(row).into_iter().enumerate() {
+                S::store(u.add((i * EDGE + j) * plane), value);
+            }
+        }
+    }
+}
