@@ -7,7 +7,7 @@
 //! not share with its neighbours:
 //!
 //! ```text
-//! row >= 16    both gradients winner by winner
+//! row >= 16    both gradients winner by winner; the input's by tiles, if `algorithm` finds them cheaper
 //! row < 16     kernel gradient: masked if  row window ceil16(n) / n <= 24, else winner by winner
 //!              input gradient: as without a pool
 //! ```
