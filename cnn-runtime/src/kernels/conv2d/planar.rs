@@ -186,7 +186,11 @@ impl Planes {
         let [height, width, channels] = conv.input;
         let [top, left] = conv.padding;
         let rows = values.chunks_exact_mut(self.row()).skip(top).take(height);
-        let seen = width.min(self.seen.saturating_sub(left));
+        // What is read later may end before the padding does: then nothing of the image is seen.
+        let Some(seen) = self.seen.checked_sub(left) else {
+            return;
+        };
+        let seen = width.min(seen);
         for (to, from) in rows.zip(image.chunks_exact(width * channels)) {
             for (channel, to) in to.chunks_exact_mut(self.channel()).enumerate() {
                 let (even, odd) = to.split_at_mut(self.width);

@@ -267,6 +267,18 @@ impl Case {
     }
 
     /// The gradients of kernel and bias, in one call and in two.
+    /// Forward with NaN and infinities somewhere in the images: several NaNs in a window have the code of
+    /// the first. Other activations than these make NaN of infinities.
+    pub fn check_forward_not_finite(&mut self, random: &mut Random, failures: &mut Failures) {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let place = random.below(self.x.len());
+            self.x[place] = odd;
+        }
+        if matches!(self.conv.activation, Activation::Linear | Activation::Relu) {
+            self.check_forward(failures);
+        }
+    }
+
     pub fn check_kernel_gradient(&self, failures: &mut Failures) {
         let Self { conv, n, .. } = self;
         let dy = self.unpooled();
