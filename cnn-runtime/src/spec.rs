@@ -107,7 +107,7 @@ pub enum Gradient {
 }
 
 /// Writes the gradient of a tensor from sums that are laid out otherwise.
-pub type Finish = fn(&[f32], &mut [f32]);
+pub type Finish = fn(Isa, &[f32], &mut [f32]);
 
 /// Where a value of the whole batch lies while training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -287,7 +287,7 @@ impl Step {
                     if let Some(finish) = finish {
                         let mut finished = scratch.take(part.gradients.len());
                         let place = &mut finished[..part.gradients.len()];
-                        finish(part.gradients, place);
+                        finish(isa, part.gradients, place);
                         f(part, place, isa);
                         scratch.give_back(finished);
                         return;

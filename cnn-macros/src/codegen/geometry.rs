@@ -264,7 +264,7 @@ fn gradient(context: &Context<'_>, parameter: &Parameter) -> String {
         if algorithm == KernelGradient::PoolSparse && parameter.role == "kernel" {
             return format!(
                 "rt::Gradient::finished_by({offset}, \
-                 |sums, gradient| {layer}.finish_kernel_gradient(sums, gradient))"
+                 |isa, sums, gradient| {layer}.finish_kernel_gradient(isa, sums, gradient))"
             );
         }
         return format!("rt::Gradient::lanes({offset})");

@@ -18,6 +18,7 @@ use super::matmul::{self, Matrix, MatrixMut, gemm};
 use super::panels::{self, Packed};
 use super::simd::{Kernel, Promise, Simd};
 use super::tile::{Product, Start};
+use super::transpose::squares;
 use super::{Activation, Isa};
 use core::ops::Range;
 
@@ -354,6 +355,9 @@ impl Kernel for Blocked<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let Self {
             product,
             copy_a,
@@ -458,6 +462,9 @@ impl Kernel for BackwardInput<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let Self {
             dense: Dense { inputs, units, .. },
             n,
@@ -478,7 +485,7 @@ impl Kernel for BackwardInput<'_> {
                     // the block has room for `units` times `PANEL`. As many columns of all `dx`.
                     unsafe {
                         let kernel = kernel.as_ptr().add(column * units + done);
-                        transpose::<S>([columns, depth], kernel, units, turned, PANEL);
+                        squares::<S>([columns, depth], kernel, units, turned, PANEL);
                         S::call(&Product {
                             rows: n,
                             columns,
@@ -509,7 +516,7 @@ impl Kernel for BackwardInput<'_> {
             // SAFETY: `examples` rows of `dy`; the block has room for `units` times `PANEL` values.
             unsafe {
                 let dy = dy.as_ptr().add(first * units);
-                transpose::<S>([examples, units], dy, units, turned, PANEL);
+                squares::<S>([examples, units], dy, units, turned, PANEL);
             }
             for row in (0..inputs).step_by(ROWS) {
                 let rows = ROWS.min(inputs - row);
@@ -542,7 +549,7 @@ impl Kernel for BackwardInput<'_> {
                 // SAFETY: `examples` rows of `dx`, of which `rows` values from `row` on.
                 unsafe {
                     let dx = dx.as_mut_ptr().add(first * inputs + row);
-                    transpose::<S>([rows, examples], dx_block, PANEL, dx, inputs);
+                    squares::<S>([rows, examples], dx_block, PANEL, dx, inputs);
                 }
             }
         }
@@ -558,29 +565,4 @@ fn blocks(depth: usize) -> impl Iterator<Item = [usize; 2]> {
         let [start, end] = [block, block + 1].map(|block| depth * block / count);
         [start, end - start]
     })
-}
-
-/// Writes the transpose of a matrix of `shape`. Rows lie `from_row` and `to_row` apart.
-///
-/// # Safety
-/// The places are valid, and the two do not overlap.
-#[inline(always)]
-unsafe fn transpose<S: Simd>(
-    [rows, columns]: [usize; 2],
-    from: *const f32,
-    from_row: usize,
-    to: *mut f32,
-    to_row: usize,
-) {
-    for row in (0..rows).step_by(S::LANES) {
-        for column in (0..columns).step_by(S::LANES) {
-            let shape = [S::LANES.min(rows - row), S::LANES.min(columns - column)];
-            // SAFETY: a part of the matrix and of its transpose.
-            unsafe {
-                let from = from.add(row * from_row + column);
-                let to = to.add(column * to_row + row);
-                S::transpose(shape, from, from_row, to, to_row);
-            }
-        }
-    }
 }

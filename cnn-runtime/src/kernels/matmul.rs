@@ -8,10 +8,16 @@
 //! The views check once, at construction, that every element lies inside their slice.
 
 use super::Isa;
+use super::simd::Simd;
 
 /// Whether [`gemm`] beats the register tiles of this instruction set.
 pub(crate) fn is_best(isa: Isa) -> bool {
     cfg!(feature = "std") && isa == Isa::PORTABLE
+}
+
+/// The same, for kernels that nobody calls then: asked in a `const` block, so that they are not compiled.
+pub(crate) const fn replaces<S: Simd>() -> bool {
+    cfg!(feature = "std") && S::IS_PORTABLE
 }
 
 /// A read-only view of a matrix in a slice, with any strides.

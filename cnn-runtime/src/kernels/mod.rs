@@ -45,6 +45,7 @@ pub(crate) mod tests;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
 pub(crate) mod tile;
+mod transpose;
 
 pub use activation::Activation;
 pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};

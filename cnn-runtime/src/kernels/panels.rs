@@ -16,6 +16,7 @@
 //! of the depth that starts with the bias, as in [`tile`](super::tile), however many rows there are.
 
 use super::Isa;
+use super::matmul;
 use super::simd::{Kernel, Promise, Simd};
 use super::tile::{Product, Start};
 use core::array::from_fn;
@@ -29,12 +30,16 @@ pub(crate) const fn length([depth, columns]: [usize; 2]) -> usize {
 }
 
 /// Writes the panels of a matrix of shape `[depth, columns]`, for products by the same instruction set.
+/// Nothing is written for one whose products are matrixmultiply's.
 ///
 /// # Panics
 /// If a slice is of another length than the shape says.
 pub(crate) fn pack(isa: Isa, shape: [usize; 2], matrix: &[f32], panels: &mut [f32]) {
     assert_eq!(matrix.len(), shape[0] * shape[1], "values of a matrix");
     assert_eq!(panels.len(), length(shape), "values of panels");
+    if matmul::is_best(isa) {
+        return;
+    }
     isa.run(Pack {
         shape,
         matrix,
@@ -104,6 +109,9 @@ impl Kernel for Pack<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let [depth, columns] = self.shape;
         for [first, width] in panels::<S>(columns) {
             let panel = &mut self.panels[first * depth..][..width * depth];
@@ -126,6 +134,9 @@ impl Kernel for Rows<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let Self(packed, rows) = self;
         let Packed { depth, columns, .. } = packed;
         for [first, width] in panels::<S>(columns) {

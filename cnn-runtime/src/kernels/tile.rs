@@ -8,6 +8,7 @@
 //! Every value of `C` is the sum over segments and depth in their order, whatever the tile, so a product
 //! may be cut up by rows and columns without a change of a bit.
 
+use super::matmul;
 use super::simd::{Kernel, Promise, Simd, from_fn};
 
 /// The product of matrices in memory. Strides are in floats.
@@ -79,6 +80,9 @@ impl Kernel for &Product {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let mut column = 0;
         while column < self.columns {
             let left = self.columns - column;

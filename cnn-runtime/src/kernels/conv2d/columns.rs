@@ -121,6 +121,8 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     } = operands;
     let [cells, patch, filters] = [conv.cells(), conv.patch(), conv.output[2]];
     let (columns, unpooled) = scratch.split_at_mut(cells * patch);
+    // Prepared weights of an algorithm that this one stands in for have more room.
+    let prepared = &prepared[..patch * filters];
     let gradients = dz.chunks_exact(conv.output_len());
     for (i, (dz, dx)) in gradients
         .zip(dx.chunks_exact_mut(conv.input_len()))
@@ -165,22 +167,6 @@ fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
         // SAFETY: the assertion compares all lengths.
         _promise: unsafe { Promise::new() },
     });
-}
-
-/// Writes `from`, `[rows, columns]`, to `to`, `[columns, rows]`.
-pub(super) fn transpose(rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
-    assert_eq!(from.len(), rows * columns, "values of a matrix");
-    assert_eq!(to.len(), rows * columns, "values of a transposed matrix");
-    // In blocks, so that a cache line that is fetched is used up before it goes.
-    const BLOCK: usize = 16;
-    for first in (0..rows).step_by(BLOCK) {
-        let last = (first + BLOCK).min(rows);
-        for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-            for row in first..last {
-                to[row] = from[row * columns + column];
-            }
-        }
-    }
 }
 
 impl Conv2d {

@@ -11,9 +11,10 @@
 
 use super::pooled::MaxRow;
 use super::thin::{self, Windows};
-use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside, max, planar};
+use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside, max, narrow, planar};
 use crate::kernels::simd::Promise;
 use crate::kernels::tile::{Product, Start};
+use crate::kernels::transpose::transpose;
 use crate::kernels::{Activation, Isa};
 use core::ops::Range;
 
@@ -41,11 +42,11 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
 
 /// The weights as [`input_gradient`] wants them, `[kernel height, kernel width, filters, channels]` with
 /// the taps in reverse order.
-pub(super) fn flip(conv: &Conv2d, kernel: &[f32], flipped: &mut [f32]) {
+pub(super) fn flip(conv: &Conv2d, isa: Isa, kernel: &[f32], flipped: &mut [f32]) {
     let [channels, filters] = [conv.input[2], conv.output[2]];
     let taps = kernel.chunks_exact(channels * filters);
     for (from, to) in taps.rev().zip(flipped.chunks_exact_mut(channels * filters)) {
-        super::columns::transpose(channels, filters, from, to);
+        transpose(isa, [channels, filters], from, to);
     }
 }
 
@@ -432,7 +433,8 @@ impl Correlation {
 
     /// Rows `range` of a result, `[rows, output width, output channels]`.
     ///
-    /// Rows that see the whole height of the kernel are one product, the others one each.
+    /// Rows that see the whole height of the kernel are one product, the others one each; [`narrow`] takes
+    /// the place of products with few columns.
     fn rows(
         &self,
         isa: Isa,
@@ -466,6 +468,30 @@ impl Correlation {
             let place = (oy - range.start) * row;
             let c = &mut y[place..place + lines * row];
             let step = self.strides[1] * channels;
+            let shape = narrow::Shape {
+                cells: output_width,
+                filters,
+                channels,
+                taps,
+            };
+            if self.strides[1] == 1 && narrow::is_best(isa.lanes(), shape) {
+                isa.run(narrow::Rows {
+                    shape,
+                    rows: lines,
+                    kernel_rows: rows.len(),
+                    image: a.as_ptr(),
+                    row_step: self.strides[0] * source.row,
+                    kernel_row_step: down,
+                    weights: b.as_ptr(),
+                    bias: weights.bias,
+                    relu: weights.relu,
+                    y: c.as_mut_ptr(),
+                    // SAFETY: as below.
+                    _promise: unsafe { Promise::new() },
+                });
+                oy += lines;
+                continue;
+            }
             // The inner loop over segments is the cheaper one.
             let segments = |down, right| match taps == kernel_width {
                 true => [right, down],

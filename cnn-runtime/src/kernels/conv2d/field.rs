@@ -3,8 +3,7 @@
 //! The kernels that gather patches by their place want every patch whole. Without padding it is whole in
 //! the stored image already, and nothing is copied; else an image is copied in, or its gradient out.
 
-use super::{Conv2d, FusedPool};
-use core::ops::Range;
+use super::Conv2d;
 
 /// The part of the padded input that the outputs of a convolution reach.
 #[derive(Clone, Copy)]
@@ -133,31 +132,4 @@ impl Field {
 const fn reach(conv: &Conv2d, axis: usize) -> usize {
     let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
     (conv.output[axis] - 1) * conv.strides[axis] + extent
-}
-
-/// A window of a fused pool along one axis.
-pub(super) struct Window {
-    /// Its first cell, below 0 (wrapped) in the padding.
-    pub start: usize,
-    /// The cells of the convolution's output in it.
-    pub cells: Range<usize>,
-}
-
-impl Window {
-    /// The window of output `step` of the pool.
-    #[inline(always)]
-    pub(super) fn new(conv: &Conv2d, pool: &FusedPool, axis: usize, step: usize) -> Self {
-        let start = step * pool.strides[axis];
-        let end = (start + pool.size[axis]).saturating_sub(pool.padding[axis]);
-        Self {
-            start: start.wrapping_sub(pool.padding[axis]),
-            cells: start.saturating_sub(pool.padding[axis])..end.min(conv.output[axis]),
-        }
-    }
-
-    /// The place of a cell in the window.
-    #[inline(always)]
-    pub(super) fn place(&self, cell: usize) -> usize {
-        cell.wrapping_sub(self.start)
-    }
 }

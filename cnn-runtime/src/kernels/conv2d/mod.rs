@@ -15,12 +15,14 @@
 //! `columns` also stands in for the products of all others where there are no vectors to speak of
 //! ([`Isa::PORTABLE`] with `std`): there matrixmultiply is the best engine. `pooled` holds the pool that
 //! is fused behind a convolution, forward and back; `thin` stands in for `direct` where a grey or coloured
-//! image meets a fused pool of 2x2, and `planar` for `direct` and `windowed` if there are few filters too.
+//! image meets a fused pool of 2x2, and `planar` for `direct` and `windowed` if there are few filters too;
+//! `narrow` for the products of `direct` whose columns fill one vector or hardly more.
 
 mod columns;
 mod direct;
 mod field;
 mod im2col;
+pub(crate) mod narrow;
 pub(crate) mod planar;
 mod pooled;
 mod sparse;
@@ -30,6 +32,7 @@ mod winograd;
 
 use self::winograd::TileSize;
 use super::panels::{self, Packed};
+use super::transpose::transpose;
 use super::{Activation, Isa};
 use core::ops::Range;
 
@@ -221,6 +224,9 @@ impl Conv2d {
     }
 
     fn prepare(&self, algorithm: ConvAlgorithm, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        if columns::is_best(isa) {
+            return;
+        }
         match algorithm {
             ConvAlgorithm::Winograd => {
                 winograd::prepare_forward(self, TileSize::Two, isa, kernel, prepared);
@@ -239,20 +245,19 @@ impl Conv2d {
     /// [`Conv2d::prepared_backward`] floats. Needed again after each change of the kernel.
     pub fn prepare_backward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         match self.input_gradient {
-            InputGradient::Winograd => {
+            InputGradient::Winograd if !columns::is_best(isa) => {
                 winograd::prepare_backward(self, TileSize::Two, isa, kernel, prepared);
             }
-            InputGradient::Winograd4 => {
+            InputGradient::Winograd4 if !columns::is_best(isa) => {
                 winograd::prepare_backward(self, TileSize::Four, isa, kernel, prepared);
             }
             InputGradient::Direct if !columns::is_best(isa) => {
-                direct::flip(self, kernel, prepared);
+                direct::flip(self, isa, kernel, prepared);
             }
-            InputGradient::Direct
-            | InputGradient::Pointwise
-            | InputGradient::Columns
-            | InputGradient::PoolSparse => {
-                columns::transpose(self.patch(), self.output[2], kernel, prepared);
+            _ => {
+                let shape = [self.patch(), self.output[2]];
+                let prepared = &mut prepared[..shape[0] * shape[1]];
+                transpose(isa, shape, kernel, prepared);
             }
         }
     }
@@ -440,11 +445,11 @@ impl Conv2d {
 
     /// Writes the gradient of the kernel, laid out as the kernel, from sums of
     /// [`Conv2d::backward_parameters`].
-    pub fn finish_kernel_gradient(&self, sums: &[f32], kernel_gradient: &mut [f32]) {
+    pub fn finish_kernel_gradient(&self, isa: Isa, sums: &[f32], kernel_gradient: &mut [f32]) {
         match self.kernel_gradient {
             // `[filters, ..patch]`.
             KernelGradient::PoolSparse => {
-                columns::transpose(self.output[2], self.patch(), sums, kernel_gradient);
+                transpose(isa, [self.output[2], self.patch()], sums, kernel_gradient);
             }
             KernelGradient::Direct | KernelGradient::Pointwise | KernelGradient::Windowed => {
                 kernel_gradient.copy_from_slice(sums);
@@ -494,13 +499,12 @@ impl Conv2d {
             scratch,
         };
         match self.input_gradient {
+            InputGradient::PoolSparse => sparse::input_gradient(self, operands),
+            _ if columns::is_best(isa) => columns::input_gradient(self, operands),
             InputGradient::Winograd => winograd::input_gradient(self, TileSize::Two, operands),
             InputGradient::Winograd4 => winograd::input_gradient(self, TileSize::Four, operands),
-            InputGradient::PoolSparse => sparse::input_gradient(self, operands),
-            InputGradient::Direct if !columns::is_best(isa) => {
-                direct::input_gradient(self, operands);
-            }
-            InputGradient::Direct | InputGradient::Pointwise | InputGradient::Columns => {
+            InputGradient::Direct => direct::input_gradient(self, operands),
+            InputGradient::Pointwise | InputGradient::Columns => {
                 columns::input_gradient(self, operands);
             }
         }

@@ -13,6 +13,7 @@
 use super::pooled::better;
 use super::{BackwardKernel, Conv2d, Forward, FusedPool};
 use crate::kernels::Activation;
+use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Simd};
 
 /// Lanes of the widest vector.
@@ -83,7 +84,12 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
     let (values, _) = scratch.split_at_mut(planes.len());
     values.fill(0.0);
     for i in 0..n {
-        planes.fill(conv, &x[i * conv.input_len()..][..conv.input_len()], values);
+        isa.run(Fill {
+            conv,
+            planes,
+            image: &x[i * conv.input_len()..][..conv.input_len()],
+            values,
+        });
         let place = i * conv.output_len()..(i + 1) * conv.output_len();
         isa.run(Windows {
             conv,
@@ -123,7 +129,12 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         .zip(dz.chunks_exact(conv.output_len()))
         .zip(codes.chunks_exact(conv.output_len()));
     for ((x, dz), codes) in images {
-        planes.fill(conv, x, values);
+        isa.run(Fill {
+            conv,
+            planes,
+            image: x,
+            values,
+        });
         isa.run(Gradient {
             conv,
             pool,
@@ -180,58 +191,76 @@ impl Planes {
     const fn column(&self, column: usize) -> usize {
         column % 2 * self.width + column / 2
     }
+}
 
-    /// Writes the pixels of the image to their places. The others stay as they are: zeros.
-    fn fill(&self, conv: &Conv2d, image: &[f32], values: &mut [f32]) {
+/// Writes the pixels of an image to their places. The others stay as they are: zeros.
+struct Fill<'a> {
+    conv: &'a Conv2d,
+    planes: Planes,
+    image: &'a [f32],
+    values: &'a mut [f32],
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, planes, .. } = self;
         let [height, width, channels] = conv.input;
         let [top, left] = conv.padding;
-        let rows = values.chunks_exact_mut(self.row()).skip(top).take(height);
+        assert!(self.image.len() == height * width * channels);
+        assert!(self.values.len() == planes.len());
         // What is read later may end before the padding does: then nothing of the image is seen.
-        let Some(seen) = self.seen.checked_sub(left) else {
+        let Some(seen) = planes.seen.checked_sub(left) else {
             return;
         };
         let seen = width.min(seen);
-        for (to, from) in rows.zip(image.chunks_exact(width * channels)) {
-            for (channel, to) in to.chunks_exact_mut(self.channel()).enumerate() {
-                let (even, odd) = to.split_at_mut(self.width);
-                // An odd padding makes the first pixel an odd column.
-                let (first, second) = match left % 2 {
-                    0 => (&mut even[left / 2..], &mut odd[left / 2..]),
-                    _ => (&mut odd[left / 2..], &mut even[left / 2 + 1..]),
-                };
-                let from = &from[channel..];
-                match channels {
-                    1 => take_apart::<2>(seen, from, first, second),
-                    2 => take_apart::<4>(seen, from, first, second),
-                    _ => take_apart::<6>(seen, from, first, second),
+        for row in 0..height.min(planes.rows.saturating_sub(top)) {
+            let from = &self.image[row * width * channels..][..width * channels];
+            for channel in 0..channels {
+                let to = (top + row) * planes.row() + channel * planes.channel();
+                let to = &mut self.values[to..][..planes.channel()];
+                if channels == 1 {
+                    // SAFETY: the caller vouches for the features.
+                    unsafe { take_apart::<S>(&from[..seen], left, to) };
+                    continue;
+                }
+                let pixels = from[channel..].iter().step_by(channels).take(seen);
+                for (column, pixel) in (left..).zip(pixels) {
+                    to[planes.column(column)] = *pixel;
                 }
             }
         }
     }
 }
 
-/// Deals out `count` pixels of a channel in turn. `from` starts with the channel's first value; two pixels
-/// are `PAIR` values.
-fn take_apart<const PAIR: usize>(
-    count: usize,
-    from: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
-) {
-    let pairs = from.as_chunks::<PAIR>().0;
-    let pairs = &pairs[..pairs.len().min(count / 2)];
-    for (pair, (first, second)) in pairs.iter().zip(first.iter_mut().zip(second.iter_mut())) {
-        *first = pair[0];
-        *second = pair[PAIR / 2];
-    }
-    // The last pair of a channel behind the first is not whole, and the last pixel may be alone.
-    for pixel in 2 * pairs.len()..count {
-        let to = if pixel % 2 == 0 {
-            &mut *first
-        } else {
-            &mut *second
-        };
-        to[pixel / 2] = from[pixel * (PAIR / 2)];
+/// Writes neighbouring pixels, the first of them in column `left`, to the planes of even and odd columns.
+#[inline(always)]
+unsafe fn take_apart<S: Simd>(pixels: &[f32], left: usize, planes: &mut [f32]) {
+    let (even, odd) = planes.split_at_mut(planes.len() / 2);
+    // An odd padding makes the first pixel an odd column.
+    let planes = match left % 2 {
+        0 => [&mut even[left / 2..], &mut odd[left / 2..]],
+        _ => [&mut odd[left / 2..], &mut even[left / 2 + 1..]],
+    };
+    let counts = [pixels.len().div_ceil(2), pixels.len() / 2];
+    let [first, second] = planes;
+    let mut planes = [&mut first[..counts[0]], &mut second[..counts[1]]];
+    for first in (0..pixels.len()).step_by(2 * S::LANES) {
+        let pixels = &pixels[first..];
+        let half = pixels.len().saturating_sub(S::LANES);
+        // SAFETY: as many pixels and columns are touched as there are from `first` on.
+        unsafe {
+            let start = pixels.as_ptr();
+            let a = S::load_first(start, pixels.len().min(S::LANES));
+            let b = S::load_first(start.wrapping_add(S::LANES), half.min(S::LANES));
+            let [even, odd] = S::unzip(a, b);
+            for (plane, v) in planes.iter_mut().zip([even, odd]) {
+                let plane = &mut plane[first / 2..];
+                S::store_first(plane.as_mut_ptr(), v, plane.len().min(S::LANES));
+            }
+        }
     }
 }
 
@@ -260,6 +289,9 @@ impl Kernel for Windows<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         let filters = self.conv.output[2];
         let windows = self.pool.output[1];
         assert!(self.values.len() == self.planes.len());
@@ -336,16 +368,17 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
         let mut kernel = image.kernel.as_ptr().add(filter);
         let x = image.values.as_ptr().add(2 * row * planes.row() + window);
         for ky in 0..conv.kernel[0] {
-            for kx in 0..conv.kernel[1] {
+            let upper = x.add(ky * planes.row());
+            let lower = upper.add(planes.row());
+            let [mut left, mut right] = [planes.column(0), planes.column(1)];
+            for _ in 0..conv.kernel[1] {
                 for channel in 0..planes.channels {
-                    let upper = x.add(ky * planes.row() + channel * planes.channel());
-                    let lower = upper.add(planes.row());
-                    let [left, right] = [planes.column(kx), planes.column(kx + 1)];
+                    let channel = channel * planes.channel();
                     let cells = [
-                        S::load(upper.add(left)),
-                        S::load(upper.add(right)),
-                        S::load(lower.add(left)),
-                        S::load(lower.add(right)),
+                        S::load(upper.add(channel + left)),
+                        S::load(upper.add(channel + right)),
+                        S::load(lower.add(channel + left)),
+                        S::load(lower.add(channel + right)),
                     ];
                     for (f, sums) in sums.iter_mut().enumerate() {
                         let weight = S::splat(*kernel.add(f));
@@ -355,6 +388,8 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
                     }
                     kernel = kernel.wrapping_add(filters);
                 }
+                // The next tap sees what is right of this one on its left.
+                [left, right] = [right, left + 1];
             }
         }
         for (f, sums) in sums.into_iter().enumerate() {

@@ -16,10 +16,9 @@ mod sums;
 
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
-use super::field::{Field, Window};
+use super::field::Field;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
 use crate::kernels::simd::{Kernel, Promise, Simd};
-use core::ops::Range;
 
 /// Pooled cells of a block of the kernel gradient.
 const KERNEL_BLOCK: usize = 32;
@@ -41,7 +40,7 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     Field::new(conv).scratch()
         + Lists::scratch(block * conv.output[2] + WIDEST, conv.output[2])
         + TRANSPOSED
-        + block * pool.size[0] * pool.size[1]
+        + pooled_cells(conv) * pool.size[0] * pool.size[1]
 }
 
 /// Floats of scratch memory.
@@ -52,6 +51,7 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
     Field::new(conv).scratch()
         + Lists::scratch(block * conv.output[2] + WIDEST, places)
         + 3 * conv.output[2].next_multiple_of(WIDEST)
+        + pooled_cells(conv) * pool.size[0] * pool.size[1]
 }
 
 /// Adds to the gradient, laid out as `[filters, ..patch]`.
@@ -71,8 +71,10 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let block = cells.min(KERNEL_BLOCK);
     let (copy, scratch) = scratch.split_at_mut(field.scratch());
     let (transposed, scratch) = scratch.split_at_mut(TRANSPOSED);
-    let (patches, scratch) = scratch.split_at_mut(block * pool.size[0] * pool.size[1]);
+    let codes_of_a_window = pool.size[0] * pool.size[1];
+    let (patches, scratch) = scratch.split_at_mut(cells * codes_of_a_window);
     let patches = as_u32(patches);
+    place_patches(conv, &pool, &field, patches);
     let mut lists = Lists::new(scratch, block * filters + WIDEST, filters);
 
     let images = x
@@ -83,7 +85,6 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         let x = field.whole(conv, x, copy);
         for first in (0..cells).step_by(KERNEL_BLOCK) {
             let end = cells.min(first + KERNEL_BLOCK);
-            place_patches(conv, &pool, &field, first..end, patches);
             let block = first * filters..end * filters;
             isa.run(KernelBlock {
                 conv,
@@ -93,7 +94,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                 dz: &dz[block.clone()],
                 codes: &codes[block],
                 kernel_gradient,
-                patches,
+                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
                 transposed,
                 lists: &mut lists,
             });
@@ -101,46 +102,39 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     }
 }
 
-/// Where the patch starts that the kernel sees at each place of each of these windows of the pool.
+/// Where the patch starts that the kernel sees at each place of each window of the pool.
 ///
 /// A window that hangs over the border starts at a negative place, which wraps. No winner is there, and
 /// what codes that no forward pass wrote lead to is at most the last patch.
-fn place_patches(
-    conv: &Conv2d,
-    pool: &FusedPool,
-    field: &Field,
-    windows: Range<usize>,
-    patches: &mut [u32],
-) {
-    let last = field.patch(conv, [conv.output[0] - 1, conv.output[1] - 1]) as u32;
-    let [rows, columns] = pool.size;
-    let windows = places(windows, pool.output[1]);
-    for ([row, column], patches) in windows.zip(patches.chunks_exact_mut(rows * columns)) {
-        let start =
-            [(0, row), (1, column)].map(|(axis, step)| Window::new(conv, pool, axis, step).start);
-        let first = field.patch(conv, start);
-        for (row, patches) in patches.chunks_exact_mut(columns).enumerate() {
-            for (column, patch) in patches.iter_mut().enumerate() {
-                let place = first.wrapping_add(field.patch(conv, [row, column]));
-                *patch = (place as u32).min(last);
+fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [u32]) {
+    // Sums of steps that are multiplied out once: this is done for each image.
+    let [down, right] = [[1, 0], [0, 1]].map(|cell| field.patch(conv, cell) as u32);
+    let last = (conv.output[0] - 1) as u32 * down + (conv.output[1] - 1) as u32 * right;
+    let first = 0_u32
+        .wrapping_sub(pool.padding[0] as u32 * down)
+        .wrapping_sub(pool.padding[1] as u32 * right);
+    let [window_down, window_right] = [
+        pool.strides[0] as u32 * down,
+        pool.strides[1] as u32 * right,
+    ];
+    let mut patches = patches.iter_mut();
+    let mut row_of_windows = first;
+    for _ in 0..pool.output[0] {
+        let mut window = row_of_windows;
+        for _ in 0..pool.output[1] {
+            let mut row = window;
+            for _ in 0..pool.size[0] {
+                let mut place = row;
+                for patch in patches.by_ref().take(pool.size[1]) {
+                    *patch = place.min(last);
+                    place = place.wrapping_add(right);
+                }
+                row = row.wrapping_add(down);
             }
+            window = window.wrapping_add(window_right);
         }
+        row_of_windows = row_of_windows.wrapping_add(window_down);
     }
-}
-
-/// Row and column of each cell, for rows of `width` cells: counted, because a division for each cell would
-/// take as long as its sums.
-#[inline(always)]
-fn places(cells: Range<usize>, width: usize) -> impl Iterator<Item = [usize; 2]> {
-    let mut next = [cells.start / width, cells.start % width];
-    cells.map(move |_| {
-        let place = next;
-        next[1] += 1;
-        if next[1] == width {
-            next = [next[0] + 1, 0];
-        }
-        place
-    })
 }
 
 /// What some pooled cells of an image add to the kernel's gradient.
@@ -241,8 +235,7 @@ impl Kernel for KernelBlock<'_, '_> {
                         );
                         length += S::compress(values, counts, g, rows);
                     }
-                    lists.length = length;
-                    lists.end(((first + filter) * conv.patch()) as u32);
+                    lists.end(((first + filter) * conv.patch()) as u32, length);
                 }
             }
         }
@@ -292,7 +285,11 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         *place = (filter * conv.patch()) as u32;
     }
     let block = cells.min(INPUT_BLOCK);
-    let places = block * pool.size[0] * pool.size[1];
+    let codes_of_a_window = pool.size[0] * pool.size[1];
+    let (patches, scratch) = scratch.split_at_mut(cells * codes_of_a_window);
+    let patches = as_u32(patches);
+    place_patches(conv, &pool, &field, patches);
+    let places = block * codes_of_a_window;
     let mut lists = Lists::new(scratch, block * filters + WIDEST, places);
 
     let images = dx
@@ -303,13 +300,14 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         let to = if field.stored { &mut *dx } else { &mut *copy };
         to.fill(0.0);
         for first in (0..cells).step_by(INPUT_BLOCK) {
+            let end = cells.min(first + INPUT_BLOCK);
+            let block = first * filters..end * filters;
             isa.run(InputBlock {
                 conv,
-                pool,
                 field,
-                cells: [first, cells.min(first + INPUT_BLOCK)],
-                dz,
-                codes,
+                dz: &dz[block.clone()],
+                codes: &codes[block],
+                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
                 weights: prepared,
                 dx: to,
                 filters: filter_places,
@@ -327,12 +325,13 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
 /// The input gradient of some pooled cells of an image.
 struct InputBlock<'a, 'b> {
     conv: &'a Conv2d,
-    pool: FusedPool,
     field: Field,
-    /// First and end of the cells.
-    cells: [usize; 2],
+    /// `[cells, filters]`.
     dz: &'a [f32],
+    /// As long as `dz`.
     codes: &'a [u8],
+    /// For each cell and code a patch of the field.
+    patches: &'a [u32],
     weights: &'a [f32],
     /// The field of the image.
     dx: &'a mut [f32],
@@ -351,53 +350,48 @@ impl Kernel for InputBlock<'_, '_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self {
-            conv,
-            pool,
-            field,
-            lists,
-            ..
+            conv, field, lists, ..
         } = self;
         let filters = conv.output[2];
+        let cells = self.dz.len() / filters;
+        let vectors = filters.next_multiple_of(S::LANES);
+        assert!(self.dz.len() == cells * filters && self.codes.len() == self.dz.len());
+        assert!(self.gradients.len() >= vectors && self.winners.len() >= vectors);
+        assert!(self.filters.len() >= vectors && lists.values.len() >= self.dz.len() + S::LANES);
         let (gradients, winners) = (self.gradients.as_mut_ptr(), self.winners.as_mut_ptr());
         lists.clear();
-        let cells = self.cells[0]..self.cells[1];
-        for (cell, place) in cells.clone().zip(places(cells, pool.output[1])) {
-            let dz = &self.dz[cell * filters..][..filters];
-            let codes = &self.codes[cell * filters..][..filters];
+        let patches = self.patches.chunks_exact(self.patches.len() / cells);
+        for (cell, patches) in patches.enumerate() {
             for filter in (0..filters).step_by(S::LANES) {
                 let count = S::LANES.min(filters - filter);
-                // SAFETY: `count` filters from `filter` on exist, and a vector of each of the others.
+                // SAFETY: `count` filters of the cell from `filter` on exist, and a vector of each of the
+                // others.
                 unsafe {
-                    let g = S::load_first(dz.as_ptr().add(filter), count);
-                    let code = S::load_bytes(codes.as_ptr().add(filter), count);
+                    let at = cell * filters + filter;
+                    let g = S::load_first(self.dz.as_ptr().add(at), count);
+                    let code = S::load_bytes(self.codes.as_ptr().add(at), count);
                     let dead = S::eq(g, S::splat(0.0));
                     S::store(gradients.add(filter), g);
                     S::store(winners.add(filter), S::select(dead, S::splat(-1.0), code));
                 }
             }
-            let rows = Window::new(conv, &pool, 0, place[0]);
-            let columns = Window::new(conv, &pool, 1, place[1]);
-            for y in rows.cells.clone() {
-                for x in columns.cells.clone() {
-                    let code = rows.place(y) * pool.size[1] + columns.place(x);
-                    let mut length = lists.length;
-                    for filter in (0..filters).step_by(S::LANES) {
-                        // SAFETY: as above; a filter is put into one list of a cell at most, so the
-                        // lists have room for all, and for a vector behind them.
-                        unsafe {
-                            let code = S::splat(code as f32);
-                            let wins = S::eq(S::load(winners.add(filter)), code);
-                            let g = S::load(gradients.add(filter));
-                            let place = S::load(self.filters.as_ptr().add(filter).cast());
-                            let places = lists.places.as_mut_ptr().add(length).cast();
-                            S::compress(places, wins, place, S::LANES);
-                            let values = lists.values.as_mut_ptr().add(length);
-                            length += S::compress(values, wins, g, S::LANES);
-                        }
+            for (code, patch) in patches.iter().enumerate() {
+                let mut length = lists.length;
+                for filter in (0..filters).step_by(S::LANES) {
+                    // SAFETY: as above; a filter is put into one list of a cell at most, so the lists have
+                    // room for all, and for a vector behind them.
+                    unsafe {
+                        let code = S::splat(code as f32);
+                        let wins = S::eq(S::load(winners.add(filter)), code);
+                        let g = S::load(gradients.add(filter));
+                        let place = S::load(self.filters.as_ptr().add(filter).cast());
+                        let places = lists.places.as_mut_ptr().add(length).cast();
+                        S::compress(places, wins, place, S::LANES);
+                        let values = lists.values.as_mut_ptr().add(length);
+                        length += S::compress(values, wins, g, S::LANES);
                     }
-                    lists.length = length;
-                    lists.end(field.patch(conv, [y, x]) as u32);
                 }
+                lists.end(*patch, length);
             }
         }
         // SAFETY: the lists hold places of filters, and start where patches do.

@@ -152,8 +152,11 @@ unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps)
 }
 
 /// Rows of the largest block of so many columns. Asked in `const` blocks, so that larger ones are not compiled.
+///
+/// One where registers are few: then blocks differ little in speed, and there are fewer to compile.
 const fn tallest<S: Simd>(columns: usize) -> usize {
     match S::ACCUMULATORS / columns {
+        _ if S::ACCUMULATORS < 12 => 1,
         0 | 1 => 1,
         2 => 2,
         _ => 3,
@@ -169,7 +172,9 @@ unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Imag
         let left = filters - filter;
         // SAFETY: the filters of a block exist.
         unsafe {
-            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS } && left > S::LANES {
+            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS && S::ACCUMULATORS >= 12 }
+                && left > S::LANES
+            {
                 let count = left.min(2 * S::LANES);
                 S::call(Block::<ROWS, COLUMNS, 2>::new(image, taps, filter, count));
                 filter += count;

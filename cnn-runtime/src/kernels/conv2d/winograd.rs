@@ -38,6 +38,7 @@ use self::products::{Groups, Products, TURN, panel_width};
 use self::transforms::{Outputs, any_nan, read_tile, write_tile};
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
+use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Promise, Simd};
 use crate::kernels::{Activation, Isa};
 
@@ -344,6 +345,9 @@ impl Kernel for Pass<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> u64 {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
             match self.geometry.size {

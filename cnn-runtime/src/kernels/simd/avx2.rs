@@ -1,6 +1,6 @@
 //! AVX2 with FMA: eight floats, sixteen registers.
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, opaque};
 use core::arch::x86_64::*;
 
 /// The instance for AVX2 and FMA.
@@ -77,6 +77,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn address(p: *const f32) -> *const f32 {
+        opaque(p)
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -182,6 +186,18 @@ impl Simd for Avx2 {
                     Self::store_first(to, v, rows);
                 }
             }
+        }
+    }
+    #[inline(always)]
+    unsafe fn unzip(a: __m256, b: __m256) -> [__m256; 2] {
+        unsafe {
+            let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
+            let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
+            // Halves of a and b alternate now.
+            [even, odd].map(|v| {
+                let v = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(v));
+                _mm256_castpd_ps(v)
+            })
         }
     }
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL): sixteen floats, thirty-two registers, masks.
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, opaque};
 use core::arch::x86_64::*;
 
 /// The instance for AVX-512.
@@ -72,6 +72,10 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
+    unsafe fn address(p: *const f32) -> *const f32 {
+        opaque(p)
+    }
+    #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
         unsafe { _mm512_set1_ps(x) }
     }
@@ -141,36 +145,21 @@ impl Simd for Avx512 {
         to_row: usize,
     ) {
         unsafe {
-            let mut v = [_mm512_setzero_ps(); LANES];
-            for (i, v) in v.iter_mut().enumerate() {
-                // An empty mask touches nothing.
-                let mask = if i < rows { first(columns) } else { 0 };
-                *v = _mm512_maskz_loadu_ps(mask, from.wrapping_add(i * from_row));
+            if columns <= LANES / 2 {
+                transpose_narrow([rows, columns], from, from_row, to, to_row);
+            } else if rows <= LANES / 2 {
+                transpose_low([rows, columns], from, from_row, to, to_row);
+            } else {
+                transpose([rows, columns], from, from_row, to, to_row);
             }
-            let mut w = v;
-            // Pairs, then fours, within quarters; then the quarters themselves.
-            for i in [0, 2, 4, 6, 8, 10, 12, 14] {
-                w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
-                w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
-            }
-            for i in [0, 4, 8, 12] {
-                v[i] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i], w[i + 2]);
-                v[i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i], w[i + 2]);
-                v[i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i + 1], w[i + 3]);
-                v[i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i + 1], w[i + 3]);
-            }
-            for i in [0, 1, 2, 3, 8, 9, 10, 11] {
-                w[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(v[i], v[i + 4]);
-                w[i + 4] = _mm512_shuffle_f32x4::<0b11_01_11_01>(v[i], v[i + 4]);
-            }
-            for i in [0, 1, 2, 3, 4, 5, 6, 7] {
-                v[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(w[i], w[i + 8]);
-                v[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(w[i], w[i + 8]);
-            }
-            for (j, v) in v.into_iter().enumerate() {
-                let mask = if j < columns { first(rows) } else { 0 };
-                _mm512_mask_storeu_ps(to.wrapping_add(j * to_row), mask, v);
-            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn unzip(a: __m512, b: __m512) -> [__m512; 2] {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            [even, odd].map(|lanes| _mm512_permutex2var_ps(a, lanes, b))
         }
     }
     #[inline(always)]
@@ -194,5 +183,149 @@ impl Simd for Avx512 {
             _mm512_storeu_ps(p, _mm512_maskz_compress_ps(m, v));
             m.count_ones() as usize
         }
+    }
+}
+
+/// [`Simd::transpose`]. Like the two below it stands alone, because many kernels use it.
+///
+/// # Safety
+/// [`available`], and that of the trait.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+#[inline(never)]
+unsafe fn transpose(
+    [rows, columns]: [usize; 2],
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
+    // SAFETY: the caller vouches for the places; an empty mask touches nothing.
+    unsafe {
+        let mut v = [_mm512_setzero_ps(); LANES];
+        for (i, v) in v.iter_mut().enumerate() {
+            // An empty mask touches nothing.
+            let mask = if i < rows { first(columns) } else { 0 };
+            *v = _mm512_maskz_loadu_ps(mask, from.wrapping_add(i * from_row));
+        }
+        let mut w = v;
+        // Pairs, then fours, within quarters; then the quarters themselves.
+        for i in [0, 2, 4, 6, 8, 10, 12, 14] {
+            w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+            w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+        }
+        for i in [0, 4, 8, 12] {
+            v[i] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i], w[i + 2]);
+            v[i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i], w[i + 2]);
+            v[i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i + 1], w[i + 3]);
+            v[i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i + 1], w[i + 3]);
+        }
+        for i in [0, 1, 2, 3, 8, 9, 10, 11] {
+            w[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(v[i], v[i + 4]);
+            w[i + 4] = _mm512_shuffle_f32x4::<0b11_01_11_01>(v[i], v[i + 4]);
+        }
+        for i in [0, 1, 2, 3, 4, 5, 6, 7] {
+            v[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(w[i], w[i + 8]);
+            v[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(w[i], w[i + 8]);
+        }
+        for (j, v) in v.into_iter().enumerate() {
+            let mask = if j < columns { first(rows) } else { 0 };
+            _mm512_mask_storeu_ps(to.wrapping_add(j * to_row), mask, v);
+        }
+    }
+}
+
+/// The same for up to half as many columns as lanes: two rows share a vector.
+///
+/// # Safety
+/// [`available`], and that of the trait.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+#[inline(never)]
+unsafe fn transpose_narrow(
+    [rows, columns]: [usize; 2],
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let row = |i: usize| {
+            let mask = if i < rows {
+                first(columns) as __mmask8
+            } else {
+                0
+            };
+            _mm256_maskz_loadu_ps(mask, from.wrapping_add(i * from_row))
+        };
+        let v = core::array::from_fn(|i| {
+            _mm512_insertf32x8::<1>(_mm512_castps256_ps512(row(i)), row(i + LANES / 2))
+        });
+        let v = transpose_quarters(v);
+        // Quarters of v[k]: rows 0 to 3 of column k, then of column 4 + k, then rows 8 to 11 of both; of v[4 + k]
+        // the rows behind those.
+        let lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+        let upper = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+        for j in [0, 1, 2, 3, 4, 5, 6, 7] {
+            let mask = if j < columns { first(rows) } else { 0 };
+            let lanes = if j < 4 { lower } else { upper };
+            let column = _mm512_permutex2var_ps(v[j % 4], lanes, v[4 + j % 4]);
+            _mm512_mask_storeu_ps(to.wrapping_add(j * to_row), mask, column);
+        }
+    }
+}
+
+/// The same for up to half as many rows as lanes: two columns share a vector.
+///
+/// # Safety
+/// [`available`], and that of the trait.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
+#[inline(never)]
+unsafe fn transpose_low(
+    [rows, columns]: [usize; 2],
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
+    // SAFETY: as above.
+    unsafe {
+        let v = core::array::from_fn(|i| {
+            let mask = if i < rows { first(columns) } else { 0 };
+            _mm512_maskz_loadu_ps(mask, from.wrapping_add(i * from_row))
+        });
+        let v = transpose_quarters(v);
+        // Quarters of v[k]: rows 0 to 3 of columns k, 4 + k, 8 + k, 12 + k; of v[4 + k] rows 4 to 7.
+        let lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+        let upper = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+        for j in [0, 1, 2, 3, 8, 9, 10, 11] {
+            let lanes = if j < 8 { lower } else { upper };
+            let two = _mm512_permutex2var_ps(v[j % 4], lanes, v[4 + j % 4]);
+            // The lower half is column j, the upper one column j + 4.
+            let mask = |j| if j < columns { first(rows) } else { 0 };
+            let to = to.wrapping_add(j * to_row);
+            _mm512_mask_storeu_ps(to, mask(j), two);
+            let to = to.wrapping_add(4 * to_row).wrapping_sub(LANES / 2);
+            _mm512_mask_storeu_ps(to, mask(j + 4) << (LANES / 2), two);
+        }
+    }
+}
+
+/// Transposes rows 0 to 3 and 4 to 7 within each quarter.
+#[inline(always)]
+unsafe fn transpose_quarters(v: [__m512; 8]) -> [__m512; 8] {
+    // SAFETY: the caller has the features.
+    unsafe {
+        let (mut v, mut w) = (v, v);
+        for i in [0, 2, 4, 6] {
+            w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+            w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+        }
+        for i in [0, 4] {
+            v[i] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i], w[i + 2]);
+            v[i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i], w[i + 2]);
+            v[i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i + 1], w[i + 3]);
+            v[i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i + 1], w[i + 3]);
+        }
+        v
     }
 }

@@ -164,6 +164,21 @@ pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) ->
     unsafe { values.as_ptr().cast::<[T; N]>().read() }
 }
 
+/// The same address, of which the compiler knows no more than that it is in a register.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "nothing is read or written there"
+)]
+fn opaque(mut p: *const f32) -> *const f32 {
+    // SAFETY: there is no instruction in it.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) p, options(pure, nomem, nostack, preserves_flags));
+    }
+    p
+}
+
 /// The primitives of an instruction set: a vector of `LANES` floats and what kernels do with it.
 ///
 /// # Safety of all functions
@@ -171,6 +186,8 @@ pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) ->
 /// (see [`Kernel::run`]). Pointers need no alignment; they are valid for as many values as the function
 /// says.
 pub(crate) trait Simd: Copy {
+    /// Whether it is the instance for every machine.
+    const IS_PORTABLE: bool = false;
     /// Floats in a vector.
     const LANES: usize;
     /// Vectors side by side in the widest register tile of a matrix product.
@@ -186,6 +203,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
     /// Asks for the cache line of `p`, which may be any address.
     unsafe fn prefetch(p: *const f32);
+    /// The same address, in one register, which accesses beside it then name alone: a processor cuts an
+    /// operation on memory that two registers address in two, which limits what it starts in a cycle.
+    unsafe fn address(p: *const f32) -> *const f32;
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;
     /// `LANES` values at `p`.
@@ -223,6 +243,8 @@ pub(crate) trait Simd: Copy {
         to: *mut f32,
         to_row: usize,
     );
+    /// What is at even places of `a` and then `b`, and what is at odd ones.
+    unsafe fn unzip(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// The first `count <= LANES` bytes at `p` as floats, then zeros.
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V;
     /// Writes the first `count <= LANES` values, whole numbers in `0..=255`, as bytes.

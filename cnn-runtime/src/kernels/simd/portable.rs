@@ -10,6 +10,7 @@ pub(crate) struct Portable;
 const LANES: usize = 8;
 
 impl Simd for Portable {
+    const IS_PORTABLE: bool = true;
     const LANES: usize = LANES;
     const TILE_VECTORS: usize = 2;
     const ACCUMULATORS: usize = 8;
@@ -23,6 +24,10 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
+    unsafe fn address(p: *const f32) -> *const f32 {
+        p
+    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::V {
         [x; LANES]
@@ -106,6 +111,14 @@ impl Simd for Portable {
                 unsafe { *to.add(column * to_row + row) = *from.add(row * from_row + column) };
             }
         }
+    }
+    #[inline(always)]
+    unsafe fn unzip(a: Self::V, b: Self::V) -> [Self::V; 2] {
+        let both = |lane: usize| match lane.checked_sub(LANES) {
+            None => a[lane],
+            Some(lane) => b[lane],
+        };
+        [0, 1].map(|odd| from_fn(|lane| both(2 * lane + odd)))
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V {

@@ -318,7 +318,7 @@ impl Case {
                     scratch.into_values();
                 }
                 let mut gradient = Guarded::new(kernel.len());
-                conv.finish_kernel_gradient(&kernel_sums.into_values(), gradient.values());
+                conv.finish_kernel_gradient(isa, &kernel_sums.into_values(), gradient.values());
                 let gradient = gradient.into_values();
                 let case = |what| self.describe(what, isa) + &format!(", {first} images first");
                 failures.compare(|| case("kernel"), &gradient, &kernel, TOLERANCE);

@@ -7,10 +7,12 @@ mod dropout;
 pub mod loss;
 mod math;
 mod metric;
+mod narrow;
 #[cfg(feature = "std")]
 mod optimizer;
 mod planar;
 pub mod pool2d;
+mod simd;
 mod sparse;
 pub mod support;
 mod thin;

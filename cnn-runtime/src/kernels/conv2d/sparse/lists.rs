@@ -39,17 +39,12 @@ impl<'a> Lists<'a> {
         self.count = 0;
     }
 
-    /// Ends a list, whose sum goes to `to`. One without entries is dropped.
+    /// Ends a list, with so many entries in all lists. Its sum goes to `to`. One without entries is dropped.
     #[inline(always)]
-    pub(super) fn end(&mut self, to: u32) {
-        let start = match self.count {
-            0 => 0,
-            count => self.ends[count - 1][1],
-        };
-        if self.length as u32 > start {
-            self.ends[self.count] = [to, self.length as u32];
-            self.count += 1;
-        }
+    pub(super) fn end(&mut self, to: u32, length: usize) {
+        self.ends[self.count] = [to, length as u32];
+        self.count += usize::from(length > self.length);
+        self.length = length;
     }
 }
 

@@ -168,8 +168,9 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
                 let from = from.add(*places.add(entry) as usize);
                 let scale = S::splat(*scales.add(entry));
                 for (r, totals) in totals.iter_mut().enumerate() {
+                    let from = S::address(from.add(r * sums.from_row));
                     for (v, total) in totals.iter_mut().enumerate() {
-                        let value = load(from.add(r * sums.from_row + column_of(v)));
+                        let value = load(from.add(column_of(v)));
                         *total = S::fma(scale, value, *total);
                     }
                 }

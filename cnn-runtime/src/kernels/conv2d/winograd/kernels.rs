@@ -7,6 +7,7 @@
 use super::filtering::{Filtering, Four, Two};
 use super::products::{TURN, panel_width};
 use super::{LINE, TileSize};
+use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Simd};
 
 /// Writes U.
@@ -29,6 +30,9 @@ impl Kernel for TransformKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
             match self.size {
@@ -77,10 +81,11 @@ unsafe fn transform<
                     let place = u.as_mut_ptr().add(EDGE * EDGE * rows * first);
                     let u = |row: usize| place.add(row * width + column - first);
                     if turned {
-                        for tap in 0..9 {
+                        // A number that LLVM does not know: it would write the loop out.
+                        for tap in 0..kernel.len() / step {
                             S::transpose(
                                 [count, high],
-                                taps.add((8 - tap) * step + column * depth + row),
+                                taps.add(kernel.len() - (tap + 1) * step + column * depth + row),
                                 depth,
                                 block.as_mut_ptr().add(tap * LINE * LINE),
                                 LINE,
