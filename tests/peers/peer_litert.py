@@ -38,7 +38,7 @@ class LiteRt(Peer):
 
     def load(self, network, folder, weights, images, labels):
         self.folder, self.images = folder, images
-        batches = os.environ["PEER_BATCHES"].split(",")
+        batches = [batch for batch in os.environ["PEER_BATCHES"].split(",") if batch]
         if not all((folder / f"batch-{batch}.tflite").exists() for batch in batches):
             subprocess.run([sys.executable, __file__, network, folder, *batches], check=True)
 
