@@ -212,13 +212,15 @@ impl Conv2d {
     }
 
     /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`]
-    /// floats. Needed again after each change of the kernel.
+    /// floats. Needed again after each change of the kernel. Nothing is written for [`Isa::PORTABLE`] with
+    /// `std`, whose products are matrixmultiply's and take the kernel as it is.
     pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         self.prepare(self.algorithm, isa, kernel, prepared);
     }
 
     /// Writes the weights as [`Conv2d::infer`] wants them to `prepared`, [`Conv2d::prepared_inference`]
-    /// floats. Needed again after each change of the kernel.
+    /// floats. Needed again after each change of the kernel. Nothing is written for [`Isa::PORTABLE`] with
+    /// `std`, whose products are matrixmultiply's and take the kernel as it is.
     pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         self.prepare(self.inference, isa, kernel, prepared);
     }

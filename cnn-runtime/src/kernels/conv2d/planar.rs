@@ -240,12 +240,11 @@ impl Kernel for Fill<'_> {
 unsafe fn take_apart<S: Simd>(pixels: &[f32], left: usize, planes: &mut [f32]) {
     let (even, odd) = planes.split_at_mut(planes.len() / 2);
     // An odd padding makes the first pixel an odd column.
-    let planes = match left % 2 {
+    let [first, second] = match left % 2 {
         0 => [&mut even[left / 2..], &mut odd[left / 2..]],
         _ => [&mut odd[left / 2..], &mut even[left / 2 + 1..]],
     };
     let counts = [pixels.len().div_ceil(2), pixels.len() / 2];
-    let [first, second] = planes;
     let mut planes = [&mut first[..counts[0]], &mut second[..counts[1]]];
     for first in (0..pixels.len()).step_by(2 * S::LANES) {
         let pixels = &pixels[first..];

@@ -153,10 +153,10 @@ unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps)
 
 /// Rows of the largest block of so many columns. Asked in `const` blocks, so that larger ones are not compiled.
 ///
-/// One where registers are few: then blocks differ little in speed, and there are fewer to compile.
+/// One row for the portable instance, which would have the most blocks to compile: its steps take no longer.
 const fn tallest<S: Simd>(columns: usize) -> usize {
     match S::ACCUMULATORS / columns {
-        _ if S::ACCUMULATORS < 12 => 1,
+        _ if S::IS_PORTABLE => 1,
         0 | 1 => 1,
         2 => 2,
         _ => 3,
@@ -172,8 +172,7 @@ unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Imag
         let left = filters - filter;
         // SAFETY: the filters of a block exist.
         unsafe {
-            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS && S::ACCUMULATORS >= 12 }
-                && left > S::LANES
+            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS && !S::IS_PORTABLE } && left > S::LANES
             {
                 let count = left.min(2 * S::LANES);
                 S::call(Block::<ROWS, COLUMNS, 2>::new(image, taps, filter, count));

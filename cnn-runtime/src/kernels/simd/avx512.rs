@@ -186,7 +186,8 @@ impl Simd for Avx512 {
     }
 }
 
-/// [`Simd::transpose`]. Like the two below it stands alone, because many kernels use it.
+/// [`Simd::transpose`]. Like the two below it stands alone, because many kernels use it; the three in one
+/// function made a training step of LeNet-5 longer by 4 %.
 ///
 /// # Safety
 /// [`available`], and that of the trait.
