@@ -17,9 +17,8 @@
 
 use super::Isa;
 use super::matmul;
-use super::simd::{Kernel, Promise, Simd};
+use super::simd::{Kernel, Promise, Simd, from_fn};
 use super::tile::{Product, Start};
-use core::array::from_fn;
 
 /// Lanes of the widest vector.
 const MOST_LANES: usize = 16;

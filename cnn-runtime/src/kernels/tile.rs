@@ -9,7 +9,7 @@
 //! may be cut up by rows and columns without a change of a bit.
 
 use super::matmul;
-use super::simd::{Kernel, Promise, Simd, from_fn};
+use super::simd::{Kernel, Promise, Simd, accumulate, from_fn};
 
 /// The product of matrices in memory. Strides are in floats.
 #[derive(Clone, Copy, Debug)]
@@ -256,11 +256,9 @@ unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
                 let mut b = product.b.add(place(product.b_segments) + column);
                 for _ in 0..product.depth {
                     let vectors: [S::V; VECTORS] = from_fn(|j| load(b, j));
-                    for (a, sums) in a.iter().zip(&mut sums) {
-                        let value = S::splat(*a.add(index));
-                        for (sum, vector) in sums.iter_mut().zip(vectors) {
-                            *sum = S::fma(value, vector, *sum);
-                        }
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        let value = S::splat(*a[i].add(index));
+                        accumulate::<S, _>(sums, value, &vectors);
                     }
                     index += product.a_depth;
                     b = b.wrapping_add(product.b_depth);

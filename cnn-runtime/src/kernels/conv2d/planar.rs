@@ -14,7 +14,7 @@ use super::pooled::better;
 use super::{BackwardKernel, Conv2d, Forward, FusedPool};
 use crate::kernels::Activation;
 use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Simd};
+use crate::kernels::simd::{Kernel, Simd, accumulate};
 
 /// Lanes of the widest vector.
 const WIDEST: usize = 16;
@@ -254,10 +254,10 @@ unsafe fn take_apart<S: Simd>(pixels: &[f32], left: usize, planes: &mut [f32]) {
             let start = pixels.as_ptr();
             let a = S::load_first(start, pixels.len().min(S::LANES));
             let b = S::load_first(start.wrapping_add(S::LANES), half.min(S::LANES));
-            let [even, odd] = S::unzip(a, b);
-            for (plane, v) in planes.iter_mut().zip([even, odd]) {
+            let pair = S::unzip(a, b);
+            for (parity, plane) in planes.iter_mut().enumerate() {
                 let plane = &mut plane[first / 2..];
-                S::store_first(plane.as_mut_ptr(), v, plane.len().min(S::LANES));
+                S::store_first(plane.as_mut_ptr(), pair[parity], plane.len().min(S::LANES));
             }
         }
     }
@@ -306,11 +306,14 @@ impl Kernel for Windows<'_> {
                     let count = S::LANES.min(filters - first);
                     let tiles = count.div_ceil(most);
                     for tile in 0..tiles {
-                        let [from, to] = [tile, tile + 1].map(|tile| tile * count / tiles);
+                        let [from, to] = [tile * count / tiles, (tile + 1) * count / tiles];
                         let place = [row, window, first + from];
-                        let results = results
-                            .each_mut()
-                            .map(|r| r[from * S::LANES..].as_mut_ptr());
+                        let [values, codes] = &mut results;
+                        let skipped = from * S::LANES;
+                        let results = [
+                            values[skipped..].as_mut_ptr(),
+                            codes[skipped..].as_mut_ptr(),
+                        ];
                         // SAFETY: the filters exist, and what their windows see lies in the planes, which
                         // have a whole vector from each place; the results have one for each filter.
                         unsafe {
@@ -381,9 +384,7 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
                     ];
                     for (f, sums) in sums.iter_mut().enumerate() {
                         let weight = S::splat(*kernel.add(f));
-                        for (sum, cell) in sums.iter_mut().zip(cells) {
-                            *sum = S::fma(cell, weight, *sum);
-                        }
+                        accumulate::<S, _>(sums, weight, &cells);
                     }
                     kernel = kernel.wrapping_add(filters);
                 }
@@ -415,7 +416,8 @@ unsafe fn write<S: Simd>(
     let shape = [count, windows];
     // SAFETY: for the whole function: the caller vouches for windows and filters.
     unsafe {
-        let [values, codes] = results.each_mut().map(|square| square.as_mut_ptr());
+        let [values, codes] = results;
+        let [values, codes] = [values.as_mut_ptr(), codes.as_mut_ptr()];
         if image.conv.activation == Activation::Relu {
             for f in 0..count {
                 let value = values.add(f * S::LANES);
@@ -596,10 +598,10 @@ unsafe fn taps<S: Simd, const WIDTH: usize>(image: &mut Gradient<'_>, filter: us
                             let g = masked.add(2 * dy * lanes);
                             let mut left = [S::splat(0.0); 2];
                             let mut right = left;
-                            for (f, (left, right)) in left.iter_mut().zip(&mut right).enumerate() {
+                            for (f, left) in left.iter_mut().enumerate() {
                                 let g = g.add(f * CELLS * lanes);
                                 *left = S::load(g);
-                                *right = S::load(g.add(lanes));
+                                right[f] = S::load(g.add(lanes));
                             }
                             for column in 0..=WIDTH {
                                 let x = S::load(x.add(planes.column(column)));

@@ -5,7 +5,7 @@
 
 use super::{Conv2d, FusedPool};
 use crate::kernels::Isa;
-use crate::kernels::simd::{Kernel, Simd};
+use crate::kernels::simd::{Kernel, Simd, from_fn};
 use core::ops::Range;
 
 impl FusedPool {
@@ -93,7 +93,7 @@ impl Kernel for MaxRow<'_> {
         assert_eq!(self.y.len(), pool.output[1] * filters, "a row of windows");
         assert!(self.codes.is_empty() || self.codes.len() == self.y.len());
         let row = width * filters;
-        let rows = [0, 1].map(|oy| (ys.start + oy) % self.rows * row);
+        let rows: [usize; 2] = from_fn(|oy| (ys.start + oy) % self.rows * row);
         for window in 0..pool.output[1] {
             let xs = pool.cells(1, window, width);
             let first = pool.code([self.row, window], [ys.start, xs.start]);

@@ -8,7 +8,7 @@
 
 use super::pooled::{better, load, store};
 use super::{Conv2d, FusedPool};
-use crate::kernels::simd::{Kernel, Simd};
+use crate::kernels::simd::{Kernel, Simd, accumulate};
 
 /// Windows of a tile: with four cells each, and two vectors, they fill the registers of AVX-512.
 const WINDOWS: usize = 3;
@@ -168,12 +168,11 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
                         false => S::load(kernel.add(j * S::LANES)),
                     };
                 }
-                for (sums, image) in sums.iter_mut().zip([upper, lower]) {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let image = [upper, lower][row];
                     for (column, sums) in sums.iter_mut().enumerate() {
                         let value = S::splat(*image.add(column * STEP + value));
-                        for (sum, weights) in sums.iter_mut().zip(weights) {
-                            *sum = S::fma(value, weights, *sum);
-                        }
+                        accumulate::<S, _>(sums, value, &weights);
                     }
                 }
                 kernel = kernel.wrapping_add(filters);

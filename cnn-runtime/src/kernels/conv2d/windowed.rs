@@ -11,11 +11,13 @@
 
 use super::field::Field;
 use super::{BackwardKernel, Conv2d, FusedPool, max, planar};
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Promise, Simd, accumulate};
 use core::ops::Range;
 
 /// Cells of the pool that are taken at once, unless one row has more.
 const CELLS: usize = 96;
+/// Values of a kernel's row in the widest block.
+const MOST_COLUMNS: usize = 5;
 /// Lanes of the widest vector.
 const WIDEST: usize = 16;
 
@@ -86,7 +88,7 @@ struct Image<'a> {
     winners: *mut f32,
 }
 
-/// Where the taps of a pass start in the kernel.
+/// Where the taps of a block start in the kernel.
 #[derive(Clone, Copy)]
 struct Taps {
     row: usize,
@@ -100,55 +102,37 @@ impl Kernel for Image<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let run = self.field.run;
-        let blocks = run.div_ceil(7);
-        for part in 0..self.field.runs {
-            let mut column = 0;
-            for block in 0..blocks {
-                let end = run * (block + 1) / blocks;
-                let taps = Taps {
-                    row: 0,
-                    column: part * run + column,
-                    place: part * self.field.run_step + column,
-                };
-                // SAFETY: the columns are a part of the kernel's rows.
-                unsafe {
-                    match end - column {
-                        7 => rows::<S, 7>(&self, taps),
-                        6 => rows::<S, 6>(&self, taps),
-                        5 => rows::<S, 5>(&self, taps),
-                        4 => rows::<S, 4>(&self, taps),
-                        3 => rows::<S, 3>(&self, taps),
-                        2 => rows::<S, 2>(&self, taps),
-                        _ => rows::<S, 1>(&self, taps),
+        let Field { run, runs, .. } = self.field;
+        let filters = self.conv.output[2];
+        for part in 0..runs {
+            for columns in pieces(run, MOST_COLUMNS) {
+                for rows in pieces(self.conv.kernel[0], tallest::<S>(columns.len())) {
+                    let taps = Taps {
+                        row: rows.start,
+                        column: part * run + columns.start,
+                        place: part * self.field.run_step
+                            + rows.start * self.field.tap_row
+                            + columns.start,
+                    };
+                    let [rows, columns] = [rows.len(), columns.len()];
+                    let widest = most_vectors::<S>(rows, columns) * S::LANES;
+                    for filter in (0..filters).step_by(widest) {
+                        let count = widest.min(filters - filter);
+                        let block = block_of::<S>(rows, columns, count.div_ceil(S::LANES));
+                        // SAFETY: the caller vouches for the target features; the taps are parts of the
+                        // kernel, and the filters exist.
+                        unsafe { block(&self, taps, filter, count) };
                     }
                 }
-                column = end;
             }
         }
     }
 }
 
-/// `COLUMNS` values of all rows of the kernel.
-#[inline(always)]
-unsafe fn rows<S: Simd, const COLUMNS: usize>(image: &Image<'_>, mut taps: Taps) {
-    let rows = image.conv.kernel[0];
-    let most = const { tallest::<S>(COLUMNS) };
-    let groups = rows.div_ceil(most);
-    let first = taps.place;
-    for part in 0..groups {
-        let end = rows * (part + 1) / groups;
-        taps.place = first + taps.row * image.field.tap_row;
-        // SAFETY: the rows are a part of the kernel's.
-        unsafe {
-            match end - taps.row {
-                3 if const { tallest::<S>(COLUMNS) >= 3 } => filters::<S, 3, COLUMNS>(image, taps),
-                2 if const { tallest::<S>(COLUMNS) >= 2 } => filters::<S, 2, COLUMNS>(image, taps),
-                _ => filters::<S, 1, COLUMNS>(image, taps),
-            }
-        }
-        taps.row = end;
-    }
+/// `0..length` in parts of about the same length, of at most `most`.
+fn pieces(length: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = length.div_ceil(most);
+    (0..count).map(move |index| length * index / count..length * (index + 1) / count)
 }
 
 /// Rows of the largest block of so many columns. Asked in `const` blocks, so that larger ones are not compiled.
@@ -163,32 +147,70 @@ const fn tallest<S: Simd>(columns: usize) -> usize {
     }
 }
 
-/// `ROWS x COLUMNS` taps of all filters.
-#[inline(always)]
-unsafe fn filters<S: Simd, const ROWS: usize, const COLUMNS: usize>(image: &Image<'_>, taps: Taps) {
-    let filters = image.conv.output[2];
-    let mut filter = 0;
-    while filter < filters {
-        let left = filters - filter;
-        // SAFETY: the filters of a block exist.
-        unsafe {
-            if const { 2 * ROWS * COLUMNS <= S::ACCUMULATORS && !S::IS_PORTABLE } && left > S::LANES
-            {
-                let count = left.min(2 * S::LANES);
-                S::call(Block::<ROWS, COLUMNS, 2>::new(image, taps, filter, count));
-                filter += count;
-            } else {
-                let count = left.min(S::LANES);
-                S::call(Block::<ROWS, COLUMNS, 1>::new(image, taps, filter, count));
-                filter += count;
-            }
-        }
+/// Vectors of filters of the largest block of so many taps.
+const fn most_vectors<S: Simd>(rows: usize, columns: usize) -> usize {
+    if 2 * rows * columns <= S::ACCUMULATORS && !S::IS_PORTABLE {
+        2
+    } else {
+        1
+    }
+}
+
+/// Adds what a block of taps has of some filters: their first one and their count.
+///
+/// # Safety
+/// The machine has the target features of the block's instruction set, and taps and filters exist.
+type Add = unsafe fn(&Image<'_>, Taps, usize, usize);
+
+/// That of so many rows and columns, and vectors of filters.
+///
+/// Each is a function of its own: all of them in one took LLVM a minute.
+fn block_of<S: Simd>(rows: usize, columns: usize, vectors: usize) -> Add {
+    match columns {
+        5 => block_of_columns::<S, 5>(rows, vectors),
+        4 => block_of_columns::<S, 4>(rows, vectors),
+        3 => block_of_columns::<S, 3>(rows, vectors),
+        2 => block_of_columns::<S, 2>(rows, vectors),
+        _ => block_of_columns::<S, 1>(rows, vectors),
+    }
+}
+
+fn block_of_columns<S: Simd, const COLUMNS: usize>(rows: usize, vectors: usize) -> Add {
+    match rows {
+        3 if const { tallest::<S>(COLUMNS) >= 3 } => block_of_rows::<S, 3, COLUMNS>(vectors),
+        2 if const { tallest::<S>(COLUMNS) >= 2 } => block_of_rows::<S, 2, COLUMNS>(vectors),
+        _ => block_of_rows::<S, 1, COLUMNS>(vectors),
+    }
+}
+
+fn block_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize>(vectors: usize) -> Add {
+    match vectors {
+        2 if const { most_vectors::<S>(ROWS, COLUMNS) >= 2 } => add::<S, ROWS, COLUMNS, 2>,
+        _ => add::<S, ROWS, COLUMNS, 1>,
+    }
+}
+
+/// # Safety
+/// See [`Add`].
+unsafe fn add<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
+    image: &Image<'_>,
+    taps: Taps,
+    filter: usize,
+    count: usize,
+) {
+    // SAFETY: the caller vouches for it all.
+    unsafe {
+        S::call(Block::<ROWS, COLUMNS, VECTORS> {
+            image,
+            taps,
+            filter,
+            count,
+            _promise: Promise::new(),
+        });
     }
 }
 
 /// `ROWS x COLUMNS` taps of `count` filters from `filter` on, which `VECTORS` vectors hold.
-///
-/// Each block is a kernel of its own, called out of line: all of them in one function took LLVM a minute.
 struct Block<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> {
     image: &'a Image<'a>,
     taps: Taps,
@@ -196,23 +218,6 @@ struct Block<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> 
     count: usize,
     /// That taps and filters are the image's.
     _promise: Promise,
-}
-
-impl<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>
-    Block<'a, ROWS, COLUMNS, VECTORS>
-{
-    /// # Safety
-    /// The taps and filters exist.
-    unsafe fn new(image: &'a Image<'a>, taps: Taps, filter: usize, count: usize) -> Self {
-        Self {
-            image,
-            taps,
-            filter,
-            count,
-            // SAFETY: the caller vouches for taps and filters; the rest is the image's.
-            _promise: unsafe { Promise::new() },
-        }
-    }
 }
 
 impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
@@ -297,9 +302,7 @@ unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS:
                         for (r, sums) in sums.iter_mut().enumerate() {
                             for (c, sums) in sums.iter_mut().enumerate() {
                                 let x = S::splat(*x.add(r * field.tap_row + c));
-                                for (sum, won) in sums.iter_mut().zip(won) {
-                                    *sum = S::fma(x, won, *sum);
-                                }
+                                accumulate::<S, _>(sums, x, &won);
                             }
                         }
                         x = x.wrapping_add(step);

@@ -194,10 +194,9 @@ impl Simd for Avx2 {
             let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
             let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
             // Halves of a and b alternate now.
-            [even, odd].map(|v| {
-                let v = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(v));
-                _mm256_castpd_ps(v)
-            })
+            let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
+            let odd = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(odd));
+            [_mm256_castpd_ps(even), _mm256_castpd_ps(odd)]
         }
     }
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL): sixteen floats, thirty-two registers, masks.
 
-use super::{Kernel, Simd, opaque};
+use super::{Kernel, Simd, from_fn, opaque};
 use core::arch::x86_64::*;
 
 /// The instance for AVX-512.
@@ -159,7 +159,10 @@ impl Simd for Avx512 {
         unsafe {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-            [even, odd].map(|lanes| _mm512_permutex2var_ps(a, lanes, b))
+            [
+                _mm512_permutex2var_ps(a, even, b),
+                _mm512_permutex2var_ps(a, odd, b),
+            ]
         }
     }
     #[inline(always)]
@@ -258,7 +261,7 @@ unsafe fn transpose_narrow(
             };
             _mm256_maskz_loadu_ps(mask, from.wrapping_add(i * from_row))
         };
-        let v = core::array::from_fn(|i| {
+        let v = from_fn(|i| {
             _mm512_insertf32x8::<1>(_mm512_castps256_ps512(row(i)), row(i + LANES / 2))
         });
         let v = transpose_quarters(v);
@@ -290,7 +293,7 @@ unsafe fn transpose_low(
 ) {
     // SAFETY: as above.
     unsafe {
-        let v = core::array::from_fn(|i| {
+        let v = from_fn(|i| {
             let mask = if i < rows { first(columns) } else { 0 };
             _mm512_maskz_loadu_ps(mask, from.wrapping_add(i * from_row))
         });

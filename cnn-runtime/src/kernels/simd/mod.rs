@@ -164,6 +164,25 @@ pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) ->
     unsafe { values.as_ptr().cast::<[T; N]>().read() }
 }
 
+/// `sums += value * vectors`, place by place: a row of a register tile.
+///
+/// A loop over places and not `zip`, which the compiler of a crate in parts may leave a call of a function that
+/// has no target features, with all sums in memory.
+///
+/// # Safety
+/// The machine has the target features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn accumulate<S: Simd, const N: usize>(
+    sums: &mut [S::V; N],
+    value: S::V,
+    vectors: &[S::V; N],
+) {
+    for place in 0..N {
+        // SAFETY: as above.
+        sums[place] = unsafe { S::fma(value, vectors[place], sums[place]) };
+    }
+}
+
 /// The same address, of which the compiler knows no more than that it is in a register.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]

@@ -24,7 +24,7 @@ impl Kernel for MultiplyAdd {
         const CHAINS: usize = 10;
         // SAFETY: the caller vouches for the target features; the array holds a vector.
         unsafe {
-            let [factor, term] = [0.5, 1.0].map(|value| S::splat(value));
+            let [factor, term] = [S::splat(0.5), S::splat(1.0)];
             let mut sums = [factor; CHAINS];
             for _ in 0..self.rounds {
                 for sum in &mut sums {

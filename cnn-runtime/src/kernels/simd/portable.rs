@@ -118,7 +118,7 @@ impl Simd for Portable {
             None => a[lane],
             Some(lane) => b[lane],
         };
-        [0, 1].map(|odd| from_fn(|lane| both(2 * lane + odd)))
+        from_fn(|odd| from_fn(|lane| both(2 * lane + odd)))
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V {

@@ -142,8 +142,9 @@ unsafe fn transform_kernels<
             for (i, g) in g.iter_mut().enumerate() {
                 *g = S::load_first(taps.add((i * 3 + j) * step), count);
             }
-            for (row, value) in rows.iter_mut().zip(F::kernel::<S>(g)) {
-                row[j] = value;
+            let column = F::kernel::<S>(g);
+            for (i, row) in rows.iter_mut().enumerate() {
+                row[j] = column[i];
             }
         }
         for (i, row) in rows.into_iter().enumerate() {

@@ -10,8 +10,7 @@
 //! four of its steps take one turn.
 
 use super::{LINE, odd_lines};
-use crate::kernels::simd::{Kernel, Promise, Simd};
-use core::array::from_fn;
+use crate::kernels::simd::{Kernel, Promise, Simd, accumulate, from_fn};
 
 /// Channels of a turn of the inner loop. V and U have zeros up to a multiple of it.
 pub(super) const TURN: usize = 4;
@@ -209,9 +208,7 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
                         let vectors: [S::V; VECTORS] = from_fn(|j| S::load(u.add(j * S::LANES)));
                         for (i, sums) in sums.iter_mut().enumerate() {
                             let value = S::splat(*v.add(i * LINE + channel));
-                            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                                *sum = S::fma(value, vector, *sum);
-                            }
+                            accumulate::<S, _>(sums, value, &vectors);
                         }
                         u = u.wrapping_add(width);
                         for j in 0..ahead {

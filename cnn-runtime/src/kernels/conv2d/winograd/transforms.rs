@@ -70,8 +70,9 @@ unsafe fn read_vector<
             for (i, d) in d.iter_mut().enumerate() {
                 *d = load::<S, PARTIAL>(pixel(i, j).add(channel), count);
             }
-            for (row, value) in rows.iter_mut().zip(F::input::<S>(d)) {
-                row[j] = value;
+            let column = F::input::<S>(d);
+            for (i, row) in rows.iter_mut().enumerate() {
+                row[j] = column[i];
             }
         }
         for (i, row) in rows.into_iter().enumerate() {
@@ -152,8 +153,9 @@ unsafe fn write_vector<
             for (i, value) in column.iter_mut().enumerate() {
                 *value = S::load(m.add((i * EDGE + j) * cell + filter));
             }
-            for (columns, value) in columns.iter_mut().zip(F::output::<S>(column)) {
-                columns[j] = value;
+            let column = F::output::<S>(column);
+            for (i, columns) in columns.iter_mut().enumerate() {
+                columns[j] = column[i];
             }
         }
         let bias = match to.bias {
@@ -162,9 +164,10 @@ unsafe fn write_vector<
         };
         let mut outputs = [[bias; OUTPUTS]; OUTPUTS];
         let mut sum = S::splat(0.0);
-        for (outputs, columns) in outputs.iter_mut().zip(columns) {
-            for (output, value) in outputs.iter_mut().zip(F::output::<S>(columns)) {
-                *output = S::add(*output, value);
+        for (i, outputs) in outputs.iter_mut().enumerate() {
+            let row = F::output::<S>(columns[i]);
+            for (j, output) in outputs.iter_mut().enumerate() {
+                *output = S::add(*output, row[j]);
                 sum = S::add(sum, *output);
             }
         }
