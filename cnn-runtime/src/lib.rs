@@ -29,6 +29,7 @@ mod history;
 // The only place where the compiler has to be told that something is safe.
 #[allow(unsafe_code)]
 pub mod kernels;
+mod lanes;
 #[cfg(feature = "std")]
 mod model;
 #[cfg(feature = "std")]

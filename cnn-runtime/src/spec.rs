@@ -15,6 +15,7 @@
 //! ```
 
 use crate::kernels::{Activation, Conv2d, Dense, Isa, Loss, Metric, Optimizer};
+pub use crate::lanes::Lanes;
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -298,21 +299,11 @@ pub struct Train<'a, 'b> {
     /// [`Training::workspace`] floats; their content does not matter.
     pub workspace: &'a mut [f32],
     /// The lanes that the share is made of, in order.
-    pub lanes: &'a mut [Lane<'b>],
+    pub lanes: Lanes<'a>,
     /// One over the size of the whole batch: the gradients are those of its mean loss.
     pub scale: f32,
     /// Of dropout, for this step.
     pub seed: u64,
-}
-
-/// A few neighbouring examples of a batch, whose gradients are summed in one buffer. Batches are cut
-/// into the same lanes whatever the number of threads.
-#[derive(Debug)]
-pub struct Lane<'a> {
-    /// How many examples it has.
-    pub examples: usize,
-    /// [`Training::lane`] floats, to which gradients are added.
-    pub gradients: &'a mut [f32],
 }
 
 /// `0..n` in groups of `size`, the last one maybe smaller. For generated code.

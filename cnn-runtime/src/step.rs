@@ -13,21 +13,13 @@
 use crate::data::Dataset;
 use crate::kernels::thread_pool::for_each;
 use crate::kernels::{Isa, Optimizer};
+use crate::lanes::{self, Lanes};
 use crate::model::{OptimizerState, Scratch, size};
 use crate::parameters::Buffer;
 use crate::prepared;
-use crate::spec::{self, Gradient, Prepared, Source, Spec, Train, Training, aligned};
+use crate::spec::{Gradient, Prepared, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
-
-/// The most parts of a batch that are computed independently: the most threads that help with one.
-const LANES: usize = 16;
-
-/// Examples of a lane, where there are enough for [`FEWEST_LANES`]: each lane costs a pass over the
-/// gradients of all convolutions.
-const LANE_EXAMPLES: usize = 8;
-
-/// Small batches have this many lanes.
-const FEWEST_LANES: usize = 4;
+use std::ops::Range;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
 const PART: usize = 16 * 1024;
@@ -40,7 +32,9 @@ pub(crate) struct Step {
     threads: usize,
     batch: Batch,
     /// The gradients of the convolutions, summed over each lane.
-    lanes: Vec<Buffer>,
+    lanes: Buffer,
+    /// How many of them have been added to the first one.
+    merged: usize,
     /// The scratch memory of each thread.
     workspaces: Vec<Buffer>,
     /// The gradients of the batch, laid out as the parameters.
@@ -79,7 +73,9 @@ struct Share<'a> {
     slots: Vec<&'a mut [f32]>,
     codes: Vec<&'a mut [u8]>,
     workspace: &'a mut [f32],
-    lanes: Vec<spec::Lane<'a>>,
+    lanes: Range<usize>,
+    /// The gradients of each lane.
+    gradients: &'a mut [f32],
     sums: &'a mut [f64],
 }
 
@@ -105,7 +101,7 @@ impl Step {
         threads: usize,
     ) -> Self {
         let isa = Isa::detect();
-        let lanes = lane_count(batch_size);
+        let lanes = lanes::count(batch_size);
         let columns = 1 + training.metrics.len();
         let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
@@ -123,7 +119,8 @@ impl Step {
                     .map(|len| vec![0; batch_size * len])
                     .collect(),
             },
-            lanes: (0..lanes).map(|_| Buffer::zeros(training.lane)).collect(),
+            lanes: Buffer::zeros(lanes * aligned(training.lane)),
+            merged: 0,
             workspaces: (0..threads.clamp(1, lanes))
                 .map(|_| Buffer::zeros(training.workspace))
                 .collect(),
@@ -165,6 +162,7 @@ impl Step {
             lane_sums,
         );
 
+        self.merged = shares.first().map_or(0, |share| share.lanes.len());
         for_each(threads, &mut shares, |_, share| {
             let examples = &batch[share.first..share.first + share.examples];
             for (&example, input) in examples.iter().zip(share.input.chunks_exact_mut(inputs)) {
@@ -172,9 +170,6 @@ impl Step {
             }
             for (&example, target) in examples.iter().zip(share.target.chunks_exact_mut(units)) {
                 data.read_target(example, target);
-            }
-            for lane in &mut share.lanes {
-                lane.gradients.fill(0.0);
             }
             (training.train)(Train {
                 isa,
@@ -190,14 +185,19 @@ impl Step {
                 slots: &mut share.slots,
                 codes: &mut share.codes,
                 workspace: share.workspace,
-                lanes: &mut share.lanes,
+                lanes: Lanes::new(
+                    batch.len(),
+                    share.lanes.clone(),
+                    share.gradients,
+                    aligned(training.lane),
+                ),
                 scale,
                 seed,
             });
-            let mut done = 0;
-            for (lane, sums) in share.lanes.iter().zip(share.sums.chunks_exact_mut(columns)) {
-                let examples = done..done + lane.examples;
-                done = examples.end;
+            let lanes = share.lanes.clone();
+            for (lane, sums) in lanes.zip(share.sums.chunks_exact_mut(columns)) {
+                let [start, end] = [lane, lane + 1].map(|lane| lanes::start(lane, batch.len()));
+                let examples = start - share.first..end - share.first;
                 let losses = &share.losses[examples.clone()];
                 sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
                 let values = examples.start * units..examples.end * units;
@@ -211,7 +211,7 @@ impl Step {
         total.fill(0.0);
         for sums in lane_sums
             .chunks_exact(columns)
-            .take(lane_count(batch.len()))
+            .take(lanes::count(batch.len()))
         {
             for (total, sum) in total.iter_mut().zip(sums) {
                 *total += sum;
@@ -269,7 +269,8 @@ impl Step {
             slots,
             &mut self.prepared,
         );
-        let lanes = &self.lanes[..lane_count(examples)];
+        let lane = aligned(self.training.lane);
+        let (lanes, merged) = (&self.lanes[..lanes::count(examples) * lane], self.merged);
         let (batch, scratch) = (&self.batch, &self.scratch);
         // A multiply-add for each example and parameter, and about as many operations as an optimizer has.
         let threads = worthwhile(
@@ -283,7 +284,7 @@ impl Step {
                 Gradient::Frozen => {}
                 Gradient::Lanes { offset, finish } => {
                     let values = offset + values.start..offset + values.end;
-                    sum_lanes(lanes, values, part.gradients);
+                    lanes::total(lanes, lane, merged, values, part.gradients);
                     if let Some(finish) = finish {
                         let mut finished = scratch.take(part.gradients.len());
                         let place = &mut finished[..part.gradients.len()];
@@ -327,16 +328,6 @@ impl Step {
     }
 }
 
-/// Lanes of a batch.
-fn lane_count(examples: usize) -> usize {
-    (examples / LANE_EXAMPLES).clamp(FEWEST_LANES.min(examples), LANES)
-}
-
-/// Where lane `index` of a batch begins.
-fn lane_start(index: usize, examples: usize) -> usize {
-    index * examples / lane_count(examples).max(1)
-}
-
 /// Floating-point operations of the forward pass for one example.
 fn flops(spec: &Spec) -> u64 {
     spec.layers.iter().map(|layer| layer.flops).sum()
@@ -350,11 +341,11 @@ fn shares<'a>(
     examples: usize,
     threads: usize,
     batch: &'a mut Batch,
-    lanes: &'a mut [Buffer],
+    lanes: &'a mut [f32],
     workspaces: &'a mut [Buffer],
     sums: &'a mut [f64],
 ) -> Vec<Share<'a>> {
-    let count = lane_count(examples);
+    let count = lanes::count(examples);
     let threads = threads.clamp(1, count.max(1));
     let columns = 1 + training.metrics.len();
     let (inputs, units) = (size(spec.input), size(spec.output));
@@ -364,12 +355,12 @@ fn shares<'a>(
     let mut losses = &mut batch.losses[..];
     let mut slots: Vec<_> = batch.slots.iter_mut().map(|slot| &mut slot[..]).collect();
     let mut codes: Vec<_> = batch.codes.iter_mut().map(|slot| &mut slot[..]).collect();
-    let (mut lanes, mut sums) = (lanes.iter_mut(), sums);
+    let (mut gradients, mut sums) = (lanes, sums);
     let mut workspaces = workspaces.iter_mut();
     (0..threads)
         .map(|thread| {
             let [from, to] = [thread, thread + 1].map(|thread| thread * count / threads);
-            let [first, end] = [from, to].map(|lane| lane_start(lane, examples));
+            let [first, end] = [from, to].map(|lane| lanes::start(lane, examples));
             let n = end - first;
             let slots = slots.iter_mut().zip(training.slots);
             let codes = codes.iter_mut().zip(training.code_slots);
@@ -383,13 +374,8 @@ fn shares<'a>(
                 slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
                 codes: codes.map(|(slot, len)| cut(slot, n * len)).collect(),
                 workspace: workspaces.next().expect("a workspace for each thread"),
-                lanes: (from..to)
-                    .zip(&mut lanes)
-                    .map(|(lane, gradients)| spec::Lane {
-                        examples: lane_start(lane + 1, examples) - lane_start(lane, examples),
-                        gradients,
-                    })
-                    .collect(),
+                lanes: from..to,
+                gradients: cut(&mut gradients, (to - from) * aligned(training.lane)),
                 sums: cut(&mut sums, (to - from) * columns),
             }
         })
@@ -449,19 +435,6 @@ fn parts<'a>(
         }
     }
     parts
-}
-
-/// Sums the given values of all lanes, in their order.
-fn sum_lanes(lanes: &[Buffer], values: std::ops::Range<usize>, sums: &mut [f32]) {
-    let Some((first, others)) = lanes.split_first() else {
-        return;
-    };
-    sums.copy_from_slice(&first[values.clone()]);
-    for lane in others {
-        for (sum, value) in sums.iter_mut().zip(&lane[values.clone()]) {
-            *sum += value;
-        }
-    }
 }
 
 /// Cuts `length` values off the front.

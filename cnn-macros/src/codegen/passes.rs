@@ -102,7 +102,7 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         fn train(call: rt::Train<'_, '_>) {{
             let rt::Train {{
                 examples: n, isa, first, parameters, prepared_forward, prepared_backward, input, target,
-                output, losses, slots, codes, workspace, lanes, scale, seed,
+                output, losses, slots, codes, workspace, mut lanes, scale, seed,
             }} = call;
             let [{kept}] = rt::pieces(slots);
             let [{kept_codes}] = rt::pieces(codes);
@@ -152,9 +152,9 @@ impl Pass<'_> {
         let steps = self.in_groups("start..end", |scope| self.backward_steps(scope));
         format!(
             "let mut start = 0;
-            for lane in lanes {{
-                let end = start + lane.examples;
-                let [{names}] = rt::split_mut(lane.gradients, {lengths});
+            while let ::core::option::Option::Some((count, gradients)) = lanes.start_next() {{
+                let end = start + count;
+                let [{names}] = rt::split_mut(gradients, {lengths});
                 {steps}
                 start = end;
             }}"
