@@ -67,7 +67,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Ends a lane and starts the next one, if there is one: its number of examples, and the zeros that their
-    /// gradients are to be added to, [`Training::lane`](crate::spec::Training::lane) floats.
+    /// gradients are to be added to, at least [`Training::lane`](crate::spec::Training::lane) floats.
     pub fn start_next(&mut self) -> Option<(usize, &mut [f32])> {
         let length = self.length;
         if self.is_first && self.next == 2 {
