@@ -37,8 +37,6 @@ pub(crate) struct Step {
     merged: usize,
     /// The scratch memory of each thread.
     workspaces: Vec<Buffer>,
-    /// The gradients of the batch, laid out as the parameters.
-    gradients: Buffer,
     /// Scratch memory of the parts.
     scratch: Scratch,
     prepared: Weights,
@@ -85,7 +83,6 @@ struct Part<'a> {
     /// Where it starts in the tensor, in values.
     start: usize,
     parameters: &'a mut [f32],
-    gradients: &'a mut [f32],
     slots: [&'a mut [f32]; Optimizer::MAX_SLOTS],
     /// The other forms of the tensor, forward and backward, with the place to write them to.
     prepared: [Option<(&'static Prepared, &'a mut [f32])>; 2],
@@ -124,7 +121,6 @@ impl Step {
             workspaces: (0..threads.clamp(1, lanes))
                 .map(|_| Buffer::zeros(training.workspace))
                 .collect(),
-            gradients: Buffer::zeros(spec.parameter_count),
             scratch: Scratch::default(),
             prepared: Weights {
                 forward: prepared::prepare(spec, training.prepared_forward, isa, parameters),
@@ -252,7 +248,8 @@ impl Step {
         all
     }
 
-    /// Calls `f(part, its gradients, what computes)` for all parameters that are trained.
+    /// Calls `f(part, its gradients, what computes)` for all parameters that are trained. The gradients of a
+    /// part live no longer than the call, in memory that the next part uses again: they never leave the cache.
     fn for_each_part<'a>(
         &'a mut self,
         parameters: &'a mut [f32],
@@ -265,7 +262,6 @@ impl Step {
             spec,
             self.training,
             parameters,
-            &mut self.gradients,
             slots,
             &mut self.prepared,
         );
@@ -277,21 +273,21 @@ impl Step {
             self.threads,
             (2 * examples as u64 + 32) * spec.parameter_count as u64,
         );
+        let most = parts.iter().map(|part| part.scratch(spec, examples)).max();
         for_each(threads, &mut parts, |_, part| {
-            let gradient = spec.parameters[part.tensor].gradient;
-            let values = part.start..part.start + part.gradients.len();
-            match gradient {
+            let len = part.parameters.len();
+            let mut buffer = scratch.take(most.unwrap_or(0));
+            let (gradients, rest) = buffer.split_at_mut(aligned(len));
+            let mut gradients = &mut gradients[..len];
+            match spec.parameters[part.tensor].gradient {
                 Gradient::Frozen => {}
                 Gradient::Lanes { offset, finish } => {
-                    let values = offset + values.start..offset + values.end;
-                    lanes::total(lanes, lane, merged, values, part.gradients);
+                    let start = offset + part.start;
+                    lanes::total(lanes, lane, merged, start..start + len, gradients);
                     if let Some(finish) = finish {
-                        let mut finished = scratch.take(part.gradients.len());
-                        let place = &mut finished[..part.gradients.len()];
-                        finish(isa, part.gradients, place);
-                        f(part, place, isa);
-                        scratch.give_back(finished);
-                        return;
+                        let finished = &mut rest[..len];
+                        finish(isa, gradients, finished);
+                        gradients = finished;
                     }
                 }
                 Gradient::DenseKernel {
@@ -304,27 +300,30 @@ impl Step {
                         Source::Slot(slot) => &batch.slots[slot][..examples * layer.inputs],
                     };
                     let dy = &batch.slots[gradient][..examples * layer.units];
-                    let rows = values.start / layer.units..values.end / layer.units;
-                    let mut packed = scratch.take(layer.gradient_scratch(examples));
-                    layer.backward_parameters(
-                        isa,
-                        examples,
-                        x,
-                        dy,
-                        rows,
-                        part.gradients,
-                        &mut packed,
-                    );
-                    scratch.give_back(packed);
+                    let rows = part.start / layer.units..(part.start + len) / layer.units;
+                    layer.backward_parameters(isa, examples, x, dy, rows, gradients, rest);
                 }
                 Gradient::DenseBias { layer, gradient } => {
                     let dy = &batch.slots[gradient][..examples * layer.units];
-                    layer.backward_bias(isa, examples, dy, part.gradients);
+                    layer.backward_bias(isa, examples, dy, gradients);
                 }
             }
-            let gradients = std::mem::take(&mut part.gradients);
             f(part, gradients, isa);
+            scratch.give_back(buffer);
         });
+    }
+}
+
+impl Part<'_> {
+    /// Floats that its gradient takes: its values, and what they are computed from or with.
+    fn scratch(&self, spec: &Spec, examples: usize) -> usize {
+        let len = self.parameters.len();
+        let rest = match spec.parameters[self.tensor].gradient {
+            Gradient::Lanes { .. } => len,
+            Gradient::DenseKernel { layer, .. } => layer.gradient_scratch(examples),
+            Gradient::DenseBias { .. } | Gradient::Frozen => 0,
+        };
+        aligned(len) + rest
     }
 }
 
@@ -388,11 +387,10 @@ fn parts<'a>(
     spec: &'static Spec,
     training: &'static Training,
     parameters: &'a mut [f32],
-    gradients: &'a mut [f32],
     slots: impl Iterator<Item = &'a mut [f32]>,
     prepared: &'a mut Weights,
 ) -> Vec<Part<'a>> {
-    let (mut parameters, mut gradients) = (parameters, gradients);
+    let mut parameters = parameters;
     let mut slots: Vec<_> = slots.collect();
     let mut forms = [
         (training.prepared_forward, &mut prepared.forward),
@@ -420,7 +418,6 @@ fn parts<'a>(
                 tensor,
                 start,
                 parameters: cut(&mut parameters, values),
-                gradients: cut(&mut gradients, values),
                 slots: {
                     let mut slots = slots.iter_mut();
                     std::array::from_fn(|_| {
