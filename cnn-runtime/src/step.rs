@@ -258,13 +258,7 @@ impl Step {
         f: impl Fn(&mut Part<'_>, &[f32], Isa) + Sync,
     ) {
         let (spec, isa) = (self.spec, self.isa);
-        let mut parts = parts(
-            spec,
-            self.training,
-            parameters,
-            slots,
-            &mut self.prepared,
-        );
+        let mut parts = parts(spec, self.training, parameters, slots, &mut self.prepared);
         let lane = aligned(self.training.lane);
         let (lanes, merged) = (&self.lanes[..lanes::count(examples) * lane], self.merged);
         let (batch, scratch) = (&self.batch, &self.scratch);

@@ -135,12 +135,16 @@ fn pieces(length: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |index| length * index / count..length * (index + 1) / count)
 }
 
+/// Whether blocks of so many columns are of one row and one vector: there are many blocks to compile. In the
+/// portable instance, whose steps take no longer then, and where a whole row of the kernel sees so little.
+const fn is_small<S: Simd>(columns: usize) -> bool {
+    S::IS_PORTABLE || columns <= 2
+}
+
 /// Rows of the largest block of so many columns. Asked in `const` blocks, so that larger ones are not compiled.
-///
-/// One row for the portable instance, which would have the most blocks to compile: its steps take no longer.
 const fn tallest<S: Simd>(columns: usize) -> usize {
     match S::ACCUMULATORS / columns {
-        _ if S::IS_PORTABLE => 1,
+        _ if is_small::<S>(columns) => 1,
         0 | 1 => 1,
         2 => 2,
         _ => 3,
@@ -149,7 +153,7 @@ const fn tallest<S: Simd>(columns: usize) -> usize {
 
 /// Vectors of filters of the largest block of so many taps.
 const fn most_vectors<S: Simd>(rows: usize, columns: usize) -> usize {
-    if 2 * rows * columns <= S::ACCUMULATORS && !S::IS_PORTABLE {
+    if 2 * rows * columns <= S::ACCUMULATORS && !is_small::<S>(columns) {
         2
     } else {
         1

@@ -36,10 +36,11 @@ pub(super) fn panel_width<S: Simd>(channels: usize, columns: usize, column: usiz
     panel_vectors::<S>(channels, columns).min(left) * S::LANES
 }
 
-/// The most rows of a register tile that is so wide.
+/// The most rows of a register tile that is so wide. Asked in `const` blocks where that decides what is compiled.
 #[inline(always)]
-fn tile_height<S: Simd>(vectors: usize) -> usize {
-    (S::ACCUMULATORS / vectors.next_power_of_two()).min(8)
+const fn tile_height<S: Simd>(vectors: usize) -> usize {
+    let fit = S::ACCUMULATORS / vectors.next_power_of_two();
+    if fit < 8 { fit } else { 8 }
 }
 
 /// Tiles of images that stand together.
@@ -116,7 +117,7 @@ impl Kernel for &Products {
                 let left = self.width - column;
                 // SAFETY: the columns are those of the panel.
                 unsafe {
-                    if S::TILE_VECTORS == 4 && left >= 4 * S::LANES {
+                    if const { S::TILE_VECTORS == 4 } && left >= 4 * S::LANES {
                         columns::<S, 4>(self, cell, column);
                         column += 4 * S::LANES;
                     } else if left >= 2 * S::LANES {
@@ -132,10 +133,25 @@ impl Kernel for &Products {
     }
 }
 
+/// Whether there is a register tile so high and wide. Asked in `const` blocks, so that no others are compiled.
+///
+/// Low tiles wait for their own sums: one of 2 vectors takes as long with 4 rows as with one, one of a single
+/// vector as long with all rows of a group.
+const fn is_compiled<S: Simd>(height: usize, vectors: usize) -> bool {
+    let most = tile_height::<S>(vectors);
+    match vectors {
+        1 => {
+            let wider = tile_height::<S>(2);
+            height == most || height == wider || height == tile_height::<S>(S::TILE_VECTORS)
+        }
+        2 => 4 <= height && height <= most,
+        _ => 2 <= height && height <= most,
+    }
+}
+
 /// The columns from `column` on that `VECTORS` vectors hold.
 #[inline(always)]
 unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usize, column: usize) {
-    let most = tile_height::<S>(VECTORS);
     let [higher, height] = products.groups.heights();
     let count = products.groups.count;
     for (first, end, height) in [(0, higher, height + 1), (higher, count, height)] {
@@ -147,17 +163,37 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usiz
             column,
             groups: [first, end],
         };
-        // SAFETY: the groups and their heights are those of the products.
+        // Empty places of the groups are computed too, where there is no tile for fewer.
+        let height = match VECTORS {
+            1 => products.groups.most,
+            2 => height.max(4),
+            _ => height.max(2),
+        };
+        // SAFETY: the groups are those of the products, and they have so many places.
         unsafe {
             match height {
-                8 if most >= 8 => tiles::<S, 8, VECTORS>(products, place),
-                7 if most >= 7 => tiles::<S, 7, VECTORS>(products, place),
-                6 if most >= 6 => tiles::<S, 6, VECTORS>(products, place),
-                5 if most >= 5 => tiles::<S, 5, VECTORS>(products, place),
-                4 => tiles::<S, 4, VECTORS>(products, place),
-                3 => tiles::<S, 3, VECTORS>(products, place),
-                2 => tiles::<S, 2, VECTORS>(products, place),
-                _ => tiles::<S, 1, VECTORS>(products, place),
+                8 if const { is_compiled::<S>(8, VECTORS) } => {
+                    tiles::<S, 8, VECTORS>(products, place)
+                }
+                7 if const { is_compiled::<S>(7, VECTORS) } => {
+                    tiles::<S, 7, VECTORS>(products, place)
+                }
+                6 if const { is_compiled::<S>(6, VECTORS) } => {
+                    tiles::<S, 6, VECTORS>(products, place)
+                }
+                5 if const { is_compiled::<S>(5, VECTORS) } => {
+                    tiles::<S, 5, VECTORS>(products, place)
+                }
+                4 if const { is_compiled::<S>(4, VECTORS) } => {
+                    tiles::<S, 4, VECTORS>(products, place)
+                }
+                3 if const { is_compiled::<S>(3, VECTORS) } => {
+                    tiles::<S, 3, VECTORS>(products, place)
+                }
+                2 if const { is_compiled::<S>(2, VECTORS) } => {
+                    tiles::<S, 2, VECTORS>(products, place)
+                }
+                _ => unreachable!("a tile of another height"),
             }
         }
     }
