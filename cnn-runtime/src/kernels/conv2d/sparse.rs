@@ -117,23 +117,21 @@ fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [
         pool.strides[0] as u32 * down,
         pool.strides[1] as u32 * right,
     ];
-    let mut patches = patches.iter_mut();
-    let mut row_of_windows = first;
-    for _ in 0..pool.output[0] {
-        let mut window = row_of_windows;
-        for _ in 0..pool.output[1] {
-            let mut row = window;
-            for _ in 0..pool.size[0] {
-                let mut place = row;
-                for patch in patches.by_ref().take(pool.size[1]) {
-                    *patch = place.min(last);
-                    place = place.wrapping_add(right);
-                }
-                row = row.wrapping_add(down);
+    // Code by code, so that the innermost loop is the longest.
+    let codes = pool.size[0] * pool.size[1];
+    for code in 0..codes {
+        let [row, column] = [code / pool.size[1], code % pool.size[1]].map(|place| place as u32);
+        let mut line = first.wrapping_add(row * down).wrapping_add(column * right);
+        for patches in patches.chunks_exact_mut(pool.output[1] * codes) {
+            let mut place = line;
+            let mut at = code;
+            while at < patches.len() {
+                patches[at] = place.min(last);
+                place = place.wrapping_add(window_right);
+                at += codes;
             }
-            window = window.wrapping_add(window_right);
+            line = line.wrapping_add(window_down);
         }
-        row_of_windows = row_of_windows.wrapping_add(window_down);
     }
 }
 
