@@ -63,7 +63,7 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(
                 *sum = S::add(*sum, S::load_first(row, count));
             }
         }
-        for (v, sum) in sums.into_iter().enumerate() {
+        for (v, &sum) in sums.iter().enumerate() {
             S::store_first(gradient.add(v * S::LANES), sum, count);
         }
     }

@@ -197,7 +197,7 @@ fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
             sums[lane] += f64::from(values[lane]);
         }
     }
-    for width in [8, 4, 2, 1] {
+    for &width in &[8, 4, 2, 1] {
         for lane in 0..width {
             sums[lane] += sums[lane + width];
         }

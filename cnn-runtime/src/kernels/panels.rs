@@ -232,8 +232,8 @@ impl OneRow<'_> {
                     }
                 }
             }
-            for (panel, sums) in sums.into_iter().enumerate() {
-                for (vector, sum) in sums.into_iter().enumerate() {
+            for (panel, sums) in sums.iter().enumerate() {
+                for (vector, &sum) in sums.iter().enumerate() {
                     let place = place(panel, vector);
                     let sum = if self.0.relu { S::relu(sum) } else { sum };
                     S::store_first(c.add(place), sum, count(place));

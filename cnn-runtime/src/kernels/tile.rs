@@ -265,9 +265,9 @@ unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
                 }
             }
         }
-        for (i, sums) in sums.into_iter().enumerate() {
+        for (i, sums) in sums.iter().enumerate() {
             let c = c.add(i * product.c_row);
-            for (j, sum) in sums.into_iter().enumerate() {
+            for (j, &sum) in sums.iter().enumerate() {
                 let sum = if product.relu { S::relu(sum) } else { sum };
                 match VECTORS {
                     1 => S::store_first(c, sum, count),

@@ -169,7 +169,7 @@ impl Tile<'_> {
                 .rows
                 .y
                 .add((self.row * cells + self.cell) * filters + self.filter);
-            for (cell, sum) in sums.into_iter().enumerate() {
+            for (cell, &sum) in sums.iter().enumerate() {
                 let sum = if self.rows.relu { S::relu(sum) } else { sum };
                 S::store_first(y.add(cell * filters), sum, count);
             }

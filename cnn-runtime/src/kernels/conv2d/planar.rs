@@ -176,11 +176,13 @@ impl Planes {
     }
 
     /// From a row to the next.
+    #[inline(always)]
     const fn row(&self) -> usize {
         self.channels * self.channel()
     }
 
     /// From a channel of a row to the next.
+    #[inline(always)]
     const fn channel(&self) -> usize {
         2 * self.width
     }
@@ -392,7 +394,7 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
                 [left, right] = [right, left + 1];
             }
         }
-        for (f, sums) in sums.into_iter().enumerate() {
+        for (f, sums) in sums.iter().enumerate() {
             let above = better::<S>((sums[0], S::splat(0.0)), (sums[1], S::splat(1.0)));
             let below = better::<S>((sums[2], S::splat(2.0)), (sums[3], S::splat(3.0)));
             let (best, winner) = better::<S>(above, below);
@@ -463,11 +465,13 @@ struct Gradient<'a> {
 
 impl Gradient<'_> {
     /// Windows of a row, in whole vectors.
+    #[inline(always)]
     fn lanes(&self) -> usize {
         self.pool.output[1].next_multiple_of(WIDEST)
     }
 
     /// From a row of windows to the next in the masked gradients.
+    #[inline(always)]
     fn masked_row(&self) -> usize {
         self.conv.output[2].next_multiple_of(2) * CELLS * self.lanes()
     }
@@ -617,8 +621,8 @@ unsafe fn taps<S: Simd, const WIDTH: usize>(image: &mut Gradient<'_>, filter: us
                         }
                     }
                 }
-                for (f, sums) in sums.into_iter().enumerate() {
-                    for (kx, sum) in sums.into_iter().enumerate() {
+                for (f, sums) in sums.iter().enumerate() {
+                    for (kx, &sum) in sums.iter().enumerate() {
                         let tap = (ky * WIDTH + kx) * planes.channels + channel;
                         let place = ((filter + f) * conv.patch() + tap) * S::LANES;
                         S::store(image.sums.as_mut_ptr().add(place), sum);

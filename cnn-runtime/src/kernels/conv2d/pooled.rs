@@ -10,6 +10,7 @@ use core::ops::Range;
 
 impl FusedPool {
     /// The cells of an axis, `0..size` of the convolution's output, that a window sees.
+    #[inline(always)]
     pub(super) fn cells(&self, axis: usize, window: usize, size: usize) -> Range<usize> {
         let start = window * self.strides[axis];
         let end = (start + self.size[axis]).saturating_sub(self.padding[axis]);
@@ -19,6 +20,7 @@ impl FusedPool {
     }
 
     /// The code of a cell of a window.
+    #[inline(always)]
     fn code(&self, windows: [usize; 2], cell: [usize; 2]) -> usize {
         let [row, column] =
             [0, 1].map(|axis| cell[axis] + self.padding[axis] - windows[axis] * self.strides[axis]);

@@ -14,6 +14,7 @@ use crate::kernels::simd::{Kernel, Simd, accumulate};
 const WINDOWS: usize = 3;
 
 /// From a cell to its neighbour, in values of the image: a tile knows it when it is compiled.
+#[inline(always)]
 const fn step(conv: &Conv2d) -> usize {
     conv.strides[1] * conv.input[2]
 }
@@ -124,6 +125,7 @@ unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
 }
 
 /// Whether there are registers for tiles of two vectors. Asked in `const` blocks, so that no other is compiled.
+#[inline(always)]
 const fn is_wide<S: Simd>() -> bool {
     8 * WINDOWS <= S::ACCUMULATORS
 }

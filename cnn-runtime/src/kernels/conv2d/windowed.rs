@@ -314,9 +314,9 @@ unsafe fn block<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS:
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (c, sums) in sums.into_iter().enumerate() {
-                for (v, sum) in sums.into_iter().enumerate() {
+        for (r, sums) in sums.iter().enumerate() {
+            for (c, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
                     S::store_first(gradient(r, c, v), sum, lanes(v));
                 }
             }
@@ -360,6 +360,7 @@ impl Places {
 }
 
 /// Rows of the pool's output whose gradients are laid side by side: they stay in L1.
+#[inline(always)]
 const fn rows_at_once(width: usize) -> usize {
     if width < CELLS { CELLS / width } else { 1 }
 }

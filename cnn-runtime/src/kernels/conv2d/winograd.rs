@@ -310,6 +310,7 @@ const fn pools_tiles(conv: &Conv2d) -> bool {
     }
 }
 
+#[inline(always)]
 const fn odd_lines(values: usize) -> usize {
     (values.div_ceil(LINE) | 1) * LINE
 }

@@ -162,13 +162,13 @@ impl Simd for Avx2 {
                 };
             }
             // Pairs, then fours, within halves; then the halves themselves.
-            for i in [0, 2, 4, 6] {
+            for &i in &[0, 2, 4, 6] {
                 let (a, b) = (v[i], v[i + 1]);
                 v[i] = _mm256_unpacklo_ps(a, b);
                 v[i + 1] = _mm256_unpackhi_ps(a, b);
             }
             let mut w = v;
-            for i in [0, 4] {
+            for &i in &[0, 4] {
                 w[i] = _mm256_shuffle_ps::<0b01_00_01_00>(v[i], v[i + 2]);
                 w[i + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(v[i], v[i + 2]);
                 w[i + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(v[i + 1], v[i + 3]);
@@ -178,7 +178,7 @@ impl Simd for Avx2 {
                 v[i] = _mm256_permute2f128_ps::<0x20>(w[i], w[i + 4]);
                 v[i + 4] = _mm256_permute2f128_ps::<0x31>(w[i], w[i + 4]);
             }
-            for (j, v) in v.into_iter().enumerate().take(columns) {
+            for (j, &v) in v.iter().enumerate().take(columns) {
                 let to = to.add(j * to_row);
                 if rows == LANES {
                     Self::store(to, v);

@@ -213,25 +213,25 @@ unsafe fn transpose(
         }
         let mut w = v;
         // Pairs, then fours, within quarters; then the quarters themselves.
-        for i in [0, 2, 4, 6, 8, 10, 12, 14] {
+        for &i in &[0, 2, 4, 6, 8, 10, 12, 14] {
             w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
             w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
         }
-        for i in [0, 4, 8, 12] {
+        for &i in &[0, 4, 8, 12] {
             v[i] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i], w[i + 2]);
             v[i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i], w[i + 2]);
             v[i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i + 1], w[i + 3]);
             v[i + 3] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i + 1], w[i + 3]);
         }
-        for i in [0, 1, 2, 3, 8, 9, 10, 11] {
+        for &i in &[0, 1, 2, 3, 8, 9, 10, 11] {
             w[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(v[i], v[i + 4]);
             w[i + 4] = _mm512_shuffle_f32x4::<0b11_01_11_01>(v[i], v[i + 4]);
         }
-        for i in [0, 1, 2, 3, 4, 5, 6, 7] {
+        for &i in &[0, 1, 2, 3, 4, 5, 6, 7] {
             v[i] = _mm512_shuffle_f32x4::<0b10_00_10_00>(w[i], w[i + 8]);
             v[i + 8] = _mm512_shuffle_f32x4::<0b11_01_11_01>(w[i], w[i + 8]);
         }
-        for (j, v) in v.into_iter().enumerate() {
+        for (j, &v) in v.iter().enumerate() {
             let mask = if j < columns { first(rows) } else { 0 };
             _mm512_mask_storeu_ps(to.wrapping_add(j * to_row), mask, v);
         }
@@ -269,7 +269,7 @@ unsafe fn transpose_narrow(
         // the rows behind those.
         let lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
         let upper = _mm512_setr_epi32(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-        for j in [0, 1, 2, 3, 4, 5, 6, 7] {
+        for &j in &[0, 1, 2, 3, 4, 5, 6, 7] {
             let mask = if j < columns { first(rows) } else { 0 };
             let lanes = if j < 4 { lower } else { upper };
             let column = _mm512_permutex2var_ps(v[j % 4], lanes, v[4 + j % 4]);
@@ -301,7 +301,7 @@ unsafe fn transpose_low(
         // Quarters of v[k]: rows 0 to 3 of columns k, 4 + k, 8 + k, 12 + k; of v[4 + k] rows 4 to 7.
         let lower = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
         let upper = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-        for j in [0, 1, 2, 3, 8, 9, 10, 11] {
+        for &j in &[0, 1, 2, 3, 8, 9, 10, 11] {
             let lanes = if j < 8 { lower } else { upper };
             let two = _mm512_permutex2var_ps(v[j % 4], lanes, v[4 + j % 4]);
             // The lower half is column j, the upper one column j + 4.
@@ -320,11 +320,11 @@ unsafe fn transpose_quarters(v: [__m512; 8]) -> [__m512; 8] {
     // SAFETY: the caller has the features.
     unsafe {
         let (mut v, mut w) = (v, v);
-        for i in [0, 2, 4, 6] {
+        for &i in &[0, 2, 4, 6] {
             w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
             w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
         }
-        for i in [0, 4] {
+        for &i in &[0, 4] {
             v[i] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i], w[i + 2]);
             v[i + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(w[i], w[i + 2]);
             v[i + 2] = _mm512_shuffle_ps::<0b01_00_01_00>(w[i + 1], w[i + 3]);

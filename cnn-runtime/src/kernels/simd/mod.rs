@@ -2,9 +2,10 @@
 //!
 //! A kernel is a type that implements `Kernel`: its arguments are fields, and its `run` is generic over
 //! the `Simd` primitives of an instruction set. `Isa::run` calls the instance for one of them inside a
-//! function that has its target features, so everything below `run` must be `#[inline(always)]`. Of the standard
-//! library `zip`, `map` of arrays and `from_fn` are not: where their items are vectors, without link-time
-//! optimisation they stay calls, compiled without those features, and kernels took three times as long.
+//! function that has its target features, so everything below `run` must be `#[inline(always)]`. An incremental
+//! build makes a part of its own of each module, and without link-time optimisation no part looks into another. Of
+//! the standard library `zip`, `map` and `into_iter` of arrays, and `from_fn` are then calls, compiled without
+//! those features or with their vectors in memory, and kernels took three times as long. Loops over `iter`, and
 //! `from_fn` and `accumulate` of this module stand in for them.
 //!
 //! ```text

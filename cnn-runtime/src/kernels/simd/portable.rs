@@ -55,7 +55,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn store_first(p: *mut f32, v: Self::V, count: usize) {
-        for (lane, v) in v.into_iter().enumerate().take(count) {
+        for (lane, &v) in v.iter().enumerate().take(count) {
             // SAFETY: `p` is valid for `count` values.
             unsafe { *p.add(lane) = v };
         }
@@ -133,7 +133,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn store_bytes(p: *mut u8, v: Self::V, count: usize) {
-        for (lane, v) in v.into_iter().enumerate().take(count) {
+        for (lane, &v) in v.iter().enumerate().take(count) {
             // SAFETY: `p` is valid for `count` bytes.
             unsafe { *p.add(lane) = v as u8 };
         }

@@ -176,8 +176,8 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
                 }
                 entry += 1;
             }
-            for (r, totals) in totals.into_iter().enumerate() {
-                for (v, total) in totals.into_iter().enumerate() {
+            for (r, totals) in totals.iter().enumerate() {
+                for (v, &total) in totals.iter().enumerate() {
                     let to = to.add(r * sums.to_row + column_of(v));
                     if PARTIAL {
                         S::store_first(to, total, width);

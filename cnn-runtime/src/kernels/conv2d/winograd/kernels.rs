@@ -147,8 +147,8 @@ unsafe fn transform_kernels<
                 row[j] = column[i];
             }
         }
-        for (i, row) in rows.into_iter().enumerate() {
-            for (j, value) in F::kernel::<S>(row).into_iter().enumerate() {
+        for (i, &row) in rows.iter().enumerate() {
+            for (j, &value) in F::kernel::<S>(row).iter().enumerate() {
                 S::store(u.add((i * EDGE + j) * plane), value);
             }
         }

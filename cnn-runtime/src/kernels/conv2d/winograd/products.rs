@@ -154,7 +154,7 @@ const fn is_compiled<S: Simd>(height: usize, vectors: usize) -> bool {
 unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usize, column: usize) {
     let [higher, height] = products.groups.heights();
     let count = products.groups.count;
-    for (first, end, height) in [(0, higher, height + 1), (higher, count, height)] {
+    for &(first, end, height) in &[(0, higher, height + 1), (higher, count, height)] {
         if first == end {
             continue;
         }
@@ -257,8 +257,8 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
                 left -= line;
             }
             let m = products.m.add(at * m_cell + place.column);
-            for (i, sums) in sums.into_iter().enumerate() {
-                for (j, sum) in sums.into_iter().enumerate() {
+            for (i, sums) in sums.iter().enumerate() {
+                for (j, &sum) in sums.iter().enumerate() {
                     S::store(m.add(i * width + j * S::LANES), sum);
                 }
             }

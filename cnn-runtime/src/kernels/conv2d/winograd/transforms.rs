@@ -75,8 +75,8 @@ unsafe fn read_vector<
                 row[j] = column[i];
             }
         }
-        for (i, row) in rows.into_iter().enumerate() {
-            for (j, value) in F::input::<S>(row).into_iter().enumerate() {
+        for (i, &row) in rows.iter().enumerate() {
+            for (j, &value) in F::input::<S>(row).iter().enumerate() {
                 S::store(v.add((i * EDGE + j) * cell), value);
             }
         }
@@ -195,8 +195,8 @@ unsafe fn write_vector<
                 }
             }
         } else {
-            for (i, outputs) in outputs.into_iter().enumerate() {
-                for (j, value) in outputs.into_iter().enumerate() {
+            for (i, outputs) in outputs.iter().enumerate() {
+                for (j, &value) in outputs.iter().enumerate() {
                     if i < to.inside[0] && j < to.inside[1] {
                         store::<S, PARTIAL>(to.y.add(place(i, j)), finish(value), count);
                     }
