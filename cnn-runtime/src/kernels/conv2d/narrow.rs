@@ -7,7 +7,7 @@
 //!
 //! Every value is the sum over kernel rows, channels and taps of a row in this order, whatever the tile.
 
-use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
+use crate::kernels::simd::{Kernel, Promise, Simd, from_fn, unrolled};
 
 /// Whether [`Rows`] computes this faster than a product: it has tiles for kernels of these widths, and they
 /// fit the rows of results without much work done twice. Images of up to three channels have kernels of
@@ -154,13 +154,13 @@ impl Tile<'_> {
                         v
                     });
                     let mut weight = weights.add(channel * filters);
-                    for tap in 0..TAPS {
+                    unrolled!(tap in 0..TAPS => {
                         let w = S::load_first(weight, count);
                         weight = S::address(weight.wrapping_add(channels * filters));
                         for (cell, sum) in sums.iter_mut().enumerate() {
                             *sum = S::fma(values[cell + tap], w, *sum);
                         }
-                    }
+                    });
                 }
                 image = image.wrapping_add(self.rows.kernel_row_step);
                 weights = weights.wrapping_add(TAPS * channels * filters);

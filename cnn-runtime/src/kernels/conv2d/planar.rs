@@ -14,7 +14,7 @@ use super::pooled::better;
 use super::{BackwardKernel, Conv2d, Forward, FusedPool};
 use crate::kernels::Activation;
 use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Simd, accumulate};
+use crate::kernels::simd::{Kernel, Simd, accumulate, unrolled};
 
 /// Lanes of the widest vector.
 const WIDEST: usize = 16;
@@ -607,7 +607,7 @@ unsafe fn taps<S: Simd, const WIDTH: usize>(image: &mut Gradient<'_>, filter: us
                                 *left = S::load(g);
                                 right[f] = S::load(g.add(lanes));
                             }
-                            for column in 0..=WIDTH {
+                            unrolled!(column in 0..WIDTH + 1 => {
                                 let x = S::load(x.add(planes.column(column)));
                                 for (f, sums) in sums.iter_mut().enumerate() {
                                     if column < WIDTH {
@@ -617,7 +617,7 @@ unsafe fn taps<S: Simd, const WIDTH: usize>(image: &mut Gradient<'_>, filter: us
                                         sums[column - 1] = S::fma(x, right[f], sums[column - 1]);
                                     }
                                 }
-                            }
+                            });
                         }
                     }
                 }

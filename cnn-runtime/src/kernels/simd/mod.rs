@@ -168,6 +168,22 @@ pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) ->
     unsafe { values.as_ptr().cast::<[T; N]>().read() }
 }
 
+/// `for index in 0..count { body }` for up to 8 turns, one written behind the other. LLVM does so itself where turns
+/// are short; at its second level a loop of long ones stays, with the registers that they name in memory.
+macro_rules! unrolled {
+    ($index:ident in 0..$count:expr => $body:block) => {
+        const { assert!($count < 9) };
+        unrolled!(@ $index, $count, $body, 0 1 2 3 4 5 6 7);
+    };
+    (@ $index:ident, $count:expr, $body:block, $($turn:literal)*) => {
+        $(if const { $turn < $count } {
+            let $index: usize = $turn;
+            $body
+        })*
+    };
+}
+pub(crate) use unrolled;
+
 /// `sums += value * vectors`, place by place: a row of a register tile.
 ///
 /// # Safety
