@@ -249,7 +249,7 @@ impl Step {
     }
 
     /// Calls `f(part, its gradients, what computes)` for all parameters that are trained. The gradients of a
-    /// part live no longer than the call, in memory that the next part uses again: they never leave the cache.
+    /// part live no longer than the call, in memory that the next part uses again: it stays in the cache.
     fn for_each_part<'a>(
         &'a mut self,
         parameters: &'a mut [f32],
