@@ -169,7 +169,8 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usiz
             2 => height.max(4),
             _ => height.max(2),
         };
-        // SAFETY: the groups are those of the products, and they have so many places.
+        // SAFETY: the groups are those of the products. All have `most` places, which are 4 at least, and no
+        // fewer than tiles.
         unsafe {
             match height {
                 8 if const { is_compiled::<S>(8, VECTORS) } => {
