@@ -134,7 +134,7 @@ pub enum KernelGradient {
     Pointwise,
     /// Behind a fused pool: over the winners of its windows alone.
     PoolSparse,
-    /// Behind a fused pool: over all positions in a window, masked.
+    /// Behind a fused pool: over all positions of a window at once.
     Windowed,
     /// A dense layer: a product over the whole batch.
     Rows,

@@ -15,7 +15,7 @@
 //! - [`FULL_ROW`]: a shorter row leaves a vector register partly idle. The input's gradient has few
 //!   winners for each sum then, and starts a sum for each cell.
 //! - [`MASKED`]: the kernel's gradient can run along the filters instead, over all positions of the
-//!   window with the losers masked; or, behind a plain pool of 2x2, along a row of windows. The cost is
+//!   window at once; or, behind a plain pool of 2x2, along a row of windows. The cost is
 //!   that of a winner's row, in multiply-adds, where whole vectors of 16 of these `n` filters or windows
 //!   are taken. The first layer of the MNIST tutorial (3 x 4, 32 filters) costs 12, that of LeNet-5
 //!   (5 x 4, 14 windows) 23, an image of three colours (9 x 4, 32 filters) 36.

@@ -8,7 +8,7 @@
 //! | `direct` | register tiles over an output row | tiles over all outputs | forward with the flipped kernel |
 //! | `winograd` | F(2x2, 3x3), F(4x4, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
 //! | `sparse` | | winners of a fused pool only | winners of a fused pool only |
-//! | `windowed` | | all positions of a window, masked | |
+//! | `windowed` | | all positions of a window at once | |
 //! | `panels`, beside this folder | 1x1: one product with the packed kernel | | |
 //! | `columns` | im2col and a product | im2col and a product | a product and col2im |
 //!
@@ -102,7 +102,7 @@ pub enum KernelGradient {
     Pointwise,
     /// Behind a fused pool: sums over the winners alone.
     PoolSparse,
-    /// Behind a fused pool: all positions of a window at once, masked.
+    /// Behind a fused pool: all positions of a window at once.
     Windowed,
 }
 

@@ -29,6 +29,15 @@ pub(crate) const fn is_best(conv: &Conv2d, lanes: usize) -> bool {
     fits(conv, &pool) && windows.div_ceil(lanes) * filters < windows * filters.div_ceil(lanes)
 }
 
+/// The same for the gradient of the kernel, which takes a step for each cell of a window here. Along filters it
+/// takes as many with 8 lanes; with 16 one permutation and one step, see [`super::windowed`].
+pub(crate) const fn is_best_backward(conv: &Conv2d, lanes: usize) -> bool {
+    let Some(pool) = conv.pool else { return false };
+    let (windows, filters) = (pool.output[1], conv.output[2]);
+    fits(conv, &pool)
+        && lanes * windows.div_ceil(lanes) * filters < 8 * windows * filters.div_ceil(lanes)
+}
+
 const fn fits(conv: &Conv2d, pool: &FusedPool) -> bool {
     matches!(
         (pool.size, pool.strides, pool.padding),

@@ -67,6 +67,7 @@ impl Simd for Avx2 {
     const LANES: usize = LANES;
     const TILE_VECTORS: usize = 2;
     const ACCUMULATORS: usize = 12;
+    const REACH: usize = 4;
     type V = __m256;
     type M = __m256;
 
@@ -197,6 +198,13 @@ impl Simd for Avx2 {
             let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
             let odd = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(odd));
             [_mm256_castpd_ps(even), _mm256_castpd_ps(odd)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn pick(first: *const f32, last: *const f32, places: __m256) -> __m256 {
+        unsafe {
+            let both = _mm256_loadu2_m128(last.sub(3), first);
+            _mm256_permutevar8x32_ps(both, _mm256_cvtps_epi32(places))
         }
     }
     #[inline(always)]

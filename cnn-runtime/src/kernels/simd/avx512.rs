@@ -60,6 +60,7 @@ impl Simd for Avx512 {
     const LANES: usize = LANES;
     const TILE_VECTORS: usize = 4;
     const ACCUMULATORS: usize = 24;
+    const REACH: usize = 8;
     type V = __m512;
     type M = __mmask16;
 
@@ -163,6 +164,14 @@ impl Simd for Avx512 {
                 _mm512_permutex2var_ps(a, even, b),
                 _mm512_permutex2var_ps(a, odd, b),
             ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn pick(first: *const f32, last: *const f32, places: __m512) -> __m512 {
+        unsafe {
+            let first = _mm512_castps256_ps512(_mm256_loadu_ps(first));
+            let both = _mm512_insertf32x8::<1>(first, _mm256_loadu_ps(last.sub(7)));
+            _mm512_permutexvar_ps(_mm512_cvtps_epi32(places), both)
         }
     }
     #[inline(always)]

@@ -14,6 +14,7 @@ impl Simd for Portable {
     const LANES: usize = LANES;
     const TILE_VECTORS: usize = 2;
     const ACCUMULATORS: usize = 8;
+    const REACH: usize = 16;
     type V = [f32; LANES];
     type M = [bool; LANES];
 
@@ -119,6 +120,20 @@ impl Simd for Portable {
             Some(lane) => b[lane],
         };
         from_fn(|odd| from_fn(|lane| both(2 * lane + odd)))
+    }
+    #[inline(always)]
+    unsafe fn pick(first: *const f32, last: *const f32, places: Self::V) -> Self::V {
+        from_fn(|lane| {
+            let place = places[lane] as usize;
+            // SAFETY: both ends are valid for `REACH` values.
+            unsafe {
+                if place < Self::REACH {
+                    *first.add(place)
+                } else {
+                    *last.add(place).sub(2 * Self::REACH - 1)
+                }
+            }
+        })
     }
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V {

@@ -56,6 +56,9 @@ fn planar_matches_the_reference() {
     for lanes in LANES {
         let taken = convs.iter().filter(|conv| planar::is_best(conv, lanes));
         assert!(taken.count() > 50, "geometries for vectors of {lanes}");
+        let backward = |conv: &&Conv2d| planar::is_best_backward(conv, lanes);
+        let taken = convs.iter().filter(backward).count();
+        assert!(taken > 50, "{taken} gradients for vectors of {lanes}");
     }
     for conv in convs {
         let mut case = Case::random(&mut random, conv);
@@ -92,5 +95,9 @@ fn few_filters_are_planar() {
         },
         16
     ));
+    for lanes in LANES {
+        assert!(planar::is_best_backward(&conv(6, 14), lanes));
+        assert!(!planar::is_best_backward(&conv(8, 13), lanes));
+    }
     assert_eq!(Isa::PORTABLE.lanes(), 8);
 }

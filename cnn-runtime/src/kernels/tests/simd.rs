@@ -54,3 +54,46 @@ fn even_and_odd_places_are_told_apart() {
         }
     }
 }
+
+#[test]
+fn a_value_is_picked_from_either_end() {
+    struct Pick<'a>(&'a [f32]);
+
+    impl Kernel for Pick<'_> {
+        type Output = (usize, usize, Vec<[f32; 16]>);
+
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) -> Self::Output {
+            let ends = self.0.as_ptr_range();
+            let places = 0..2 * S::REACH;
+            let picked = places.map(|first| {
+                // Neighbouring lanes look at both ends.
+                let place = |lane| (first + lane * S::REACH) % (2 * S::REACH);
+                let places: [f32; 16] = std::array::from_fn(|lane| place(lane) as f32);
+                let mut picked = [0.0; 16];
+                // SAFETY: no vector is longer than 16 values, and none reaches farther than these.
+                unsafe {
+                    let places = S::load(places.as_ptr());
+                    let v = S::pick(ends.start, ends.end.sub(1), places);
+                    S::store(picked.as_mut_ptr(), v);
+                }
+                picked
+            });
+            (S::LANES, S::REACH, picked.collect())
+        }
+    }
+
+    let values: Vec<f32> = (0..20).map(|i| i as f32).collect();
+    for isa in Isa::available() {
+        let (lanes, reach, picked) = isa.run(Pick(&values));
+        for (first, picked) in picked.iter().enumerate() {
+            let expected: Vec<f32> = (0..lanes)
+                .map(|lane| match (first + lane * reach) % (2 * reach) {
+                    place if place < reach => values[place],
+                    place => values[values.len() + place - 2 * reach],
+                })
+                .collect();
+            assert_eq!(picked[..lanes], expected, "{}", isa.name());
+        }
+    }
+}

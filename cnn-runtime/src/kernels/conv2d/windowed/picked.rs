@@ -1,0 +1,177 @@
+//! The sums of a block, where the values that a window of the pool has for a tap lie side by side in two
+//! short rows: each filter picks that of its own winner.
+//!
+//! A pool of more than two rows is gone through pair by pair; filters whose winner is in another one add 0.
+
+use super::{Add, Block, Image, MOST_COLUMNS};
+use crate::kernels::simd::{Kernel, Simd};
+
+/// Whether the windows allow it: all lie inside, and [`Simd::pick`] reaches their rows and reads nothing
+/// outside of what the two rows of a pair enclose.
+pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
+    let Image {
+        conv, pool, field, ..
+    } = image;
+    let [height, width] = pool.size;
+    let is_inside = |axis: usize| {
+        let end = (pool.output[axis] - 1) * pool.strides[axis] + pool.size[axis];
+        pool.padding[axis] == 0 && end <= conv.output[axis]
+    };
+    // The portable instance has no permutation.
+    !S::IS_PORTABLE
+        && height >= 2
+        && is_inside(0)
+        && is_inside(1)
+        && field.patch(conv, [0, width - 1]) < S::REACH
+        && field.patch(conv, [1, width - 1]) + 1 >= S::REACH
+}
+
+/// Rows of the tallest block of so many columns, and vectors of filters of the widest of so many taps. Asked in
+/// `const` blocks, so that larger ones are not compiled.
+pub(super) const fn most<S: Simd>(rows: usize, columns: usize) -> [usize; 2] {
+    // There are many blocks to compile, and a whole row of the kernel that sees so little is rare.
+    if columns <= 2 {
+        return [1, 1];
+    }
+    let tallest = match S::ACCUMULATORS / columns {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 3,
+    };
+    let is_double = 2 * rows * columns <= S::ACCUMULATORS;
+    [tallest, if is_double { 2 } else { 1 }]
+}
+
+/// The block of so many rows and columns, and vectors of filters.
+pub(super) fn block_of<S: Simd>(rows: usize, columns: usize, vectors: usize) -> Add {
+    const { assert!(MOST_COLUMNS == 5) };
+    match columns {
+        5 => block_of_columns::<S, 5>(rows, vectors),
+        4 => block_of_columns::<S, 4>(rows, vectors),
+        3 => block_of_columns::<S, 3>(rows, vectors),
+        2 => block_of_columns::<S, 2>(rows, vectors),
+        _ => block_of_columns::<S, 1>(rows, vectors),
+    }
+}
+
+fn block_of_columns<S: Simd, const COLUMNS: usize>(rows: usize, vectors: usize) -> Add {
+    match rows {
+        3 if const { most::<S>(1, COLUMNS)[0] >= 3 } => block_of_rows::<S, 3, COLUMNS>(vectors),
+        2 if const { most::<S>(1, COLUMNS)[0] >= 2 } => block_of_rows::<S, 2, COLUMNS>(vectors),
+        _ => block_of_rows::<S, 1, COLUMNS>(vectors),
+    }
+}
+
+fn block_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize>(vectors: usize) -> Add {
+    match vectors {
+        2 if const { most::<S>(ROWS, COLUMNS)[1] >= 2 } => add::<S, ROWS, COLUMNS, 2>,
+        _ => add::<S, ROWS, COLUMNS, 1>,
+    }
+}
+
+/// # Safety
+/// See [`Add`].
+unsafe fn add<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
+    block: Block<'_>,
+) {
+    // Asked in a `const` block, so that nothing is compiled for the portable instance.
+    if const { S::IS_PORTABLE } {
+        unreachable!("no permutation");
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { S::call(Picked::<ROWS, COLUMNS, VECTORS>(block)) }
+}
+
+/// `ROWS x COLUMNS` taps of filters that `VECTORS` vectors hold.
+struct Picked<'a, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(Block<'a>);
+
+impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
+    for Picked<'_, ROWS, COLUMNS, VECTORS>
+{
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller vouches for the instruction set, the block's promise for taps and filters.
+        unsafe {
+            let mut sums = self.0.load::<S, ROWS, COLUMNS, VECTORS>();
+            for pair in 0..self.0.image.pool.size[0].div_ceil(2) {
+                pair_of_rows::<S, ROWS, COLUMNS, VECTORS>(&self.0, pair, &mut sums);
+            }
+            self.0.store::<S, ROWS, COLUMNS, VECTORS>(&sums);
+        }
+    }
+}
+
+/// What the winners in two rows of all windows add. If there is no second one, it is paired with the row before.
+///
+/// # Safety
+/// The machine has the target features of `S`.
+#[inline(always)]
+unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
+    block: &Block<'_>,
+    pair: usize,
+    sums: &mut [[[S::V; VECTORS]; COLUMNS]; ROWS],
+) {
+    let Image {
+        conv,
+        pool,
+        field,
+        x,
+        dz,
+        codes,
+        ..
+    } = block.image;
+    let filters = conv.output[2];
+    let [height, width] = pool.size;
+    let row = (2 * pair).min(height - 2);
+    let step = field.patch(conv, [0, 1]);
+    let last = field.patch(conv, [1, width - 1]);
+    // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; `is_best` has
+    // checked that all windows lie inside, so the field holds their patches, and with them `last` and all
+    // that `pick` reads.
+    unsafe {
+        let splat = |value: f32| S::splat(value);
+        // Where `pick` finds the value of a code: from the first value of the upper row on, or up to the
+        // last of the lower one.
+        let slope = splat(step as f32);
+        let upper = splat(-((row * width * step) as f32));
+        let lower = splat((2 * S::REACH - 1) as f32 - (((row + 2) * width - 1) * step) as f32);
+        // Between the last code of a row and the first of the next.
+        let border = |row: usize| splat((row * width) as f32 - 0.5);
+        let middle = border(row + 1);
+        let [first, end] = [border(2 * pair), border(2 * pair + 2)];
+        for window_row in 0..pool.output[0] {
+            let patch = field.patch(conv, [window_row * pool.strides[0] + row, 0]);
+            let mut x = x.as_ptr().add(patch + block.taps.place);
+            let mut cell = window_row * pool.output[1] * filters + block.filter;
+            for _ in 0..pool.output[1] {
+                let mut places = [slope; VECTORS];
+                let mut gradients = [slope; VECTORS];
+                for v in 0..VECTORS {
+                    let (at, count) = (cell + v * S::LANES, block.lanes::<S>(v));
+                    let code = S::load_bytes(codes.as_ptr().add(at), count);
+                    let start = S::select(S::beats(code, middle), lower, upper);
+                    places[v] = S::fma(code, slope, start);
+                    gradients[v] = S::load_first(dz.as_ptr().add(at), count);
+                    if height > 2 {
+                        let zero = splat(0.0);
+                        let alive = S::select(S::beats(code, end), zero, gradients[v]);
+                        gradients[v] = S::select(S::beats(code, first), alive, zero);
+                    }
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (c, sums) in sums.iter_mut().enumerate() {
+                        let x = x.wrapping_add(r * field.tap_row + c);
+                        for v in 0..VECTORS {
+                            let value = S::pick(x, x.wrapping_add(last), places[v]);
+                            sums[v] = S::fma(value, gradients[v], sums[v]);
+                        }
+                    }
+                }
+                x = x.wrapping_add(pool.strides[1] * step);
+                cell += filters;
+            }
+        }
+    }
+}
