@@ -10,7 +10,7 @@
 //! gradient:  dz, codes ── transposed, masked by cell ──▶ dW[tap] += Σ planes * masked, summed over lanes at the end
 //! ```
 
-use super::pooled::better;
+use super::pooled::best_of_four;
 use super::{BackwardKernel, Conv2d, Forward, FusedPool};
 use crate::kernels::Activation;
 use crate::kernels::matmul;
@@ -404,9 +404,8 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
             }
         }
         for (f, sums) in sums.iter().enumerate() {
-            let above = better::<S>((sums[0], S::splat(0.0)), (sums[1], S::splat(1.0)));
-            let below = better::<S>((sums[2], S::splat(2.0)), (sums[3], S::splat(3.0)));
-            let (best, winner) = better::<S>(above, below);
+            let cells = [[sums[0], sums[1]], [sums[2], sums[3]]];
+            let (best, winner) = best_of_four::<S>(cells, [0, 2]);
             S::store(values.add(f * S::LANES), best);
             S::store(codes.add(f * S::LANES), winner);
         }

@@ -107,18 +107,13 @@ impl Kernel for MaxRow<'_> {
                 unsafe {
                     let z = self.z.as_ptr().add(xs.start * filters + channel);
                     let (best, winner) = if ys.len() == 2 && xs.len() == 2 {
-                        // The winners of both rows at once, then the better one of them.
-                        let [upper, lower] = [z.add(rows[0]), z.add(rows[1])];
-                        let upper = better::<S>(
-                            cell::<S>(upper, count, first),
-                            cell::<S>(upper.add(filters), count, first + 1),
-                        );
-                        let first = first + pool.size[1];
-                        let lower = better::<S>(
-                            cell::<S>(lower, count, first),
-                            cell::<S>(lower.add(filters), count, first + 1),
-                        );
-                        better::<S>(upper, lower)
+                        let mut cells = [[S::splat(0.0); 2]; 2];
+                        for (row, cells) in cells.iter_mut().enumerate() {
+                            for (column, value) in cells.iter_mut().enumerate() {
+                                *value = load::<S>(z.add(rows[row] + column * filters), count);
+                            }
+                        }
+                        best_of_four::<S>(cells, [first, first + pool.size[1]])
                     } else {
                         // Nothing but a larger value or NaN beats -∞; if nothing does, the first cell wins.
                         let mut best = (S::splat(f32::NEG_INFINITY), S::splat(first as f32));
@@ -227,6 +222,25 @@ pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V,
     unsafe {
         let better = S::beats(b.0, a.0);
         (S::select(better, b.0, a.0), S::select(better, b.1, a.1))
+    }
+}
+
+/// The best of 2x2 values and its code, where `codes` are those of the first values of both rows. The winners of
+/// both rows at once, then the better one of them.
+///
+/// # Safety
+/// As for [`better`].
+#[inline(always)]
+pub(super) unsafe fn best_of_four<S: Simd>(
+    cells: [[S::V; 2]; 2],
+    codes: [usize; 2],
+) -> (S::V, S::V) {
+    // SAFETY: the caller vouches for the features.
+    unsafe {
+        let code = |row: usize, column: usize| S::splat((codes[row] + column) as f32);
+        let above = better::<S>((cells[0][0], code(0, 0)), (cells[0][1], code(0, 1)));
+        let below = better::<S>((cells[1][0], code(1, 0)), (cells[1][1], code(1, 1)));
+        better::<S>(above, below)
     }
 }
 

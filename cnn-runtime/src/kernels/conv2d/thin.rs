@@ -6,7 +6,7 @@
 //! is stored, with its code. Sums have the order of [`super::direct`], which does all else, so both give
 //! the same bits.
 
-use super::pooled::{better, load, store};
+use super::pooled::{best_of_four, load, store};
 use super::{Conv2d, FusedPool};
 use crate::kernels::simd::{Kernel, Simd, accumulate};
 
@@ -184,16 +184,11 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
         for window in 0..WINDOWS {
             let [left, right] = [2 * window, 2 * window + 1];
             for j in 0..VECTORS {
-                // The winners of both rows at once, then the better one of them.
-                let above = better::<S>(
-                    (upper[left][j], S::splat(0.0)),
-                    (upper[right][j], S::splat(1.0)),
-                );
-                let below = better::<S>(
-                    (lower[left][j], S::splat(2.0)),
-                    (lower[right][j], S::splat(3.0)),
-                );
-                let (best, winner) = better::<S>(above, below);
+                let cells = [
+                    [upper[left][j], upper[right][j]],
+                    [lower[left][j], lower[right][j]],
+                ];
+                let (best, winner) = best_of_four::<S>(cells, [0, 2]);
                 let best = if row.relu { S::relu(best) } else { best };
                 let place = (first + window) * filters + filter + j * S::LANES;
                 store::<S>(row.y.as_mut_ptr().add(place), best, count);

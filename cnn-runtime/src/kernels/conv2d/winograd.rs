@@ -39,7 +39,7 @@ use self::transforms::{Outputs, any_nan, read_tile, write_tile};
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
 use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
 use crate::kernels::{Activation, Isa};
 
 /// Floats of V and M together that a block may take: half of a second-level cache of 1 MiB.
@@ -510,8 +510,13 @@ impl Pass<'_> {
         unsafe {
             if is_inside {
                 let corner = pixel(top, left);
-                let pixel = |row, column| corner.wrapping_add((row * width + column) * channels);
-                read_tile::<S, F, EDGE, OUTPUTS>(channels, pixel, v, steps);
+                let row = |i: usize, channel: usize| {
+                    // An address for each row, as more do not stay in registers.
+                    let place = corner.wrapping_add(i * width * channels + channel);
+                    let place = S::address(place);
+                    from_fn(|j| place.wrapping_add(j * channels))
+                };
+                read_tile::<S, F, EDGE, OUTPUTS>(channels, row, v, steps);
             } else {
                 // Loops: the closures of `from_fn` were not inlined here, so not compiled for `S`.
                 let mut pixels = [[zeros; EDGE]; EDGE];
@@ -524,8 +529,11 @@ impl Pass<'_> {
                         }
                     }
                 }
-                let pixel = |row: usize, column: usize| pixels[row][column];
-                read_tile::<S, F, EDGE, OUTPUTS>(channels, pixel, v, steps);
+                let row = |i: usize, channel: usize| {
+                    let pixels: &[*const f32; EDGE] = &pixels[i];
+                    from_fn(|j| pixels[j].wrapping_add(channel))
+                };
+                read_tile::<S, F, EDGE, OUTPUTS>(channels, row, v, steps);
             }
         }
     }

@@ -5,10 +5,11 @@
 
 use super::LINE;
 use super::filtering::Filtering;
+use crate::kernels::conv2d::pooled::best_of_four;
 use crate::kernels::simd::Simd;
 
-/// `Bᵀ d B` of the pixels of a tile, each `channels` long, to `v`: cells and lines of channels go `steps` apart,
-/// and the last line is filled up to whole vectors.
+/// `Bᵀ d B` of a tile of pixels, each `channels` long, to `v`: cells and lines of channels go `steps` apart, and
+/// the last line is filled up to whole vectors. `row` gives the places of a row's pixels from a channel on.
 #[inline(always)]
 pub(super) unsafe fn read_tile<
     S: Simd,
@@ -17,7 +18,7 @@ pub(super) unsafe fn read_tile<
     const OUTPUTS: usize,
 >(
     channels: usize,
-    pixel: impl Fn(usize, usize) -> *const f32 + Copy,
+    row: impl Fn(usize, usize) -> [*const f32; EDGE] + Copy,
     v: *mut f32,
     steps: [usize; 2],
 ) {
@@ -27,20 +28,17 @@ pub(super) unsafe fn read_tile<
     unsafe {
         while channel + S::LANES <= channels {
             read_vector::<S, F, EDGE, OUTPUTS, false>(
-                channel,
+                |i| row(i, channel),
                 S::LANES,
-                pixel,
                 place(channel),
                 steps[0],
             );
             channel += S::LANES;
         }
         if channel < channels {
-            let count = channels - channel;
             read_vector::<S, F, EDGE, OUTPUTS, true>(
-                channel,
-                count,
-                pixel,
+                |i| row(i, channel),
+                channels - channel,
                 place(channel),
                 steps[0],
             );
@@ -56,28 +54,29 @@ unsafe fn read_vector<
     const OUTPUTS: usize,
     const PARTIAL: bool,
 >(
-    channel: usize,
+    row: impl Fn(usize) -> [*const f32; EDGE],
     count: usize,
-    pixel: impl Fn(usize, usize) -> *const f32,
     v: *mut f32,
     cell: usize,
 ) {
     // SAFETY: as in `read_tile`.
     unsafe {
-        let mut rows = [[S::splat(0.0); EDGE]; EDGE];
-        for j in 0..EDGE {
+        let mut columns = [[S::splat(0.0); EDGE]; EDGE];
+        for i in 0..EDGE {
             let mut d = [S::splat(0.0); EDGE];
-            for (i, d) in d.iter_mut().enumerate() {
-                *d = load::<S, PARTIAL>(pixel(i, j).add(channel), count);
+            let pixels = row(i);
+            for (j, d) in d.iter_mut().enumerate() {
+                *d = load::<S, PARTIAL>(pixels[j], count);
             }
-            let column = F::input::<S>(d);
-            for (i, row) in rows.iter_mut().enumerate() {
-                row[j] = column[i];
+            let d = F::input::<S>(d);
+            for (j, column) in columns.iter_mut().enumerate() {
+                column[i] = d[j];
             }
         }
-        for (i, &row) in rows.iter().enumerate() {
-            for (j, &value) in F::input::<S>(row).iter().enumerate() {
-                S::store(v.add((i * EDGE + j) * cell), value);
+        for (j, &column) in columns.iter().enumerate() {
+            let v = S::address(v.wrapping_add(j * cell)).cast_mut();
+            for (i, &value) in F::input::<S>(column).iter().enumerate() {
+                S::store(v.wrapping_add(i * EDGE * cell), value);
             }
         }
     }
@@ -148,14 +147,16 @@ unsafe fn write_vector<
     // SAFETY: as in `write_tile`; outputs that are not inside are not touched.
     unsafe {
         let mut columns = [[S::splat(0.0); EDGE]; OUTPUTS];
-        for j in 0..EDGE {
-            let mut column = [S::splat(0.0); EDGE];
-            for (i, value) in column.iter_mut().enumerate() {
-                *value = S::load(m.add((i * EDGE + j) * cell + filter));
+        for i in 0..EDGE {
+            // An address for each row, as more do not stay in registers.
+            let m = S::address(m.add(i * EDGE * cell + filter));
+            let mut row = [S::splat(0.0); EDGE];
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = S::load(m.add(j * cell));
             }
-            let column = F::output::<S>(column);
-            for (i, columns) in columns.iter_mut().enumerate() {
-                columns[j] = column[i];
+            let row = F::output::<S>(row);
+            for (j, column) in columns.iter_mut().enumerate() {
+                column[i] = row[j];
             }
         }
         let bias = match to.bias {
@@ -164,11 +165,10 @@ unsafe fn write_vector<
         };
         let mut outputs = [[bias; OUTPUTS]; OUTPUTS];
         let mut sum = S::splat(0.0);
-        for (i, outputs) in outputs.iter_mut().enumerate() {
-            let row = F::output::<S>(columns[i]);
-            for (j, output) in outputs.iter_mut().enumerate() {
-                *output = S::add(*output, row[j]);
-                sum = S::add(sum, *output);
+        for (j, &column) in columns.iter().enumerate() {
+            for (i, &value) in F::output::<S>(column).iter().enumerate() {
+                outputs[i][j] = S::add(bias, value);
+                sum = S::add(sum, outputs[i][j]);
             }
         }
         // 0 times what is not finite is NaN, and so is all that it is added to.
@@ -178,14 +178,12 @@ unsafe fn write_vector<
         if to.pool {
             for i in 0..OUTPUTS / 2 {
                 for j in 0..OUTPUTS / 2 {
-                    let mut maximum = outputs[2 * i][2 * j];
-                    let mut code = S::splat(0.0);
-                    for place in 1..4 {
-                        let value = outputs[2 * i + place / 2][2 * j + place % 2];
-                        let beats = S::beats(value, maximum);
-                        maximum = S::select(beats, value, maximum);
-                        code = S::select(beats, S::splat(place as f32), code);
-                    }
+                    let [above, below] = [outputs[2 * i], outputs[2 * i + 1]];
+                    let cells = [
+                        [above[2 * j], above[2 * j + 1]],
+                        [below[2 * j], below[2 * j + 1]],
+                    ];
+                    let (maximum, code) = best_of_four::<S>(cells, [0, 2]);
                     if i < to.inside[0] && j < to.inside[1] {
                         if let Some(codes) = to.codes {
                             S::store_bytes(codes.add(place(i, j)), code, count);
