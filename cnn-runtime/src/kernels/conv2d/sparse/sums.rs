@@ -57,10 +57,9 @@ impl Kernel for &Sums<'_> {
 unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from: *const f32) {
     let most = const { widest::<S>(ROWS) };
     let vectors = sums.run.div_ceil(S::LANES);
-    let blocks = vectors.div_ceil(most);
     let mut vector = 0;
-    for block in 0..blocks {
-        let end = vectors * (block + 1) / blocks;
+    while vector < vectors {
+        let end = vector + next(vectors - vector, most);
         let column = vector * S::LANES;
         let width = sums.run.min(end * S::LANES) - column;
         // SAFETY: these columns are a part of the run.
@@ -74,9 +73,7 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
             };
             match end - vector {
                 8 if const { widest::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
-                7 if const { widest::<S>(ROWS) >= 7 } => S::call(Pass::<ROWS, 7, false>(part)),
                 6 if const { widest::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
-                5 if const { widest::<S>(ROWS) >= 5 } => S::call(Pass::<ROWS, 5, false>(part)),
                 4 if const { widest::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
                 3 if const { widest::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
                 2 => S::call(Pass::<ROWS, 2, false>(part)),
@@ -85,6 +82,16 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
             }
         }
         vector = end;
+    }
+}
+
+/// Vectors of the next pass when so many are left: passes of about the same width, but none of 5 or 7, which are
+/// rare and would have to be compiled.
+fn next(left: usize, most: usize) -> usize {
+    match left.div_ceil(left.div_ceil(most)) {
+        5 => 3,
+        7 => 4,
+        width => width,
     }
 }
 
