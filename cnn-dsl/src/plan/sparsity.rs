@@ -8,19 +8,19 @@
 //!
 //! ```text
 //! row >= 16    both gradients winner by winner; the input's by tiles, if `algorithm` finds them cheaper
-//! row < 16     kernel gradient: masked if  row window ceil16(n) / n <= 24, else winner by winner
+//! row < 16     kernel gradient: windowed if  row window ceil16(n) / n <= 24, else winner by winner
 //!              input gradient: as without a pool
 //! ```
 //!
 //! - [`FULL_ROW`]: a shorter row leaves a vector register partly idle. The input's gradient has few
 //!   winners for each sum then, and starts a sum for each cell.
-//! - [`MASKED`]: the kernel's gradient can run along the filters instead, over all positions of the
+//! - [`WINDOWED`]: the kernel's gradient can run along the filters instead, over all positions of the
 //!   window at once; or, behind a plain pool of 2x2, along a row of windows. The cost is
 //!   that of a winner's row, in multiply-adds, where whole vectors of 16 of these `n` filters or windows
 //!   are taken. The first layer of the MNIST tutorial (3 x 4, 32 filters) costs 12, that of LeNet-5
 //!   (5 x 4, 14 windows) 23, an image of three colours (9 x 4, 32 filters) 36.
 //!
-//! [`FULL_ROW`] and [`MASKED`] were measured on a machine with AVX-512 and AVX2.
+//! [`FULL_ROW`] and [`WINDOWED`] were measured on a machine with AVX-512 and AVX2.
 
 use super::{InputGradient, KernelGradient, Plan, Step, Value};
 use crate::graph::{Network, NodeId, Op};
@@ -32,12 +32,13 @@ const PAYING_CELLS: usize = 4;
 /// AVX-512 and AVX2, where one register and two hold so many.
 const FULL_ROW: usize = 16;
 
-/// The filters or windows that the masked gradient takes at a time.
+/// The filters or windows that the windowed gradient takes at a time.
 const VECTOR: usize = 16;
 
-/// The highest cost of the masked gradient, in multiply-adds for each winner, that pays: measured
-/// on a machine with AVX-512 and AVX2, where it is the faster one at 12 and the slower one at 36.
-const MASKED: usize = 24;
+/// The highest cost of the windowed gradient, in multiply-adds for each winner, that pays: measured
+/// on a machine with AVX-512 and AVX2, where it is the faster one at 12. At 36 it takes 1.3 times as long as
+/// winner by winner with AVX2, but 0.7 times with AVX-512, which picks instead of masking: the cost does not know.
+const WINDOWED: usize = 24;
 
 /// Computes the gradients of convolutions behind their pools from the winners, where that pays.
 pub(super) fn exploit(plan: &mut Plan, network: &Network) {
@@ -63,8 +64,8 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
         reasons[0] += &format!(", sparse needs 1 in {PAYING_CELLS}");
     } else if !case.fills_rows() {
         if step.kernel_gradient.is_some() {
-            let cost = case.masked();
-            reasons.push(format!("windowed costs {cost}, pays up to {MASKED}"));
+            let cost = case.windowed();
+            reasons.push(format!("windowed costs {cost}, pays up to {WINDOWED}"));
         }
         if step.input_gradient.is_some() {
             reasons.push(format!(
@@ -84,7 +85,7 @@ struct Case {
     /// The values of the image that a row of the kernel covers.
     row: usize,
     filters: usize,
-    /// The windows of a row, if the masked gradient can run along them.
+    /// The windows of a row, if the windowed gradient can run along them.
     windows: Option<usize>,
 }
 
@@ -121,15 +122,15 @@ impl Case {
     }
 
     fn kernel_gradient(&self) -> KernelGradient {
-        if !self.fills_rows() && self.masked() <= MASKED {
+        if !self.fills_rows() && self.windowed() <= WINDOWED {
             KernelGradient::Windowed
         } else {
             KernelGradient::PoolSparse
         }
     }
 
-    /// The cost of the masked gradient, in multiply-adds for each winner, rounded up.
-    fn masked(&self) -> usize {
+    /// The cost of the windowed gradient, in multiply-adds for each winner, rounded up.
+    fn windowed(&self) -> usize {
         let along = |count: usize| {
             (self.row * self.window * count.next_multiple_of(VECTOR)).div_ceil(count)
         };

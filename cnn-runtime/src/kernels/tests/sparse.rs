@@ -12,7 +12,7 @@ const SPARSE: Choice<'static> = Choice {
     ..Choice::DIRECT
 };
 
-/// The kernel gradient by masked windows.
+/// The kernel gradient by windows, picked or masked.
 const WINDOWED: Choice<'static> = Choice {
     kernel_gradient: KernelGradient::Windowed,
     ..SPARSE
