@@ -8,17 +8,24 @@
 //!
 //! ```text
 //! row >= 16    both gradients winner by winner; the input's by tiles, if `algorithm` finds them cheaper
-//! row < 16     kernel gradient: windowed if  row window ceil16(n) / n <= 24, else winner by winner
+//! row < 16     kernel gradient: windowed if its cost <= 24, else winner by winner
 //!              input gradient: as without a pool
 //! ```
 //!
 //! - [`FULL_ROW`]: a shorter row leaves a vector register partly idle. The input's gradient has few
 //!   winners for each sum then, and starts a sum for each cell.
-//! - [`WINDOWED`]: the kernel's gradient can run along the filters instead, over all positions of the
-//!   window at once; or, behind a plain pool of 2x2, along a row of windows. The cost is
-//!   that of a winner's row, in multiply-adds, where whole vectors of 16 of these `n` filters or windows
-//!   are taken. The first layer of the MNIST tutorial (3 x 4, 32 filters) costs 12, that of LeNet-5
-//!   (5 x 4, 14 windows) 23, an image of three colours (9 x 4, 32 filters) 36.
+//! - [`WINDOWED`]: the kernel's gradient can run along the filters instead, each of which picks the value that its
+//!   winner sees from two rows of the window, if these are short ([`REACH`]); or, behind a plain pool of 2x2, along a
+//!   row of windows, over all places of them. The cost is that of a winner's row, in multiply-adds, where whole
+//!   vectors of 16 of these `n` filters or windows are taken, and a pick counts as [`PICK`] of them:
+//!
+//! ```text
+//! filters      row  4 ceil(window height / 2)  ceil16(n) / n
+//! windows      row  window                     ceil16(n) / n
+//! ```
+//!
+//!   The first layer of the MNIST tutorial (3 x 4, 32 filters) costs 12, that of LeNet-5 (5 x 4, 14 windows) 23, an
+//!   image of three colours (9 x 4, 32 filters) 36.
 //!
 //! [`FULL_ROW`] and [`WINDOWED`] were measured on a machine with AVX-512 and AVX2.
 
@@ -32,12 +39,20 @@ const PAYING_CELLS: usize = 4;
 /// AVX-512 and AVX2, where one register and two hold so many.
 const FULL_ROW: usize = 16;
 
+/// What a pick costs, in multiply-adds.
+const PICK: usize = 4;
+
+/// From the first to the last value that a row of a window has for a tap, there are fewer: the shorter row that an
+/// instruction set with picks has, AVX2.
+const REACH: usize = 4;
+
 /// The filters or windows that the windowed gradient takes at a time.
 const VECTOR: usize = 16;
 
 /// The highest cost of the windowed gradient, in multiply-adds for each winner, that pays: measured
-/// on a machine with AVX-512 and AVX2, where it is the faster one at 12. At 36 it takes 1.3 times as long as
-/// winner by winner with AVX2, but 0.7 times with AVX-512, which picks instead of masking: the cost does not know.
+/// on a machine with AVX-512 and AVX2. It is the faster one at 12, and behind pools of 3x3 at 24 (by 1.3 and 2.4 times
+/// where windows overlap, by 1.4 and 2.5 where they do not). At 36 it takes 1.3 times as long as winner by winner
+/// with AVX2, but 0.7 times with AVX-512.
 const WINDOWED: usize = 24;
 
 /// Computes the gradients of convolutions behind their pools from the winners, where that pays.
@@ -64,8 +79,10 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
         reasons[0] += &format!(", sparse needs 1 in {PAYING_CELLS}");
     } else if !case.fills_rows() {
         if step.kernel_gradient.is_some() {
-            let cost = case.windowed();
-            reasons.push(format!("windowed costs {cost}, pays up to {WINDOWED}"));
+            reasons.push(match case.windowed() {
+                Some(cost) => format!("windowed costs {cost}, pays up to {WINDOWED}"),
+                None => format!("windowed needs windows narrower than {REACH} values"),
+            });
         }
         if step.input_gradient.is_some() {
             reasons.push(format!(
@@ -85,6 +102,8 @@ struct Case {
     /// The values of the image that a row of the kernel covers.
     row: usize,
     filters: usize,
+    /// Pairs of rows of a window, if the windowed gradient can run along the filters.
+    pairs: Option<usize>,
     /// The windows of a row, if the windowed gradient can run along them.
     windows: Option<usize>,
 }
@@ -103,12 +122,14 @@ impl Case {
             && [conv.strides, conv.dilation] == [[1, 1]; 2]
             && matches!(conv.kernel[1], 3 | 5 | 7)
             && channels <= 3;
+        let is_narrow = (pool.size[1] - 1) * conv.strides[1] * channels < REACH;
         let [_, windows, _] = values[step.output].shape.image()?;
         Some(Self {
             window: pool.size[0] * pool.size[1],
             cells: own(0) * own(1),
             row: conv.kernel[1] * channels,
             filters,
+            pairs: is_narrow.then_some(pool.size[0].div_ceil(2)),
             windows: is_plain.then_some(windows),
         })
     }
@@ -122,19 +143,18 @@ impl Case {
     }
 
     fn kernel_gradient(&self) -> KernelGradient {
-        if !self.fills_rows() && self.windowed() <= WINDOWED {
-            KernelGradient::Windowed
-        } else {
-            KernelGradient::PoolSparse
+        match self.windowed() {
+            Some(cost) if !self.fills_rows() && cost <= WINDOWED => KernelGradient::Windowed,
+            _ => KernelGradient::PoolSparse,
         }
     }
 
     /// The cost of the windowed gradient, in multiply-adds for each winner, rounded up.
-    fn windowed(&self) -> usize {
-        let along = |count: usize| {
-            (self.row * self.window * count.next_multiple_of(VECTOR)).div_ceil(count)
-        };
-        let filters = along(self.filters);
-        self.windows.map_or(filters, |n| filters.min(along(n)))
+    fn windowed(&self) -> Option<usize> {
+        let along =
+            |steps: usize, n: usize| (self.row * steps * n.next_multiple_of(VECTOR)).div_ceil(n);
+        let filters = self.pairs.map(|pairs| along(PICK * pairs, self.filters));
+        let windows = self.windows.map(|n| along(self.window, n));
+        filters.into_iter().chain(windows).min()
     }
 }

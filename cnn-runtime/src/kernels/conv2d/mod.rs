@@ -580,7 +580,12 @@ struct BackwardInput<'a> {
 
 /// Those `i` of `0..count` for which `first + i * step` lies in `0..size`.
 fn inside(first: isize, step: usize, count: usize, size: usize) -> Range<usize> {
-    let reach = |end: isize| usize::try_from(end).unwrap_or(0).div_ceil(step).min(count);
+    let reach = |end: isize| {
+        let end = usize::try_from(end).unwrap_or(0);
+        // Rows of an image ask, and a division takes as long as some of their products.
+        let reached = if step == 1 { end } else { end.div_ceil(step) };
+        reached.min(count)
+    };
     reach(-first)..reach(size as isize - first)
 }
 

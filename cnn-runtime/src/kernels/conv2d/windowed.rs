@@ -27,9 +27,24 @@ const MOST_COLUMNS: usize = 5;
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
     max(
-        Field::new(conv).scratch() + masked::scratch(&pool),
+        Field::new(&whole_windows(conv, &pool).0).scratch() + masked::scratch(&pool),
         planar::kernel_gradient_scratch(conv),
     )
+}
+
+/// The convolution with outputs for all places of all windows, two rows of them at least, and the pool on these: what
+/// hangs over the border has no winner, and it does not matter what lies there.
+const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPool) {
+    let (mut conv, mut pool) = (*conv, *pool);
+    let size = [max(pool.size[0], 2), pool.size[1]];
+    let mut axis = 0;
+    while axis < 2 {
+        conv.padding[axis] += pool.padding[axis] * conv.strides[axis];
+        conv.output[axis] = (pool.output[axis] - 1) * pool.strides[axis] + size[axis];
+        axis += 1;
+    }
+    pool.padding = [0, 0];
+    (conv, pool)
 }
 
 /// Adds to the gradient, laid out as the kernel.
@@ -46,9 +61,10 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         scratch,
     } = operands;
     let pool = conv.pool.expect("a fused pool behind a windowed gradient");
+    let (conv, pool) = &whole_windows(conv, &pool);
     let field = Field::new(conv);
     let (copy, scratch) = scratch.split_at_mut(field.scratch());
-    let scratch = &mut scratch[..masked::scratch(&pool)];
+    let scratch = &mut scratch[..masked::scratch(pool)];
     let images = x
         .chunks_exact(conv.input_len())
         .zip(dz.chunks_exact(conv.output_len()))
@@ -56,7 +72,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     for ((x, dz), codes) in images {
         isa.run(Image {
             conv,
-            pool,
+            pool: *pool,
             field,
             x: field.whole(conv, x, copy),
             dz,
@@ -69,6 +85,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
 
 /// What one image adds.
 struct Image<'a> {
+    /// As [`whole_windows`] says, like the pool.
     conv: &'a Conv2d,
     pool: FusedPool,
     field: Field,

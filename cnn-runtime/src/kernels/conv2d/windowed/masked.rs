@@ -1,9 +1,8 @@
 //! The sums of a block, place by place of the pool's windows: at each the gradients of the filters that have
 //! their winner elsewhere are masked to zero.
 
-use super::{Add, Block, Conv2d, FusedPool, Image, MOST_COLUMNS};
+use super::{Add, Block, FusedPool, Image, MOST_COLUMNS};
 use crate::kernels::simd::{Kernel, Simd, accumulate};
-use core::ops::Range;
 
 /// Cells of the pool that are taken at once, unless one row has more.
 const CELLS: usize = 96;
@@ -51,20 +50,25 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
             count,
             ..
         } = self.0;
-        let Image { conv, pool, .. } = image;
+        let Image {
+            conv, pool, field, ..
+        } = image;
         let filters = conv.output[2];
-        let rows_at_once = rows_at_once(pool.output[1]);
+        let windows = pool.output[1];
+        let rows_at_once = rows_at_once(windows);
+        let [window_down, window_right] =
+            [[pool.strides[0], 0], [0, pool.strides[1]]].map(|cell| field.patch(conv, cell));
         // SAFETY: for the whole function: the caller vouches for the instruction set; `count` filters from
         // `filter` on exist, at most a vector; the scratch memory holds two vectors for each cell of the rows that
-        // are taken at once; and the field holds the patches of all outputs, whose places `windows` keeps to.
+        // are taken at once; and the field holds the patches of whole windows.
         unsafe {
             let gradients = image.scratch;
-            let winners = gradients.add(rows_at_once * pool.output[1] * S::LANES);
+            let winners = gradients.add(rows_at_once * windows * S::LANES);
             let mut sums = self.0.load::<S, 1, COLUMNS, 1>();
             for first in (0..pool.output[0]).step_by(rows_at_once) {
                 let end = pool.output[0].min(first + rows_at_once);
-                for cell in 0..(end - first) * pool.output[1] {
-                    let at = (first * pool.output[1] + cell) * filters + filter;
+                for cell in 0..(end - first) * windows {
+                    let at = (first * windows + cell) * filters + filter;
                     let g = S::load_first(image.dz.as_ptr().add(at), count);
                     let code = S::load_bytes(image.codes.as_ptr().add(at), count);
                     S::store(gradients.add(cell * S::LANES), g);
@@ -73,25 +77,20 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
                 // Place by place, so that the loop over the cells is long and has nothing to look up.
                 for place in 0..pool.size[0] * pool.size[1] {
                     let wins = S::splat(place as f32);
-                    let Places {
-                        rows,
-                        columns,
-                        step,
-                        mut line,
-                        line_step,
-                    } = Places::new(image, place, first..end);
-                    for row in rows {
-                        let mut x = image.x.as_ptr().wrapping_add(line + taps.place);
-                        line = line.wrapping_add(line_step);
-                        let row = (row - first) * pool.output[1];
-                        for cell in row + columns.start..row + columns.end {
+                    let place = [place / pool.size[1], place % pool.size[1]];
+                    let line = [first * pool.strides[0] + place[0], place[1]];
+                    let mut line = field.patch(conv, line) + taps.place;
+                    for row in 0..end - first {
+                        let mut x = image.x.as_ptr().add(line);
+                        line += window_down;
+                        for cell in row * windows..(row + 1) * windows {
                             let at = cell * S::LANES;
                             let won = S::eq(S::load(winners.add(at)), wins);
                             let won = S::select(won, S::load(gradients.add(at)), S::splat(0.0));
                             for (c, sum) in sums[0].iter_mut().enumerate() {
                                 accumulate::<S, _>(sum, S::splat(*x.add(c)), &[won]);
                             }
-                            x = x.wrapping_add(step);
+                            x = x.wrapping_add(window_right);
                         }
                     }
                 }
@@ -101,53 +100,8 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
     }
 }
 
-/// The cells of the convolution's output that are at one place of their windows.
-struct Places {
-    /// The windows that have one, of some rows of the pool's output.
-    rows: Range<usize>,
-    columns: Range<usize>,
-    /// Where the patch of the first one starts, from a column to the next, and from a row to the next.
-    line: usize,
-    step: usize,
-    line_step: usize,
-}
-
-impl Places {
-    /// Those at `place`, counted row by row. Out of line: the blocks are many.
-    #[inline(never)]
-    fn new(image: &Image<'_>, place: usize, within: Range<usize>) -> Self {
-        let Image {
-            conv, pool, field, ..
-        } = image;
-        let place = [place / pool.size[1], place % pool.size[1]];
-        let [rows, columns] = [0, 1].map(|axis| windows(conv, pool, axis, place[axis]));
-        let rows = rows.start.max(within.start)..rows.end.min(within.end);
-        let first = [rows.start, columns.start];
-        let cell = [0, 1].map(|axis| {
-            (first[axis] * pool.strides[axis] + place[axis]).wrapping_sub(pool.padding[axis])
-        });
-        Self {
-            line: field.patch(conv, cell),
-            step: field.patch(conv, [0, pool.strides[1]]),
-            line_step: field.patch(conv, [pool.strides[0], 0]),
-            rows,
-            columns,
-        }
-    }
-}
-
 /// Rows of the pool's output whose gradients are laid side by side: they stay in L1.
 #[inline(always)]
 const fn rows_at_once(width: usize) -> usize {
     if width < CELLS { CELLS / width } else { 1 }
-}
-
-/// The outputs of the pool, along an axis, whose window has a cell of the convolution's output at `place`.
-fn windows(conv: &Conv2d, pool: &FusedPool, axis: usize, place: usize) -> Range<usize> {
-    let [padding, stride] = [pool.padding[axis], pool.strides[axis]];
-    let first = padding.saturating_sub(place).div_ceil(stride);
-    let end = (conv.output[axis] + padding)
-        .saturating_sub(place)
-        .div_ceil(stride);
-    first..end.min(pool.output[axis])
 }

@@ -6,22 +6,14 @@
 use super::{Add, Block, Image, MOST_COLUMNS};
 use crate::kernels::simd::{Kernel, Simd};
 
-/// Whether the windows allow it: all lie inside, and [`Simd::pick`] reaches their rows and reads nothing
-/// outside of what the two rows of a pair enclose.
+/// Whether [`Simd::pick`] reaches the two rows of a pair, and reads nothing outside of what they enclose.
 pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
     let Image {
         conv, pool, field, ..
     } = image;
-    let [height, width] = pool.size;
-    let is_inside = |axis: usize| {
-        let end = (pool.output[axis] - 1) * pool.strides[axis] + pool.size[axis];
-        pool.padding[axis] == 0 && end <= conv.output[axis]
-    };
+    let width = pool.size[1];
     // The portable instance has no permutation.
     !S::IS_PORTABLE
-        && height >= 2
-        && is_inside(0)
-        && is_inside(1)
         && field.patch(conv, [0, width - 1]) < S::REACH
         && field.patch(conv, [1, width - 1]) + 1 >= S::REACH
 }
@@ -124,12 +116,11 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     } = block.image;
     let filters = conv.output[2];
     let [height, width] = pool.size;
-    let row = (2 * pair).min(height - 2);
+    let row = (2 * pair).min(height.saturating_sub(2));
     let step = field.patch(conv, [0, 1]);
     let last = field.patch(conv, [1, width - 1]);
-    // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; `is_best` has
-    // checked that all windows lie inside, so the field holds their patches, and with them `last` and all
-    // that `pick` reads.
+    // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; the field holds
+    // the patches of whole windows, and with them `last` and, as `is_best` has checked, all that `pick` reads.
     unsafe {
         let splat = |value: f32| S::splat(value);
         // Where `pick` finds the value of a code: from the first value of the upper row on, or up to the
