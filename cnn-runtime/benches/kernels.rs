@@ -310,10 +310,13 @@ fn dense_layers() -> Vec<Case> {
             add("kernel gradient", |dense, n, isa| {
                 let [x, dy] = [n * dense.inputs, n * dense.units].map(floats);
                 let mut gradient = floats(dense.inputs * dense.units);
+                let mut prepared = floats(dense.prepared_gradient(n));
                 let mut scratch = floats(dense.gradient_scratch(n));
                 Box::new(move || {
-                    let (gradient, rows) = (&mut gradient, 0..dense.inputs);
-                    dense.backward_parameters(isa, n, &x, &dy, rows, gradient, &mut scratch);
+                    dense.prepare_gradient(isa, n, &dy, &mut prepared);
+                    let (gradient, scratch) = (&mut gradient, &mut scratch);
+                    let rows = 0..dense.inputs;
+                    dense.backward_parameters(isa, n, &x, &dy, &prepared, rows, gradient, scratch);
                     black_box(gradient);
                 })
             });

@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ndarray::{
     Array, ArrayD, ArrayView, ArrayView1, ArrayView2, ArrayView4, ArrayViewD, ArrayViewMutD,
@@ -44,7 +44,7 @@ pub struct Model {
     pub(crate) state: TrainingState,
     /// Derived from the parameters; see [`Model::prepared`].
     pub(crate) prepared: OnceLock<Buffer>,
-    scratch: Scratch,
+    scratch: Scratch<Buffer>,
 }
 
 /// How far a model has been trained: what outlives one call of `fit`.
@@ -323,9 +323,8 @@ impl Model {
                 examples,
             ];
             let slots: usize = lengths.iter().map(|&length| aligned(length)).sum();
-            let mut buffer = self
-                .scratch
-                .take(slots + self.spec.workspace.floats(examples));
+            let mut buffer = self.scratch.take();
+            buffer.reserve(slots + self.spec.workspace.floats(examples));
             let ([input, target, output, losses], workspace) =
                 split_workspace(&mut buffer, lengths);
             for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
@@ -425,7 +424,8 @@ impl Model {
     /// The network's outputs for a few examples, in a workspace that is kept for the next call.
     fn forward_chunk(&self, examples: usize, input: &[f32], output: &mut [f32]) {
         let floats = self.spec.workspace.floats(examples);
-        let mut workspace = self.scratch.take(floats);
+        let mut workspace = self.scratch.take();
+        workspace.reserve(floats);
         self.forward(examples, input, output, &mut workspace[..floats]);
         let units = self.spec.output.last().copied().unwrap_or(1);
         self.spec
@@ -469,25 +469,27 @@ impl fmt::Debug for Model {
     }
 }
 
-/// Buffers that no call is using, so that a call seldom has to allocate one.
+/// What calls work with, while none is using it: so a call seldom has to allocate.
 #[derive(Default)]
-pub(crate) struct Scratch(Mutex<Vec<Buffer>>);
+pub(crate) struct Scratch<T>(Mutex<Vec<T>>);
 
-impl Scratch {
-    /// A buffer of at least `len` floats with any content.
-    pub(crate) fn take(&self, len: usize) -> Buffer {
-        match self.lock().pop() {
-            Some(buffer) if buffer.len() >= len => buffer,
-            _ => Buffer::zeros(len),
-        }
+impl<T: Default> Scratch<T> {
+    /// One that was given back, or a new one.
+    pub(crate) fn take(&self) -> T {
+        self.lock().pop().unwrap_or_default()
     }
 
-    pub(crate) fn give_back(&self, buffer: Buffer) {
-        self.lock().push(buffer);
+    pub(crate) fn give_back(&self, value: T) {
+        self.lock().push(value);
+    }
+
+    /// All that have been given back.
+    pub(crate) fn idle(&mut self) -> &mut [T] {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No user code runs while the lock is held, so the list is whole even after a panic.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Buffer>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

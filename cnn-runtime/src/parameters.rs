@@ -35,6 +35,19 @@ impl Buffer {
             len,
         }
     }
+
+    /// Makes sure that there are `len` floats at least, of any content.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        if self.len < len {
+            *self = Self::zeros(len);
+        }
+    }
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::zeros(0)
+    }
 }
 
 impl Deref for Buffer {

@@ -37,8 +37,8 @@ pub(crate) struct Step {
     merged: usize,
     /// The scratch memory of each thread.
     workspaces: Vec<Buffer>,
-    /// Scratch memory of the parts.
-    scratch: Scratch,
+    /// Where threads work off parts, while nobody does.
+    workplaces: Scratch<Workplace>,
     prepared: Weights,
     /// The sums of the loss and of each metric: of the batch, then of each lane.
     sums: Vec<f64>,
@@ -75,6 +75,17 @@ struct Share<'a> {
     /// The gradients of each lane.
     gradients: &'a mut [f32],
     sums: &'a mut [f64],
+}
+
+/// What a thread works off parts with, one after the other.
+#[derive(Default)]
+struct Workplace {
+    /// The gradients of a part, then what they are computed with.
+    buffer: Buffer,
+    /// The gradients of the results of a dense layer, prepared for all parts of its kernel.
+    prepared: Buffer,
+    /// The kernel that they are for.
+    tensor: Option<usize>,
 }
 
 /// A part of a tensor of parameters.
@@ -121,7 +132,7 @@ impl Step {
             workspaces: (0..threads.clamp(1, lanes))
                 .map(|_| Buffer::zeros(training.workspace))
                 .collect(),
-            scratch: Scratch::default(),
+            workplaces: Scratch::default(),
             prepared: Weights {
                 forward: prepared::prepare(spec, training.prepared_forward, isa, parameters),
                 backward: prepared::prepare(spec, training.prepared_backward, isa, parameters),
@@ -261,7 +272,11 @@ impl Step {
         let mut parts = parts(spec, self.training, parameters, slots, &mut self.prepared);
         let lane = aligned(self.training.lane);
         let (lanes, merged) = (&self.lanes[..lanes::count(examples) * lane], self.merged);
-        let (batch, scratch) = (&self.batch, &self.scratch);
+        let batch = &self.batch;
+        for place in self.workplaces.idle() {
+            place.tensor = None;
+        }
+        let workplaces = &self.workplaces;
         // A multiply-add for each example and parameter, and about as many operations as an optimizer has.
         let threads = worthwhile(
             self.threads,
@@ -270,8 +285,9 @@ impl Step {
         let most = parts.iter().map(|part| part.scratch(spec, examples)).max();
         for_each(threads, &mut parts, |_, part| {
             let len = part.parameters.len();
-            let mut buffer = scratch.take(most.unwrap_or(0));
-            let (gradients, rest) = buffer.split_at_mut(aligned(len));
+            let mut place = workplaces.take();
+            place.buffer.reserve(most.unwrap_or(0));
+            let (gradients, rest) = place.buffer.split_at_mut(aligned(len));
             let mut gradients = &mut gradients[..len];
             match spec.parameters[part.tensor].gradient {
                 Gradient::Frozen => {}
@@ -295,7 +311,16 @@ impl Step {
                     };
                     let dy = &batch.slots[gradient][..examples * layer.units];
                     let rows = part.start / layer.units..(part.start + len) / layer.units;
-                    layer.backward_parameters(isa, examples, x, dy, rows, gradients, rest);
+                    let length = layer.prepared_gradient(examples);
+                    if place.tensor != Some(part.tensor) {
+                        place.prepared.reserve(length);
+                        let prepared = &mut place.prepared[..length];
+                        layer.prepare_gradient(isa, examples, dy, prepared);
+                        place.tensor = Some(part.tensor);
+                    }
+                    let prepared = &place.prepared[..length];
+                    layer
+                        .backward_parameters(isa, examples, x, dy, prepared, rows, gradients, rest);
                 }
                 Gradient::DenseBias { layer, gradient } => {
                     let dy = &batch.slots[gradient][..examples * layer.units];
@@ -303,7 +328,7 @@ impl Step {
                 }
             }
             f(part, gradients, isa);
-            scratch.give_back(buffer);
+            workplaces.give_back(place);
         });
     }
 }

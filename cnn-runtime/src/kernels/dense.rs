@@ -1,8 +1,8 @@
 //! Fully connected layers: matrix products over the examples of a call.
 //!
-//! Inference has the kernel packed once (see `panels`). The passes of training, where it changes with
-//! each step, are `Product`s of register tiles. Large ones are cut into blocks of `B` that stay in
-//! cache, copied so that their rows lie side by side:
+//! Inference has the kernel packed once (see `panels`), and the kernel gradient `dy`, for all parts of a
+//! kernel. The other passes of training, where the kernel changes with each step, are `Product`s of register tiles.
+//! Large ones are cut into blocks of `B` that stay in cache, copied so that their rows lie side by side:
 //!
 //! | pass | `C` | `A` | `B` |
 //! |---|---|---|---|
@@ -15,7 +15,7 @@
 //! copies may depend on the number of examples, and the result does not.
 
 use super::matmul::{self, Matrix, MatrixMut, gemm};
-use super::panels::{self, Packed};
+use super::panels::{self, Packed, panels};
 use super::simd::{Kernel, Promise, Simd};
 use super::tile::{Product, Start};
 use super::transpose::squares;
@@ -86,7 +86,12 @@ impl Dense {
 
     /// The scratch memory of [`Dense::backward_parameters`], in floats, for `n` examples.
     pub const fn gradient_scratch(&self, n: usize) -> usize {
-        n * ROW_STRIDE + DEPTH * PANEL
+        n * ROW_STRIDE
+    }
+
+    /// Floats of the gradient of `n` examples as [`Dense::backward_parameters`] wants it.
+    pub const fn prepared_gradient(&self, n: usize) -> usize {
+        panels::length([n, self.units])
     }
 
     /// `y = activation(x * kernel + bias)`.
@@ -149,7 +154,6 @@ impl Dense {
         } else {
             isa.run(Blocked {
                 product: &product,
-                copy_a: false,
                 scratch,
             });
         }
@@ -203,12 +207,21 @@ impl Dense {
         self.activate(isa, y);
     }
 
+    /// Writes `dy`, `[n, units]`, as [`Dense::backward_parameters`] wants it to `prepared`,
+    /// [`Dense::prepared_gradient`] floats.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    pub fn prepare_gradient(&self, isa: Isa, n: usize, dy: &[f32], prepared: &mut [f32]) {
+        panels::pack(isa, [n, self.units], dy, prepared);
+    }
+
     /// The gradient of the rows `rows` of the kernel, one row for each input: `kernel_gradient`,
     /// `[rows, units]`, is overwritten.
     ///
-    /// `dy`, `[n, units]`, is the gradient with respect to the result before the activation;
-    /// `x` is as in [`Dense::forward`], `scratch` holds at least [`Dense::gradient_scratch`] floats.
-    /// Examples are summed in their order.
+    /// `dy`, `[n, units]`, is the gradient with respect to the result before the activation, and `prepared` what
+    /// [`Dense::prepare_gradient`] made of it; `x` is as in [`Dense::forward`], `scratch` holds at least
+    /// [`Dense::gradient_scratch`] floats. Examples are summed in their order.
     ///
     /// # Panics
     /// If a slice is of another length, or there are no such rows.
@@ -219,6 +232,7 @@ impl Dense {
         n: usize,
         x: &[f32],
         dy: &[f32],
+        prepared: &[f32],
         rows: Range<usize>,
         kernel_gradient: &mut [f32],
         scratch: &mut [f32],
@@ -234,6 +248,11 @@ impl Dense {
             "rows of the kernel"
         );
         assert_eq!(
+            prepared.len(),
+            self.prepared_gradient(n),
+            "a prepared gradient of a dense layer"
+        );
+        assert_eq!(
             kernel_gradient.len(),
             rows.len() * self.units,
             "values of a kernel's gradient"
@@ -244,30 +263,13 @@ impl Dense {
             let gradient = MatrixMut::new(kernel_gradient, rows.len(), self.units);
             return gemm(1.0, x, Matrix::new(dy, n, self.units), 0.0, gradient);
         }
-        isa.run(Blocked {
-            product: &Product {
-                rows: rows.len(),
-                columns: self.units,
-                depth: n,
-                segments: [1, 1],
-                a: x.as_ptr().wrapping_add(rows.start),
-                a_row: 1,
-                line: rows.len(),
-                a_line: 0,
-                a_depth: self.inputs,
-                a_segments: [0, 0],
-                b: dy.as_ptr(),
-                b_depth: self.units,
-                b_segments: [0, 0],
-                c: kernel_gradient.as_mut_ptr(),
-                c_row: self.units,
-                start: Start::Zero,
-                relu: false,
-                // SAFETY: the lengths were compared with the layer's above, and the rows lie in it.
-                _promise: unsafe { Promise::new() },
-            },
-            // A single panel would use each copied value once.
-            copy_a: self.units > PANEL,
+        isa.run(KernelGradient {
+            dense: *self,
+            n,
+            x,
+            prepared,
+            rows,
+            kernel_gradient,
             scratch,
         });
     }
@@ -345,8 +347,6 @@ impl Dense {
 /// trusts its places; `scratch` is that of the pass.
 struct Blocked<'a> {
     product: &'a Product,
-    /// Whether blocks of `A`, whose rows are neighbours, are copied.
-    copy_a: bool,
     scratch: &'a mut [f32],
 }
 
@@ -358,61 +358,92 @@ impl Kernel for Blocked<'_> {
         if const { matmul::replaces::<S>() } {
             unreachable!("a product that is matrixmultiply's");
         }
-        let Self {
-            product,
-            copy_a,
-            scratch,
-        } = self;
-        let Product {
-            rows,
-            columns,
-            depth,
-            ..
-        } = *product;
-        if rows <= FEW_ROWS && !copy_a {
-            // SAFETY: the caller vouches for the product's places.
-            return unsafe { S::call(product) };
-        }
-        let copy_b = columns > PANEL;
-        let (b_block, a_block) = scratch.split_at_mut(if copy_b { DEPTH * PANEL } else { 0 });
-        let most_rows = if copy_a { ROWS } else { rows };
-        for row in (0..rows).step_by(most_rows) {
-            let block_rows = most_rows.min(rows - row);
-            let mut block = Product {
-                rows: block_rows,
-                line: block_rows,
-                ..*product
+        let Self { product, scratch } = self;
+        assert!(scratch.len() >= DEPTH * PANEL, "scratch of a dense layer");
+        let to = scratch.as_mut_ptr();
+        let mut block = *product;
+        for column in (0..product.columns).step_by(PANEL) {
+            block.columns = PANEL.min(product.columns - column);
+            block.start = match product.start {
+                Start::Bias(bias) => Start::Bias(bias.wrapping_add(column)),
+                start => start,
             };
-            // SAFETY: blocks are parts of the product, whose places the caller vouches for; copies of
-            // `A` take `depth` times `ROW_STRIDE` values of the scratch, copies of `B` the block's.
-            unsafe {
-                let mut a = product.a.add(row * product.a_row);
-                if copy_a {
-                    let to = a_block.as_mut_ptr();
-                    copy::<S>(depth, block_rows, a, product.a_depth, to, ROW_STRIDE);
-                    (a, block.a_depth) = (to, ROW_STRIDE);
+            for [done, steps] in blocks(product.depth) {
+                // SAFETY: blocks are parts of the product, whose places the caller vouches for; the
+                // scratch holds a block.
+                unsafe {
+                    block.c = product.c.add(column);
+                    block.depth = steps;
+                    block.a = product.a.add(done * product.a_depth);
+                    let from = product.b.add(done * product.b_depth + column);
+                    copy::<S>(steps, block.columns, from, product.b_depth, to, PANEL);
+                    (block.b, block.b_depth) = (to, PANEL);
+                    block.relu = product.relu && done + steps == product.depth;
+                    S::call(&block);
                 }
-                for column in (0..columns).step_by(PANEL) {
-                    block.columns = PANEL.min(columns - column);
-                    block.c = product.c.add(row * product.c_row + column);
-                    block.start = match product.start {
-                        Start::Bias(bias) => Start::Bias(bias.add(column)),
-                        start => start,
-                    };
-                    for [done, steps] in blocks(depth) {
-                        block.depth = steps;
-                        block.a = a.add(done * block.a_depth);
-                        block.b = product.b.add(done * product.b_depth + column);
-                        if copy_b {
-                            let to = b_block.as_mut_ptr();
-                            copy::<S>(steps, block.columns, block.b, product.b_depth, to, PANEL);
-                            (block.b, block.b_depth) = (to, PANEL);
-                        }
-                        block.relu = product.relu && done + steps == depth;
-                        S::call(&block);
-                        block.start = Start::Sum;
-                    }
-                }
+                block.start = Start::Sum;
+            }
+        }
+    }
+}
+
+/// Some rows of the gradient of a kernel, in blocks of rows, and in the panels of `dy`.
+struct KernelGradient<'a> {
+    dense: Dense,
+    n: usize,
+    x: &'a [f32],
+    /// The panels.
+    prepared: &'a [f32],
+    rows: Range<usize>,
+    kernel_gradient: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for KernelGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
+        let Dense { inputs, units, .. } = self.dense;
+        let copied = self.scratch.as_mut_ptr();
+        for row in (0..self.rows.len()).step_by(ROWS) {
+            let rows = ROWS.min(self.rows.len() - row);
+            let mut a = self.x.as_ptr().wrapping_add(self.rows.start + row);
+            let mut a_depth = inputs;
+            // A single panel would use each copied value once.
+            if units > PANEL {
+                // SAFETY: `rows` inputs of all examples, for which the scratch has a row each.
+                unsafe { copy::<S>(self.n, rows, a, inputs, copied, ROW_STRIDE) };
+                (a, a_depth) = (copied, ROW_STRIDE);
+            }
+            for [first, width] in panels::<S>(units) {
+                let product = Product {
+                    rows,
+                    columns: width.min(units - first),
+                    depth: self.n,
+                    segments: [1, 1],
+                    a,
+                    a_row: 1,
+                    line: rows,
+                    a_line: 0,
+                    a_depth,
+                    a_segments: [0, 0],
+                    b: self.prepared[first * self.n..].as_ptr(),
+                    b_depth: width,
+                    b_segments: [0, 0],
+                    c: self.kernel_gradient[row * units + first..].as_mut_ptr(),
+                    c_row: units,
+                    start: Start::Zero,
+                    relu: false,
+                    // SAFETY: `backward_parameters` has compared all lengths: the rows are among the inputs, and
+                    // the panel and its columns lie in theirs.
+                    _promise: unsafe { Promise::new() },
+                };
+                // SAFETY: the caller vouches for the target features.
+                unsafe { S::call(&product) };
             }
         }
     }

@@ -88,7 +88,7 @@ impl Packed<'_> {
 
 /// The first column and the width of each panel.
 #[inline(always)]
-fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = [usize; 2]> {
+pub(super) fn panels<S: Simd>(columns: usize) -> impl Iterator<Item = [usize; 2]> {
     let widest = S::TILE_VECTORS * S::LANES;
     let firsts = (0..columns).step_by(widest);
     firsts.map(move |first| {

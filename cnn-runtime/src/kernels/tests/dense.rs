@@ -71,13 +71,16 @@ impl Case {
         );
         scratch.into_values();
 
+        let mut prepared = Guarded::new(self.dense.prepared_gradient(n));
+        self.dense.prepare_gradient(isa, n, dy, prepared.values());
+        let prepared = prepared.into_values();
         let mut scratch = Guarded::new(self.dense.gradient_scratch(n));
         let mut gradient = Guarded::new(kernel.len());
         for start in (0..inputs).step_by(rows) {
             let rows = start..(start + rows).min(inputs);
             let part = &mut gradient.values()[rows.start * units..rows.end * units];
             self.dense
-                .backward_parameters(isa, n, x, dy, rows, part, scratch.values());
+                .backward_parameters(isa, n, x, dy, &prepared, rows, part, scratch.values());
         }
         let mut bias_gradient = Guarded::new(bias.len());
         self.dense.backward_bias(isa, n, dy, bias_gradient.values());
