@@ -78,6 +78,50 @@ mod wide {
     }
 }
 
+/// Dense layers whose results and gradients could lie where something longer was before: what the passes leave for
+/// the kernel gradients is read as that of a whole batch.
+mod dropped {
+    cnn::network! {
+        pub network Dropped {
+            input(20x20x3);
+            flatten;
+            dense(128);
+            dropout(0.2);
+            relu;
+            dense(64);
+            dense(48, trainable = false);
+            dense(3, activation = softmax);
+
+            train {
+                loss = categorical_crossentropy;
+                optimizer = sgd;
+                metrics = [accuracy];
+                batch_size = 32;
+            }
+        }
+    }
+}
+
+mod pooled {
+    cnn::network! {
+        pub network Pooled {
+            input(20x20x3);
+            conv2d(8, 3x3);
+            max_pool2d(2x2);
+            flatten;
+            dense(32, activation = relu, trainable = false);
+            dense(3, activation = softmax);
+
+            train {
+                loss = categorical_crossentropy;
+                optimizer = sgd;
+                metrics = [accuracy];
+                batch_size = 32;
+            }
+        }
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     // 77 = 2 * 32 + 13: the last batch is ragged, and 13 do not divide by any number of lanes.
@@ -85,8 +129,8 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         ((i * 31 + y * 17 + x * 7 + c * 5 + y * x * (i % 3)) % 23) as f32 * 0.05
     });
     let data = Examples::labelled(images, (0..77).map(|i| i % 3)).unwrap();
-    let run = |threads| {
-        let mut model = Model::new(wide::Wide::spec(), 7);
+    let run = |spec, threads| {
+        let mut model = Model::new(spec, 7);
         let trainer = model.trainer().threads(threads).epochs(2).validation(&data);
         let history = trainer.fit(&data).unwrap();
         let scores: Vec<_> = history
@@ -96,9 +140,19 @@ fn bits_do_not_depend_on_the_number_of_threads() {
             .collect();
         (bits(model.parameters()), scores)
     };
-    let one = run(1);
-    for threads in [2, 3, 7, 64, 0] {
-        assert_eq!(run(threads), one, "{threads} threads");
+    for spec in [
+        wide::Wide::spec(),
+        dropped::Dropped::spec(),
+        pooled::Pooled::spec(),
+    ] {
+        let one = run(spec, 1);
+        for threads in [2, 3, 7, 64, 0] {
+            assert!(
+                run(spec, threads) == one,
+                "{}, {threads} threads",
+                spec.name
+            );
+        }
     }
 }
 

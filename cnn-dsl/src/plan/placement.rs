@@ -117,7 +117,8 @@ enum Use {
     Loss,
     /// The backward pass of a step.
     Backward(usize),
-    /// After all passes.
+    /// After all passes, as a matrix of the whole batch: the examples lie side by side, so the slot is no longer than
+    /// the value.
     End,
 }
 
@@ -151,7 +152,13 @@ impl Slots {
         };
         let from = self.time(first, per);
         let until = all().map(|u| self.time(u, per)).max().unwrap_or(from);
-        let free = |&(_, (slot, last)): &(usize, &(Slot, usize))| slot.per == per && *last < from;
+        let most = match all().any(|u| matches!(u, Use::End)) {
+            true => len,
+            false => usize::MAX,
+        };
+        let free = |&(_, (slot, last)): &(usize, &(Slot, usize))| {
+            slot.per == per && *last < from && slot.len <= most
+        };
         let fits = |&(_, (slot, _)): &(usize, &(Slot, usize))| slot.len >= len;
         let candidates = || self.taken.iter().enumerate().filter(free);
         let best = candidates()

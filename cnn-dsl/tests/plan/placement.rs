@@ -76,6 +76,9 @@ fn every_read_finds_what_was_written() {
             .to_owned(),
         format!("input(4); dense(3, activation = tanh); softmax; {CROSSENTROPY}"),
         format!("input(4); dropout(0.5); {MSE}"),
+        // Values that nothing reads behind the forward pass leave longer slots than dense layers need.
+        format!("input(9); dense(8); dropout(0.5); relu; dense(3); dense(5); {MSE}"),
+        format!("input(9); dense(8); dense(7, trainable = false); dense(2); {MSE}"),
     ];
     for description in &descriptions {
         let plan = Plan::new(&network(description));
@@ -298,6 +301,17 @@ fn train(plan: &Plan) {
     });
     let dense = back.map(|index| &plan.steps[index]);
     for step in dense.filter(|s| s.kernel == Kernel::Dense && s.kernel_gradient.is_some()) {
+        // As matrices of a whole batch: examples lie side by side, whoever computed them.
+        let gradient = plan.training.gradients[step.output];
+        let slots = [
+            Some(plan.training.values[step.input]),
+            gradient.map(Place::Slot),
+        ];
+        for (place, value) in slots.iter().zip([step.input, step.output]) {
+            if let Some(Place::Slot(slot)) = place {
+                assert_eq!(plan.training.slots[*slot].len, run.len(value));
+            }
+        }
         for &example in &examples {
             run.read_value(step.input, example);
             run.read_gradient(step.output, example);
