@@ -2,8 +2,8 @@
 //!
 //! Generated structs are typed shells around a [`Model`]. What is computed comes from the [`Spec`];
 //! the model adds the parameters, the state of the optimizer, and buffers that are kept from one
-//! call to the next. Batches are cut into chunks of a fixed size that the threads share, so results
-//! do not depend on how many threads there are.
+//! call to the next. Batches are cut into chunks that the threads share; what is computed for an example does not
+//! depend on the others, and sums are made in their order, so results do not depend on how many threads there are.
 //!
 //! A call that finds a kept buffer large enough allocates nothing.
 

@@ -32,10 +32,10 @@ const DROPOUT: u64 = 2;
 /// the same model as one of four. The optimizer's state is kept as long as its kind stays the same
 /// and the number of values that it keeps for a parameter ([`Optimizer::slots`]) does too.
 ///
-/// While `fit` runs it holds, beside the parameters and the optimizer's state, nine buffers of
-/// gradients as long as the parameters (one for each of the eight parts into which a batch is cut,
-/// whatever the number of threads, and one for their sum), and for each of the eight parts the
-/// input, the target, the output and the workspace of an eighth of the batch, rounded up.
+/// While `fit` runs it holds, beside the parameters and the optimizer's state, for a batch its input, target and
+/// output and what the plan keeps of each example; the gradients of all convolutions for each of up to sixteen
+/// parts of the batch, whatever the number of threads; the weights in the forms that the kernels want; and for
+/// each thread the plan's scratch memory, and the gradients of a part of a tensor.
 #[must_use = "a trainer does nothing until `fit`"]
 pub struct Trainer<'a> {
     model: &'a mut Model,
@@ -103,7 +103,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// How many threads to use, instead of [`threads`](crate::threads()); 0 stands for as many as
-    /// the machine offers. More than 8 do not help. The result is the same for any number.
+    /// the machine offers. More than 16 do not help. The result is the same for any number.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = thread_count::resolve(threads);
         self

@@ -103,6 +103,17 @@ impl Step {
     }
 }
 
+/// Why a max pool behind a convolution is computed on its own.
+pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Option<String> {
+    let Op::Pool2d(pool) = &network.nodes[step.node].op else {
+        return None;
+    };
+    let before = &plan.steps[plan.values[step.input].producer?];
+    let is_late = matches!(before.kernel, Kernel::Conv2d(_)) && before.pool.is_none();
+    let is_padded = pool.kind == PoolKind::Max && pool.padding != [[0, 0]; 2];
+    (is_late && is_padded).then(|| "not fused: padding".to_owned())
+}
+
 /// Softmax before categorical cross-entropy and sigmoid before binary cross-entropy are
 /// computed by the loss, from the logits.
 pub(super) fn output_activation(plan: &mut Plan, network: &Network) {

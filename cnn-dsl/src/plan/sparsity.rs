@@ -42,8 +42,8 @@ const FULL_ROW: usize = 16;
 /// What a pick costs, in multiply-adds.
 const PICK: usize = 4;
 
-/// From the first to the last value that a row of a window has for a tap, there are fewer: the shorter row that an
-/// instruction set with picks has, AVX2.
+/// The most values from the first to the last that a row of a window has for a tap: what a pick reaches with AVX2; with
+/// AVX-512 it is more.
 const REACH: usize = 4;
 
 /// The filters or windows that the windowed gradient takes at a time.
@@ -81,7 +81,7 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
         if step.kernel_gradient.is_some() {
             reasons.push(match case.windowed() {
                 Some(cost) => format!("windowed costs {cost}, pays up to {WINDOWED}"),
-                None => format!("windowed needs windows narrower than {REACH} values"),
+                None => format!("windowed needs rows of up to {REACH} values in a window"),
             });
         }
         if step.input_gradient.is_some() {

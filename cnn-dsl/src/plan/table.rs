@@ -1,7 +1,8 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
 use super::{
-    Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Memory, Plan, Step, algorithm, sparsity,
+    Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Memory, Plan, Step, algorithm, fuse,
+    sparsity,
 };
 use crate::boxes::{Align, draw, thousands};
 use crate::graph::{Activation, Network, Shape};
@@ -103,6 +104,7 @@ impl Plan {
 
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step, self, network);
+        reasons.extend(fuse::why(step, self, network));
         if network.train.is_none() {
             return reasons;
         }

@@ -80,7 +80,7 @@ fn short_rows_are_windowed_where_vectors_of_filters_are_full() {
         ("16x16x1", "32, 3x3", "3x3", "Windowed"),
         ("16x16x1", "16, 3x3", "2x4", "Windowed"),
         ("16x16x1", "16, 3x3", "7x1", "PoolSparse"),
-        // Windows with 4 values from the first to the last.
+        // Windows with 5 values from the first to the last.
         ("16x16x1", "16, 3x3", "2x5", "PoolSparse"),
         ("16x16x2", "16, 1x2", "2x3", "PoolSparse"),
         ("16x16x1", "16, 3x3, strides = 4", "2x2", "PoolSparse"),

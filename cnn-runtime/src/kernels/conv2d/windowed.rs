@@ -79,6 +79,8 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
             codes,
             kernel_gradient: kernel_gradient.as_mut_ptr(),
             scratch: scratch.as_mut_ptr(),
+            // SAFETY: the gradient is as long as the kernel, and the scratch as `masked` says.
+            _promise: unsafe { Promise::new() },
         });
     }
 }
@@ -97,6 +99,8 @@ struct Image<'a> {
     kernel_gradient: *mut f32,
     /// What [`masked`] takes.
     scratch: *mut f32,
+    /// That these two are so long.
+    _promise: Promise,
 }
 
 /// Where the taps of a block start in the kernel.

@@ -284,7 +284,8 @@ pub(crate) trait Simd: Copy {
     /// What is at even places of `a` and then `b`, and what is at odd ones.
     unsafe fn unzip(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// For each lane one of the `REACH` values from `first` on, or of those up to `last`: that at its place, a
-    /// whole number below `2 * REACH`, counted through both. Both are valid for all of them.
+    /// whole number below `2 * REACH`, counted through both; any of them at any other place. Both are valid for
+    /// all of them.
     unsafe fn pick(first: *const f32, last: *const f32, places: Self::V) -> Self::V;
     /// The first `count <= LANES` bytes at `p` as floats, then zeros.
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V;

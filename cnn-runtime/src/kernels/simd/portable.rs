@@ -124,7 +124,7 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn pick(first: *const f32, last: *const f32, places: Self::V) -> Self::V {
         from_fn(|lane| {
-            let place = places[lane] as usize;
+            let place = (places[lane] as usize).min(2 * Self::REACH - 1);
             // SAFETY: both ends are valid for `REACH` values.
             unsafe {
                 if place < Self::REACH {

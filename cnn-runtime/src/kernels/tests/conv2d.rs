@@ -266,7 +266,6 @@ impl Case {
         }
     }
 
-    /// The gradients of kernel and bias, in one call and in two.
     /// Forward with NaN and infinities somewhere in the images: several NaNs in a window have the code of
     /// the first. Other activations than these make NaN of infinities.
     pub fn check_forward_not_finite(&mut self, random: &mut Random, failures: &mut Failures) {

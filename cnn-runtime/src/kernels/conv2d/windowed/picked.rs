@@ -1,7 +1,8 @@
 //! The sums of a block, where the values that a window of the pool has for a tap lie side by side in two
 //! short rows: each filter picks that of its own winner.
 //!
-//! A pool of more than two rows is gone through pair by pair; filters whose winner is in another one add 0.
+//! A pool of more than two rows is gone through pair by pair; filters whose winner is in another one pick any value,
+//! and add it 0 times.
 
 use super::{Add, Block, Image, MOST_COLUMNS};
 use crate::kernels::simd::{Kernel, Simd};
