@@ -43,6 +43,9 @@ impl Kernel for AddRows<'_> {
 }
 
 /// The sums of `VECTORS` vectors of `count` units from `unit` on. Returns how many units that are.
+///
+/// # Safety
+/// The machine has the target features of `S`. The vectors hold units that exist.
 #[inline(always)]
 unsafe fn columns<S: Simd, const VECTORS: usize>(
     dy: &[f32],

@@ -141,6 +141,10 @@ impl<const VECTORS: usize> Kernel for Panel<'_, VECTORS> {
 }
 
 /// See [`Panel`].
+///
+/// # Safety
+/// The machine has the target features of `S`. These columns are the product's, whose promise covers the
+/// rest.
 #[inline(always)]
 unsafe fn panel<S: Simd, const VECTORS: usize>(product: &Product, column: usize, count: usize) {
     let most = const { highest::<S>(VECTORS) };
@@ -225,6 +229,9 @@ impl Rows {
 /// What sums that start with zero are loaded from: as much as the widest tile.
 static ZEROS: [f32; 64] = [0.0; 64];
 
+/// # Safety
+/// The machine has the target features of `S`. These rows and columns are the product's, whose promise covers
+/// the rest, and `rows` has come to them.
 #[inline(always)]
 unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     product: &Product,

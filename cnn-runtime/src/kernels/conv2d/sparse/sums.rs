@@ -53,6 +53,10 @@ impl Kernel for &Sums<'_> {
 }
 
 /// A run of `ROWS` rows, which starts at `to` and `from`.
+///
+/// # Safety
+/// The machine has the target features of `S`. `to` and `from` start at a run of `ROWS` rows of `sums`, whose
+/// promise covers the rest.
 #[inline(always)]
 unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from: *const f32) {
     let most = const { widest::<S>(ROWS) };
@@ -131,6 +135,9 @@ impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> Kernel
 }
 
 /// See [`Pass`].
+///
+/// # Safety
+/// The machine has the target features of `S`. The part's promise covers the rest.
 #[inline(always)]
 unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(
     part: &Part<'_>,

@@ -150,6 +150,10 @@ const fn is_compiled<S: Simd>(height: usize, vectors: usize) -> bool {
 }
 
 /// The columns from `column` on that `VECTORS` vectors hold.
+///
+/// # Safety
+/// The machine has the target features of `S`. The columns are those of the panel; the promise of `products`
+/// covers the rest.
 #[inline(always)]
 unsafe fn columns<S: Simd, const VECTORS: usize>(products: &Products, cell: usize, column: usize) {
     let [higher, height] = products.groups.heights();
@@ -208,6 +212,9 @@ struct Place {
     groups: [usize; 2],
 }
 
+/// # Safety
+/// The machine has the target features of `S`. The groups have `HEIGHT` places, and the panel these columns;
+/// the promise of `products` covers the rest.
 #[inline(always)]
 unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     products: &Products,
