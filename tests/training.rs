@@ -92,12 +92,7 @@ mod dropped {
             dense(48, trainable = false);
             dense(3, activation = softmax);
 
-            train {
-                loss = categorical_crossentropy;
-                optimizer = sgd;
-                metrics = [accuracy];
-                batch_size = 32;
-            }
+            train { loss = categorical_crossentropy; optimizer = sgd; batch_size = 32; }
         }
     }
 }
@@ -112,12 +107,7 @@ mod pooled {
             dense(32, activation = relu, trainable = false);
             dense(3, activation = softmax);
 
-            train {
-                loss = categorical_crossentropy;
-                optimizer = sgd;
-                metrics = [accuracy];
-                batch_size = 32;
-            }
+            train { loss = categorical_crossentropy; optimizer = sgd; batch_size = 32; }
         }
     }
 }

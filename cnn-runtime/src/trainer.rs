@@ -35,7 +35,8 @@ const DROPOUT: u64 = 2;
 /// While `fit` runs it holds, beside the parameters and the optimizer's state, for a batch its input, target and
 /// output and what the plan keeps of each example; the gradients of all convolutions for each of up to sixteen
 /// parts of the batch, whatever the number of threads; the weights in the forms that the kernels want; and for
-/// each thread the plan's scratch memory, and the gradients of a part of a tensor.
+/// each thread the plan's scratch memory, the gradients of a part of a tensor, and a copy of those of the widest dense
+/// layer's results.
 #[must_use = "a trainer does nothing until `fit`"]
 pub struct Trainer<'a> {
     model: &'a mut Model,

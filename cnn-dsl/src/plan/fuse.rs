@@ -81,37 +81,48 @@ impl Step {
         joins
     }
 
-    /// Takes a pool along, if that can be. Windows over padding stay with the pool's own kernel.
+    /// Takes a pool along, if that can be.
     fn takes_pool(&mut self, step: &Step, op: &Op) -> bool {
-        let Op::Pool2d(Pool2d {
-            kind: PoolKind::Max,
-            size,
-            padding: [[0, 0], [0, 0]],
-            ..
-        }) = op
-        else {
-            return false;
-        };
-        let joins = matches!(self.kernel, Kernel::Conv2d(_))
-            && self.pool.is_none()
-            && self.activation != Activation::Softmax
-            && size[0].saturating_mul(size[1]) <= LARGEST_WINDOW;
+        let joins = self
+            .awaits_max_pool(op)
+            .is_some_and(|pool| self.obstacle(pool).is_none());
         if joins {
             self.pool = Some(step.node);
         }
         joins
     }
+
+    /// The max pool that `op` is, behind a convolution that has none yet.
+    fn awaits_max_pool<'a>(&self, op: &'a Op) -> Option<&'a Pool2d> {
+        match op {
+            Op::Pool2d(pool) if pool.kind == PoolKind::Max => {
+                let waits = matches!(self.kernel, Kernel::Conv2d(_)) && self.pool.is_none();
+                waits.then_some(pool)
+            }
+            _ => None,
+        }
+    }
+
+    /// What keeps a convolution from taking a max pool along. Windows over padding stay with the pool's own kernel.
+    fn obstacle(&self, pool: &Pool2d) -> Option<&'static str> {
+        if pool.padding != [[0, 0]; 2] {
+            Some("padding")
+        } else if self.activation == Activation::Softmax {
+            Some("softmax before it")
+        } else if pool.size[0].saturating_mul(pool.size[1]) > LARGEST_WINDOW {
+            Some("too many cells in a window")
+        } else {
+            None
+        }
+    }
 }
 
 /// Why a max pool behind a convolution is computed on its own.
 pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Option<String> {
-    let Op::Pool2d(pool) = &network.nodes[step.node].op else {
-        return None;
-    };
     let before = &plan.steps[plan.values[step.input].producer?];
-    let is_late = matches!(before.kernel, Kernel::Conv2d(_)) && before.pool.is_none();
-    let is_padded = pool.kind == PoolKind::Max && pool.padding != [[0, 0]; 2];
-    (is_late && is_padded).then(|| "not fused: padding".to_owned())
+    let pool = before.awaits_max_pool(&network.nodes[step.node].op)?;
+    let obstacle = before.obstacle(pool)?;
+    Some(format!("not fused: {obstacle}"))
 }
 
 /// Softmax before categorical cross-entropy and sigmoid before binary cross-entropy are

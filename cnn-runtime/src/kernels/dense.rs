@@ -3,7 +3,7 @@
 //! Inference has the kernel packed once, and the kernel gradient `dy`, for all parts of a kernel (see
 //! `panels`). In the other passes of training the kernel, which changes with each step, is taken as it lies. All are
 //! `Product`s of register tiles; a large forward pass is cut into blocks of `B` that stay in cache, copied so
-//! that their rows lie side by side:
+//! that their rows lie side by side. (What matrixmultiply does better is left to it.)
 //!
 //! | pass | `C` | `A` | `B` |
 //! |---|---|---|---|
@@ -209,7 +209,7 @@ impl Dense {
     }
 
     /// Writes `dy`, `[n, units]`, as [`Dense::backward_parameters`] wants it to `prepared`,
-    /// [`Dense::prepared_gradient`] floats.
+    /// [`Dense::prepared_gradient`] floats. Nothing is written where matrixmultiply takes `dy` as it is.
     ///
     /// # Panics
     /// If a slice is of another length.
@@ -330,11 +330,13 @@ impl Dense {
     }
 
     /// Whether matrixmultiply computes the kernel gradient: also where few units leave vectors partly idle. Measured
-    /// with 1600 inputs and 8 to 64 examples, register tiles of AVX2 are 0.7 to 0.9 times as fast with 8 to 15
-    /// units; those of AVX-512 0.6 to 0.8 times with 8, and 1.2 to 1.5 times with 10 to 15.
+    /// with 1600 inputs and 8 to 64 examples, register tiles of AVX2 are 0.65 to 0.95 times as fast with 8 to 15 and
+    /// 17 to 28 units, and equal with 16 and 32; those of AVX-512 0.6 to 0.95 times with 8 and 17 to 24, and 1.1
+    /// to 1.5 times with 10 to 15, 28 and more.
     fn multiplies_gradient(&self, isa: Isa) -> bool {
-        let few = if isa.lanes() == 16 { 8 } else { 15 };
-        matmul::is_best(isa) || (cfg!(feature = "std") && self.units <= few)
+        let idle = 1..=if isa.lanes() == 16 { 8 } else { 15 };
+        let is_narrow = self.units < 32 && idle.contains(&(self.units % 16));
+        matmul::is_best(isa) || (cfg!(feature = "std") && is_narrow)
     }
 
     /// Applies an activation that the products have not applied.
