@@ -1,62 +1,60 @@
 //! How convolutions are computed, by a cost rule.
 //!
 //! A 1x1 convolution of stride 1 without padding is a matrix product in all directions. Any other
-//! one runs on register tiles, directly, unless Winograd's F(2x2, 3x3) or F(4x4, 3x3) (Lavin & Gray
-//! 2016) costs less. They take kernels of 3x3 with strides and dilation 1. With `C` input channels
-//! and `K` filters, an image costs in multiply-adds
+//! one runs on register tiles, directly, unless Winograd's F(2x2, 3x3), F(4x4, 3x3) or F(5x5, 3x3)
+//! (Lavin & Gray 2016) costs less. They take kernels of 3x3 with strides and dilation 1. With `C` input
+//! channels and `K` filters, an image costs in multiply-adds
 //!
 //! ```text
 //! direct      9 height width C K
-//! 2x2         16 tiles C K + 200 tiles (C + K),            tiles = ceil(height / 2) ceil(width / 2)
-//! 4x4         36 max(tiles, 14) C K + 500 tiles (C + K),   tiles = ceil(height / 4) ceil(width / 4)
+//! 2x2         16 tiles C K + 200 tiles (C + K),           tiles = ceil(height / 2) ceil(width / 2)
+//! 4x4         36 max(tiles, 7) C K + 500 tiles (C + K),   tiles = ceil(height / 4) ceil(width / 4)
+//! 5x5         49 max(tiles, 7) C K + 900 tiles (C + K),   tiles = ceil(height / 5) ceil(width / 5)
 //! ```
 //!
 //! Height and width are those that are computed, before a pool: without what nobody reads. The
-//! second term is what the transforms take ([`TRANSFORM`], [`TRANSFORM_4`]), which few channels do
-//! not bring back. The transformed kernel has `16 C K` or `36 C K` floats, more than a core's caches
+//! second term is what the transforms take ([`Tile::transform`]), which few channels do
+//! not bring back. The transformed kernel has `16 C K` to `49 C K` floats, more than a core's caches
 //! hold beside those of the other layers, so with few tiles it is the reading that takes time
 //! ([`WAITING`]). Tiles of 2x2 are four times as many: [`ENOUGH_TILES`] hide it, and where an image
 //! has fewer, the front takes several at a time.
 //!
 //! The gradient of the input is a convolution of the output's gradient with the kernel turned
 //! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
-//! `sparsity`) the winners alone take half to three quarters of the time of a direct convolution, so tiles
+//! `sparsity`) the winners alone take a third to three quarters of the time of a direct convolution, so tiles
 //! must cost less than half ([`SPARSE`]). Its results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle:
 //! then it is a product and `col2im`, as it always is with strides. The forward pass of training has
-//! no tiles of 4x4: they round, and an exact zero before a relu that becomes 1e-7 wakes a dead unit.
+//! tiles of 2x2 alone: larger ones round, and an exact zero before a relu that becomes 1e-7 wakes a dead unit.
+//! Gradients have none of 5x5, which round three times as much as those of 4x4.
 //!
-//! The costs were measured on a machine with AVX-512 and AVX2, where one rule fits both: one image,
-//! the kernel in cache and, behind the stroke, beyond the second level. Tiles took so much of the
-//! time of a direct convolution:
+//! The costs were measured, one image at a time, with the kernel in cache and, behind the stroke, beyond the
+//! second level, with AVX-512. Tiles took so much of the time of a direct convolution on a Zen 5 core (AVX2:
+//! nearly the same; on an older Cascade Lake core 2x2 and 4x4 took about a sixth more, and few tiles waited
+//! twice as long, before a single group of tiles fetched its kernel ahead):
 //!
-//! | channels → filters | cells | 2x2 | 4x4 |
-//! |---|---|---|---|
-//! | 128 → 128 | 8x8 | 59 / 53 % | 84 / 86 % |
-//! | 64 → 128 | 8x8 | 59 / 59 % | 74 / 84 % |
-//! | 64 → 64 | 12x12 | 62 / 70 % | 44 / 57 % |
-//! | 64 → 64 | 16x16 | 59 / 64 % | 36 / 39 % |
-//! | 32 → 64 | 16x16 | 64 / 72 % | 39 / 51 % |
-//! | 32 → 32 | 32x32 | 67 / 68 % | 39 / 41 % |
-//! | 24 → 24 | 28x28 | 61 / 67 % | 38 / 47 % |
-//! | 16 → 32 | | 87 / 93 % | 55 / 65 % |
-//! | 16 → 16 | | 94 / 113 % | 55 / 67 % |
-//! | 8 → 32 | | 126 / 147 % | 83 / 111 % |
-//! | 8 → 8 | | 134 / 171 % | 80 / 108 % |
+//! | channels → filters | cells | 2x2 | 4x4 | 5x5 |
+//! |---|---|---|---|---|
+//! | 128 → 128 | 8x8 | 54 / 52 % | 37 / 45 % | 54 / 60 % |
+//! | 64 → 128 | 8x8 | 53 / 53 % | 41 / 43 % | 58 / 60 % |
+//! | 64 → 64 | 10x10 | 54 / 53 % | 49 / 50 % | 38 / 40 % |
+//! | 32 → 64 | 10x10 | 58 / 49 % | 49 / 43 % | 34 / 36 % |
+//! | 16 → 32 | 10x10 | 66 / 58 % | 66 / 55 % | 55 / 49 % |
+//! | 64 → 64 | 12x12 | 53 / 52 % | 35 / 35 % | 52 / 51 % |
+//! | 64 → 64 | 15x15 | 59 / 59 % | 35 / 35 % | 34 / 35 % |
+//! | 64 → 64 | 16x16 | 53 / 52 % | 32 / 31 % | 47 / 46 % |
+//! | 32 → 64 | 16x16 | 55 / 60 % | 33 / 33 % | 51 / 48 % |
+//! | 16 → 16 | 16x16 | 82 / 73 % | 54 / 49 % | 85 / 74 % |
+//! | 8 → 8 | 16x16 | 117 / 100 % | 81 / 79 % | 113 / 140 % |
+//! | 24 → 24 | 28x28 | 57 / 56 % | 36 / 36 % | 42 / 43 % |
+//! | 32 → 32 | 32x32 | 59 / 58 % | 34 / 34 % | 43 / 45 % |
+//! | 64 → 128 | 5x5 | 88 / 86 % | 109 / 104 % | 143 / 146 % |
 
 use super::{Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Plan, Step, Value};
 use crate::graph::{Conv2d, Network, Op};
 
-/// What the transforms of a tile take for each channel and each filter, in multiply-adds:
-/// measured on a machine with AVX-512 and AVX2.
-const TRANSFORM: u128 = 200;
-
-/// The same for tiles of 4x4 outputs.
-const TRANSFORM_4: u128 = 500;
-
 /// The multiply-adds that could be done while a value of a transformed kernel comes from beyond the
-/// caches of a core: with fewer tiles than that, the products of an image wait. From 128 → 128
-/// channels on 8x8 cells, 4 tiles, which take as long as 14.
-const WAITING: u128 = 14;
+/// caches of a core: with fewer tiles than that, the products of an image wait. Measured with 1 and 4 tiles: 5 to 7.
+const WAITING: u128 = 7;
 
 /// The tiles of a group that hide the reading of the transformed kernel. Measured on a machine with
 /// AVX-512 and AVX2, 128 → 128 channels on 8x8 cells, 16 tiles, are as fast with one image as with
@@ -67,11 +65,12 @@ const ENOUGH_TILES: usize = 4;
 /// with AVX-512 and AVX2.
 const FULL_TILE: usize = 8;
 
-/// What the input's gradient costs from the winners of a pool alone, of a direct convolution, in per cent.
-/// Measured on a machine with AVX-512, against tiles behind gradients that were spread first:
-/// 32 → 32 channels on 32x32 cells 76, 64 → 64 on 16x16 53, 128 → 128 on 8x8 66, 64 → 32 on 12x12 51;
-/// tiles 60, 44, 65 and 78.
-const SPARSE: u128 = 50;
+/// What the input's gradient costs from the winners of a pool alone, of a direct forward pass, in per cent.
+/// Measured against tiles behind gradients that were spread first, AVX-512 on a Zen 5 core (behind the stroke on a
+/// Cascade Lake core): 32 → 32 channels on 32x32 cells 42 / 76, 64 → 64 on 16x16 36 / 53, 128 → 128 on 8x8 38 / 66,
+/// 64 → 32 from 10x10 to 12x12 39 / 66; tiles 37 / 60, 33 / 44, 39 / 65 and 56 / 101. By the rule above the tiles cost
+/// 46, 35, 49 and 59.
+const SPARSE: u128 = 48;
 
 /// Chooses for every convolution.
 pub(super) fn choose(plan: &mut Plan, network: &Network) {
@@ -167,7 +166,8 @@ impl<'a> Case<'a> {
     fn inference(&self) -> Conv2dAlgorithm {
         match best(TILES.map(|tile| self.winograd(tile))).map(|w| w.tile) {
             Some(Tile::Four) => Conv2dAlgorithm::Winograd4,
-            _ => self.forward(),
+            Some(Tile::Five) => Conv2dAlgorithm::Winograd5,
+            Some(Tile::Two) | None => self.forward(),
         }
     }
 
@@ -185,8 +185,11 @@ impl<'a> Case<'a> {
 
     /// The same behind a pool that leaves most gradients zero.
     fn sparse_input_gradient(&self) -> InputGradient {
+        let [height, width, filters] = self.output;
+        // The winners are cells of the output, however large the input is.
+        let direct = direct([height, width, self.input[2]], filters);
         best(TILES.map(|tile| self.turned(tile)))
-            .filter(|winograd| winograd.percent() < SPARSE)
+            .filter(|winograd| 100 * winograd.cost() < SPARSE * direct)
             .map_or(InputGradient::PoolSparse, |winograd| {
                 winograd.input_gradient()
             })
@@ -212,7 +215,7 @@ impl<'a> Case<'a> {
 
     /// The gradient of the input as Winograd would run it, if it can.
     fn turned(&self, tile: Tile) -> Option<Winograd> {
-        self.fits_winograd()
+        (self.fits_winograd() && tile != Tile::Five)
             .then(|| Winograd::new(tile, self.output[2], self.input))
     }
 
@@ -248,22 +251,59 @@ enum Tile {
     Two,
     /// 4x4.
     Four,
+    /// 5x5.
+    Five,
 }
 
-const TILES: [Tile; 2] = [Tile::Two, Tile::Four];
+const TILES: [Tile; 3] = [Tile::Two, Tile::Four, Tile::Five];
+
+impl Tile {
+    /// Down and across.
+    const fn outputs(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+            Self::Five => 5,
+        }
+    }
+
+    /// Multiplications for a channel and a filter.
+    const fn cells(self) -> u128 {
+        let edge = self.outputs() as u128 + 2;
+        edge * edge
+    }
+
+    /// What the transforms of a tile take for each channel and each filter, in multiply-adds: measured with AVX-512 and
+    /// AVX2, on a Zen 5 core two thirds of that.
+    const fn transform(self) -> u128 {
+        match self {
+            Self::Two => 200,
+            Self::Four => 500,
+            Self::Five => 900,
+        }
+    }
+}
+
+/// What a direct 3x3 convolution costs, in multiply-adds.
+fn direct(output: [usize; 3], channels: usize) -> u128 {
+    let [height, width, filters] = output.map(|size| size as u128);
+    9 * height * width * filters * channels as u128
+}
 
 /// The tiles that cost least, if any cost less than a direct convolution.
-fn best(tiles: [Option<Winograd>; 2]) -> Option<Winograd> {
+fn best(tiles: [Option<Winograd>; 3]) -> Option<Winograd> {
     let winners = tiles.into_iter().flatten().filter(Winograd::wins);
     winners.min_by_key(Winograd::cost)
 }
 
-/// What tiles of 2x2 cost, and those of 4x4 where they win.
-fn why_winograd([two, four]: [Option<Winograd>; 2]) -> Option<String> {
-    let (two, four) = (two?, four?);
-    Some(match four.wins() && four.cost() < two.cost() {
-        true => format!("{}, {}", two.why(), four.why()),
-        false => two.why(),
+/// What tiles of 2x2 cost, and the best of the larger ones where they win.
+fn why_winograd([two, four, five]: [Option<Winograd>; 3]) -> Option<String> {
+    let two = two?;
+    let larger = [four, five].into_iter().flatten().filter(Winograd::wins);
+    let best = larger.min_by_key(Winograd::cost);
+    Some(match best.filter(|best| best.cost() < two.cost()) {
+        Some(best) => format!("{}, {}", two.why(), best.why()),
+        None => two.why(),
     })
 }
 
@@ -280,10 +320,7 @@ struct Winograd {
 impl Winograd {
     fn new(tile: Tile, channels: usize, output: [usize; 3]) -> Self {
         let [height, width, _] = output;
-        let outputs = match tile {
-            Tile::Two => 2,
-            Tile::Four => 4,
-        };
+        let outputs = tile.outputs();
         Self {
             tile,
             channels,
@@ -300,18 +337,17 @@ impl Winograd {
     fn cost(&self) -> u128 {
         let [channels, filters] = [self.channels, self.output[2]].map(|count| count as u128);
         let tiles = self.tiles as u128;
-        let [cells, transform, waiting] = match self.tile {
-            Tile::Two => [16, TRANSFORM, 0],
-            Tile::Four => [36, TRANSFORM_4, WAITING],
+        let waiting = match self.tile {
+            Tile::Two => 0,
+            Tile::Four | Tile::Five => WAITING,
         };
-        tiles.max(waiting) * cells * channels * filters + tiles * transform * (channels + filters)
+        tiles.max(waiting) * self.tile.cells() * channels * filters
+            + tiles * self.tile.transform() * (channels + filters)
     }
 
     /// What it costs of a direct convolution, rounded down, so that less than 100 is less.
     fn percent(&self) -> u128 {
-        let [height, width, filters] = self.output.map(|size| size as u128);
-        let direct = 9 * height * width * self.channels as u128 * filters;
-        100 * self.cost() / direct
+        100 * self.cost() / direct(self.output, self.channels)
     }
 
     /// Its name as the input's gradient.
@@ -319,6 +355,7 @@ impl Winograd {
         match self.tile {
             Tile::Two => InputGradient::Winograd,
             Tile::Four => InputGradient::Winograd4,
+            Tile::Five => unreachable!("`turned` has none of 5x5"),
         }
     }
 
@@ -333,6 +370,7 @@ impl Winograd {
         let cost = match self.tile {
             Tile::Two => format!("winograd {percent} % of direct"),
             Tile::Four => return format!("4x4 {percent} %"),
+            Tile::Five => return format!("5x5 {percent} %"),
         };
         match self.images() {
             images if images > 1 && self.wins() => {

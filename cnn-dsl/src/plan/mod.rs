@@ -121,6 +121,9 @@ pub enum Conv2dAlgorithm {
     /// F(4x4, 3x3): tiles of 4x4 outputs from 36 multiplications instead of 144. It rounds, so that
     /// an exact zero before a relu may wake a dead unit: not for the forward pass of training.
     Winograd4,
+    /// F(5x5, 3x3): tiles of 5x5 outputs from 49 multiplications instead of 225. It rounds more, and is for
+    /// inference alone.
+    Winograd5,
     /// A 1x1 kernel, stride 1, no padding, no pool: the image is a matrix already.
     Pointwise,
 }

@@ -153,6 +153,7 @@ impl Kernel {
             Self::Conv2d(Conv2dAlgorithm::Direct) => "direct",
             Self::Conv2d(Conv2dAlgorithm::Winograd) => "winograd",
             Self::Conv2d(Conv2dAlgorithm::Winograd4) => "winograd 4x4",
+            Self::Conv2d(Conv2dAlgorithm::Winograd5) => "winograd 5x5",
             Self::Conv2d(Conv2dAlgorithm::Pointwise) | Self::Dense => "product",
             Self::Pool2d => "pool",
             Self::Dropout => "dropout",

@@ -54,11 +54,11 @@ fn winograd_takes_many_channels() {
             "input(16x16x20); conv2d(20, 3x3); conv2d(21, 3x3); conv2d(16, 3x3); conv2d(16, 3x3);
              conv2d(50, 3x3); train { loss = mse; }",
             &[
-                "Direct, Direct, -; Winograd4",
+                "Direct, Direct, -; Winograd5",
                 "Winograd, Direct, Winograd4; Winograd4",
-                "Direct, Direct, Winograd4",
-                "Direct, Direct, Direct",
-                "Winograd, Direct, Winograd",
+                "Direct, Direct, Winograd4; Winograd5",
+                "Direct, Direct, Winograd4; Winograd4",
+                "Winograd, Direct, Winograd4",
             ],
         ),
         (
@@ -71,14 +71,14 @@ fn winograd_takes_many_channels() {
                 "Direct, Direct, Direct",
                 "Direct, Direct, Direct",
                 "Direct, Direct, Columns",
-                "Winograd, Direct, Winograd4",
+                "Winograd, Direct, Winograd4; Winograd4",
             ],
         ),
         // A padding of three lies outside of the kernel turned round.
         (
             "input(16x16x32); conv2d(32, 3x3); conv2d(32, 3x3, padding = 3); train { loss = mse; }",
             &[
-                "Winograd, Direct, -; Winograd4",
+                "Winograd, Direct, -; Winograd5",
                 "Winograd, Direct, Winograd4; Winograd4",
             ],
         ),
@@ -88,16 +88,48 @@ fn winograd_takes_many_channels() {
 #[test]
 fn large_tiles_are_for_inference_and_gradients() {
     check(&[
-        // 36 max(tiles, 14) 64 64 + 500 tiles 128 against 16 tiles 64 64 + 200 tiles 128: of 12x12 outputs there
-        // are 9 and 36 tiles, of 8x8 outputs 4 and 16.
+        // 36 max(tiles, 7) 64 64 + 500 tiles 128 against 16 tiles 64 64 + 200 tiles 128: of 12x12 outputs there
+        // are 9 and 36 tiles, of 6x6 outputs 4 and 9. But 8x8 inputs have 4 and 16 again.
         (
             "input(12x12x64); conv2d(64, 3x3, padding = same); conv2d(64, 3x3, padding = same);
-             avg_pool2d(4x4, strides = 1); conv2d(64, 3x3); train { loss = mse; }",
+             avg_pool2d(5x5, strides = 1); conv2d(64, 3x3); train { loss = mse; }",
             &[
                 "Winograd, Direct, -; Winograd4",
                 "Winograd, Direct, Winograd4; Winograd4",
                 "Pool2d, -, Pool",
-                "Winograd, Direct, Winograd",
+                "Winograd, Direct, Winograd4",
+            ],
+        ),
+        // 10x10 outputs are 4 tiles of 5x5 or 9 of 4x4, 12x12 of either 9. Gradients have no tiles of 5x5.
+        (
+            "input(12x12x32); conv2d(64, 3x3); conv2d(64, 3x3, padding = 2); train { loss = mse; }",
+            &[
+                "Winograd, Direct, -; Winograd5",
+                "Winograd, Direct, Winograd4; Winograd4",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn winners_are_counted_where_they_are() {
+    check(&[
+        // Tiles of the input's gradient: 9 for 12x12, of 4x4, and 41 % of what a direct pass over these would cost, but
+        // 59 % of one over the 10x10 outputs; 16 for 16x16, and 35 %.
+        (
+            "input(12x12x8); conv2d(32, 3x3, padding = same); conv2d(64, 3x3); max_pool2d(2x2);
+             train { loss = mse; }",
+            &[
+                "Direct, Direct, -; Winograd4",
+                "Winograd, PoolSparse, PoolSparse; Winograd5",
+            ],
+        ),
+        (
+            "input(16x16x8); conv2d(64, 3x3, padding = same); conv2d(64, 3x3, padding = same);
+             max_pool2d(2x2); train { loss = mse; }",
+            &[
+                "Direct, Direct, -; Winograd4",
+                "Winograd, PoolSparse, Winograd4; Winograd4",
             ],
         ),
     ]);
@@ -134,8 +166,8 @@ fn winograd_runs_before_any_pool() {
              max_pool2d(2x3, strides = 2x1); train { loss = mse; }",
             &[
                 "Winograd, Direct, -; Winograd4",
-                "Winograd, PoolSparse, PoolSparse; Winograd4",
-                "Winograd, Direct, Winograd4; Winograd4",
+                "Winograd, PoolSparse, PoolSparse; Winograd5",
+                "Winograd, Direct, Winograd4; Winograd5",
                 "Winograd, Direct, Winograd4; Winograd4",
             ],
         ),

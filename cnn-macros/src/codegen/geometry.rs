@@ -110,6 +110,7 @@ fn convolution(
         Conv2dAlgorithm::Direct => "Direct",
         Conv2dAlgorithm::Winograd => "Winograd",
         Conv2dAlgorithm::Winograd4 => "Winograd4",
+        Conv2dAlgorithm::Winograd5 => "Winograd5",
         Conv2dAlgorithm::Pointwise => "Pointwise",
     });
     if [training, inference] != ["Direct", "Direct"] {

@@ -6,7 +6,7 @@
 //! | file | forward | kernel gradient | input gradient |
 //! |---|---|---|---|
 //! | `direct` | register tiles over an output row | tiles over all outputs | forward with the flipped kernel |
-//! | `winograd` | F(2x2, 3x3), F(4x4, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
+//! | `winograd` | F(2x2, 3x3), F(4x4, 3x3), F(5x5, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
 //! | `sparse` | | winners of a fused pool only | winners of a fused pool only |
 //! | `windowed` | | all positions of a window at once | |
 //! | `panels`, beside this folder | 1x1: one product with the packed kernel | | |
@@ -89,6 +89,8 @@ pub enum ConvAlgorithm {
     /// F(4x4, 3x3), which multiplies less and rounds more: not for a forward pass of training, because where
     /// an exact zero reaches a relu it may leave 1e-7, and that wakes a dead unit.
     Winograd4,
+    /// F(5x5, 3x3), which multiplies least and rounds most: not for a forward pass of training either.
+    Winograd5,
     /// One matrix product: a 1x1 kernel with strides 1 and no padding.
     Pointwise,
 }
@@ -152,6 +154,7 @@ impl Conv2d {
                 match algorithm {
                     ConvAlgorithm::Winograd => winograd::forward_scratch(self, TileSize::Two, n),
                     ConvAlgorithm::Winograd4 => winograd::forward_scratch(self, TileSize::Four, n),
+                    ConvAlgorithm::Winograd5 => winograd::forward_scratch(self, TileSize::Five, n),
                     ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
                 },
             ),
@@ -192,6 +195,7 @@ impl Conv2d {
         match algorithm {
             ConvAlgorithm::Winograd => winograd::prepared_forward(self, TileSize::Two),
             ConvAlgorithm::Winograd4 => winograd::prepared_forward(self, TileSize::Four),
+            ConvAlgorithm::Winograd5 => winograd::prepared_forward(self, TileSize::Five),
             ConvAlgorithm::Pointwise if self.is_product() => {
                 panels::length([self.input[2], self.output[2]])
             }
@@ -235,6 +239,9 @@ impl Conv2d {
             }
             ConvAlgorithm::Winograd4 => {
                 winograd::prepare_forward(self, TileSize::Four, isa, kernel, prepared);
+            }
+            ConvAlgorithm::Winograd5 => {
+                winograd::prepare_forward(self, TileSize::Five, isa, kernel, prepared);
             }
             ConvAlgorithm::Pointwise if self.is_product() => {
                 panels::pack(isa, [self.input[2], self.output[2]], kernel, prepared);
@@ -360,6 +367,9 @@ impl Conv2d {
             }
             ConvAlgorithm::Winograd4 if !prepared.is_empty() => {
                 winograd::forward(self, TileSize::Four, prepared, operands);
+            }
+            ConvAlgorithm::Winograd5 if !prepared.is_empty() => {
+                winograd::forward(self, TileSize::Five, prepared, operands);
             }
             ConvAlgorithm::Pointwise if !prepared.is_empty() => {
                 self.multiply(prepared, operands);

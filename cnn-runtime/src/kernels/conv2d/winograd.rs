@@ -1,8 +1,8 @@
-//! Winograd's minimal filtering F(2x2, 3x3) and F(4x4, 3x3) (Lavin & Gray 2016): 3x3 kernels, strides and
-//! dilation 1.
+//! Winograd's minimal filtering F(2x2, 3x3), F(4x4, 3x3) and F(5x5, 3x3) (Lavin & Gray 2016): 3x3 kernels,
+//! strides and dilation 1.
 //!
-//! Four outputs take 16 multiplications for each channel and filter instead of 36, or sixteen outputs 36
-//! instead of 144:
+//! Four outputs take 16 multiplications for each channel and filter instead of 36, sixteen outputs 36
+//! instead of 144, or twenty-five outputs 49 instead of 225:
 //!
 //! ```text
 //! kernel ── G g Gᵀ, once after each change ──▶ U [panels][cells][channels][filters of a panel]
@@ -12,7 +12,7 @@
 //!
 //! Tiles are numbered over all images of a call and worked off in blocks, so that V and M of a block stay
 //! in cache and each block passes over U once for several images. Of M there is a panel of filters at a time.
-//! A 2x2 pool behind the convolution is taken in the output transform, because there a tile is a window, or
+//! A 2x2 pool behind the convolution is taken in the output transform where a tile is a window, or
 //! four. The input gradient is the same with the flipped kernel on the gradient of the output.
 //!
 //! Beside its products, a tile of 2x2 outputs takes about as long as 200 multiplications for each channel and
@@ -20,8 +20,8 @@
 //! has a few tiles: with one, the products wait for U.
 //!
 //! F(2x2) rounds as little as the plain sum of products: of random values and 64 channels, its error has 0.6
-//! times the root mean square of that of a sum in single precision. That of F(4x4) has 1.8 times, and unlike
-//! F(2x2) it does not keep zeros: where products cancel out, about 1e-7 of them is left. A NaN or ∞ would
+//! times the root mean square of that of a sum in single precision. That of F(4x4) has 1.8 times and that of F(5x5) 6
+//! times, and unlike F(2x2) they do not keep zeros: where products cancel out, about 1e-7 of them is left. A NaN or ∞ would
 //! spread over its tiles, and ∞ turn into NaN, so images with an output that is not finite are computed again
 //! by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
@@ -31,7 +31,7 @@ mod kernels;
 mod products;
 mod transforms;
 
-use self::filtering::{Filtering, Four, Two};
+use self::filtering::{Filtering, Five, Four, Two};
 use self::geometry::{Geometry, Tile};
 use self::kernels::TransformKernel;
 use self::products::{Groups, Products, TURN, panel_width};
@@ -60,6 +60,8 @@ pub(super) enum TileSize {
     Two,
     /// F(4x4, 3x3).
     Four,
+    /// F(5x5, 3x3).
+    Five,
 }
 
 impl TileSize {
@@ -67,6 +69,7 @@ impl TileSize {
         match self {
             Self::Two => 2,
             Self::Four => 4,
+            Self::Five => 5,
         }
     }
 
@@ -78,7 +81,7 @@ impl TileSize {
 
 /// Floats of scratch memory that [`forward`] takes for up to `n` images.
 pub(super) const fn forward_scratch(conv: &Conv2d, size: TileSize, n: usize) -> usize {
-    scratch(&Geometry::forward(conv, size), n, dense_output(conv))
+    scratch(&Geometry::forward(conv, size), n, dense_output(conv, size))
 }
 
 /// Floats of scratch memory that [`input_gradient`] takes for up to `n` images.
@@ -159,7 +162,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
-    let dense = dense_output(conv);
+    let dense = dense_output(conv, size);
     let group = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
     for first in (0..n).step_by(group.max(1)) {
@@ -288,8 +291,8 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
 
 /// Floats of an image of the convolution's own output that a pass has to write to scratch, because its
 /// fused pool is not one of tiles; else 0.
-const fn dense_output(conv: &Conv2d) -> usize {
-    if pools_tiles(conv) {
+const fn dense_output(conv: &Conv2d, size: TileSize) -> usize {
+    if pools_tiles(conv, size) {
         0
     } else {
         conv.unpooled_scratch()
@@ -297,13 +300,15 @@ const fn dense_output(conv: &Conv2d) -> usize {
 }
 
 /// Whether tiles of the output are made of windows of the fused pool.
-const fn pools_tiles(conv: &Conv2d) -> bool {
+const fn pools_tiles(conv: &Conv2d, size: TileSize) -> bool {
     match conv.pool {
         Some(pool) => {
-            matches!(
-                (pool.size, pool.strides, pool.padding),
-                ([2, 2], [2, 2], [0, 0])
-            ) && 2 * pool.output[0] <= conv.output[0]
+            size.outputs().is_multiple_of(2)
+                && matches!(
+                    (pool.size, pool.strides, pool.padding),
+                    ([2, 2], [2, 2], [0, 0])
+                )
+                && 2 * pool.output[0] <= conv.output[0]
                 && 2 * pool.output[1] <= conv.output[1]
         }
         None => false,
@@ -354,6 +359,7 @@ impl Kernel for Pass<'_> {
             match self.geometry.size {
                 TileSize::Two => self.tiles::<S, Two, 4, 2>(),
                 TileSize::Four => self.tiles::<S, Four, 6, 4>(),
+                TileSize::Five => self.tiles::<S, Five, 7, 5>(),
             }
         }
     }

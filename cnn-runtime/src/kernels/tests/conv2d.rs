@@ -45,7 +45,7 @@ impl Choice<'_> {
     fn is_winograd(&self) -> bool {
         matches!(
             self.algorithm,
-            ConvAlgorithm::Winograd | ConvAlgorithm::Winograd4
+            ConvAlgorithm::Winograd | ConvAlgorithm::Winograd4 | ConvAlgorithm::Winograd5
         ) || matches!(
             self.input_gradient,
             InputGradient::Winograd | InputGradient::Winograd4
@@ -159,6 +159,8 @@ pub struct Case {
 const TOLERANCE: f64 = 2e-5;
 /// F(4x4, 3x3) rounds about four times as much.
 const TOLERANCE_OF_FOUR: f64 = 8e-5;
+/// F(5x5, 3x3) three times as much again.
+const TOLERANCE_OF_FIVE: f64 = 24e-5;
 
 impl Case {
     /// A case of up to five images. A third of the gradients are 0, as behind a relu.
@@ -259,6 +261,7 @@ impl Case {
                     || self.describe("inference", isa) + &format!(", prepared {}", prepared.len());
                 let tolerance = match conv.inference {
                     ConvAlgorithm::Winograd4 => TOLERANCE_OF_FOUR,
+                    ConvAlgorithm::Winograd5 => TOLERANCE_OF_FIVE,
                     _ => TOLERANCE,
                 };
                 failures.compare(case, &y.into_values(), &expected, tolerance);

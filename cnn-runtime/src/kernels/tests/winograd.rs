@@ -1,7 +1,8 @@
 //! Winograd convolutions against their twin.
 //!
 //! The values of [`Case`] are multiples of 1/8, those of its kernels transformed for F(2x2, 3x3) of 1/32: all sums
-//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) rounds, so its codes are not compared.
+//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) and F(5x5, 3x3) round, so their codes are not
+//! compared.
 
 use super::conv2d::{Case, Choice, check_weights_not_finite, random_conv};
 use super::support::{Failures, Random, to_f64};
@@ -20,6 +21,12 @@ const FOUR: Choice<'static> = Choice {
     algorithm: ConvAlgorithm::Winograd4,
     input_gradient: InputGradient::Winograd4,
     ..Choice::DIRECT
+};
+
+/// F(5x5, 3x3), forward alone.
+const FIVE: Choice<'static> = Choice {
+    algorithm: ConvAlgorithm::Winograd5,
+    ..FOUR
 };
 
 /// All passes that take Winograd's algorithms.
@@ -64,7 +71,7 @@ fn geometries(random: &mut Random, cases: usize, choice: Choice<'_>) -> Vec<Conv
 fn winograd_matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
-    for choice in [TWO, FOUR] {
+    for choice in [TWO, FOUR, FIVE] {
         for conv in geometries(&mut random, 100, choice) {
             check(&Case::random(&mut random, conv), &mut failures);
         }
@@ -77,7 +84,7 @@ fn winograd_matches_the_reference() {
 fn many_tiles_and_images_match_the_reference() {
     let mut random = Random::new(2);
     let mut failures = Failures::default();
-    for choice in [TWO, FOUR] {
+    for choice in [TWO, FOUR, FIVE] {
         let large = |random: &mut Random| Conv2d {
             input: [15, 13, 33],
             output: [15, 12, 64],
@@ -196,7 +203,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn an_image_does_not_depend_on_the_others() {
     let mut random = Random::new(3);
-    let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 5, choice));
+    let convs = [TWO, FOUR, FIVE].map(|choice| geometries(&mut random, 5, choice));
     for conv in convs.into_iter().flatten() {
         let case = Case::random(&mut random, conv);
         const N: usize = 5;
@@ -230,10 +237,11 @@ fn an_image_does_not_depend_on_the_others() {
 fn rounding_stays_within_a_few_bits() {
     let mut random = Random::new(4);
     let mut failures = Failures::default();
-    let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 20, choice));
+    let convs = [TWO, FOUR, FIVE].map(|choice| geometries(&mut random, 20, choice));
     for conv in convs.into_iter().flatten() {
         let roundings = match conv.algorithm {
             ConvAlgorithm::Winograd4 => ROUNDINGS_OF_FOUR,
+            ConvAlgorithm::Winograd5 => ROUNDINGS_OF_FIVE,
             _ => ROUNDINGS_OF_TWO,
         };
         let conv = Conv2d {
@@ -274,12 +282,14 @@ fn rounding_stays_within_a_few_bits() {
 const ROUNDINGS_OF_TWO: f64 = 2.0;
 /// Four times as many.
 const ROUNDINGS_OF_FOUR: f64 = 8.0;
+/// Three times as many again in the mean, five times in the worst case.
+const ROUNDINGS_OF_FIVE: f64 = 40.0;
 
 #[test]
 fn nan_and_infinity_reach_the_outputs_that_see_them() {
     let mut random = Random::new(5);
     let mut failures = Failures::default();
-    for choice in [TWO, FOUR].map(small) {
+    for choice in [TWO, FOUR, FIVE].map(small) {
         for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for activation in [Activation::Linear, Activation::Relu] {
                 for conv in geometries(&mut random, 5, choice) {
@@ -312,7 +322,7 @@ fn gradients_that_are_not_finite_stay_so() {
     let mut random = Random::new(6);
     let mut cases = 0;
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let convs = [TWO, FOUR].map(|choice| geometries(&mut random, 10, small(choice)));
+        let convs = [TWO, FOUR, FIVE].map(|choice| geometries(&mut random, 10, small(choice)));
         for conv in convs.into_iter().flatten() {
             let mut case = Case::random(&mut random, conv);
             let place = random.below(case.dz.len());
@@ -341,7 +351,7 @@ fn gradients_that_are_not_finite_stay_so() {
 #[test]
 fn finite_images_take_the_prepared_weights() {
     let mut random = Random::new(8);
-    for choice in [TWO, FOUR] {
+    for choice in [TWO, FOUR, FIVE] {
         let conv = Conv2d {
             activation: Activation::Linear,
             ..random_conv(&mut random, choice)
@@ -359,7 +369,7 @@ fn finite_images_take_the_prepared_weights() {
 
 #[test]
 fn weights_that_are_not_finite_reach_what_they_touch() {
-    for choice in [TWO, FOUR].map(small) {
+    for choice in [TWO, FOUR, FIVE].map(small) {
         for pooled in [false, true] {
             check_weights_not_finite(7, Choice { pooled, ..choice });
         }

@@ -1,9 +1,11 @@
-//! The transforms of one dimension: F(2, 3) and F(4, 3).
+//! The transforms of one dimension: F(2, 3), F(4, 3) and F(5, 3).
 //!
 //! Outputs of a kernel of three taps are values of a product of polynomials, which some points determine
 //! (Toom and Cook; Winograd 1980): F(2, 3) takes the points 0, ±1 and ∞, whose transforms only add, F(4, 3)
 //! takes 0, ±√½, ±√2 and ∞. Among symmetric points, whose transforms share half of their work, these are near
-//! those that round least; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much.
+//! those that round least; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much. F(5, 3) takes 0, ±1, ±2, ½ and
+//! ∞: a search found nothing that rounds less, since here powers of two, which are exact, gain more than points
+//! nearer to each other.
 
 use crate::kernels::simd::Simd;
 use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
@@ -26,6 +28,9 @@ pub(super) struct Two;
 
 /// F(4, 3).
 pub(super) struct Four;
+
+/// F(5, 3).
+pub(super) struct Five;
 
 impl Filtering<4, 2> for Two {
     #[inline(always)]
@@ -120,6 +125,75 @@ impl Filtering<6, 4> for Four {
                 S::mul(third, S::sub(even, odd)),
                 S::mul(third, S::add(even_2, odd_2)),
                 S::mul(third, S::sub(even_2, odd_2)),
+                g[2],
+            ]
+        }
+    }
+}
+
+impl Filtering<7, 5> for Five {
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; 7]) -> [S::V; 7] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            let minus = |factor: f32, from, what| S::fma(S::splat(-factor), what, from);
+            // The point ½ leaves the factor x - ½ to all others, so they see differences.
+            let mut e = [d[0]; 6];
+            for (i, e) in e.iter_mut().enumerate() {
+                *e = minus(0.5, d[i + 1], d[i]);
+            }
+            // Even and odd parts at 1, where the other points have the square 4, and at 2.
+            let [even, odd] = [minus(4.0, e[4], e[2]), minus(4.0, e[3], e[1])];
+            let [even_2, odd_2] = [S::sub(e[4], e[2]), S::sub(e[3], e[1])];
+            // (x² - 1) (x² - 4).
+            let all = |d: [S::V; 3]| S::fma(S::splat(4.0), d[0], minus(5.0, d[2], d[1]));
+            [
+                all([e[0], e[2], e[4]]),
+                S::add(even, odd),
+                S::sub(even, odd),
+                minus(-2.0, even_2, odd_2),
+                minus(2.0, even_2, odd_2),
+                all([d[1], d[3], d[5]]),
+                all([e[1], e[3], e[5]]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; 7]) -> [S::V; 5] {
+        // SAFETY: as above.
+        unsafe {
+            let plus = |factor: f32, to, what| S::fma(S::splat(factor), what, to);
+            let [even, odd] = [S::add(m[1], m[2]), S::sub(m[1], m[2])];
+            let [even_2, odd_2] = [S::add(m[3], m[4]), S::sub(m[3], m[4])];
+            let half = m[5];
+            [
+                S::add(S::add(m[0], half), S::add(even, even_2)),
+                plus(0.5, plus(2.0, odd, odd_2), half),
+                plus(0.25, plus(4.0, even, even_2), half),
+                plus(0.125, plus(8.0, odd, odd_2), half),
+                plus(0.0625, plus(16.0, S::add(even, m[6]), even_2), half),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 7] {
+        // SAFETY: as above.
+        unsafe {
+            // At a point p: (g₀ + p g₁ + p² g₂) / product of its distances to the other points.
+            let at = |p: f32, product: f32| {
+                let even = S::fma(S::splat(p * p), g[2], g[0]);
+                let sum = S::fma(S::splat(p), g[1], even);
+                S::mul(S::splat(1.0 / product), sum)
+            };
+            [
+                S::mul(S::splat(-0.5), g[0]),
+                at(1.0, -3.0),
+                at(-1.0, 9.0),
+                at(2.0, 36.0),
+                at(-2.0, -60.0),
+                at(0.5, 45.0 / 32.0),
                 g[2],
             ]
         }

@@ -20,7 +20,7 @@ pub(super) struct Geometry {
 impl Geometry {
     pub(super) const fn forward(conv: &Conv2d, size: TileSize) -> Self {
         let outputs = match conv.pool {
-            Some(pool) if pools_tiles(conv) => [2 * pool.output[0], 2 * pool.output[1]],
+            Some(pool) if pools_tiles(conv, size) => [2 * pool.output[0], 2 * pool.output[1]],
             _ => [conv.output[0], conv.output[1]],
         };
         Self {

@@ -4,7 +4,7 @@
 //! `[panels][cells][depth][width]`. So the products of a panel stream it once, and the place of the next cell
 //! follows that of the last. What is behind depth and columns is zero.
 
-use super::filtering::{Filtering, Four, Two};
+use super::filtering::{Filtering, Five, Four, Two};
 use super::products::{TURN, panel_width};
 use super::{LINE, TileSize};
 use crate::kernels::matmul;
@@ -38,6 +38,7 @@ impl Kernel for TransformKernel<'_> {
             match self.size {
                 TileSize::Two => transform::<S, Two, 4, 2>(self),
                 TileSize::Four => transform::<S, Four, 6, 4>(self),
+                TileSize::Five => transform::<S, Five, 7, 5>(self),
             }
         }
     }

@@ -175,7 +175,7 @@ unsafe fn write_vector<
         *odd = S::fma(sum, S::splat(0.0), *odd);
         let finish = |value| if to.relu { S::relu(value) } else { value };
         let place = |i: usize, j: usize| i * to.steps[0] + j * to.steps[1] + filter;
-        if to.pool {
+        if const { OUTPUTS.is_multiple_of(2) } && to.pool {
             for i in 0..OUTPUTS / 2 {
                 for j in 0..OUTPUTS / 2 {
                     let [above, below] = [outputs[2 * i], outputs[2 * i + 1]];
