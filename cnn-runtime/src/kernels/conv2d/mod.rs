@@ -25,7 +25,7 @@ mod im2col;
 pub(crate) mod narrow;
 pub(crate) mod planar;
 mod pooled;
-mod sparse;
+pub(crate) mod sparse;
 pub(crate) mod thin;
 mod windowed;
 mod winograd;
@@ -208,10 +208,10 @@ impl Conv2d {
         match self.input_gradient {
             InputGradient::Winograd => winograd::prepared_backward(self, TileSize::Two),
             InputGradient::Winograd4 => winograd::prepared_backward(self, TileSize::Four),
-            InputGradient::Direct
-            | InputGradient::Pointwise
-            | InputGradient::Columns
-            | InputGradient::PoolSparse => self.patch() * self.output[2],
+            InputGradient::Direct | InputGradient::Pointwise | InputGradient::Columns => {
+                self.patch() * self.output[2]
+            }
+            InputGradient::PoolSparse => sparse::prepared_backward(self),
         }
     }
 
@@ -262,6 +262,10 @@ impl Conv2d {
             }
             InputGradient::Direct if !columns::is_best(isa) => {
                 direct::flip(self, isa, kernel, prepared);
+            }
+            InputGradient::PoolSparse => {
+                let prepared = &mut prepared[..self.prepared_backward()];
+                sparse::prepare_backward(self, isa, kernel, prepared);
             }
             _ => {
                 let shape = [self.patch(), self.output[2]];

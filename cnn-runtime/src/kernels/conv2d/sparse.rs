@@ -9,16 +9,21 @@
 //! input gradient:  for each winner's place    dx[patch]  += Σ over its filters  g * w[filter]
 //! ```
 //!
-//! Images are worked off in blocks of pooled cells, so that lists and what they name stay in L1.
+//! Images are worked off in blocks of pooled cells, so that lists and what they name stay in L1. Short patches of few
+//! filters are added window by window, see [`windows`].
 
 mod lists;
 mod sums;
+mod windows;
 
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
+use self::windows::Region;
 use super::field::Field;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
+use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::transpose::transpose;
 
 /// Pooled cells of a block of the kernel gradient.
 const KERNEL_BLOCK: usize = 32;
@@ -45,6 +50,9 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
 
 /// Floats of scratch memory.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
+    if let Some(region) = Region::of(conv) {
+        return region.scratch(conv);
+    }
     let Some(pool) = conv.pool else { return 0 };
     let block = min(pooled_cells(conv), INPUT_BLOCK);
     let places = block * pool.size[0] * pool.size[1];
@@ -251,6 +259,7 @@ impl Kernel for KernelBlock<'_, '_> {
                 from: self.x.as_ptr(),
                 from_row: field.tap_row,
                 from_run: field.run_step,
+                in_lines: false,
                 lists,
                 _promise: Promise::new(),
             });
@@ -258,8 +267,33 @@ impl Kernel for KernelBlock<'_, '_> {
     }
 }
 
-/// Overwrites `dx`. The weights are laid out as `[filters, ..patch]`.
+/// Whether windows are taken whole: then a gradient that is not finite spreads over its window's region.
+#[cfg(test)]
+pub(crate) const fn takes_windows(conv: &Conv2d) -> bool {
+    Region::of(conv).is_some()
+}
+
+/// Floats of what [`prepare_backward`] writes.
+pub(super) const fn prepared_backward(conv: &Conv2d) -> usize {
+    match Region::of(conv) {
+        Some(region) => region.prepared(conv),
+        None => conv.patch() * conv.output[2],
+    }
+}
+
+/// Writes the weights as [`input_gradient`] wants them: `[filters, ..patch]`, or as windows are best taken whole.
+pub(super) fn prepare_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+    match Region::of(conv) {
+        Some(region) => region.prepare(conv, kernel, prepared),
+        None => transpose(isa, [conv.patch(), conv.output[2]], kernel, prepared),
+    }
+}
+
+/// Overwrites `dx`. The weights are what [`prepare_backward`] wrote.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
+    if let Some(region) = Region::of(conv) {
+        return region.input_gradient(conv, operands);
+    }
     let BackwardInput {
         isa,
         dz,
@@ -409,6 +443,7 @@ impl Kernel for InputBlock<'_, '_> {
                 from: self.weights.as_ptr(),
                 from_row: field.runs * field.run,
                 from_run: field.run,
+                in_lines: false,
                 lists,
                 _promise: Promise::new(),
             });

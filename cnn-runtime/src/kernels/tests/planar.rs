@@ -96,8 +96,10 @@ fn few_filters_are_planar() {
         16
     ));
     for lanes in LANES {
-        assert!(planar::is_best_backward(&conv(6, 14), lanes));
+        assert!(planar::is_best_backward(&conv(5, 14), lanes));
         assert!(!planar::is_best_backward(&conv(8, 13), lanes));
     }
+    assert!(planar::is_best_backward(&conv(6, 14), 8));
+    assert!(!planar::is_best_backward(&conv(6, 14), 16));
     assert_eq!(Isa::PORTABLE.lanes(), 8);
 }

@@ -2,6 +2,7 @@
 
 use super::conv2d::{Case, Choice, check_not_finite, random_conv};
 use super::support::{Failures, Guarded, Random};
+use crate::kernels::conv2d::sparse;
 use crate::kernels::{InputGradient, Isa, KernelGradient};
 
 /// Both gradients from lists of winners.
@@ -35,6 +36,35 @@ fn check_gradients(seed: u64, cases: usize, choice: Choice<'_>, mend: impl Fn(&m
 #[test]
 fn sparse_matches_the_reference() {
     check_gradients(1, 300, SPARSE, |_| {});
+}
+
+/// Windows taken whole, of any size and however far apart.
+#[test]
+fn short_patches_match_the_reference() {
+    let mut random = Random::new(10);
+    let mut failures = Failures::default();
+    let few = Choice {
+        channels: &[1, 2, 3, 6, 16, 17],
+        ..SPARSE
+    };
+    let mut whole = 0;
+    while whole < 150 {
+        let mut conv = random_conv(&mut random, few);
+        [conv.strides, conv.dilation] = [[1, 1]; 2];
+        let pool = conv.pool.as_mut().expect("a fused pool");
+        pool.size = [1, 2].map(|most| 1 + random.below(most + 1));
+        pool.strides = [2, 3].map(|most| 1 + random.below(most));
+        pool.padding = [0, 0];
+        for axis in [0, 1] {
+            let last = (pool.output[axis] - 1) * pool.strides[axis];
+            conv.output[axis] = last + pool.size[axis] + random.below(2);
+        }
+        if sparse::takes_windows(&conv) {
+            whole += 1;
+            Case::random(&mut random, conv).check_input_gradient(&mut failures);
+        }
+    }
+    failures.report();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Sums of scaled runs of memory, as lists name them.
 
+use super::WIDEST;
 use super::lists::Lists;
 use crate::kernels::simd::{Kernel, Promise, Simd};
 
@@ -19,6 +20,8 @@ pub(super) struct Sums<'a> {
     pub(super) from: *const f32,
     pub(super) from_row: usize,
     pub(super) from_run: usize,
+    /// Whether rows at `from` start with a cache line: then no vector should lie in two, which takes twice as long.
+    pub(super) in_lines: bool,
     pub(super) lists: &'a Lists<'a>,
     /// That what the lists name may be read and written.
     pub(super) _promise: Promise,
@@ -79,7 +82,13 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
                 8 if const { widest::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
                 6 if const { widest::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
                 4 if const { widest::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
+                3 if const { masks::<S>(ROWS, 3) } && sums.in_lines && width < 3 * S::LANES => {
+                    S::call(Pass::<ROWS, 3, true>(part))
+                }
                 3 if const { widest::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
+                2 if const { masks::<S>(ROWS, 2) } && sums.in_lines && width < 2 * S::LANES => {
+                    S::call(Pass::<ROWS, 2, true>(part))
+                }
                 2 => S::call(Pass::<ROWS, 2, false>(part)),
                 _ if width < S::LANES => S::call(Pass::<ROWS, 1, true>(part)),
                 _ => S::call(Pass::<ROWS, 1, false>(part)),
@@ -105,6 +114,11 @@ const fn widest<S: Simd>(rows: usize) -> usize {
     if fit < 8 { fit } else { 8 }
 }
 
+/// Whether the last of so many vectors may be loaded in part: where masks cost nothing, of short runs.
+const fn masks<S: Simd>(rows: usize, vectors: usize) -> bool {
+    S::LANES == WIDEST && vectors <= widest::<S>(rows)
+}
+
 /// Some columns of some rows.
 struct Part<'a> {
     sums: &'a Sums<'a>,
@@ -116,8 +130,8 @@ struct Part<'a> {
 }
 
 /// `ROWS` rows of `width` columns, which `VECTORS` vectors hold, from `to` and `from` on, for all lists. The
-/// last one ends with them and overlaps the one before it: both compute the same. A single vector is
-/// `PARTIAL` if `width` does not fill it.
+/// last one ends with them and overlaps the one before it: both compute the same. Or it is `PARTIAL`, if `width` does
+/// not fill it.
 ///
 /// Each is called out of line: LLVM takes long over functions that hold all of them.
 struct Pass<'a, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(Part<'a>);
@@ -153,16 +167,18 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
     // for, and no vector leaves them.
     unsafe {
         let last = width.saturating_sub(S::LANES);
+        // Of the last vector, if it is partial.
+        let count = width - (VECTORS - 1) * S::LANES;
         let column_of = |vector: usize| {
-            if vector + 1 == VECTORS {
+            if vector + 1 == VECTORS && !PARTIAL {
                 last
             } else {
                 vector * S::LANES
             }
         };
-        let load = |p: *const f32| {
-            if PARTIAL {
-                S::load_first(p, width)
+        let load = |p: *const f32, vector: usize| {
+            if vector + 1 == VECTORS && PARTIAL {
+                S::load_first(p, count)
             } else {
                 S::load(p)
             }
@@ -175,7 +191,7 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
             let mut totals = [[S::splat(0.0); VECTORS]; ROWS];
             for (r, totals) in totals.iter_mut().enumerate() {
                 for (v, total) in totals.iter_mut().enumerate() {
-                    *total = load(to.add(r * sums.to_row + column_of(v)));
+                    *total = load(to.add(r * sums.to_row + column_of(v)), v);
                 }
             }
             while entry < end as usize {
@@ -184,7 +200,7 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
                 for (r, totals) in totals.iter_mut().enumerate() {
                     let from = S::address(from.add(r * sums.from_row));
                     for (v, total) in totals.iter_mut().enumerate() {
-                        let value = load(from.add(column_of(v)));
+                        let value = load(from.add(column_of(v)), v);
                         *total = S::fma(scale, value, *total);
                     }
                 }
@@ -193,8 +209,8 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
             for (r, totals) in totals.iter().enumerate() {
                 for (v, &total) in totals.iter().enumerate() {
                     let to = to.add(r * sums.to_row + column_of(v));
-                    if PARTIAL {
-                        S::store_first(to, total, width);
+                    if v + 1 == VECTORS && PARTIAL {
+                        S::store_first(to, total, count);
                     } else {
                         S::store(to, total);
                     }
