@@ -17,7 +17,8 @@
 //! not bring back. The transformed kernel has `16 C K` to `49 C K` floats, more than a core's caches
 //! hold beside those of the other layers, so with few tiles it is the reading that takes time
 //! ([`WAITING`]). Tiles of 2x2 are four times as many: [`ENOUGH_TILES`] hide it, and where an image
-//! has fewer, the front takes several at a time.
+//! has fewer, the front takes several at a time. So it does where a sparse gradient sums few winners
+//! ([`FEW_WINDOWS`]).
 //!
 //! The gradient of the input is a convolution of the output's gradient with the kernel turned
 //! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
@@ -61,6 +62,11 @@ const WAITING: u128 = 7;
 /// four; so only the very last layers need company.
 const ENOUGH_TILES: usize = 4;
 
+/// The windows of a pool whose winners two images bring together: half of what the kernel takes at once. The sums for a
+/// kernel of 3x3, 32 -> 64 channels, are 72 KiB, which are then loaded and stored half as often: 2 % of the step of a
+/// network where 25 windows are behind them.
+const FEW_WINDOWS: usize = 32;
+
 /// The channels from which on register tiles beat a product and `col2im`: measured on a machine
 /// with AVX-512 and AVX2.
 const FULL_TILE: usize = 8;
@@ -103,8 +109,19 @@ pub(super) fn images(step: &Step, plan: &Plan, network: &Network) -> usize {
         case.winograd(Tile::Two).filter(|_| forward),
         case.turned(Tile::Two).filter(|_| backward),
     ];
-    let images = runs.iter().flatten().map(Winograd::images);
-    images.max().unwrap_or(1)
+    let tiles = runs.iter().flatten().map(Winograd::images);
+    let winners = few_windows(step, plan, &case).map(|_| 2);
+    tiles.chain(winners).max().unwrap_or(1)
+}
+
+/// The windows of a convolution whose sparse kernel gradient takes two images at once.
+fn few_windows(step: &Step, plan: &Plan, case: &Case<'_>) -> Option<usize> {
+    let [height, width, _] = plan.values[step.output].shape.image()?;
+    let windows = height * width;
+    let is_sparse = step.kernel_gradient == Some(KernelGradient::PoolSparse);
+    // Behind padding the kernel takes a copy of each image, one at a time.
+    let is_stored = case.conv.padding == [[0, 0]; 2];
+    (is_sparse && is_stored && windows <= FEW_WINDOWS).then_some(windows)
 }
 
 /// Why a convolution runs forward as it does, and why the gradient of its input, where that
@@ -114,6 +131,9 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
         return Vec::new();
     };
     let mut reasons = vec![case.why_forward()];
+    if let Some(windows) = few_windows(step, plan, &case) {
+        reasons.push(format!("winners in {windows} windows: 2 images"));
+    }
     match step.input_gradient {
         Some(InputGradient::Winograd | InputGradient::Winograd4 | InputGradient::Direct) => {
             let turned = TILES.map(|tile| case.turned(tile));

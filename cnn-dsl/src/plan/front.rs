@@ -3,7 +3,8 @@
 //! Everything before the first dense layer works on one image without looking at the others, so
 //! it goes through all of the front while what flows is in the cache. Dense layers read a large
 //! kernel for few values, so from there on all examples share each reading of it. The front takes
-//! several images at once only where a Winograd layer has too few tiles (see `algorithm`).
+//! several images at once only where a Winograd layer has too few tiles, or a sparse gradient few winners (see
+//! `algorithm`).
 
 use super::{Kernel, Plan, algorithm};
 use crate::graph::Network;

@@ -25,8 +25,11 @@ use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Promise, Simd};
 use crate::kernels::transpose::transpose;
 
-/// Pooled cells of a block of the kernel gradient.
+/// Pooled cells of a block of the kernel gradient, if an image has so many.
 const KERNEL_BLOCK: usize = 32;
+/// The most cells of a block that holds whole images: the sums, more than the nearest cache holds, are loaded and stored
+/// once for all of them.
+const MOST_CELLS: usize = 64;
 /// Pooled cells of a block of the input gradient.
 const INPUT_BLOCK: usize = 32;
 /// Rows of a patch that are summed up at once: kernels of 3x3 and 5x5 need one pass on few channels. Each
@@ -41,11 +44,27 @@ const WIDEST: usize = 16;
 /// Floats of scratch memory.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
-    let block = min(pooled_cells(conv), KERNEL_BLOCK);
     Field::new(conv).scratch()
-        + Lists::scratch(block * conv.output[2] + WIDEST, conv.output[2])
+        + Lists::scratch(kernel_block(conv) * conv.output[2] + WIDEST, conv.output[2])
         + TRANSPOSED
-        + pooled_cells(conv) * pool.size[0] * pool.size[1]
+        + images_at_once(conv) * pooled_cells(conv) * pool.size[0] * pool.size[1]
+}
+
+/// Images whose cells make a block: more than one where they are small, and stored side by side as they are.
+const fn images_at_once(conv: &Conv2d) -> usize {
+    match pooled_cells(conv) {
+        0 => 1,
+        cells if cells <= MOST_CELLS && Field::new(conv).stored => MOST_CELLS / cells,
+        _ => 1,
+    }
+}
+
+/// Cells of a block of the kernel gradient.
+const fn kernel_block(conv: &Conv2d) -> usize {
+    match images_at_once(conv) {
+        1 => min(pooled_cells(conv), KERNEL_BLOCK),
+        images => images * pooled_cells(conv),
+    }
 }
 
 /// Floats of scratch memory.
@@ -76,23 +95,31 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let field = Field::new(conv);
     let filters = conv.output[2];
     let cells = pooled_cells(conv);
-    let block = cells.min(KERNEL_BLOCK);
+    let (block, at_once) = (kernel_block(conv), images_at_once(conv));
     let (copy, scratch) = scratch.split_at_mut(field.scratch());
     let (transposed, scratch) = scratch.split_at_mut(TRANSPOSED);
     let codes_of_a_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(cells * codes_of_a_window);
+    let (patches, scratch) = scratch.split_at_mut(at_once * cells * codes_of_a_window);
     let patches = as_u32(patches);
-    place_patches(conv, &pool, &field, patches);
+    let (first, others) = patches.split_at_mut(cells * codes_of_a_window);
+    place_patches(conv, &pool, &field, first);
+    for (image, others) in others.chunks_exact_mut(first.len()).enumerate() {
+        let offset = (image + 1) * conv.input_len();
+        for (other, patch) in others.iter_mut().zip(&*first) {
+            *other = patch.wrapping_add(offset as u32);
+        }
+    }
     let mut lists = Lists::new(scratch, block * filters + WIDEST, filters);
 
     let images = x
-        .chunks_exact(conv.input_len())
-        .zip(dz.chunks_exact(cells * filters))
-        .zip(codes.chunks_exact(cells * filters));
+        .chunks(at_once * conv.input_len())
+        .zip(dz.chunks(at_once * cells * filters))
+        .zip(codes.chunks(at_once * cells * filters));
     for ((x, dz), codes) in images {
         let x = field.whole(conv, x, copy);
-        for first in (0..cells).step_by(KERNEL_BLOCK) {
-            let end = cells.min(first + KERNEL_BLOCK);
+        let cells = dz.len() / filters;
+        for first in (0..cells).step_by(block) {
+            let end = cells.min(first + block);
             let block = first * filters..end * filters;
             isa.run(KernelBlock {
                 conv,
@@ -143,12 +170,12 @@ fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [
     }
 }
 
-/// What some pooled cells of an image add to the kernel's gradient.
+/// What some pooled cells of an image, or all of several, add to the kernel's gradient.
 struct KernelBlock<'a, 'b> {
     conv: &'a Conv2d,
     pool: FusedPool,
     field: Field,
-    /// The field of the image.
+    /// The field of the image, or of all images.
     x: &'a [f32],
     /// `[cells, filters]`.
     dz: &'a [f32],
@@ -165,7 +192,7 @@ struct KernelBlock<'a, 'b> {
 
 /// Places of patches of a square block, `[cells, filters]`, then `[filters, cells]`
 /// of a whole block: these places, and gradients.
-const TRANSPOSED: usize = WIDEST * WIDEST + 2 * WIDEST * KERNEL_BLOCK;
+const TRANSPOSED: usize = WIDEST * WIDEST + 2 * WIDEST * MOST_CELLS;
 
 impl Kernel for KernelBlock<'_, '_> {
     type Output = ();
@@ -178,7 +205,7 @@ impl Kernel for KernelBlock<'_, '_> {
         let filters = conv.output[2];
         let codes_of_a_window = self.pool.size[0] * self.pool.size[1];
         let cells = self.dz.len() / filters;
-        assert!(cells <= KERNEL_BLOCK && self.transposed.len() == TRANSPOSED);
+        assert!(cells <= MOST_CELLS && self.transposed.len() == TRANSPOSED);
         assert!(self.dz.len() == cells * filters && self.codes.len() == self.dz.len());
         assert!(self.patches.len() >= cells * codes_of_a_window);
         assert!(lists.values.len() >= self.dz.len() + S::LANES);
@@ -187,12 +214,12 @@ impl Kernel for KernelBlock<'_, '_> {
         for first in (0..filters).step_by(S::LANES) {
             let count = S::LANES.min(filters - first);
             // SAFETY: a cell and `count` filters from `first` on are inside `dz` and `codes`; the square has
-            // a vector for each of up to `LANES` cells; the others have `KERNEL_BLOCK` values for each
+            // a vector for each of up to `LANES` cells; the others have `MOST_CELLS` values for each
             // of up to `LANES` filters; and the lists have room for all cells and filters, and for a
             // vector behind them, by the assertions above.
             unsafe {
                 let places = square.add(WIDEST * WIDEST);
-                let gradients = places.add(WIDEST * KERNEL_BLOCK);
+                let gradients = places.add(WIDEST * MOST_CELLS);
                 for cell in (0..cells).step_by(S::LANES) {
                     let rows = S::LANES.min(cells - cell);
                     for row in 0..rows {
@@ -214,22 +241,16 @@ impl Kernel for KernelBlock<'_, '_> {
                         square,
                         S::LANES,
                         places.add(cell),
-                        KERNEL_BLOCK,
+                        MOST_CELLS,
                     );
-                    S::transpose(
-                        [rows, count],
-                        dz,
-                        filters,
-                        gradients.add(cell),
-                        KERNEL_BLOCK,
-                    );
+                    S::transpose([rows, count], dz, filters, gradients.add(cell), MOST_CELLS);
                 }
                 for filter in 0..count {
                     let mut length = lists.length;
                     for cell in (0..cells).step_by(S::LANES) {
                         let rows = S::LANES.min(cells - cell);
-                        let g = S::load(gradients.add(filter * KERNEL_BLOCK + cell));
-                        let place = S::load(places.add(filter * KERNEL_BLOCK + cell));
+                        let g = S::load(gradients.add(filter * MOST_CELLS + cell));
+                        let place = S::load(places.add(filter * MOST_CELLS + cell));
                         // NaN counts.
                         let counts = S::ne(g, S::splat(0.0));
                         let values = lists.values.as_mut_ptr().add(length);
