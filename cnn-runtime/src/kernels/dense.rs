@@ -214,7 +214,7 @@ impl Dense {
     /// # Panics
     /// If a slice is of another length.
     pub fn prepare_gradient(&self, isa: Isa, n: usize, dy: &[f32], prepared: &mut [f32]) {
-        if self.multiplies_gradient(isa) {
+        if self.multiplies_gradient(isa, n) {
             return;
         }
         panels::pack(isa, [n, self.units], dy, prepared);
@@ -261,7 +261,7 @@ impl Dense {
             rows.len() * self.units,
             "values of a kernel's gradient"
         );
-        if self.multiplies_gradient(isa) {
+        if self.multiplies_gradient(isa, n) {
             let x = x.get(rows.start..).unwrap_or_default();
             let x = Matrix::with_strides(x, [rows.len(), n], [1, self.inputs]);
             let gradient = MatrixMut::new(kernel_gradient, rows.len(), self.units);
@@ -314,7 +314,7 @@ impl Dense {
             scratch.len() >= self.training_scratch(),
             "scratch of a dense layer"
         );
-        if matmul::is_best(isa) {
+        if self.multiplies_input_gradient(isa, n) {
             let kernel = Matrix::new(kernel, self.inputs, self.units).transposed();
             let dy = Matrix::new(dy, n, self.units);
             return gemm(1.0, dy, kernel, 0.0, MatrixMut::new(dx, n, self.inputs));
@@ -329,14 +329,33 @@ impl Dense {
         });
     }
 
-    /// Whether matrixmultiply computes the kernel gradient: also where few units leave vectors partly idle. Measured
-    /// with 1600 inputs and 8 to 64 examples, register tiles of AVX2 are 0.65 to 0.95 times as fast with 8 to 15 and
-    /// 17 to 28 units, and equal with 16 and 32; those of AVX-512 0.6 to 0.95 times with 8 and 17 to 24, and 1.1
-    /// to 1.5 times with 10 to 15, 28 and more.
-    fn multiplies_gradient(&self, isa: Isa) -> bool {
-        let idle = 1..=if isa.lanes() == 16 { 8 } else { 15 };
+    /// Whether matrixmultiply computes the kernel gradient of `n` examples: also where few units leave vectors partly
+    /// idle, or few examples make the register tiles' beginnings and ends count.
+    ///
+    /// Measured with 1600 inputs and 8 to 64 examples, register tiles of AVX2 are 0.65 to 0.95 times as fast with 8 to 15
+    /// and 17 to 28 units, and equal with 16 and 32; those of AVX-512 0.6 to 0.95 times with 8 and 17 to 24, and 1.1
+    /// to 1.5 times with 10 to 15, 28 and more. With 1, 4, 8 and 16 examples and up to 384 units those of AVX2 are
+    /// 0.7, 0.75, 0.8 and 1.0 times as fast; but 1.5 to 5 times with 256 and 512, where the rows of the gradient share
+    /// sets of the caches and matrixmultiply is slow. Those of AVX-512 are 0.7 to 1.2 times with 1 to 4 examples and
+    /// 16 to 62 units, and faster with more of either (but for 120 units and one example, 0.9).
+    fn multiplies_gradient(&self, isa: Isa, n: usize) -> bool {
+        let is_wide = isa.lanes() == 16;
+        let idle = 1..=if is_wide { 8 } else { 15 };
         let is_narrow = self.units < 32 && idle.contains(&(self.units % 16));
-        matmul::is_best(isa) || (cfg!(feature = "std") && is_narrow)
+        let is_low = match is_wide {
+            true => n <= 4 && (16..63).contains(&self.units),
+            false => n <= 12 && !self.units.is_multiple_of(256),
+        };
+        matmul::is_best(isa) || (cfg!(feature = "std") && (is_narrow || is_low))
+    }
+
+    /// Whether matrixmultiply computes the input gradient of `n` examples: also where units are too few for the depth of
+    /// a register tile. Measured with 400 and 1600 inputs and 8 to 64 examples, those of AVX2 are 0.5 to 0.95 times as
+    /// fast with up to 10 units, those of AVX-512 0.5 to 1.1 times with one. Either computes the same sums in the same
+    /// order, so an example does not depend on how many there are.
+    fn multiplies_input_gradient(&self, isa: Isa, n: usize) -> bool {
+        let few = if isa.lanes() == 16 { 2 } else { 10 };
+        matmul::is_best(isa) || (cfg!(feature = "std") && n >= 8 && self.units <= few)
     }
 
     /// Applies an activation that the products have not applied.
