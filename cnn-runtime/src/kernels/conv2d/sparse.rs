@@ -54,7 +54,14 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
 const fn images_at_once(conv: &Conv2d) -> usize {
     match pooled_cells(conv) {
         0 => 1,
-        cells if cells <= MOST_CELLS && Field::new(conv).stored => MOST_CELLS / cells,
+        cells
+            if cells <= MOST_CELLS
+                && Field::new(conv).stored
+                // So that the places of all patches are whole numbers of 32 bits.
+                && conv.input_len() <= u32::MAX as usize / MOST_CELLS =>
+        {
+            MOST_CELLS / cells
+        }
         _ => 1,
     }
 }
