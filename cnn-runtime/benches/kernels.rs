@@ -125,7 +125,6 @@ fn convolutions() -> Vec<Case> {
             activation: Activation::Relu,
             pool: None,
             algorithm: ConvAlgorithm::Direct,
-            inference: ConvAlgorithm::Direct,
             kernel_gradient: KernelGradient::Direct,
             input_gradient: InputGradient::Direct,
         };

@@ -40,7 +40,6 @@ impl Conv2d {
             activation: Activation::Linear,
             pool: None,
             algorithm: ConvAlgorithm::Direct,
-            inference: ConvAlgorithm::Direct,
             kernel_gradient: KernelGradient::Direct,
             input_gradient: InputGradient::Columns,
         }
@@ -74,13 +73,9 @@ impl Conv2d {
         }
     }
 
-    /// The same with other algorithms for the forward pass: of training, of inference.
-    pub const fn computed_by(self, algorithm: ConvAlgorithm, inference: ConvAlgorithm) -> Self {
-        Self {
-            algorithm,
-            inference,
-            ..self
-        }
+    /// The same with another algorithm for the forward pass.
+    pub const fn computed_by(self, algorithm: ConvAlgorithm) -> Self {
+        Self { algorithm, ..self }
     }
 
     /// The same with other algorithms for the gradients: of the kernel, with respect to the input.
@@ -216,15 +211,6 @@ impl Gradient {
 }
 
 impl Prepared {
-    /// A kernel in the form that inference wants it in.
-    pub const fn for_convolution(tensor: usize, layer: Conv2d) -> Self {
-        Self {
-            tensor,
-            length: layer.prepared_inference(),
-            from: PreparedFrom::Convolution(layer),
-        }
-    }
-
     /// The kernel of a dense layer in the form that inference wants it in.
     pub const fn for_dense(tensor: usize, layer: Dense) -> Self {
         Self {
@@ -234,7 +220,7 @@ impl Prepared {
         }
     }
 
-    /// A kernel in the form that the forward pass of training wants it in.
+    /// The kernel of a convolution in the form that its forward pass wants it in.
     pub const fn forward(tensor: usize, layer: Conv2d) -> Self {
         Self {
             tensor,
@@ -281,7 +267,7 @@ const fn inference_scratch(
     let mut most = 0;
     let mut index = 0;
     while index < convolutions.len() {
-        most = max(most, convolutions[index].inference_scratch(group));
+        most = max(most, convolutions[index].forward_scratch(group));
         index += 1;
     }
     index = 0;

@@ -133,11 +133,9 @@ pub struct Prepared {
 /// A layer whose kernel a pass wants in another form.
 #[derive(Clone, Copy, Debug)]
 pub enum PreparedFrom {
-    /// Inference wants that of a convolution.
-    Convolution(Conv2d),
     /// Inference wants that of a dense layer.
     Dense(Dense),
-    /// The forward pass of training wants that of a convolution.
+    /// The forward pass wants that of a convolution.
     Forward(Conv2d),
     /// The backward pass wants that of a convolution.
     Backward(Conv2d),
@@ -147,7 +145,6 @@ impl Prepared {
     /// Writes the form of `kernel`, [`Prepared::length`] floats.
     pub fn prepare(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         match self.from {
-            PreparedFrom::Convolution(layer) => layer.prepare_inference(isa, kernel, prepared),
             PreparedFrom::Dense(layer) => layer.prepare_inference(isa, kernel, prepared),
             PreparedFrom::Forward(layer) => layer.prepare_forward(isa, kernel, prepared),
             PreparedFrom::Backward(layer) => layer.prepare_backward(isa, kernel, prepared),

@@ -24,9 +24,9 @@
 //! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
 //! `sparsity`) the winners alone take a third to three quarters of the time of a direct convolution, so tiles
 //! must cost less than half ([`SPARSE`]). Its results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle:
-//! then it is a product and `col2im`, as it always is with strides. The forward pass of training has
-//! tiles of 2x2 alone: larger ones round, and an exact zero before a relu that becomes 1e-7 wakes a dead unit.
-//! Gradients have none of 5x5, which round three times as much as those of 4x4.
+//! then it is a product and `col2im`, as it always is with strides. Gradients have no
+//! tiles of 5x5, which round three times as much as those of 4x4. (Both leave 1e-7 where products cancel out; forward,
+//! where a 0 decides whether a relu lives, the kernels see to outputs that see zeros alone.)
 //!
 //! The costs were measured, one image at a time, with the kernel in cache and, behind the stroke, beyond the
 //! second level, with AVX-512. Tiles took so much of the time of a direct convolution on a Zen 5 core (AVX2:
@@ -85,7 +85,6 @@ pub(super) fn choose(plan: &mut Plan, network: &Network) {
             continue;
         };
         step.kernel = Kernel::Conv2d(case.forward());
-        step.inference = Kernel::Conv2d(case.inference());
         step.input_gradient = match step.input_gradient {
             Some(InputGradient::Direct) => Some(case.input_gradient()),
             Some(InputGradient::PoolSparse) => Some(case.sparse_input_gradient()),
@@ -103,7 +102,7 @@ pub(super) fn images(step: &Step, plan: &Plan, network: &Network) -> usize {
         return 1;
     };
     let winograd = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
-    let forward = [step.kernel, step.inference].contains(&winograd);
+    let forward = step.kernel == winograd;
     let backward = step.input_gradient == Some(InputGradient::Winograd);
     let runs = [
         case.winograd(Tile::Two).filter(|_| forward),
@@ -175,19 +174,13 @@ impl<'a> Case<'a> {
     fn forward(&self) -> Conv2dAlgorithm {
         if self.pointwise() {
             Conv2dAlgorithm::Pointwise
-        } else if self.winograd(Tile::Two).is_some_and(|w| w.wins()) {
-            Conv2dAlgorithm::Winograd
         } else {
-            Conv2dAlgorithm::Direct
-        }
-    }
-
-    /// Inference keeps nothing for a backward pass, so its algorithm need not be that of training.
-    fn inference(&self) -> Conv2dAlgorithm {
-        match best(TILES.map(|tile| self.winograd(tile))).map(|w| w.tile) {
-            Some(Tile::Four) => Conv2dAlgorithm::Winograd4,
-            Some(Tile::Five) => Conv2dAlgorithm::Winograd5,
-            Some(Tile::Two) | None => self.forward(),
+            match best(TILES.map(|tile| self.winograd(tile))).map(|w| w.tile) {
+                Some(Tile::Two) => Conv2dAlgorithm::Winograd,
+                Some(Tile::Four) => Conv2dAlgorithm::Winograd4,
+                Some(Tile::Five) => Conv2dAlgorithm::Winograd5,
+                None => Conv2dAlgorithm::Direct,
+            }
         }
     }
 

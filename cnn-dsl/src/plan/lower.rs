@@ -34,7 +34,6 @@ pub(super) fn lower(network: &Network) -> Plan {
             node: id,
             pool: None,
             kernel,
-            inference: kernel,
             activation,
             conv_output: match node.op {
                 Op::Conv2d(_) => node.shape.image(),

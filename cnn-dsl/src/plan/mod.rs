@@ -76,10 +76,8 @@ pub struct Step {
     pub node: NodeId,
     /// A max pool fused behind the convolution: the step writes the pooled value.
     pub pool: Option<NodeId>,
-    /// What runs forward while training.
+    /// What runs forward.
     pub kernel: Kernel,
-    /// What runs during inference.
-    pub inference: Kernel,
     /// Applied to the result in the same call, behind the pool where there is one.
     pub activation: Activation,
     /// What a convolution computes before the pool: `[height, width, filters]`, without what
@@ -118,11 +116,9 @@ pub enum Conv2dAlgorithm {
     Direct,
     /// Winograd's F(2x2, 3x3): tiles of 2x2 outputs from 16 multiplications instead of 36.
     Winograd,
-    /// F(4x4, 3x3): tiles of 4x4 outputs from 36 multiplications instead of 144. It rounds, so that
-    /// an exact zero before a relu may wake a dead unit: not for the forward pass of training.
+    /// F(4x4, 3x3): tiles of 4x4 outputs from 36 multiplications instead of 144.
     Winograd4,
-    /// F(5x5, 3x3): tiles of 5x5 outputs from 49 multiplications instead of 225. It rounds more, and is for
-    /// inference alone.
+    /// F(5x5, 3x3): tiles of 5x5 outputs from 49 multiplications instead of 225. It rounds most.
     Winograd5,
     /// A 1x1 kernel, stride 1, no padding, no pool: the image is a matrix already.
     Pointwise,

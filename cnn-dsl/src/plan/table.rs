@@ -20,8 +20,7 @@ const WHY: [(&str, Align); 1] = [("Why", Align::Left)];
 
 impl Plan {
     /// The table of steps: the layers that each runs and how much of their outputs it computes,
-    /// how it runs forward, for inference too where that differs from training, how it computes its
-    /// gradients, and why; below it how the steps are grouped
+    /// how it runs forward, how it computes its gradients, and why; below it how the steps are grouped
     /// and what the workspace takes beside the kernels' scratch. Without a `train` block there
     /// are no gradients to tell of.
     pub fn table(&self, network: &Network) -> String {
@@ -36,11 +35,8 @@ impl Plan {
             .iter()
             .map(|step| {
                 let (layers, computed) = self.layers(step, network);
-                let mut row = vec![layers, computed, step.inference.name().to_owned()];
+                let mut row = vec![layers, computed, step.kernel.name().to_owned()];
                 if network.train.is_some() {
-                    if step.kernel != step.inference {
-                        row[2] = format!("{}\ninference: {}", step.kernel.name(), row[2]);
-                    }
                     let of_kernel = step.kernel_gradient.map(KernelGradient::name);
                     let of_input = step.input_gradient.map(InputGradient::name);
                     row.extend([of_kernel, of_input].map(|name| name.unwrap_or("–").to_owned()));

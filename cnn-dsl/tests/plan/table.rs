@@ -5,7 +5,7 @@
 //! CNN_UPDATE=1 cargo nextest run -p cnn-dsl the_tables_are_those_on_file
 //! ```
 
-use cnn_dsl::plan::{Conv2dAlgorithm, Kernel, Plan};
+use cnn_dsl::plan::Plan;
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -36,21 +36,6 @@ fn the_tables_are_those_on_file() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn inference_is_shown_where_it_differs() {
-    let network = crate::network("input(4x4x1); conv2d(2, 3x3); train { loss = mse; }");
-    let mut plan = Plan::new(&network);
-    let forward = |plan: &Plan| -> Vec<String> {
-        let table = plan.table(&network);
-        let lines = table.lines().filter(|line| line.starts_with('│'));
-        let cells = lines.filter_map(|line| line.split('│').nth(3));
-        cells.map(|cell| cell.trim().to_owned()).collect()
-    };
-    assert_eq!(forward(&plan), ["direct", ""]);
-    plan.steps[0].inference = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
-    assert_eq!(forward(&plan), ["direct", "inference: winograd"]);
 }
 
 #[test]

@@ -42,9 +42,9 @@ fn layer(context: &Context<'_>, step: &Step) -> String {
     let name = constant(&node.name);
     let input = &context.plan.values[step.input].shape;
     let output = &context.plan.values[step.output].shape;
-    match (&node.op, step.kernel, step.inference) {
-        (Op::Conv2d(conv), Kernel::Conv2d(algorithm), Kernel::Conv2d(inference)) => {
-            let layer = convolution(context, step, conv, [algorithm, inference]);
+    match (&node.op, step.kernel) {
+        (Op::Conv2d(conv), Kernel::Conv2d(algorithm)) => {
+            let layer = convolution(context, step, conv, algorithm);
             format!("const {name}: rt::Conv2d = {layer};")
         }
         (Op::Pool2d(pool), ..) => {
@@ -80,7 +80,7 @@ fn convolution(
     context: &Context<'_>,
     step: &Step,
     conv: &Conv2d,
-    algorithms: [Conv2dAlgorithm; 2],
+    algorithm: Conv2dAlgorithm,
 ) -> String {
     let input = array(context.plan.values[step.input].shape.0.clone());
     let kernel = array(conv.kernel);
@@ -106,17 +106,15 @@ fn convolution(
     if let Some(pool) = fused_pool(context, step) {
         with(&format!(".with_pool({pool})"));
     }
-    let [training, inference] = algorithms.map(|algorithm| match algorithm {
+    let algorithm = match algorithm {
         Conv2dAlgorithm::Direct => "Direct",
         Conv2dAlgorithm::Winograd => "Winograd",
         Conv2dAlgorithm::Winograd4 => "Winograd4",
         Conv2dAlgorithm::Winograd5 => "Winograd5",
         Conv2dAlgorithm::Pointwise => "Pointwise",
-    });
-    if [training, inference] != ["Direct", "Direct"] {
-        with(&format!(
-            ".computed_by(rt::ConvAlgorithm::{training}, rt::ConvAlgorithm::{inference})"
-        ));
+    };
+    if algorithm != "Direct" {
+        with(&format!(".computed_by(rt::ConvAlgorithm::{algorithm})"));
     }
     let kernel_gradient = match step.kernel_gradient {
         Some(KernelGradient::Pointwise) => "Pointwise",
@@ -301,8 +299,7 @@ fn prepared(context: &Context<'_>, form: Form) -> String {
         let tensor = number(tensor.expect("the layer has a kernel"));
         let constructor = match form {
             Form::Inference if step.kernel == Kernel::Dense => "for_dense",
-            Form::Inference => "for_convolution",
-            Form::Forward => "forward",
+            Form::Inference | Form::Forward => "forward",
             Form::Backward => "backward",
         };
         format!("rt::Prepared::{constructor}({tensor}, {layer})")

@@ -95,7 +95,7 @@ impl Form {
             _ => false,
         };
         match self {
-            Self::Inference => converts(step.inference) || step.inference == Kernel::Dense,
+            Self::Inference => converts(step.kernel) || step.kernel == Kernel::Dense,
             Self::Forward => converts(step.kernel),
             Self::Backward => {
                 matches!(step.kernel, Kernel::Conv2d(_)) && step.input_gradient.is_some()
@@ -103,11 +103,11 @@ impl Form {
         }
     }
 
-    /// Of the method that tells how long it is.
-    const fn length(self) -> &'static str {
+    /// Of the method that tells how long it is for a step.
+    fn length(self, step: &Step) -> &'static str {
         match self {
-            Self::Inference => "prepared_inference",
-            Self::Forward => "prepared_forward",
+            Self::Inference if step.kernel == Kernel::Dense => "prepared_inference",
+            Self::Inference | Self::Forward => "prepared_forward",
             Self::Backward => "prepared_backward",
         }
     }

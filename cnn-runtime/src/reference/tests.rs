@@ -92,7 +92,6 @@ fn convolution_by_hand() {
         activation: Activation::Relu,
         pool: None,
         algorithm: ConvAlgorithm::Direct,
-        inference: ConvAlgorithm::Direct,
         kernel_gradient: KernelGradient::Direct,
         input_gradient: InputGradient::Columns,
     };

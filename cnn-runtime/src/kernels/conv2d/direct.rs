@@ -63,6 +63,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         y,
         codes,
         scratch,
+        ..
     } = operands;
     let correlation = Correlation::of_images(conv);
     let relu = conv.activation == Activation::Relu;

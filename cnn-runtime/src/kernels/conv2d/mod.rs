@@ -1,6 +1,6 @@
 //! Two-dimensional convolution, with what is fused behind it: bias, activation, max-pooling.
 //!
-//! The plan chooses an algorithm for each direction, and forward one for training and one for inference;
+//! The plan chooses an algorithm for each direction;
 //! this file sends each call to it:
 //!
 //! | file | forward | kernel gradient | input gradient |
@@ -56,10 +56,8 @@ pub struct Conv2d {
     pub activation: Activation,
     /// The max-pool behind it, computed in the same call.
     pub pool: Option<FusedPool>,
-    /// How the forward pass of training is computed.
+    /// How the forward pass is computed.
     pub algorithm: ConvAlgorithm,
-    /// How inference is computed, where nothing is kept for a backward pass.
-    pub inference: ConvAlgorithm,
     /// How the gradient of the kernel is computed.
     pub kernel_gradient: KernelGradient,
     /// How the gradient with respect to the input is computed.
@@ -79,17 +77,18 @@ pub struct FusedPool {
     pub padding: [usize; 2],
 }
 
-/// How a convolution is computed, while training or for inference.
+/// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvAlgorithm {
     /// Register tiles on the image as it lies; any geometry.
     Direct,
     /// F(2x2, 3x3) of Lavin & Gray 2016: 3x3, strides and dilation 1.
     Winograd,
-    /// F(4x4, 3x3), which multiplies less and rounds more: not for a forward pass of training, because where
-    /// an exact zero reaches a relu it may leave 1e-7, and that wakes a dead unit.
+    /// F(4x4, 3x3), which multiplies less and rounds more: where products cancel out, it leaves 1e-7 of them. In a
+    /// forward pass of training an output that sees zeros alone is the bias even so, because 1e-7 in place of 0 would
+    /// wake a dead unit behind it.
     Winograd4,
-    /// F(5x5, 3x3), which multiplies least and rounds most: not for a forward pass of training either.
+    /// F(5x5, 3x3), which multiplies least and rounds most.
     Winograd5,
     /// One matrix product: a 1x1 kernel with strides 1 and no padding.
     Pointwise,
@@ -135,23 +134,14 @@ impl Conv2d {
         height * width * self.output[2]
     }
 
-    /// The scratch memory of [`Conv2d::forward`], in floats, for up to `n` images.
+    /// The scratch memory of [`Conv2d::forward`] and [`Conv2d::infer`], in floats, for up to `n` images.
     pub const fn forward_scratch(&self, n: usize) -> usize {
-        self.scratch(self.algorithm, n)
-    }
-
-    /// The scratch memory of [`Conv2d::infer`], in floats, for up to `n` images.
-    pub const fn inference_scratch(&self, n: usize) -> usize {
-        self.scratch(self.inference, n)
-    }
-
-    const fn scratch(&self, algorithm: ConvAlgorithm, n: usize) -> usize {
         max(
             columns::forward_scratch(self),
             // What a network without prepared weights takes instead.
             max(
                 direct::forward_scratch(self),
-                match algorithm {
+                match self.algorithm {
                     ConvAlgorithm::Winograd => winograd::forward_scratch(self, TileSize::Two, n),
                     ConvAlgorithm::Winograd4 => winograd::forward_scratch(self, TileSize::Four, n),
                     ConvAlgorithm::Winograd5 => winograd::forward_scratch(self, TileSize::Five, n),
@@ -181,18 +171,10 @@ impl Conv2d {
         max(self.forward_scratch(n), max(columns, max(kernel, input)))
     }
 
-    /// Floats of the weights as [`Conv2d::forward`] wants them; 0 if it takes them as they are.
+    /// Floats of the weights as [`Conv2d::forward`] and [`Conv2d::infer`] want them; 0 if they take them as they
+    /// are.
     pub const fn prepared_forward(&self) -> usize {
-        self.prepared(self.algorithm)
-    }
-
-    /// Floats of the weights as [`Conv2d::infer`] wants them; 0 if it takes them as they are.
-    pub const fn prepared_inference(&self) -> usize {
-        self.prepared(self.inference)
-    }
-
-    const fn prepared(&self, algorithm: ConvAlgorithm) -> usize {
-        match algorithm {
+        match self.algorithm {
             ConvAlgorithm::Winograd => winograd::prepared_forward(self, TileSize::Two),
             ConvAlgorithm::Winograd4 => winograd::prepared_forward(self, TileSize::Four),
             ConvAlgorithm::Winograd5 => winograd::prepared_forward(self, TileSize::Five),
@@ -215,25 +197,14 @@ impl Conv2d {
         }
     }
 
-    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`]
-    /// floats. Needed again after each change of the kernel. Nothing is written for [`Isa::PORTABLE`] with
-    /// `std`, whose products are matrixmultiply's and take the kernel as it is.
+    /// Writes the weights as [`Conv2d::forward`] and [`Conv2d::infer`] want them to `prepared`,
+    /// [`Conv2d::prepared_forward`] floats. Needed again after each change of the kernel. Nothing is written for
+    /// [`Isa::PORTABLE`] with `std`, whose products are matrixmultiply's and take the kernel as it is.
     pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
-        self.prepare(self.algorithm, isa, kernel, prepared);
-    }
-
-    /// Writes the weights as [`Conv2d::infer`] wants them to `prepared`, [`Conv2d::prepared_inference`]
-    /// floats. Needed again after each change of the kernel. Nothing is written for [`Isa::PORTABLE`] with
-    /// `std`, whose products are matrixmultiply's and take the kernel as it is.
-    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
-        self.prepare(self.inference, isa, kernel, prepared);
-    }
-
-    fn prepare(&self, algorithm: ConvAlgorithm, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         if columns::is_best(isa) {
             return;
         }
-        match algorithm {
+        match self.algorithm {
             ConvAlgorithm::Winograd => {
                 winograd::prepare_forward(self, TileSize::Two, isa, kernel, prepared);
             }
@@ -306,14 +277,14 @@ impl Conv2d {
             bias,
             y,
             codes,
+            keeps_zeros: true,
             scratch,
         };
-        self.run(self.algorithm, prepared, operands);
+        self.run(prepared, operands);
     }
 
-    /// The same without codes, as inference computes it: `prepared` is what
-    /// [`Conv2d::prepare_inference`] wrote (empty: the call does without), and `scratch` holds at least
-    /// [`Conv2d::inference_scratch`] floats.
+    /// The same without codes, as inference computes it, where an output that sees zeros alone need not be the
+    /// bias to the bit.
     ///
     /// # Panics
     /// If a slice is of another length.
@@ -337,12 +308,13 @@ impl Conv2d {
             bias,
             y,
             codes: &mut [],
+            keeps_zeros: false,
             scratch,
         };
-        self.run(self.inference, prepared, operands);
+        self.run(prepared, operands);
     }
 
-    fn run(&self, algorithm: ConvAlgorithm, prepared: &[f32], operands: Forward<'_>) {
+    fn run(&self, prepared: &[f32], operands: Forward<'_>) {
         let Forward {
             isa,
             n,
@@ -365,7 +337,7 @@ impl Conv2d {
         if columns::is_best(*isa) {
             return columns::forward(self, operands);
         }
-        match algorithm {
+        match self.algorithm {
             ConvAlgorithm::Winograd if !prepared.is_empty() => {
                 winograd::forward(self, TileSize::Two, prepared, operands);
             }
@@ -568,6 +540,8 @@ struct Forward<'a> {
     bias: &'a [f32],
     y: &'a mut [f32],
     codes: &'a mut [u8],
+    /// Whether an output that sees zeros alone has to be the bias, because a relu and its gradient follow.
+    keeps_zeros: bool,
     scratch: &'a mut [f32],
 }
 

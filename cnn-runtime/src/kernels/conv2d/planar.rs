@@ -89,6 +89,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         y,
         codes,
         scratch,
+        ..
     } = operands;
     let pool = conv.pool.expect("a fused pool behind planes");
     let planes = Planes::new(conv, &pool);

@@ -21,10 +21,13 @@
 //!
 //! F(2x2) rounds as little as the plain sum of products: of random values and 64 channels, its error has 0.6
 //! times the root mean square of that of a sum in single precision. That of F(4x4) has 1.8 times and that of F(5x5) 6
-//! times, and unlike F(2x2) they do not keep zeros: where products cancel out, about 1e-7 of them is left. A NaN or ∞ would
+//! times, and unlike F(2x2) they do not keep zeros: where products cancel out, about 1e-7 of them is left. In the
+//! forward pass of training that is mended where an output sees zeros alone (see [`blanks`]), because there it would wake
+//! dead relus. A NaN or ∞ would
 //! spread over its tiles, and ∞ turn into NaN, so images with an output that is not finite are computed again
 //! by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
+mod blanks;
 mod filtering;
 mod geometry;
 mod kernels;
@@ -34,7 +37,7 @@ mod transforms;
 use self::filtering::{Filtering, Five, Four, Two};
 use self::geometry::{Geometry, Tile};
 use self::kernels::TransformKernel;
-use self::products::{Groups, Products, TURN, panel_width};
+use self::products::{Groups, Products, TURN, panel_start, panel_width};
 use self::transforms::{Outputs, any_nan, read_tile, write_tile};
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
@@ -109,9 +112,10 @@ pub(super) const fn prepared_backward(conv: &Conv2d, size: TileSize) -> usize {
     prepared(size, [conv.output[2], conv.input[2]])
 }
 
-/// Floats of U with as many rows and columns for each cell, for the longest vectors.
+/// Floats of U with as many rows and columns for each cell, for the longest vectors and the most panels.
 const fn prepared(size: TileSize, [depth, columns]: [usize; 2]) -> usize {
-    size.cells() * depth.next_multiple_of(TURN) * columns.next_multiple_of(LINE)
+    let lines = columns.div_ceil(LINE);
+    size.cells() * lines * odd_lines(depth.next_multiple_of(TURN) * LINE)
 }
 
 /// Writes U.
@@ -159,6 +163,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
         bias,
         y,
         codes,
+        keeps_zeros,
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
@@ -181,6 +186,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 bias,
                 y: rows,
                 codes: &mut [],
+                keeps_zeros,
                 pool: None,
                 relu: false,
                 scratch,
@@ -196,6 +202,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 bias,
                 y,
                 codes,
+                keeps_zeros,
                 pool: conv.pool.map(|pool| pool.output),
                 relu,
                 scratch,
@@ -212,6 +219,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 bias,
                 y: &mut y[place.clone()],
                 codes: codes.get_mut(place).unwrap_or_default(),
+                keeps_zeros,
                 scratch,
             };
             direct::forward(conv, operands);
@@ -282,6 +290,7 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
             bias: &[],
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
             codes: &mut [],
+            keeps_zeros: false,
             pool: None,
             relu: false,
             scratch,
@@ -339,6 +348,8 @@ struct Pass<'a> {
     y: &'a mut [f32],
     /// Empty, or as long as `y` with `pool`.
     codes: &'a mut [u8],
+    /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 keep zeros anyway.
+    keeps_zeros: bool,
     /// The windows of a pool of 2x2, down and across: only their maxima are written.
     pool: Option<[usize; 2]>,
     relu: bool,
@@ -383,7 +394,6 @@ impl Pass<'_> {
             ..
         } = self.geometry;
         let cells = EDGE * EDGE;
-        let depth = channels.next_multiple_of(TURN);
         let total = self.images * tiles[0] * tiles[1];
         // The size of the result, and how much of it a tile has.
         let ([rows, columns], outputs) = match self.pool {
@@ -393,7 +403,7 @@ impl Pass<'_> {
         assert!(
             self.images <= IMAGES
                 && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
-                && self.weights.len() >= cells * depth * filters.next_multiple_of(S::LANES)
+                && self.weights.len() >= panel_start::<S>(cells, [channels, filters], filters)
                 && (self.bias.is_empty() || self.bias.len() == filters)
                 && self.y.len() == self.images * rows * columns * filters
                 && rows <= tiles[0] * outputs
@@ -436,7 +446,8 @@ impl Pass<'_> {
                 while filter < filters {
                     let width = panel_width::<S>(channels, filters, filter);
                     let m_cell = groups.cell(width);
-                    let u = self.weights.as_ptr().add(cells * depth * filter);
+                    let start = panel_start::<S>(cells, [channels, filters], filter);
+                    let u = self.weights.as_ptr().add(start);
                     S::call(&Products {
                         groups,
                         channels,
@@ -454,7 +465,12 @@ impl Pass<'_> {
                             let [row, column] = [tile.row * outputs, tile.column * outputs];
                             let at =
                                 ((tile.image * rows + row) * columns + column) * filters + filter;
+                            let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
                             let to = Outputs {
+                                blanks: match keeps_zeros {
+                                    true => blanks::of(&self.geometry, self.x, tile),
+                                    false => 0,
+                                },
                                 filters: width.min(filters - filter),
                                 bias: (!self.bias.is_empty())
                                     .then(|| self.bias.as_ptr().add(filter)),

@@ -138,7 +138,6 @@ pub fn random_conv(random: &mut Random, choice: Choice<'_>) -> Conv2d {
             activation: random.pick(&super::activation::ALL),
             pool,
             algorithm: choice.algorithm,
-            inference: choice.algorithm,
             kernel_gradient: choice.kernel_gradient,
             input_gradient: choice.input_gradient,
         };
@@ -248,19 +247,19 @@ impl Case {
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(&conv, *n, &x, &kernel, &bias);
         for isa in Isa::available() {
-            let mut prepared = Guarded::new(conv.prepared_inference());
-            conv.prepare_inference(isa, &self.kernel, prepared.values());
+            let mut prepared = Guarded::new(conv.prepared_forward());
+            conv.prepare_forward(isa, &self.kernel, prepared.values());
             let prepared = prepared.into_values();
             for prepared in [&prepared[..], &[]] {
                 let mut y = Guarded::new(self.dz.len());
-                let mut scratch = Guarded::new(conv.inference_scratch(*n));
+                let mut scratch = Guarded::new(conv.forward_scratch(*n));
                 let (x, kernel, bias) = (&self.x, &self.kernel, &self.bias);
                 let (y_values, scratch_values) = (y.values(), scratch.values());
                 conv.infer(isa, *n, x, kernel, bias, prepared, y_values, scratch_values);
                 scratch.into_values();
                 let case =
                     || self.describe("inference", isa) + &format!(", prepared {}", prepared.len());
-                let tolerance = match conv.inference {
+                let tolerance = match conv.algorithm {
                     ConvAlgorithm::Winograd4 => TOLERANCE_OF_FOUR,
                     ConvAlgorithm::Winograd5 => TOLERANCE_OF_FIVE,
                     _ => TOLERANCE,

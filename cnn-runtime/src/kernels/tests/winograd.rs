@@ -232,6 +232,45 @@ fn an_image_does_not_depend_on_the_others() {
     }
 }
 
+/// Drawings on a dark ground: where an output sees nothing of them, a relu behind it lives or dies by the bias.
+#[test]
+fn outputs_that_see_zeros_alone_are_the_bias() {
+    let mut random = Random::new(9);
+    let mut blanks = 0;
+    let convs = [TWO, FOUR, FIVE].map(|choice| geometries(&mut random, 10, choice));
+    for conv in convs.into_iter().flatten().filter(|c| c.pool.is_none()) {
+        let conv = Conv2d {
+            activation: Activation::Linear,
+            ..conv
+        };
+        let mut case = Case::random(&mut random, conv);
+        case.kernel = random.floats(case.kernel.len());
+        case.x.fill(0.0);
+        for _ in 0..random.below(4) {
+            let place = random.below(case.x.len());
+            case.x[place] = random.value();
+        }
+        let seen = {
+            let x: Vec<f64> = case.x.iter().map(|x| f64::from(x.abs())).collect();
+            let ones = vec![1.0; case.kernel.len()];
+            reference::conv2d::forward(&conv, case.n, &x, &ones, &[])
+        };
+        for isa in Isa::available() {
+            let (y, _) = Run::new(conv, isa, &case).forward(case.n, &case.x);
+            for (i, (y, seen)) in y.iter().zip(&seen).enumerate() {
+                let bias = case.bias.get(i % conv.output[2]).copied().unwrap_or(0.0);
+                assert!(
+                    *seen > 0.0 || *y == bias,
+                    "{}, {conv:?}: value {i} is {y}, not the bias {bias}",
+                    isa.name()
+                );
+                blanks += usize::from(*seen == 0.0);
+            }
+        }
+    }
+    assert!(blanks > 1000, "{blanks} outputs that see zeros alone");
+}
+
 /// Values without a pattern. The error of a plain sum of `d` products grows as `sqrt(d)` roundings.
 #[test]
 fn rounding_stays_within_a_few_bits() {

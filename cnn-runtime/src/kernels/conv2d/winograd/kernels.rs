@@ -1,11 +1,11 @@
 //! The transformed kernels U: `G g Gᵀ`, in the order in which the products read them.
 //!
 //! U is a row of panels of a few vectors each, of which the last may be narrower:
-//! `[panels][cells][depth][width]`. So the products of a panel stream it once, and the place of the next cell
+//! `[panels][cells][depth][width]`, with a line between cells. So the products of a panel stream it once, and the place of the next cell
 //! follows that of the last. What is behind depth and columns is zero.
 
 use super::filtering::{Filtering, Five, Four, Two};
-use super::products::{TURN, panel_width};
+use super::products::{TURN, panel_start, panel_width, u_cell};
 use super::{LINE, TileSize};
 use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Simd};
@@ -65,21 +65,22 @@ unsafe fn transform<
     let step = depth * columns;
     assert!(
         kernel.len() == 9 * step
-            && u.len() >= EDGE * EDGE * depth * columns.next_multiple_of(S::LANES)
+            && u.len() >= panel_start::<S>(EDGE * EDGE, [depth, columns], columns)
     );
     let taps = kernel.as_ptr();
     let mut block = [0.0; 9 * LINE * LINE];
     let mut first = 0;
     while first < columns {
         let width = panel_width::<S>(depth, columns, first);
+        let start = panel_start::<S>(EDGE * EDGE, [depth, columns], first);
         for column in (first..first + width).step_by(S::LANES) {
             let count = S::LANES.min(columns - column);
             for row in (0..depth).step_by(S::LANES) {
                 let high = S::LANES.min(depth - row);
-                // SAFETY: rows and columns are those of the taps, and of the panel's place in U: the panels
-                // before it take `EDGE² rows first` values. No vector is longer than a line.
+                // SAFETY: rows and columns are those of the taps, and of the panel's place in U, which starts
+                // where those before it end. No vector is longer than a line.
                 unsafe {
-                    let place = u.as_mut_ptr().add(EDGE * EDGE * rows * first);
+                    let place = u.as_mut_ptr().add(start);
                     let u = |row: usize| place.add(row * width + column - first);
                     if turned {
                         // A number that LLVM does not know: it would write the loop out.
@@ -103,7 +104,7 @@ unsafe fn transform<
                             g,
                             step,
                             u(row + i),
-                            rows * width,
+                            u_cell(rows, width),
                         );
                     }
                 }
@@ -111,9 +112,9 @@ unsafe fn transform<
         }
         // SAFETY: as above: the rows behind `depth`.
         unsafe {
-            let place = u.as_mut_ptr().add(EDGE * EDGE * rows * first);
+            let place = u.as_mut_ptr().add(start);
             for cell in 0..EDGE * EDGE {
-                let behind = (cell * rows + depth) * width;
+                let behind = cell * u_cell(rows, width) + depth * width;
                 place.add(behind).write_bytes(0, (rows - depth) * width);
             }
         }

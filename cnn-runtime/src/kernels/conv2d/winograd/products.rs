@@ -41,6 +41,31 @@ pub(super) fn panel_width<S: Simd>(channels: usize, columns: usize, column: usiz
     panel_vectors::<S>(channels, columns).min(left) * S::LANES
 }
 
+/// Floats of a cell of a panel of U with as many rows, and a way to the next one: an odd number of cache lines. Otherwise
+/// the cells, a power of two apart, would share a set of the cache while all are written for a kernel.
+#[inline(always)]
+pub(super) const fn u_cell(rows: usize, width: usize) -> usize {
+    odd_lines(rows * width)
+}
+
+/// Where the panel of U starts that begins at `column`; with all columns, where U ends at the latest.
+#[inline(always)]
+pub(super) fn panel_start<S: Simd>(
+    cells: usize,
+    [channels, columns]: [usize; 2],
+    column: usize,
+) -> usize {
+    let width = panel_width::<S>(channels, columns, 0);
+    let rows = channels.next_multiple_of(TURN);
+    let panels = column / width.max(1);
+    let last = panel_width::<S>(channels, columns, panels * width);
+    let end = match column == columns && last > 0 {
+        true => u_cell(rows, last),
+        false => 0,
+    };
+    cells * (panels * u_cell(rows, width) + end)
+}
+
 /// The most rows of a register tile that is so wide. Asked in `const` blocks where that decides what is compiled.
 #[inline(always)]
 const fn tile_height<S: Simd>(vectors: usize) -> usize {
@@ -103,7 +128,7 @@ pub(super) struct Products {
     pub width: usize,
     /// `[groups, cells, channels / LINE, most, LINE]`, see [`Groups::cell`].
     pub v: *const f32,
-    /// `[cells, channels, width]`.
+    /// `[cells, channels, width]`, see [`u_cell`].
     pub u: *const f32,
     /// `[groups, cells, most, width]`, overwritten.
     pub m: *mut f32,
@@ -237,7 +262,8 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     // SAFETY: for the whole function: `HEIGHT` rows and the columns are inside the places that the caller
     // vouches for.
     unsafe {
-        let start = products.u.add(place.cell * rows * width + place.column);
+        let u_cell = u_cell(rows, width);
+        let start = products.u.add(place.cell * u_cell + place.column);
         for group in place.groups[0]..place.groups[1] {
             let at = group * groups.cells + place.cell;
             let mut v = products.v.add(at * v_cell);
@@ -245,7 +271,7 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
             // The first group fetches U for the next cell, a single one what it needs soon itself.
             let mut next = match group {
                 0 if groups.count == 1 => start.wrapping_add(SOON * width),
-                0 => start.wrapping_add(rows * width),
+                0 => start.wrapping_add(u_cell),
                 _ => start,
             };
             let mut sums = [[S::splat(0.0); VECTORS]; HEIGHT];

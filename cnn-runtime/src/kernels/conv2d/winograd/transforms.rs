@@ -97,6 +97,8 @@ pub(super) struct Outputs {
     pub steps: [usize; 2],
     /// How many outputs there are down and across.
     pub inside: [usize; 2],
+    /// Outputs that are the bias and nothing else, see [`blanks`](super::blanks).
+    pub blanks: u32,
     /// Whether an output is the maximum of 2x2.
     pub pool: bool,
     pub relu: bool,
@@ -169,6 +171,15 @@ unsafe fn write_vector<
             for (i, &value) in F::output::<S>(column).iter().enumerate() {
                 outputs[i][j] = S::add(bias, value);
                 sum = S::add(sum, outputs[i][j]);
+            }
+        }
+        if const { OUTPUTS > 2 } && to.blanks != 0 {
+            for (i, outputs) in outputs.iter_mut().enumerate() {
+                for (j, output) in outputs.iter_mut().enumerate() {
+                    if to.blanks >> (i * OUTPUTS + j) & 1 == 1 {
+                        *output = bias;
+                    }
+                }
             }
         }
         // 0 times what is not finite is NaN, and so is all that it is added to.
