@@ -59,7 +59,6 @@ fn logits(network: &Network, loss: Loss, n: usize, parameters: &[f64], input: &[
                     activation: activation(conv.activation),
                     pool: None,
                     algorithm: ConvAlgorithm::Direct,
-                    inference: ConvAlgorithm::Direct,
                     kernel_gradient: KernelGradient::Direct,
                     input_gradient: InputGradient::Columns,
                 };
