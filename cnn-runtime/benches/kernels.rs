@@ -151,15 +151,16 @@ fn convolutions() -> Vec<Case> {
         });
         let fused = Conv2d { pool, ..linear };
         forward(&mut cases, format!("{layer}, direct"), fused);
-        let winograd = Conv2d {
-            algorithm: ConvAlgorithm::Winograd,
-            input_gradient: InputGradient::Winograd,
-            ..linear
-        };
         let has_winograd = kernel == 3 && has_input_gradient;
         if has_winograd {
-            let fused = Conv2d { pool, ..winograd };
-            forward(&mut cases, format!("{layer}, Winograd"), fused);
+            for (tile, algorithm) in [
+                ("2x2", ConvAlgorithm::Winograd),
+                ("4x4", ConvAlgorithm::Winograd4),
+                ("5x5", ConvAlgorithm::Winograd5),
+            ] {
+                let conv = Conv2d { algorithm, ..fused };
+                forward(&mut cases, format!("{layer}, Winograd {tile}"), conv);
+            }
         }
         kernel_gradient(&mut cases, format!("{layer}, direct"), linear);
         if pooled {
@@ -178,7 +179,16 @@ fn convolutions() -> Vec<Case> {
             input_gradient(&mut cases, format!("{layer}, direct"), linear);
         }
         if has_winograd {
-            input_gradient(&mut cases, format!("{layer}, Winograd"), winograd);
+            for (tile, algorithm) in [
+                ("2x2", InputGradient::Winograd),
+                ("4x4", InputGradient::Winograd4),
+            ] {
+                let conv = Conv2d {
+                    input_gradient: algorithm,
+                    ..linear
+                };
+                input_gradient(&mut cases, format!("{layer}, Winograd {tile}"), conv);
+            }
         }
         if has_input_gradient && pooled {
             let conv = Conv2d {

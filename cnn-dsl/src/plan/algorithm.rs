@@ -62,10 +62,12 @@ const WAITING: u128 = 7;
 /// four; so only the very last layers need company.
 const ENOUGH_TILES: usize = 4;
 
-/// The windows of a pool whose winners two images bring together: half of what the kernel takes at once. The sums for a
-/// kernel of 3x3, 32 -> 64 channels, are 72 KiB, which are then loaded and stored half as often: 2 % of the step of a
-/// network where 25 windows are behind them.
+/// The windows of a pool whose winners two images bring together: half of what the kernel takes at once.
 const FEW_WINDOWS: usize = 32;
+
+/// Sums, one for each weight, that the nearest cache does not hold: with two images at once they are loaded and stored
+/// half as often. That is 2 % of the step of a network with 25 windows and 18,432 of them, 72 KiB.
+const MANY_SUMS: usize = 8 * 1024;
 
 /// The channels from which on register tiles beat a product and `col2im`: measured on a machine
 /// with AVX-512 and AVX2.
@@ -120,7 +122,10 @@ fn few_windows(step: &Step, plan: &Plan, case: &Case<'_>) -> Option<usize> {
     let is_sparse = step.kernel_gradient == Some(KernelGradient::PoolSparse);
     // Behind padding the kernel takes a copy of each image, one at a time.
     let is_stored = case.conv.padding == [[0, 0]; 2];
-    (is_sparse && is_stored && windows <= FEW_WINDOWS).then_some(windows)
+    let [rows, columns] = case.conv.kernel;
+    let sums = rows * columns * case.input[2] * case.output[2];
+    let pays = windows <= FEW_WINDOWS && sums > MANY_SUMS;
+    (is_sparse && is_stored && pays).then_some(windows)
 }
 
 /// Why a convolution runs forward as it does, and why the gradient of its input, where that
@@ -287,7 +292,7 @@ impl Tile {
     }
 
     /// What the transforms of a tile take for each channel and each filter, in multiply-adds: measured with AVX-512 and
-    /// AVX2, on a Zen 5 core two thirds of that.
+    /// AVX2 on a Cascade Lake core; on a Zen 5 core it is two thirds of that.
     const fn transform(self) -> u128 {
         match self {
             Self::Two => 200,

@@ -43,7 +43,7 @@ fn a_1x1_convolution_is_a_product() {
 #[test]
 fn winograd_takes_many_channels() {
     check(&[
-        // 16 * 20 * 20 + 200 * 40 is 36 * 20 * 20; a filter more, and it is less, both ways.
+        // Of 14x14 outputs there are 9 tiles of 5x5, of 12x12 and 10x10 outputs as many of 4x4.
         (
             "input(16x16x20); conv2d(20, 3x3); conv2d(21, 3x3); conv2d(16, 3x3); conv2d(16, 3x3);
              conv2d(50, 3x3); train { loss = mse; }",
@@ -77,7 +77,7 @@ fn winograd_takes_many_channels() {
 }
 
 #[test]
-fn large_tiles_are_for_inference_and_gradients() {
+fn large_tiles_need_few_of_them() {
     check(&[
         // 36 max(tiles, 7) 64 64 + 500 tiles 128 against 16 tiles 64 64 + 200 tiles 128: of 12x12 outputs there
         // are 9 and 36 tiles, of 6x6 outputs 4 and 9. But 8x8 inputs have 4 and 16 again.

@@ -354,7 +354,7 @@ impl Dense {
     /// fast with up to 10 units, those of AVX-512 0.5 to 1.1 times with one. Either computes the same sums in the same
     /// order, so an example does not depend on how many there are.
     fn multiplies_input_gradient(&self, isa: Isa, n: usize) -> bool {
-        let few = if isa.lanes() == 16 { 2 } else { 10 };
+        let few = if isa.lanes() == 16 { 1 } else { 10 };
         matmul::is_best(isa) || (cfg!(feature = "std") && n >= 8 && self.units <= few)
     }
 

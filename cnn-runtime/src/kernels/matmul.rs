@@ -1,7 +1,7 @@
 //! General matrix products: `C = alpha * A * B + beta * C`.
 //!
 //! [`gemm`] is matrixmultiply's `sgemm`, the engine of dense layers and of convolutions through im2col
-//! where there are no vectors to speak of ([`Isa::PORTABLE`]) or matrices are narrow. A value of `C`
+//! where there are no vectors to speak of ([`Isa::PORTABLE`]) or matrices are narrow or low. A value of `C`
 //! does not depend on the number of rows or columns. Without `std` (the crate allocates) register tiles
 //! do all the work, and `gemm` is the definition.
 //!

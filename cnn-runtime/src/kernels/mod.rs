@@ -8,7 +8,7 @@
 //!
 //! - `forward` overwrites its output, and applies the bias and the activation where it has them;
 //! - `infer`, of layers with weights, does the same for inference, where nothing is kept for a backward
-//!   pass and the weights stay as they are: it may use another algorithm;
+//!   pass and the weights stay as they are: it may take them packed, and round differently;
 //! - `prepare_forward`, `prepare_inference` and `prepare_backward` write the weights as a pass wants them;
 //! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be worked off in
 //!   pieces; that of a dense layer overwrites some rows of the gradient with the sum over a whole batch;
@@ -19,8 +19,8 @@
 //! pass it on.
 //!
 //! Each call is told the instruction set ([`Isa`]) that it runs with. Where there are no vectors to speak
-//! of ([`Isa::PORTABLE`] with `std`), matrix products are matrixmultiply's, which allocates its packing
-//! buffers; the kernels themselves allocate nothing, so nothing does without `std`. All passes, the
+//! of ([`Isa::PORTABLE`] with `std`), or a product is narrow or low, it is matrixmultiply's, which allocates its
+//! packing buffers; the kernels themselves allocate nothing, so nothing does without `std`. All passes, the
 //! losses and the metrics remain then; `Optimizer::update` and the thread pool need `std`.
 //!
 //! Each operation has a slow, obvious twin in the `reference` module, and a test that compares

@@ -156,6 +156,7 @@ fn wide_layers_match_the_reference() {
         (64, 257, 130),
         (129, 128, 128),
         (300, 64, 10),
+        (12, 90, 1),
         (300, 70, 64),
     ] {
         Case::random(&mut random, n, inputs, units).check(&mut failures);
@@ -173,6 +174,7 @@ fn pieces_give_the_same_bits() {
         (40, 300, 128),
         (30, 128, 256),
         (40, 64, 10),
+        (40, 64, 1),
         (23, 50, 187),
     ] {
         let case = Case::random(&mut random, n, inputs, units);

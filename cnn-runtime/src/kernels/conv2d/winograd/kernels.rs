@@ -1,8 +1,9 @@
 //! The transformed kernels U: `G g Gᵀ`, in the order in which the products read them.
 //!
 //! U is a row of panels of a few vectors each, of which the last may be narrower:
-//! `[panels][cells][depth][width]`, with a line between cells. So the products of a panel stream it once, and the place of the next cell
-//! follows that of the last. What is behind depth and columns is zero.
+//! `[panels][cells][depth][width]`, with a line between cells where they would lie an even number of lines apart. So
+//! the products of a panel stream it once, and the place of the next cell follows that of the last. What is behind
+//! depth and columns is zero.
 
 use super::filtering::{Filtering, Five, Four, Two};
 use super::products::{TURN, panel_start, panel_width, u_cell};

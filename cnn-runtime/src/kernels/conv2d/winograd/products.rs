@@ -3,7 +3,7 @@
 //! Tiles of images stand in [`Groups`], each the rows of a register tile. A group has its cells one behind the
 //! other in V, in each the channels by cache lines, and of a line its tiles side by side: so a
 //! register tile reads one stream, and its rows lie a constant apart. U comes in panels of few
-//! vectors and is a stream as well, of which the first groups fetch what the next cell needs.
+//! vectors and is a stream as well, of which the first group fetches what the next cell needs.
 //!
 //! The inner loop is that of [`crate::kernels::tile`], for small matrices in a layout of their own: with 32
 //! channels a register tile is done after some 300 cycles, so there is little before and behind the loop, and
