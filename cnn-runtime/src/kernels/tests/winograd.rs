@@ -240,11 +240,11 @@ fn outputs_that_see_zeros_alone_are_the_bias() {
             .iter()
             .map(|conv| check_blanks(&mut random, conv))
             .sum();
-        assert!(blanks > 1000, "{blanks} outputs that see zeros alone");
+        assert!(blanks > 300, "{blanks} outputs that see zeros alone");
     }
 }
 
-/// How many outputs see zeros alone, and are the bias, by instruction sets that have tiles.
+/// How many outputs see zeros alone, and are the bias, by any instruction set.
 fn check_blanks(random: &mut Random, conv: &Conv2d) -> usize {
     let conv = Conv2d {
         activation: Activation::Linear,
@@ -266,7 +266,7 @@ fn check_blanks(random: &mut Random, conv: &Conv2d) -> usize {
     };
     let windows = case.windows();
     let mut blanks = 0;
-    for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
+    for isa in Isa::available() {
         let (y, _) = Run::new(conv, isa, &case).forward(case.n, &case.x);
         for (i, (y, window)) in y.iter().zip(&windows).enumerate() {
             if window.iter().any(|(_, cell)| seen[*cell] > 0.0) {
@@ -281,7 +281,7 @@ fn check_blanks(random: &mut Random, conv: &Conv2d) -> usize {
             blanks += 1;
         }
     }
-    blanks
+    blanks / Isa::available().count()
 }
 
 /// Values without a pattern. The error of a plain sum of `d` products grows as `sqrt(d)` roundings.
