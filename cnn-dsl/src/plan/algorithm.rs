@@ -30,7 +30,7 @@
 //!
 //! The costs were measured, one image at a time, with the kernel in cache and, behind the stroke, beyond the
 //! second level, with AVX-512. Tiles took so much of the time of a direct convolution on a Zen 5 core (AVX2:
-//! nearly the same; on an older Cascade Lake core 2x2 and 4x4 took about a sixth more, and few tiles waited
+//! nearly the same; on an older Cascade Lake core 2x2 and 4x4 took up to a sixth more, and few tiles waited
 //! twice as long, before a single group of tiles fetched its kernel ahead):
 //!
 //! | channels → filters | cells | 2x2 | 4x4 | 5x5 |
@@ -54,7 +54,8 @@ use super::{Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Plan, Step, 
 use crate::graph::{Conv2d, Network, Op};
 
 /// The multiply-adds that could be done while a value of a transformed kernel comes from beyond the
-/// caches of a core: with fewer tiles than that, the products of an image wait. Measured with 1 and 4 tiles: 5 to 7.
+/// caches of a core: with fewer tiles than that, the products of an image wait. Measured with 1 and 4 tiles on a
+/// Zen 5 core: 5 to 7.
 const WAITING: u128 = 7;
 
 /// The tiles of a group that hide the reading of the transformed kernel. Measured on a machine with
@@ -74,10 +75,9 @@ const MANY_SUMS: usize = 8 * 1024;
 const FULL_TILE: usize = 8;
 
 /// What the input's gradient costs from the winners of a pool alone, of a direct forward pass, in per cent.
-/// Measured against tiles behind gradients that were spread first, AVX-512 on a Zen 5 core (behind the stroke on a
-/// Cascade Lake core): 32 → 32 channels on 32x32 cells 42 / 76, 64 → 64 on 16x16 36 / 53, 128 → 128 on 8x8 38 / 66,
-/// 64 → 32 from 10x10 to 12x12 39 / 66; tiles 37 / 60, 33 / 44, 39 / 65 and 56 / 101. By the rule above the tiles cost
-/// 46, 35, 49 and 59.
+/// Measured against tiles behind gradients that were spread first, AVX-512 on a Zen 5 core: 32 → 32 channels on 32x32
+/// cells 42, 64 → 64 on 16x16 36, 128 → 128 on 8x8 38, 64 → 32 from 10x10 to 12x12 39; tiles 37, 33, 39 and 56, and by
+/// the rule above 46, 35, 49 and 59. (On a Cascade Lake core the first three were 76, 53 and 66, tiles 60, 44 and 65.)
 const SPARSE: u128 = 48;
 
 /// Chooses for every convolution.
@@ -291,8 +291,8 @@ impl Tile {
         edge * edge
     }
 
-    /// What the transforms of a tile take for each channel and each filter, in multiply-adds: measured with AVX-512 and
-    /// AVX2 on a Cascade Lake core; on a Zen 5 core it is two thirds of that.
+    /// What the transforms of a tile take for each channel and each filter, in multiply-adds. Those of 2x2 and 4x4 were
+    /// measured on a Cascade Lake core; on a Zen 5 core all are half to two thirds of what stands here.
     const fn transform(self) -> u128 {
         match self {
             Self::Two => 200,

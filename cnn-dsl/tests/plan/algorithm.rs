@@ -43,7 +43,16 @@ fn a_1x1_convolution_is_a_product() {
 #[test]
 fn winograd_takes_many_channels() {
     check(&[
-        // Of 14x14 outputs there are 9 tiles of 5x5, of 12x12 and 10x10 outputs as many of 4x4.
+        // 16 tiles of 4x4: 576 * 9 * 9 + 8000 * 18 is more than 2304 * 9 * 9; with 10 channels and filters it is less.
+        (
+            "input(16x16x9); conv2d(9, 3x3, padding = same);",
+            &["Direct, -, -"],
+        ),
+        (
+            "input(16x16x10); conv2d(10, 3x3, padding = same);",
+            &["Winograd4, -, -"],
+        ),
+        // Of 14x14 outputs there are 9 tiles of 5x5 or 16 of 4x4, of 12x12 outputs 9 of either, of 10x10 outputs 4 or 9.
         (
             "input(16x16x20); conv2d(20, 3x3); conv2d(21, 3x3); conv2d(16, 3x3); conv2d(16, 3x3);
              conv2d(50, 3x3); train { loss = mse; }",
@@ -213,6 +222,21 @@ fn a_group_has_four_tiles() {
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn few_winners_of_many_sums_ask_for_two_images() {
+    let group = |input: &str, conv: &str| {
+        let layers = format!("input({input}); conv2d(8, 1x1); conv2d({conv}); max_pool2d(2x2);");
+        Plan::new(&network(&format!("{layers} train {{ loss = mse; }}"))).group
+    };
+    // 5x5 kernels on 8 channels: 40 filters have 8,000 sums, 41 have 8,200.
+    assert_eq!(group("12x12x1", "40, 5x5"), 1);
+    assert_eq!(group("12x12x1", "41, 5x5"), 2);
+    // 4x8 windows, 5x7 windows; padding.
+    assert_eq!(group("12x20x1", "48, 5x5"), 2);
+    assert_eq!(group("14x18x1", "48, 5x5"), 1);
+    assert_eq!(group("8x8x1", "48, 5x5, padding = same"), 1);
 }
 
 #[test]

@@ -332,21 +332,30 @@ impl Dense {
     /// Whether matrixmultiply computes the kernel gradient of `n` examples: also where few units leave vectors partly
     /// idle, or few examples make the register tiles' beginnings and ends count.
     ///
-    /// Measured with 1600 inputs and 8 to 64 examples, register tiles of AVX2 are 0.65 to 0.95 times as fast with 8 to 15
-    /// and 17 to 28 units, and equal with 16 and 32; those of AVX-512 0.6 to 0.95 times with 8 and 17 to 24, and 1.1
-    /// to 1.5 times with 10 to 15, 28 and more. With 1, 4, 8 and 16 examples and up to 384 units those of AVX2 are
-    /// 0.7, 0.75, 0.8 and 1.0 times as fast; but 1.5 to 5 times with 256 and 512, where the rows of the gradient share
-    /// sets of the caches and matrixmultiply is slow. Those of AVX-512 are 0.7 to 1.2 times with 1 to 4 examples and
-    /// 16 to 62 units, and faster with more of either (but for 120 units and one example, 0.9).
+    /// Measured with 1600 inputs, 1 to 512 units and 1 to 128 examples. Register tiles of AVX2 are 0.65 to 0.95 times as
+    /// fast with 8 to 15 and 17 to 31 units. With more, and 1, 4, 8 and 13 examples, they are 0.7, 0.75, 0.8 and 0.9 times
+    /// as fast; with 16 as fast at best, unless units fill the vectors; with 9 to 13 units in the last two vectors 0.95
+    /// with up to 32. But where the rows of the gradient share sets of the caches matrixmultiply is slow: with multiples of
+    /// 512 units they are 1.6 to 5 times as fast, with odd ones of 256 up to 1.5 times with the fewest examples. Those of AVX-512 are 0.6 to 0.95 times as fast with 8 and 17 to 24
+    /// units, 0.7 to 1.3 times with 16 to 62 and 1 to 4 examples, 0.9 with 120 and 1 or 2, else faster.
     fn multiplies_gradient(&self, isa: Isa, n: usize) -> bool {
         let is_wide = isa.lanes() == 16;
+        let last = self.units % 16;
         let idle = 1..=if is_wide { 8 } else { 15 };
-        let is_narrow = self.units < 32 && idle.contains(&(self.units % 16));
-        let is_low = match is_wide {
-            true => n <= 4 && (16..63).contains(&self.units),
-            false => n <= 12 && !self.units.is_multiple_of(256),
+        let is_narrow = self.units < 32 && idle.contains(&last);
+        let few = match (is_wide, self.units) {
+            (true, 16..63) => 0..=4,
+            (true, 120) => 0..=2,
+            (true, _) => 0..=0,
+            (false, units) if units.is_multiple_of(512) => 0..=0,
+            (false, units) if units.is_multiple_of(256) => units / 256 + 1..=12,
+            (false, _) => match last {
+                0 => 0..=12,
+                9..=13 => 0..=32,
+                _ => 0..=16,
+            },
         };
-        matmul::is_best(isa) || (cfg!(feature = "std") && (is_narrow || is_low))
+        matmul::is_best(isa) || (cfg!(feature = "std") && (is_narrow || few.contains(&n)))
     }
 
     /// Whether matrixmultiply computes the input gradient of `n` examples: also where units are too few for the depth of

@@ -352,6 +352,45 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let places = block * codes_of_a_window;
     let mut lists = Lists::new(scratch, block * filters + WIDEST, places);
 
+    for_each_block(
+        conv,
+        &field,
+        dx,
+        copy,
+        (dz, codes),
+        |first, dz, codes, dx| {
+            let end = first + dz.len() / filters;
+            isa.run(InputBlock {
+                conv,
+                field,
+                dz,
+                codes,
+                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
+                weights: prepared,
+                dx,
+                filters: filter_places,
+                gradients,
+                winners,
+                lists: &mut lists,
+            });
+        },
+    );
+}
+
+/// Calls `add(first cell, gradients, codes, field)` for all blocks of pooled cells of all images, so that they add
+/// what they have to the field of the image's `dx`, which starts with zeros: `dx` itself or, where that is not whole,
+/// `copy`.
+#[inline]
+fn for_each_block(
+    conv: &Conv2d,
+    field: &Field,
+    dx: &mut [f32],
+    copy: &mut [f32],
+    (dz, codes): (&[f32], &[u8]),
+    mut add: impl FnMut(usize, &[f32], &[u8], &mut [f32]),
+) {
+    let filters = conv.output[2];
+    let cells = pooled_cells(conv);
     let images = dx
         .chunks_exact_mut(conv.input_len())
         .zip(dz.chunks_exact(cells * filters))
@@ -360,21 +399,8 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         let to = if field.stored { &mut *dx } else { &mut *copy };
         to.fill(0.0);
         for first in (0..cells).step_by(INPUT_BLOCK) {
-            let end = cells.min(first + INPUT_BLOCK);
-            let block = first * filters..end * filters;
-            isa.run(InputBlock {
-                conv,
-                field,
-                dz: &dz[block.clone()],
-                codes: &codes[block],
-                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
-                weights: prepared,
-                dx: to,
-                filters: filter_places,
-                gradients,
-                winners,
-                lists: &mut lists,
-            });
+            let block = first * filters..cells.min(first + INPUT_BLOCK) * filters;
+            add(first, &dz[block.clone()], &codes[block], to);
         }
         if !field.stored {
             field.extract(conv, copy, dx);

@@ -21,13 +21,14 @@ use super::super::field::Field;
 use super::super::{BackwardInput, Conv2d, FusedPool};
 use super::lists::{Lists, as_u32};
 use super::sums::Sums;
-use super::{INPUT_BLOCK, MOST_ROWS, WIDEST, fused, min, pooled_cells};
+use super::{INPUT_BLOCK, MOST_ROWS, WIDEST, for_each_block, fused, min, pooled_cells};
 use crate::kernels::simd::{Kernel, Promise, Simd};
 
 /// Multiply-adds of whole vectors that the zeros may cost for a window, if all its filters live. Measured on a Zen 5 core,
 /// three of five alive, 3x3 kernels on 14x14 cells, AVX-512 (AVX2), of the time that a list for each place takes:
 /// 8 → 16 channels 0.45 (0.86), 16 → 16, which has 112 such steps, 0.83 (1.00), 16 → 32 and 32 → 16 with 224 1.2 and
-/// 1.4 (1.4 and 1.2); 5x5 kernels, 6 → 24, 0.75 (0.82).
+/// 1.4 (1.4 and 1.2); 5x5 kernels, 6 → 24, 0.75 (0.82). Counted in vectors of AVX-512: 8 → 64, 128 of them, takes 0.83 there,
+/// but 1.3 with AVX2.
 const MOST_ZEROS: usize = 200;
 
 /// What the patches of a window cover, and how weights lie.
@@ -134,32 +135,27 @@ impl Region {
         let block = cells.min(INPUT_BLOCK);
         let mut lists = Lists::new(scratch, block * filters + WIDEST, block);
 
-        let images = dx
-            .chunks_exact_mut(conv.input_len())
-            .zip(dz.chunks_exact(cells * filters))
-            .zip(codes.chunks_exact(cells * filters));
-        for ((dx, dz), codes) in images {
-            let to = if field.stored { &mut *dx } else { &mut *copy };
-            to.fill(0.0);
-            for first in (0..cells).step_by(INPUT_BLOCK) {
-                let block = first * filters..cells.min(first + INPUT_BLOCK) * filters;
+        for_each_block(
+            conv,
+            &field,
+            dx,
+            copy,
+            (dz, codes),
+            |first, dz, codes, dx| {
                 isa.run(Windows {
                     conv,
                     region: *self,
                     field,
                     first,
-                    dz: &dz[block.clone()],
-                    codes: &codes[block],
+                    dz,
+                    codes,
                     starts,
                     weights: prepared,
-                    dx: to,
+                    dx,
                     lists: &mut lists,
                 });
-            }
-            if !field.stored {
-                field.extract(conv, copy, dx);
-            }
-        }
+            },
+        );
     }
 
     /// Where the region starts in the weights, for each place of a window and each filter.

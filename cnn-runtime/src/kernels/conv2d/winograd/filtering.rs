@@ -4,7 +4,7 @@
 //! (Toom and Cook; Winograd 1980): F(2, 3) takes the points 0, ±1 and ∞, whose transforms only add, F(4, 3)
 //! takes 0, ±√½, ±√2 and ∞. Among symmetric points, whose transforms share half of their work, these are near
 //! those that round least; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much. F(5, 3) takes 0, ±1, ±2, ½ and
-//! ∞: a search found nothing that rounds less, since here powers of two, which are exact, gain more than points
+//! ∞: a search found nothing that rounds noticeably less, since here powers of two, which are exact, gain more than points
 //! nearer to each other.
 
 use crate::kernels::simd::Simd;
