@@ -37,11 +37,11 @@ use self::filtering::{Filtering, Five, Four, Two};
 use self::geometry::{Geometry, Tile};
 use self::kernels::TransformKernel;
 use self::products::{Groups, Products, TURN, panel_start, panel_width};
-use self::transforms::{Outputs, any_nan, read_tile, write_tile};
+use self::transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
 use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
+use crate::kernels::simd::{Kernel, Promise, Simd};
 use crate::kernels::{Activation, Isa};
 
 /// Floats of V and M together that a block may take: half of a second-level cache of 1 MiB.
@@ -502,7 +502,7 @@ impl Pass<'_> {
         odd_images
     }
 
-    /// `Bᵀ d B` of a tile of the images to `v`. `zeros` is a pixel of the padding.
+    /// `Bᵀ d B` of a tile of the images to `v`. `zeros` is a row of a tile in the padding.
     #[inline(always)]
     unsafe fn read<
         S: Simd,
@@ -521,41 +521,22 @@ impl Pass<'_> {
         // Above and left of an image they wrap, far beyond its size.
         let top = (OUTPUTS * tile.row).wrapping_sub(padding[0]);
         let left = (OUTPUTS * tile.column).wrapping_sub(padding[1]);
-        let x = self.x.as_ptr();
-        let pixel = |row: usize, column: usize| {
-            x.wrapping_add(((tile.image * height + row) * width + column) * channels)
+        let mut pixels = Pixels {
+            rows: [zeros; EDGE],
+            columns: 0,
+            channels,
         };
-        let is_inside =
-            top < height && top + EDGE <= height && left < width && left + EDGE <= width;
-        // SAFETY: the pointers name pixels of the image, or that of zeros, each `channels` long.
-        unsafe {
-            if is_inside {
-                let corner = pixel(top, left);
-                let row = |i: usize, channel: usize| {
-                    // An address for each row, as more do not stay in registers.
-                    let place = corner.wrapping_add(i * width * channels + channel);
-                    let place = S::address(place);
-                    from_fn(|j| place.wrapping_add(j * channels))
-                };
-                read_tile::<S, F, EDGE, OUTPUTS>(channels, row, v, steps);
-            } else {
-                // Loops: the closures of `from_fn` were not inlined here, so not compiled for `S`.
-                let mut pixels = [[zeros; EDGE]; EDGE];
-                for (i, pixels) in pixels.iter_mut().enumerate() {
-                    let row = top.wrapping_add(i);
-                    for (j, place) in pixels.iter_mut().enumerate() {
-                        let column = left.wrapping_add(j);
-                        if row < height && column < width {
-                            *place = pixel(row, column);
-                        }
-                    }
-                }
-                let row = |i: usize, channel: usize| {
-                    let pixels: &[*const f32; EDGE] = &pixels[i];
-                    from_fn(|j| pixels[j].wrapping_add(channel))
-                };
-                read_tile::<S, F, EDGE, OUTPUTS>(channels, row, v, steps);
+        for (i, place) in pixels.rows.iter_mut().enumerate() {
+            let row = top.wrapping_add(i);
+            if row < height {
+                let pixel = ((tile.image * height + row) * width).wrapping_add(left);
+                *place = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(channels));
             }
         }
+        for j in 0..EDGE {
+            pixels.columns |= u32::from(left.wrapping_add(j) < width) << j;
+        }
+        // SAFETY: pixels inside are those of the image, or as many zeros.
+        unsafe { read_tile::<S, F, EDGE, OUTPUTS>(&pixels, v, steps) }
     }
 }

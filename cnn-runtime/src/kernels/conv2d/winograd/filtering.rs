@@ -90,21 +90,21 @@ impl Filtering<6, 4> for Four {
         }
     }
 
+    /// With the weights of the points, -2/3 at ±√½ and 1/6 at ±√2, so that `kernel` need not multiply with them.
     #[inline(always)]
     unsafe fn output<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
         // SAFETY: as above.
         unsafe {
-            let [near, far] = [S::splat(FRAC_1_SQRT_2), S::splat(SQRT_2)];
+            let plus = |factor: f32, to, what| S::fma(S::splat(factor), what, to);
             let [even, odd] = [S::add(m[1], m[2]), S::sub(m[1], m[2])];
             let [even_2, odd_2] = [S::add(m[3], m[4]), S::sub(m[3], m[4])];
-            // √½³ = √½ / 2 and √2³ = 2 √2.
-            let [odd, odd_2] = [S::mul(near, odd), S::mul(far, odd_2)];
-            let [half, two] = [S::splat(0.5), S::splat(2.0)];
+            // √½ of -2/3 is -√2 / 3, and √2 of 1/6 half of that.
+            let root = SQRT_2 / 3.0;
             [
-                S::add(S::add(m[0], even), even_2),
-                S::add(odd, odd_2),
-                S::fma(half, even, S::mul(two, even_2)),
-                S::fma(half, odd, S::fma(two, odd_2, m[5])),
+                plus(1.0 / 6.0, m[0], plus(-4.0, even_2, even)),
+                S::mul(S::splat(-root), plus(-0.5, odd, odd_2)),
+                S::mul(S::splat(1.0 / 3.0), S::sub(even_2, even)),
+                plus(root, m[5], plus(-0.5, odd_2, odd)),
             ]
         }
     }
@@ -113,18 +113,16 @@ impl Filtering<6, 4> for Four {
     unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
         // SAFETY: as above.
         unsafe {
-            // At a point p with the other square q: (g₀ + p g₁ + p² g₂) / (2 p² (p² - q)).
-            let third = S::splat(1.0 / 3.0);
-            let even = S::mul(S::splat(-2.0), S::fma(S::splat(0.5), g[2], g[0]));
-            let odd = S::mul(S::splat(-2.0 * FRAC_1_SQRT_2), g[1]);
-            let even_2 = S::mul(S::splat(0.5), S::fma(S::splat(2.0), g[2], g[0]));
-            let odd_2 = S::mul(S::splat(0.5 * SQRT_2), g[1]);
+            // g₀ + p g₁ + p² g₂, whose weights are in `output`.
+            let odd = S::mul(S::splat(FRAC_1_SQRT_2), g[1]);
+            let even = S::fma(S::splat(0.5), g[2], g[0]);
+            let even_2 = S::fma(S::splat(2.0), g[2], g[0]);
             [
                 g[0],
-                S::mul(third, S::add(even, odd)),
-                S::mul(third, S::sub(even, odd)),
-                S::mul(third, S::add(even_2, odd_2)),
-                S::mul(third, S::sub(even_2, odd_2)),
+                S::add(even, odd),
+                S::sub(even, odd),
+                S::fma(S::splat(2.0), odd, even_2),
+                S::fma(S::splat(-2.0), odd, even_2),
                 g[2],
             ]
         }

@@ -75,7 +75,7 @@ impl Geometry {
         ]
     }
 
-    /// Floats of scratch for a pass: a way to the next cache line, a pixel of zeros, V, M.
+    /// Floats of scratch for a pass: a way to the next cache line, a row of zeros, V, M.
     pub(super) const fn scratch(&self, images: usize) -> usize {
         let [v, m] = self.strides();
         let tiles = self.block(images * self.tiles[0] * self.tiles[1]);
@@ -85,9 +85,9 @@ impl Geometry {
         LINE + self.zeros() + (tiles + 8) * (v + m) + 3 * groups * self.size.cells() * LINE
     }
 
-    /// Floats of the pixel of zeros.
+    /// Floats of a tile's row of zeros.
     pub(super) const fn zeros(&self) -> usize {
-        self.input[2].next_multiple_of(LINE)
+        ((self.size.outputs() + 2) * self.input[2]).next_multiple_of(LINE)
     }
 }
 

@@ -7,9 +7,21 @@ use super::LINE;
 use super::filtering::Filtering;
 use crate::kernels::conv2d::pooled::best_of_four;
 use crate::kernels::simd::Simd;
+use core::ptr::null;
 
-/// `Bᵀ d B` of a tile of pixels, each `channels` long, to `v`: cells and lines of channels go `steps` apart, and
-/// the last line is filled up to whole vectors. `row` gives the places of a row's pixels from a channel on.
+/// A tile of an image, which may reach beyond it.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels<const EDGE: usize> {
+    /// The first pixel of each row; of a row outside, that of as many zeros.
+    pub rows: [*const f32; EDGE],
+    /// A bit for each column that is inside. Others are zeros and not read.
+    pub columns: u32,
+    /// From a pixel to the next.
+    pub channels: usize,
+}
+
+/// `Bᵀ d B` of a tile to `v`: cells and lines of channels go `steps` apart, and the last line is filled up to whole
+/// vectors.
 #[inline(always)]
 pub(super) unsafe fn read_tile<
     S: Simd,
@@ -17,27 +29,40 @@ pub(super) unsafe fn read_tile<
     const EDGE: usize,
     const OUTPUTS: usize,
 >(
-    channels: usize,
-    row: impl Fn(usize, usize) -> [*const f32; EDGE] + Copy,
+    pixels: &Pixels<EDGE>,
     v: *mut f32,
     steps: [usize; 2],
 ) {
+    let channels = pixels.channels;
+    let is_inside = pixels.columns == (1 << EDGE) - 1;
     let mut channel = 0;
     let place = |channel: usize| v.wrapping_add(channel / LINE * steps[1] + channel % LINE);
     // SAFETY: the caller vouches for pixels and cells; `channel` and `count` stay inside `channels`.
     unsafe {
         while channel + S::LANES <= channels {
-            read_vector::<S, F, EDGE, OUTPUTS, false>(
-                |i| row(i, channel),
-                S::LANES,
-                place(channel),
-                steps[0],
-            );
+            let v = place(channel);
+            match is_inside {
+                true => read_vector::<S, F, EDGE, OUTPUTS, true, false>(
+                    pixels,
+                    channel,
+                    S::LANES,
+                    v,
+                    steps[0],
+                ),
+                false => read_vector::<S, F, EDGE, OUTPUTS, false, false>(
+                    pixels,
+                    channel,
+                    S::LANES,
+                    v,
+                    steps[0],
+                ),
+            }
             channel += S::LANES;
         }
         if channel < channels {
-            read_vector::<S, F, EDGE, OUTPUTS, true>(
-                |i| row(i, channel),
+            read_vector::<S, F, EDGE, OUTPUTS, false, true>(
+                pixels,
+                channel,
                 channels - channel,
                 place(channel),
                 steps[0],
@@ -46,37 +71,98 @@ pub(super) unsafe fn read_tile<
     }
 }
 
+/// A vector of channels, of a tile that lies `INSIDE` from left to right.
 #[inline(always)]
 unsafe fn read_vector<
     S: Simd,
     F: Filtering<EDGE, OUTPUTS>,
     const EDGE: usize,
     const OUTPUTS: usize,
+    const INSIDE: bool,
     const PARTIAL: bool,
 >(
-    row: impl Fn(usize) -> [*const f32; EDGE],
+    pixels: &Pixels<EDGE>,
+    channel: usize,
     count: usize,
     v: *mut f32,
     cell: usize,
 ) {
     // SAFETY: as in `read_tile`.
     unsafe {
-        let mut columns = [[S::splat(0.0); EDGE]; EDGE];
-        for i in 0..EDGE {
-            let mut d = [S::splat(0.0); EDGE];
-            let pixels = row(i);
-            for (j, d) in d.iter_mut().enumerate() {
-                *d = load::<S, PARTIAL>(pixels[j], count);
-            }
-            let d = F::input::<S>(d);
-            for (j, column) in columns.iter_mut().enumerate() {
-                column[i] = d[j];
+        let vectors = Vectors {
+            rows: pixels.rows.map(|row| S::address(row.wrapping_add(channel))),
+            columns: match INSIDE {
+                true => u32::MAX,
+                false => pixels.columns,
+            },
+            step: pixels.channels,
+            count,
+        };
+        if const { EDGE == 4 } {
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 4>(vectors, v, cell);
+        } else {
+            // More values than registers: so rows of cells come one after the other, two where points of either
+            // sign share work, and pixels are read again.
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 1>(vectors, v, cell);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 1, 2>(vectors, v, cell);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 3, 2>(vectors, v, cell);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 5, 1>(vectors, v, cell);
+            if const { EDGE == 7 } {
+                write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 6, 1>(vectors, v, cell);
             }
         }
-        for (j, &column) in columns.iter().enumerate() {
-            let v = S::address(v.wrapping_add(j * cell)).cast_mut();
-            for (i, &value) in F::input::<S>(column).iter().enumerate() {
-                S::store(v.wrapping_add(i * EDGE * cell), value);
+    }
+}
+
+/// A vector of channels of each pixel of a tile.
+#[derive(Clone, Copy)]
+struct Vectors<const EDGE: usize> {
+    rows: [*const f32; EDGE],
+    /// A bit for each column that is inside.
+    columns: u32,
+    /// From a column to the next.
+    step: usize,
+    /// How many of its values exist, if not all.
+    count: usize,
+}
+
+/// The rows of cells from `FIRST` on. What only other rows need is not computed.
+#[inline(always)]
+unsafe fn write_rows<
+    S: Simd,
+    F: Filtering<EDGE, OUTPUTS>,
+    const EDGE: usize,
+    const OUTPUTS: usize,
+    const PARTIAL: bool,
+    const FIRST: usize,
+    const ROWS: usize,
+>(
+    pixels: Vectors<EDGE>,
+    v: *mut f32,
+    cell: usize,
+) {
+    // SAFETY: as in `read_tile`; columns outside are not touched.
+    unsafe {
+        let mut rows = [[S::splat(0.0); EDGE]; ROWS];
+        let mut column = null::<f32>();
+        for j in 0..EDGE {
+            if pixels.columns >> j & 1 == 1 {
+                let mut d = [S::splat(0.0); EDGE];
+                for (d, row) in d.iter_mut().zip(pixels.rows) {
+                    *d = load::<S, PARTIAL>(row.wrapping_byte_add(column.addr()), pixels.count);
+                }
+                let d = F::input::<S>(d);
+                for (i, row) in rows.iter_mut().enumerate() {
+                    row[j] = d[FIRST + i];
+                }
+            }
+            // How far it is to the next one, in a register: there is none for each pixel's address.
+            column = S::address(column.wrapping_add(pixels.step));
+        }
+        for (i, &row) in rows.iter().enumerate() {
+            let v = S::address(v.wrapping_add((FIRST + i) * EDGE * cell)).cast_mut();
+            for (j, &value) in F::input::<S>(row).iter().enumerate() {
+                S::store(v.wrapping_add(j * cell), value);
             }
         }
     }
@@ -166,11 +252,15 @@ unsafe fn write_vector<
             None => S::splat(0.0),
         };
         let mut outputs = [[bias; OUTPUTS]; OUTPUTS];
-        let mut sum = S::splat(0.0);
+        let mut sums = [S::splat(0.0); OUTPUTS];
         for (j, &column) in columns.iter().enumerate() {
             for (i, &value) in F::output::<S>(column).iter().enumerate() {
                 outputs[i][j] = S::add(bias, value);
-                sum = S::add(sum, outputs[i][j]);
+                // A sum for each row: one of all would be a long chain.
+                sums[i] = match j {
+                    0 => outputs[i][j],
+                    _ => S::add(sums[i], outputs[i][j]),
+                };
             }
         }
         if const { OUTPUTS > 2 } && to.blanks != 0 {
@@ -183,7 +273,9 @@ unsafe fn write_vector<
             }
         }
         // 0 times what is not finite is NaN, and so is all that it is added to.
-        *odd = S::fma(sum, S::splat(0.0), *odd);
+        for sum in sums {
+            *odd = S::fma(sum, S::splat(0.0), *odd);
+        }
         let finish = |value| if to.relu { S::relu(value) } else { value };
         let place = |i: usize, j: usize| i * to.steps[0] + j * to.steps[1] + filter;
         if const { OUTPUTS.is_multiple_of(2) } && to.pool {
