@@ -27,21 +27,20 @@
 //! finite are computed again by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
 mod blanks;
+mod few;
 mod filtering;
 mod geometry;
 mod kernels;
+mod pass;
 mod products;
 mod transforms;
 
-use self::filtering::{Filtering, Five, Four, Two};
-use self::geometry::{Geometry, Tile};
+use self::geometry::Geometry;
 use self::kernels::TransformKernel;
-use self::products::{Groups, Products, TURN, panel_start, panel_width};
-use self::transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
+use self::pass::Pass;
+use self::products::TURN;
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
-use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Promise, Simd};
 use crate::kernels::{Activation, Isa};
 
 /// Floats of V and M together that a block may take: half of a second-level cache of 1 MiB.
@@ -182,6 +181,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 images,
                 x,
                 weights: prepared,
+                kernel,
                 bias,
                 y: rows,
                 codes: &mut [],
@@ -198,6 +198,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 images,
                 x,
                 weights: prepared,
+                kernel,
                 bias,
                 y,
                 codes,
@@ -286,6 +287,7 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
             images,
             x: if dense > 0 { dy } else { dz },
             weights: prepared,
+            kernel: &[],
             bias: &[],
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
             codes: &mut [],
@@ -330,213 +332,4 @@ const fn odd_lines(values: usize) -> usize {
 
 const fn min(a: usize, b: usize) -> usize {
     if a < b { a } else { b }
-}
-
-/// `y = relu(pool(x * kernel + bias))` of up to 64 images, pool and relu where asked for. Returns a bit for
-/// each image: whether any of its values before pool and relu is not finite.
-struct Pass<'a> {
-    geometry: Geometry,
-    images: usize,
-    /// `[images, ..input]`
-    x: &'a [f32],
-    /// U.
-    weights: &'a [f32],
-    /// `[filters]` or empty.
-    bias: &'a [f32],
-    /// `[images, ..output]`, or `[images, ..windows, filters]` with `pool`.
-    y: &'a mut [f32],
-    /// Empty, or as long as `y` with `pool`.
-    codes: &'a mut [u8],
-    /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 keep zeros anyway.
-    keeps_zeros: bool,
-    /// The windows of a pool of 2x2, down and across: only their maxima are written.
-    pool: Option<[usize; 2]>,
-    relu: bool,
-    /// At least [`Geometry::scratch`].
-    scratch: &'a mut [f32],
-}
-
-impl Kernel for Pass<'_> {
-    type Output = u64;
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> u64 {
-        if const { matmul::replaces::<S>() } {
-            unreachable!("a product that is matrixmultiply's");
-        }
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe {
-            match self.geometry.size {
-                TileSize::Two => self.tiles::<S, Two, 4, 2>(),
-                TileSize::Four => self.tiles::<S, Four, 6, 4>(),
-                TileSize::Five => self.tiles::<S, Five, 7, 5>(),
-            }
-        }
-    }
-}
-
-impl Pass<'_> {
-    #[inline(always)]
-    unsafe fn tiles<
-        S: Simd,
-        F: Filtering<EDGE, OUTPUTS>,
-        const EDGE: usize,
-        const OUTPUTS: usize,
-    >(
-        self,
-    ) -> u64 {
-        const { assert!(S::TILE_VECTORS * S::LANES <= PANEL && S::LANES <= LINE) };
-        let Geometry {
-            input: [_, _, channels],
-            output: [rows, columns, filters],
-            tiles,
-            ..
-        } = self.geometry;
-        let cells = EDGE * EDGE;
-        let total = self.images * tiles[0] * tiles[1];
-        // The size of the result, and how much of it a tile has.
-        let ([rows, columns], outputs) = match self.pool {
-            Some(windows) => (windows, OUTPUTS / 2),
-            None => ([rows, columns], OUTPUTS),
-        };
-        assert!(
-            self.images <= IMAGES
-                && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
-                && self.weights.len() >= panel_start::<S>(cells, [channels, filters], filters)
-                && (self.bias.is_empty() || self.bias.len() == filters)
-                && self.y.len() == self.images * rows * columns * filters
-                && rows <= tiles[0] * outputs
-                && columns <= tiles[1] * outputs
-                && (self.codes.is_empty() || self.codes.len() == self.y.len())
-                && self.scratch.len() >= self.geometry.scratch(self.images)
-        );
-        let most = self.geometry.block(total);
-        let way = self.scratch.as_ptr().align_offset(LINE * size_of::<f32>());
-        let (zeros, rest) = self.scratch[way.min(LINE)..].split_at_mut(self.geometry.zeros());
-        zeros.fill(0.0);
-        let zeros = zeros.as_ptr();
-        let room = rest.len();
-        let v = rest.as_mut_ptr();
-
-        let mut odd_images = 0;
-        let blocks = total.div_ceil(most.max(1));
-        let mut first = Tile::default();
-        for block in 0..blocks {
-            let count = total * (block + 1) / blocks - total * block / blocks;
-            let groups = Groups::new::<S>(cells, count, channels, filters);
-            let v_cell = groups.cell(channels.next_multiple_of(LINE));
-            let widest = groups.cell(panel_width::<S>(channels, filters, 0));
-            assert!(groups.count * cells * (v_cell + widest) <= room);
-            // SAFETY: the blocks' tiles are those of the images. V and M lie one behind the other in the
-            // scratch, and products inside them and inside U; outputs inside the result: the assertions
-            // compare all lengths.
-            unsafe {
-                let m = v.add(groups.count * cells * v_cell);
-                let mut tile = first;
-                for group in 0..groups.count {
-                    let v = v.add(group * cells * v_cell);
-                    for place in 0..groups.height(group) {
-                        let steps = [v_cell, groups.most * LINE];
-                        self.read::<S, F, EDGE, OUTPUTS>(tile, zeros, v.add(place * LINE), steps);
-                        tile.advance(tiles);
-                    }
-                }
-                let mut filter = 0;
-                while filter < filters {
-                    let width = panel_width::<S>(channels, filters, filter);
-                    let m_cell = groups.cell(width);
-                    let start = panel_start::<S>(cells, [channels, filters], filter);
-                    let u = self.weights.as_ptr().add(start);
-                    S::call(&Products {
-                        groups,
-                        channels,
-                        width,
-                        v,
-                        u,
-                        m,
-                        _promise: Promise::new(),
-                    });
-                    let mut tile = first;
-                    let mut odd = S::splat(0.0);
-                    for group in 0..groups.count {
-                        let m = m.add(group * cells * m_cell);
-                        for place in 0..groups.height(group) {
-                            let [row, column] = [tile.row * outputs, tile.column * outputs];
-                            let at =
-                                ((tile.image * rows + row) * columns + column) * filters + filter;
-                            let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
-                            let to = Outputs {
-                                blanks: match keeps_zeros {
-                                    true => blanks::of(&self.geometry, self.x, tile),
-                                    false => 0,
-                                },
-                                filters: width.min(filters - filter),
-                                bias: (!self.bias.is_empty())
-                                    .then(|| self.bias.as_ptr().add(filter)),
-                                y: self.y.as_mut_ptr().add(at),
-                                codes: (!self.codes.is_empty())
-                                    .then(|| self.codes.as_mut_ptr().add(at)),
-                                steps: [columns * filters, filters],
-                                inside: [rows - row, columns - column],
-                                pool: self.pool.is_some(),
-                                relu: self.relu,
-                            };
-                            let m = m.add(place * width);
-                            write_tile::<S, F, EDGE, OUTPUTS>(m, m_cell, &to, &mut odd);
-                            let image = tile.image;
-                            tile.advance(tiles);
-                            if tile.image != image {
-                                odd_images |= u64::from(any_nan::<S>(odd)) << image;
-                                odd = S::splat(0.0);
-                            }
-                        }
-                    }
-                    if tile.image < IMAGES {
-                        odd_images |= u64::from(any_nan::<S>(odd)) << tile.image;
-                    }
-                    filter += width;
-                }
-                first = tile;
-            }
-        }
-        odd_images
-    }
-
-    /// `Bᵀ d B` of a tile of the images to `v`. `zeros` is a row of a tile in the padding.
-    #[inline(always)]
-    unsafe fn read<
-        S: Simd,
-        F: Filtering<EDGE, OUTPUTS>,
-        const EDGE: usize,
-        const OUTPUTS: usize,
-    >(
-        &self,
-        tile: Tile,
-        zeros: *const f32,
-        v: *mut f32,
-        steps: [usize; 2],
-    ) {
-        let [height, width, channels] = self.geometry.input;
-        let padding = self.geometry.padding;
-        // Above and left of an image they wrap, far beyond its size.
-        let top = (OUTPUTS * tile.row).wrapping_sub(padding[0]);
-        let left = (OUTPUTS * tile.column).wrapping_sub(padding[1]);
-        let mut pixels = Pixels {
-            rows: [zeros; EDGE],
-            columns: 0,
-            channels,
-        };
-        for (i, place) in pixels.rows.iter_mut().enumerate() {
-            let row = top.wrapping_add(i);
-            if row < height {
-                let pixel = ((tile.image * height + row) * width).wrapping_add(left);
-                *place = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(channels));
-            }
-        }
-        for j in 0..EDGE {
-            pixels.columns |= u32::from(left.wrapping_add(j) < width) << j;
-        }
-        // SAFETY: pixels inside are those of the image, or as many zeros.
-        unsafe { read_tile::<S, F, EDGE, OUTPUTS>(&pixels, v, steps) }
-    }
 }

@@ -98,6 +98,17 @@ impl Groups {
         }
     }
 
+    /// One group of all tiles.
+    #[inline(always)]
+    pub const fn single(cells: usize, tiles: usize) -> Self {
+        Self {
+            cells,
+            tiles,
+            count: 1,
+            most: tiles,
+        }
+    }
+
     /// How many groups have a tile more than the others, and how many tiles these have: heights that differ by
     /// one at most, because a register tile of one row waits for its own sums.
     #[inline(always)]

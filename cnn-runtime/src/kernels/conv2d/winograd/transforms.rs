@@ -20,8 +20,8 @@ pub(super) struct Pixels<const EDGE: usize> {
     pub channels: usize,
 }
 
-/// `Bᵀ d B` of a tile to `v`: cells and lines of channels go `steps` apart, and the last line is filled up to whole
-/// vectors.
+/// `Bᵀ d B` of a tile to `v`: rows of cells, cells and lines of channels go `steps` apart, and the last line is filled
+/// up to whole vectors.
 #[inline(always)]
 pub(super) unsafe fn read_tile<
     S: Simd,
@@ -31,12 +31,12 @@ pub(super) unsafe fn read_tile<
 >(
     pixels: &Pixels<EDGE>,
     v: *mut f32,
-    steps: [usize; 2],
+    [row, cell, line]: [usize; 3],
 ) {
     let channels = pixels.channels;
     let is_inside = pixels.columns == (1 << EDGE) - 1;
     let mut channel = 0;
-    let place = |channel: usize| v.wrapping_add(channel / LINE * steps[1] + channel % LINE);
+    let place = |channel: usize| v.wrapping_add(channel / LINE * line + channel % LINE);
     // SAFETY: the caller vouches for pixels and cells; `channel` and `count` stay inside `channels`.
     unsafe {
         while channel + S::LANES <= channels {
@@ -47,14 +47,14 @@ pub(super) unsafe fn read_tile<
                     channel,
                     S::LANES,
                     v,
-                    steps[0],
+                    [row, cell],
                 ),
                 false => read_vector::<S, F, EDGE, OUTPUTS, false, false>(
                     pixels,
                     channel,
                     S::LANES,
                     v,
-                    steps[0],
+                    [row, cell],
                 ),
             }
             channel += S::LANES;
@@ -65,7 +65,7 @@ pub(super) unsafe fn read_tile<
                 channel,
                 channels - channel,
                 place(channel),
-                steps[0],
+                [row, cell],
             );
         }
     }
@@ -85,7 +85,7 @@ unsafe fn read_vector<
     channel: usize,
     count: usize,
     v: *mut f32,
-    cell: usize,
+    steps: [usize; 2],
 ) {
     // SAFETY: as in `read_tile`.
     unsafe {
@@ -99,16 +99,16 @@ unsafe fn read_vector<
             count,
         };
         if const { EDGE == 4 } {
-            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 4>(vectors, v, cell);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 4>(vectors, v, steps);
         } else {
             // More values than registers: so rows of cells come one after the other, two where points of either
             // sign share work, and pixels are read again.
-            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 1>(vectors, v, cell);
-            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 1, 2>(vectors, v, cell);
-            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 3, 2>(vectors, v, cell);
-            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 5, 1>(vectors, v, cell);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 1>(vectors, v, steps);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 1, 2>(vectors, v, steps);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 3, 2>(vectors, v, steps);
+            write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 5, 1>(vectors, v, steps);
             if const { EDGE == 7 } {
-                write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 6, 1>(vectors, v, cell);
+                write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 6, 1>(vectors, v, steps);
             }
         }
     }
@@ -139,7 +139,7 @@ unsafe fn write_rows<
 >(
     pixels: Vectors<EDGE>,
     v: *mut f32,
-    cell: usize,
+    steps: [usize; 2],
 ) {
     // SAFETY: as in `read_tile`; columns outside are not touched.
     unsafe {
@@ -160,9 +160,9 @@ unsafe fn write_rows<
             column = S::address(column.wrapping_add(pixels.step));
         }
         for (i, &row) in rows.iter().enumerate() {
-            let v = S::address(v.wrapping_add((FIRST + i) * EDGE * cell)).cast_mut();
+            let v = S::address(v.wrapping_add((FIRST + i) * steps[0])).cast_mut();
             for (j, &value) in F::input::<S>(row).iter().enumerate() {
-                S::store(v.wrapping_add(j * cell), value);
+                S::store(v.wrapping_add(j * steps[1]), value);
             }
         }
     }

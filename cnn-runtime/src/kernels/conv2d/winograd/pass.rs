@@ -1,0 +1,250 @@
+//! A pass over images: tiles in, products, outputs.
+
+use super::few::{self, FewTiles};
+use super::filtering::{Filtering, Five, Four, Two};
+use super::geometry::{Geometry, Tile};
+use super::products::{Groups, Products, panel_start, panel_width};
+use super::transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
+use super::{IMAGES, LINE, PANEL, TileSize, blanks};
+use crate::kernels::matmul;
+use crate::kernels::simd::{Kernel, Promise, Simd};
+
+/// `y = relu(pool(x * kernel + bias))` of up to 64 images, pool and relu where asked for. Returns a bit for
+/// each image: whether any of its values before pool and relu is not finite.
+pub(super) struct Pass<'a> {
+    pub geometry: Geometry,
+    pub images: usize,
+    /// `[images, ..input]`
+    pub x: &'a [f32],
+    /// U.
+    pub weights: &'a [f32],
+    /// What U was made of, `[9, channels, filters]`, or empty: few tiles read this instead.
+    pub kernel: &'a [f32],
+    /// `[filters]` or empty.
+    pub bias: &'a [f32],
+    /// `[images, ..output]`, or `[images, ..windows, filters]` with `pool`.
+    pub y: &'a mut [f32],
+    /// Empty, or as long as `y` with `pool`.
+    pub codes: &'a mut [u8],
+    /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 keep zeros anyway.
+    pub keeps_zeros: bool,
+    /// The windows of a pool of 2x2, down and across: only their maxima are written.
+    pub pool: Option<[usize; 2]>,
+    pub relu: bool,
+    /// At least [`Geometry::scratch`].
+    pub scratch: &'a mut [f32],
+}
+
+impl Kernel for Pass<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> u64 {
+        if const { matmul::replaces::<S>() } {
+            unreachable!("a product that is matrixmultiply's");
+        }
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe {
+            match self.geometry.size {
+                TileSize::Two => self.tiles::<S, Two, 4, 2>(),
+                TileSize::Four => self.tiles::<S, Four, 6, 4>(),
+                TileSize::Five => self.tiles::<S, Five, 7, 5>(),
+            }
+        }
+    }
+}
+
+impl Pass<'_> {
+    #[inline(always)]
+    unsafe fn tiles<
+        S: Simd,
+        F: Filtering<EDGE, OUTPUTS>,
+        const EDGE: usize,
+        const OUTPUTS: usize,
+    >(
+        self,
+    ) -> u64 {
+        const { assert!(S::TILE_VECTORS * S::LANES <= PANEL && S::LANES <= LINE) };
+        let Geometry {
+            input: [_, _, channels],
+            output: [rows, columns, filters],
+            tiles,
+            ..
+        } = self.geometry;
+        let cells = EDGE * EDGE;
+        let total = self.images * tiles[0] * tiles[1];
+        // The size of the result, and how much of it a tile has.
+        let ([rows, columns], outputs) = match self.pool {
+            Some(windows) => (windows, OUTPUTS / 2),
+            None => ([rows, columns], OUTPUTS),
+        };
+        assert!(
+            self.images <= IMAGES
+                && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
+                && self.weights.len() >= panel_start::<S>(cells, [channels, filters], filters)
+                && (self.bias.is_empty() || self.bias.len() == filters)
+                && self.y.len() == self.images * rows * columns * filters
+                && rows <= tiles[0] * outputs
+                && columns <= tiles[1] * outputs
+                && (self.codes.is_empty() || self.codes.len() == self.y.len())
+                && self.scratch.len() >= self.geometry.scratch(self.images)
+        );
+        let most = self.geometry.block(total);
+        let way = self.scratch.as_ptr().align_offset(LINE * size_of::<f32>());
+        let (zeros, rest) = self.scratch[way.min(LINE)..].split_at_mut(self.geometry.zeros());
+        zeros.fill(0.0);
+        let zeros = zeros.as_ptr();
+        let room = rest.len();
+        let v = rest.as_mut_ptr();
+
+        let is_few = const { EDGE == few::EDGE && few::is_compiled::<S>() }
+            && !self.kernel.is_empty()
+            && few::is_best(self.geometry.size, total, [channels, filters]);
+
+        let mut odd_images = 0;
+        let blocks = total.div_ceil(most.max(1));
+        let mut first = Tile::default();
+        for block in 0..blocks {
+            let count = total * (block + 1) / blocks - total * block / blocks;
+            let (groups, beside) = match is_few {
+                true => (Groups::single(cells, count), few::SCRATCH),
+                false => (Groups::new::<S>(cells, count, channels, filters), 0),
+            };
+            let v_cell = groups.cell(channels.next_multiple_of(LINE));
+            let v_steps = match is_few {
+                true => few::v_steps(count, channels),
+                false => [EDGE * v_cell, v_cell, groups.most * LINE],
+            };
+            let panel = |filter: usize| match is_few {
+                true => S::LANES,
+                false => panel_width::<S>(channels, filters, filter),
+            };
+            let m_len = groups.count * cells * groups.cell(panel(0));
+            assert!(groups.count * cells * v_cell + m_len + beside <= room);
+            // SAFETY: the blocks' tiles are those of the images. V and M lie one behind the other in the
+            // scratch, and products inside them and inside U; outputs inside the result: the assertions
+            // compare all lengths.
+            unsafe {
+                let m = v.add(groups.count * cells * v_cell);
+                let mut tile = first;
+                for group in 0..groups.count {
+                    let v = v.add(group * cells * v_cell);
+                    for place in 0..groups.height(group) {
+                        let v = v.add(place * LINE);
+                        self.read::<S, F, EDGE, OUTPUTS>(tile, zeros, v, v_steps);
+                        tile.advance(tiles);
+                    }
+                }
+                let mut filter = 0;
+                while filter < filters {
+                    let width = panel(filter);
+                    let m_cell = groups.cell(width);
+                    if is_few {
+                        S::call(&FewTiles {
+                            tiles: count,
+                            channels,
+                            filters,
+                            filter,
+                            kernel: self.kernel,
+                            v,
+                            m,
+                            m_cell,
+                            scratch: m.add(m_len),
+                            _promise: Promise::new(),
+                        });
+                    } else {
+                        let start = panel_start::<S>(cells, [channels, filters], filter);
+                        S::call(&Products {
+                            groups,
+                            channels,
+                            width,
+                            v,
+                            u: self.weights.as_ptr().add(start),
+                            m,
+                            _promise: Promise::new(),
+                        });
+                    }
+                    let mut tile = first;
+                    let mut odd = S::splat(0.0);
+                    for group in 0..groups.count {
+                        let m = m.add(group * cells * m_cell);
+                        for place in 0..groups.height(group) {
+                            let [row, column] = [tile.row * outputs, tile.column * outputs];
+                            let at =
+                                ((tile.image * rows + row) * columns + column) * filters + filter;
+                            let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
+                            let to = Outputs {
+                                blanks: match keeps_zeros {
+                                    true => blanks::of(&self.geometry, self.x, tile),
+                                    false => 0,
+                                },
+                                filters: width.min(filters - filter),
+                                bias: (!self.bias.is_empty())
+                                    .then(|| self.bias.as_ptr().add(filter)),
+                                y: self.y.as_mut_ptr().add(at),
+                                codes: (!self.codes.is_empty())
+                                    .then(|| self.codes.as_mut_ptr().add(at)),
+                                steps: [columns * filters, filters],
+                                inside: [rows - row, columns - column],
+                                pool: self.pool.is_some(),
+                                relu: self.relu,
+                            };
+                            let m = m.add(place * width);
+                            write_tile::<S, F, EDGE, OUTPUTS>(m, m_cell, &to, &mut odd);
+                            let image = tile.image;
+                            tile.advance(tiles);
+                            if tile.image != image {
+                                odd_images |= u64::from(any_nan::<S>(odd)) << image;
+                                odd = S::splat(0.0);
+                            }
+                        }
+                    }
+                    if tile.image < IMAGES {
+                        odd_images |= u64::from(any_nan::<S>(odd)) << tile.image;
+                    }
+                    filter += width;
+                }
+                first = tile;
+            }
+        }
+        odd_images
+    }
+
+    /// `Bᵀ d B` of a tile of the images to `v`. `zeros` is a row of a tile in the padding.
+    #[inline(always)]
+    unsafe fn read<
+        S: Simd,
+        F: Filtering<EDGE, OUTPUTS>,
+        const EDGE: usize,
+        const OUTPUTS: usize,
+    >(
+        &self,
+        tile: Tile,
+        zeros: *const f32,
+        v: *mut f32,
+        steps: [usize; 3],
+    ) {
+        let [height, width, channels] = self.geometry.input;
+        let padding = self.geometry.padding;
+        // Above and left of an image they wrap, far beyond its size.
+        let top = (OUTPUTS * tile.row).wrapping_sub(padding[0]);
+        let left = (OUTPUTS * tile.column).wrapping_sub(padding[1]);
+        let mut pixels = Pixels {
+            rows: [zeros; EDGE],
+            columns: 0,
+            channels,
+        };
+        for (i, place) in pixels.rows.iter_mut().enumerate() {
+            let row = top.wrapping_add(i);
+            if row < height {
+                let pixel = ((tile.image * height + row) * width).wrapping_add(left);
+                *place = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(channels));
+            }
+        }
+        for j in 0..EDGE {
+            pixels.columns |= u32::from(left.wrapping_add(j) < width) << j;
+        }
+        // SAFETY: pixels inside are those of the image, or as many zeros.
+        unsafe { read_tile::<S, F, EDGE, OUTPUTS>(&pixels, v, steps) }
+    }
+}
