@@ -220,7 +220,16 @@ impl Prepared {
         }
     }
 
-    /// The kernel of a convolution in the form that its forward pass wants it in.
+    /// The kernel of a convolution in the form that inference wants it in.
+    pub const fn for_conv2d(tensor: usize, layer: Conv2d) -> Self {
+        Self {
+            tensor,
+            length: layer.prepared_inference(),
+            from: PreparedFrom::Conv2d(layer),
+        }
+    }
+
+    /// The kernel of a convolution in the form that the forward pass of training wants it in.
     pub const fn forward(tensor: usize, layer: Conv2d) -> Self {
         Self {
             tensor,

@@ -135,7 +135,9 @@ pub struct Prepared {
 pub enum PreparedFrom {
     /// Inference wants that of a dense layer.
     Dense(Dense),
-    /// The forward pass wants that of a convolution.
+    /// Inference wants that of a convolution.
+    Conv2d(Conv2d),
+    /// The forward pass of training wants that of a convolution.
     Forward(Conv2d),
     /// The backward pass wants that of a convolution.
     Backward(Conv2d),
@@ -146,6 +148,7 @@ impl Prepared {
     pub fn prepare(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         match self.from {
             PreparedFrom::Dense(layer) => layer.prepare_inference(isa, kernel, prepared),
+            PreparedFrom::Conv2d(layer) => layer.prepare_inference(isa, kernel, prepared),
             PreparedFrom::Forward(layer) => layer.prepare_forward(isa, kernel, prepared),
             PreparedFrom::Backward(layer) => layer.prepare_backward(isa, kernel, prepared),
         }

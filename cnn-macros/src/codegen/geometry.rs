@@ -299,7 +299,8 @@ fn prepared(context: &Context<'_>, form: Form) -> String {
         let tensor = number(tensor.expect("the layer has a kernel"));
         let constructor = match form {
             Form::Inference if step.kernel == Kernel::Dense => "for_dense",
-            Form::Inference | Form::Forward => "forward",
+            Form::Inference => "for_conv2d",
+            Form::Forward => "forward",
             Form::Backward => "backward",
         };
         format!("rt::Prepared::{constructor}({tensor}, {layer})")

@@ -103,11 +103,11 @@ impl Form {
         }
     }
 
-    /// Of the method that tells how long it is for a step.
-    fn length(self, step: &Step) -> &'static str {
+    /// Of the method that tells how long it is.
+    fn length(self) -> &'static str {
         match self {
-            Self::Inference if step.kernel == Kernel::Dense => "prepared_inference",
-            Self::Inference | Self::Forward => "prepared_forward",
+            Self::Inference => "prepared_inference",
+            Self::Forward => "prepared_forward",
             Self::Backward => "prepared_backward",
         }
     }

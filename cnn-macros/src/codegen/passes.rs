@@ -316,7 +316,7 @@ impl Pass<'_> {
         let names = join((self.context.prepared(form)).map(|step| self.prepared(form, step)));
         let lengths = join((self.context.prepared(form)).map(|step| {
             let layer = constant(&self.context.node(step).name);
-            format!("{layer}.{}()", form.length(step))
+            format!("{layer}.{}()", form.length())
         }));
         format!("let [{names}] = rt::split_prepared({buffer}, [{lengths}]);")
     }
@@ -326,7 +326,7 @@ impl Pass<'_> {
         if !form.is_wanted_by(step) {
             return "&[]".to_owned();
         }
-        format!("{}_{}", self.context.node(step).name, form.length(step))
+        format!("{}_{}", self.context.node(step).name, form.length())
     }
 
     /// When no step writes the output (a network that only reshapes), the input is the output.

@@ -171,8 +171,7 @@ impl Conv2d {
         max(self.forward_scratch(n), max(columns, max(kernel, input)))
     }
 
-    /// Floats of the weights as [`Conv2d::forward`] and [`Conv2d::infer`] want them; 0 if they take them as they
-    /// are.
+    /// Floats of the weights as [`Conv2d::forward`] wants them; 0 if it takes them as they are.
     pub const fn prepared_forward(&self) -> usize {
         match self.algorithm {
             ConvAlgorithm::Winograd => winograd::prepared_forward(self, TileSize::Two),
@@ -182,6 +181,15 @@ impl Conv2d {
                 panels::length([self.input[2], self.output[2]])
             }
             ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
+        }
+    }
+
+    /// Floats of the weights as [`Conv2d::infer`] wants them: those of [`Conv2d::prepared_forward`], and what single images
+    /// take instead.
+    pub const fn prepared_inference(&self) -> usize {
+        match self.algorithm {
+            ConvAlgorithm::Winograd4 => winograd::prepared_inference(self, TileSize::Four),
+            _ => self.prepared_forward(),
         }
     }
 
@@ -197,8 +205,7 @@ impl Conv2d {
         }
     }
 
-    /// Writes the weights as [`Conv2d::forward`] and [`Conv2d::infer`] want them to `prepared`,
-    /// [`Conv2d::prepared_forward`] floats. Needed again after each change of the kernel. Nothing is written for
+    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`] floats. Needed again after each change of the kernel. Nothing is written for
     /// [`Isa::PORTABLE`] with `std`, whose products are matrixmultiply's and take the kernel as it is.
     pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         if columns::is_best(isa) {
@@ -218,6 +225,16 @@ impl Conv2d {
                 panels::pack(isa, [self.input[2], self.output[2]], kernel, prepared);
             }
             ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {}
+        }
+    }
+
+    /// The same for [`Conv2d::infer`], [`Conv2d::prepared_inference`] floats.
+    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+        match self.algorithm {
+            ConvAlgorithm::Winograd4 if !columns::is_best(isa) => {
+                winograd::prepare_inference(self, TileSize::Four, isa, kernel, prepared);
+            }
+            _ => self.prepare_forward(isa, kernel, prepared),
         }
     }
 
@@ -284,7 +301,7 @@ impl Conv2d {
     }
 
     /// The same without codes, as inference computes it, where an output that sees zeros alone need not be the
-    /// bias to the bit.
+    /// bias to the bit. `prepared` is what [`Conv2d::prepare_inference`] wrote, or empty.
     ///
     /// # Panics
     /// If a slice is of another length.

@@ -35,6 +35,7 @@ mod pass;
 mod products;
 mod transforms;
 
+use self::few::TransformColumns;
 use self::geometry::Geometry;
 use self::kernels::TransformKernel;
 use self::pass::Pass;
@@ -105,6 +106,13 @@ pub(super) const fn prepared_forward(conv: &Conv2d, size: TileSize) -> usize {
     prepared(size, [conv.input[2], conv.output[2]])
 }
 
+/// Floats of what [`prepare_inference`] writes.
+pub(super) const fn prepared_inference(conv: &Conv2d, size: TileSize) -> usize {
+    let [rows, columns] = Geometry::forward(conv, size).tiles;
+    let shape = [conv.input[2], conv.output[2]];
+    prepared_forward(conv, size) + few::prepared(size, rows * columns, shape)
+}
+
 /// Floats of what [`prepare_backward`] writes.
 pub(super) const fn prepared_backward(conv: &Conv2d, size: TileSize) -> usize {
     prepared(size, [conv.output[2], conv.input[2]])
@@ -134,6 +142,26 @@ pub(super) fn prepare_forward(
     });
 }
 
+/// Writes U, and W where few tiles take that.
+pub(super) fn prepare_inference(
+    conv: &Conv2d,
+    size: TileSize,
+    isa: Isa,
+    kernel: &[f32],
+    prepared: &mut [f32],
+) {
+    let (u, w) = prepared.split_at_mut(prepared_forward(conv, size));
+    prepare_forward(conv, size, isa, kernel, u);
+    if !w.is_empty() {
+        isa.run(TransformColumns {
+            channels: conv.input[2],
+            filters: conv.output[2],
+            kernel,
+            w,
+        });
+    }
+}
+
 /// Writes U of the kernel turned round.
 pub(super) fn prepare_backward(
     conv: &Conv2d,
@@ -152,6 +180,7 @@ pub(super) fn prepare_backward(
     });
 }
 
+/// `prepared` is what [`prepare_forward`] or [`prepare_inference`] wrote.
 pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands: Forward<'_>) {
     let Forward {
         isa,
@@ -165,6 +194,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
+    let (u, w) = prepared.split_at(prepared_forward(conv, size));
     let dense = dense_output(conv, size);
     let group = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
@@ -180,8 +210,8 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 geometry,
                 images,
                 x,
-                weights: prepared,
-                kernel,
+                u,
+                w,
                 bias,
                 y: rows,
                 codes: &mut [],
@@ -197,8 +227,8 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 geometry,
                 images,
                 x,
-                weights: prepared,
-                kernel,
+                u,
+                w,
                 bias,
                 y,
                 codes,
@@ -286,8 +316,8 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
             geometry,
             images,
             x: if dense > 0 { dy } else { dz },
-            weights: prepared,
-            kernel: &[],
+            u: prepared,
+            w: &[],
             bias: &[],
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
             codes: &mut [],

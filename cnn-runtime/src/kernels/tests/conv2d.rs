@@ -311,8 +311,8 @@ impl Case {
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
         for isa in Isa::available() {
-            let mut prepared = Guarded::new(conv.prepared_forward());
-            conv.prepare_forward(isa, &self.kernel, prepared.values());
+            let mut prepared = Guarded::new(conv.prepared_inference());
+            conv.prepare_inference(isa, &self.kernel, prepared.values());
             let prepared = prepared.into_values();
             for prepared in [&prepared[..], &[]] {
                 let mut y = Guarded::new(self.dz.len());

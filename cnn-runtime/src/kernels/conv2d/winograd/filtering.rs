@@ -112,18 +112,32 @@ impl Filtering<6, 4> for Four {
     #[inline(always)]
     unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
         // SAFETY: as above.
+        unsafe { Self::scaled_kernel::<S>(Self::scale::<S>(g)) }
+    }
+}
+
+impl Four {
+    /// A kernel with its middle times √½: what the points share.
+    #[inline(always)]
+    pub(super) unsafe fn scale<S: Simd>(g: [S::V; 3]) -> [S::V; 3] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { [g[0], S::mul(S::splat(FRAC_1_SQRT_2), g[1]), g[2]] }
+    }
+
+    /// `G g` of what [`Four::scale`] gives, without the weights that are in `output`: g₀ + p g₁ + p² g₂ at a point p.
+    #[inline(always)]
+    pub(super) unsafe fn scaled_kernel<S: Simd>([first, odd, last]: [S::V; 3]) -> [S::V; 6] {
+        // SAFETY: as above.
         unsafe {
-            // g₀ + p g₁ + p² g₂, whose weights are in `output`.
-            let odd = S::mul(S::splat(FRAC_1_SQRT_2), g[1]);
-            let even = S::fma(S::splat(0.5), g[2], g[0]);
-            let even_2 = S::fma(S::splat(2.0), g[2], g[0]);
+            let plus = |factor: f32, to, what| S::fma(S::splat(factor), what, to);
+            let [even, even_2] = [plus(0.5, first, last), plus(2.0, first, last)];
             [
-                g[0],
+                first,
                 S::add(even, odd),
                 S::sub(even, odd),
-                S::fma(S::splat(2.0), odd, even_2),
-                S::fma(S::splat(-2.0), odd, even_2),
-                g[2],
+                plus(2.0, even_2, odd),
+                plus(-2.0, even_2, odd),
+                last,
             ]
         }
     }

@@ -1,7 +1,7 @@
 //! Which tiles a call of images has, and what memory their passes take.
 
 use super::super::{Conv2d, max};
-use super::{BLOCK, IMAGES, LINE, PANEL, TILES, TileSize, few, min, pools_tiles};
+use super::{BLOCK, IMAGES, LINE, PANEL, TILES, TileSize, min, pools_tiles};
 
 /// What a [`Pass`](super::Pass) reads and writes.
 #[derive(Clone, Copy)]
@@ -75,16 +75,14 @@ impl Geometry {
         ]
     }
 
-    /// Floats of scratch for a pass: a way to the next cache line, a row of zeros, V, M, and what few tiles
-    /// take.
+    /// Floats of scratch for a pass: a way to the next cache line, a row of zeros, V, M.
     pub(super) const fn scratch(&self, images: usize) -> usize {
         let [v, m] = self.strides();
         let tiles = self.block(images * self.tiles[0] * self.tiles[1]);
         // Groups have 4 to 8 places, of which some of the last may be empty; a cell of one takes up to a line
         // more in V and two in M.
         let groups = tiles / 4 + 1;
-        let products = (tiles + 8) * (v + m) + 3 * groups * self.size.cells() * LINE;
-        LINE + self.zeros() + products + few::SCRATCH
+        LINE + self.zeros() + (tiles + 8) * (v + m) + 3 * groups * self.size.cells() * LINE
     }
 
     /// Floats of a tile's row of zeros.

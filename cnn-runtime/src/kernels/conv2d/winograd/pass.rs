@@ -16,10 +16,9 @@ pub(super) struct Pass<'a> {
     pub images: usize,
     /// `[images, ..input]`
     pub x: &'a [f32],
-    /// U.
-    pub weights: &'a [f32],
-    /// What U was made of, `[9, channels, filters]`, or empty: few tiles read this instead.
-    pub kernel: &'a [f32],
+    pub u: &'a [f32],
+    /// Empty, or what [`few`] tiles take in place of U.
+    pub w: &'a [f32],
     /// `[filters]` or empty.
     pub bias: &'a [f32],
     /// `[images, ..output]`, or `[images, ..windows, filters]` with `pool`.
@@ -81,7 +80,7 @@ impl Pass<'_> {
         assert!(
             self.images <= IMAGES
                 && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
-                && self.weights.len() >= panel_start::<S>(cells, [channels, filters], filters)
+                && self.u.len() >= panel_start::<S>(cells, [channels, filters], filters)
                 && (self.bias.is_empty() || self.bias.len() == filters)
                 && self.y.len() == self.images * rows * columns * filters
                 && rows <= tiles[0] * outputs
@@ -97,18 +96,17 @@ impl Pass<'_> {
         let room = rest.len();
         let v = rest.as_mut_ptr();
 
-        let is_few = const { EDGE == few::EDGE && few::is_compiled::<S>() }
-            && !self.kernel.is_empty()
-            && few::is_best(self.geometry.size, total, [channels, filters]);
+        let is_few = const { EDGE == few::EDGE } && !self.w.is_empty() && few::is_best::<S>(total);
+        assert!(!is_few || self.w.len() >= few::length::<S>([channels, filters]));
 
         let mut odd_images = 0;
         let blocks = total.div_ceil(most.max(1));
         let mut first = Tile::default();
         for block in 0..blocks {
             let count = total * (block + 1) / blocks - total * block / blocks;
-            let (groups, beside) = match is_few {
-                true => (Groups::single(cells, count), few::SCRATCH),
-                false => (Groups::new::<S>(cells, count, channels, filters), 0),
+            let groups = match is_few {
+                true => Groups::single(cells, count),
+                false => Groups::new::<S>(cells, count, channels, filters),
             };
             let v_cell = groups.cell(channels.next_multiple_of(LINE));
             let v_steps = match is_few {
@@ -119,8 +117,7 @@ impl Pass<'_> {
                 true => S::LANES,
                 false => panel_width::<S>(channels, filters, filter),
             };
-            let m_len = groups.count * cells * groups.cell(panel(0));
-            assert!(groups.count * cells * v_cell + m_len + beside <= room);
+            assert!(groups.count * cells * (v_cell + groups.cell(panel(0))) <= room);
             // SAFETY: the blocks' tiles are those of the images. V and M lie one behind the other in the
             // scratch, and products inside them and inside U; outputs inside the result: the assertions
             // compare all lengths.
@@ -143,13 +140,10 @@ impl Pass<'_> {
                         S::call(&FewTiles {
                             tiles: count,
                             channels,
-                            filters,
-                            filter,
-                            kernel: self.kernel,
                             v,
+                            w: self.w.as_ptr().add(few::length::<S>([channels, filter])),
                             m,
                             m_cell,
-                            scratch: m.add(m_len),
                             _promise: Promise::new(),
                         });
                     } else {
@@ -159,7 +153,7 @@ impl Pass<'_> {
                             channels,
                             width,
                             v,
-                            u: self.weights.as_ptr().add(start),
+                            u: self.u.as_ptr().add(start),
                             m,
                             _promise: Promise::new(),
                         });
