@@ -17,7 +17,10 @@ use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 pub(super) trait Filtering<const EDGE: usize, const OUTPUTS: usize> {
     /// `Bᵀ d`.
     unsafe fn input<S: Simd>(d: [S::V; EDGE]) -> [S::V; EDGE];
-    /// `Aᵀ m`.
+    /// What is left to multiply the outputs of each row and column with.
+    const SCALES: [f32; OUTPUTS];
+
+    /// `Aᵀ m`, before [`SCALES`](Self::SCALES).
     unsafe fn output<S: Simd>(m: [S::V; EDGE]) -> [S::V; OUTPUTS];
     /// `G g`.
     unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; EDGE];
@@ -33,6 +36,8 @@ pub(super) struct Four;
 pub(super) struct Five;
 
 impl Filtering<4, 2> for Two {
+    const SCALES: [f32; 2] = [1.0; 2];
+
     #[inline(always)]
     unsafe fn input<S: Simd>(d: [S::V; 4]) -> [S::V; 4] {
         // SAFETY: the caller vouches for the instruction set.
@@ -69,7 +74,17 @@ impl Filtering<4, 2> for Two {
     }
 }
 
+/// The weight of the points ±√½ of F(4, 3).
+const NEAR: f32 = -2.0 / 3.0;
+
 impl Filtering<6, 4> for Four {
+    const SCALES: [f32; 4] = [
+        1.0,
+        NEAR * FRAC_1_SQRT_2,
+        NEAR / 2.0,
+        NEAR * FRAC_1_SQRT_2 / 2.0,
+    ];
+
     #[inline(always)]
     unsafe fn input<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
         // SAFETY: the caller vouches for the instruction set.
@@ -98,13 +113,12 @@ impl Filtering<6, 4> for Four {
             let plus = |factor: f32, to, what| S::fma(S::splat(factor), what, to);
             let [even, odd] = [S::add(m[1], m[2]), S::sub(m[1], m[2])];
             let [even_2, odd_2] = [S::add(m[3], m[4]), S::sub(m[3], m[4])];
-            // √½ of -2/3 is -√2 / 3, and √2 of 1/6 half of that.
-            let root = SQRT_2 / 3.0;
+            // √2 is twice √½, and its weight -1/4 of the other.
             [
-                plus(1.0 / 6.0, m[0], plus(-4.0, even_2, even)),
-                S::mul(S::splat(-root), plus(-0.5, odd, odd_2)),
-                S::mul(S::splat(1.0 / 3.0), S::sub(even_2, even)),
-                plus(root, m[5], plus(-0.5, odd_2, odd)),
+                plus(NEAR, m[0], plus(-0.25, even, even_2)),
+                plus(-0.5, odd, odd_2),
+                S::sub(even, even_2),
+                plus(1.0 / Self::SCALES[3], plus(-2.0, odd, odd_2), m[5]),
             ]
         }
     }
@@ -144,6 +158,8 @@ impl Four {
 }
 
 impl Filtering<7, 5> for Five {
+    const SCALES: [f32; 5] = [1.0; 5];
+
     #[inline(always)]
     unsafe fn input<S: Simd>(d: [S::V; 7]) -> [S::V; 7] {
         // SAFETY: the caller vouches for the instruction set.

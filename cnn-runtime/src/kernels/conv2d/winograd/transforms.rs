@@ -255,7 +255,10 @@ unsafe fn write_vector<
         let mut sums = [S::splat(0.0); OUTPUTS];
         for (j, &column) in columns.iter().enumerate() {
             for (i, &value) in F::output::<S>(column).iter().enumerate() {
-                outputs[i][j] = S::add(bias, value);
+                outputs[i][j] = match F::SCALES[i] * F::SCALES[j] {
+                    1.0 => S::add(bias, value),
+                    scale => S::fma(S::splat(scale), value, bias),
+                };
                 // A sum for each row: one of all would be a long chain.
                 sums[i] = match j {
                     0 => outputs[i][j],
