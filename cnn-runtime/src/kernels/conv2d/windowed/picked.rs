@@ -2,10 +2,19 @@
 //! short rows: each filter picks that of its own winner.
 //!
 //! A pool of more than two rows is gone through pair by pair; filters whose winner is in another one pick any value,
-//! and add it 0 times.
+//! and add it 0 times. Where so few filters leave lanes empty, neighbouring windows share a vector, each with sums of its
+//! own:
+//!
+//! ```text
+//! window    0 0 0 0 0 0 1 1 1 1 1 1
+//! filter    0 1 2 3 4 5 0 1 2 3 4 5 - - - -
+//! ```
 
 use super::{Add, Block, Image, MOST_COLUMNS};
 use crate::kernels::simd::{Kernel, Simd};
+
+/// Floats in the longest vector.
+const MOST_LANES: usize = 16;
 
 /// Whether [`Simd::pick`] reaches the two rows of a pair, and reads nothing outside of what they enclose.
 pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
@@ -17,6 +26,17 @@ pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
     !S::IS_PORTABLE
         && field.patch(conv, [0, width - 1]) < S::REACH
         && field.patch(conv, [1, width - 1]) + 1 >= S::REACH
+}
+
+/// How many windows share a vector: as many as have room there, and in what [`Simd::pick`] reaches.
+fn together<S: Simd>(image: &Image<'_>) -> usize {
+    let Image {
+        conv, pool, field, ..
+    } = image;
+    let column = |column: usize| field.patch(conv, [0, column]);
+    let fit = (S::LANES / conv.output[2]).min(pool.output[1]);
+    let reached = (S::REACH - 1 - column(pool.size[1] - 1)) / column(pool.strides[1]).max(1);
+    fit.min(reached + 1).max(1)
 }
 
 /// Rows of the tallest block of so many columns, and vectors of filters of the widest of so many taps. Asked in
@@ -91,6 +111,12 @@ impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
             for pair in 0..self.0.image.pool.size[0].div_ceil(2) {
                 pair_of_rows::<S, ROWS, COLUMNS, VECTORS>(&self.0, pair, &mut sums);
             }
+            if VECTORS == 1 {
+                let filters = self.0.image.conv.output[2];
+                for sum in sums.as_flattened_mut().as_flattened_mut() {
+                    *sum = add_windows::<S>(*sum, together::<S>(self.0.image), filters);
+                }
+            }
             self.0.store::<S, ROWS, COLUMNS, VECTORS>(&sums);
         }
     }
@@ -124,11 +150,24 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     // the patches of whole windows, and with them `last` and, as `is_best` has checked, all that `pick` reads.
     unsafe {
         let splat = |value: f32| S::splat(value);
-        // Where `pick` finds the value of a code: from the first value of the upper row on, or up to the
-        // last of the lower one.
+        // How far windows lie apart, and how many share a vector.
+        let apart = pool.strides[1] * step;
+        let together = together::<S>(block.image);
         let slope = splat(step as f32);
-        let upper = splat(-((row * width * step) as f32));
-        let lower = splat((2 * S::REACH - 1) as f32 - (((row + 2) * width - 1) * step) as f32);
+        // Where `pick` finds the value of a code for each of so many windows: from the first value of the upper row on,
+        // or up to the last of the lower one.
+        let starts = |windows: usize| {
+            let mut shifts = [0.0; MOST_LANES];
+            for (lane, shift) in shifts.iter_mut().enumerate() {
+                *shift = ((lane / filters).min(windows - 1) * apart) as f32;
+            }
+            let shifts = S::load(shifts.as_ptr());
+            let upper = -((row * width * step) as f32);
+            let behind = ((row + 2) * width - 1) * step + (windows - 1) * apart;
+            let lower = (2 * S::REACH - 1) as f32 - behind as f32;
+            [upper, lower].map(|start| S::add(splat(start), shifts))
+        };
+        let [whole, rest] = [together, (pool.output[1] % together).max(1)].map(starts);
         // Between the last code of a row and the first of the next.
         let border = |row: usize| splat((row * width) as f32 - 0.5);
         let middle = border(row + 1);
@@ -137,11 +176,18 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
             let patch = field.patch(conv, [window_row * pool.strides[0] + row, 0]);
             let mut x = x.as_ptr().add(patch + block.taps.place);
             let mut cell = window_row * pool.output[1] * filters + block.filter;
-            for _ in 0..pool.output[1] {
+            let mut left = pool.output[1];
+            while left > 0 {
+                let (windows, [upper, lower]) = match left >= together {
+                    true => (together, whole),
+                    false => (left, rest),
+                };
+                let last = last + (windows - 1) * apart;
                 let mut places = [slope; VECTORS];
                 let mut gradients = [slope; VECTORS];
                 for v in 0..VECTORS {
-                    let (at, count) = (cell + v * S::LANES, block.lanes::<S>(v));
+                    let at = cell + v * S::LANES;
+                    let count = block.lanes::<S>(v) + (windows - 1) * filters;
                     let code = S::load_bytes(codes.as_ptr().add(at), count);
                     let start = S::select(S::beats(code, middle), lower, upper);
                     places[v] = S::fma(code, slope, start);
@@ -161,9 +207,29 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
                         }
                     }
                 }
-                x = x.wrapping_add(pool.strides[1] * step);
-                cell += filters;
+                x = x.wrapping_add(windows * apart);
+                cell += windows * filters;
+                left -= windows;
             }
         }
     }
+}
+
+/// The sums of filters over `windows` that share a vector.
+///
+/// # Safety
+/// The machine has the target features of `S`.
+#[inline(always)]
+unsafe fn add_windows<S: Simd>(sums: S::V, windows: usize, filters: usize) -> S::V {
+    let mut lanes = [0.0; MOST_LANES];
+    let mut total = sums;
+    // SAFETY: the filters of all windows have lanes.
+    unsafe {
+        S::store(lanes.as_mut_ptr(), sums);
+        for window in 1..windows {
+            let other = S::load_first(lanes.as_ptr().add(window * filters), filters);
+            total = S::add(total, other);
+        }
+    }
+    total
 }
