@@ -151,6 +151,7 @@ fn convolutions() -> Vec<Case> {
         });
         let fused = Conv2d { pool, ..linear };
         forward(&mut cases, format!("{layer}, direct"), fused);
+        one_image(&mut cases, format!("{layer}, direct"), fused);
         let has_winograd = kernel == 3 && has_input_gradient;
         if has_winograd {
             for (tile, algorithm) in [
@@ -160,6 +161,7 @@ fn convolutions() -> Vec<Case> {
             ] {
                 let conv = Conv2d { algorithm, ..fused };
                 forward(&mut cases, format!("{layer}, Winograd {tile}"), conv);
+                one_image(&mut cases, format!("{layer}, Winograd {tile}"), conv);
             }
         }
         kernel_gradient(&mut cases, format!("{layer}, direct"), linear);
@@ -228,6 +230,25 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     };
     let name = format!("forward, {name}");
     Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+}
+
+/// As `predict` computes it.
+fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
+    let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
+        let x = floats(conv.input.iter().product::<usize>());
+        let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
+        let mut prepared = floats(conv.prepared_inference());
+        conv.prepare_inference(isa, &kernel, &mut prepared);
+        let mut y = floats(conv.output_len());
+        let mut scratch = floats(conv.forward_scratch(1));
+        Box::new(move || {
+            let (y, scratch) = (&mut y, &mut scratch);
+            conv.infer(isa, 1, &x, &kernel, &bias, &prepared, y, scratch);
+            black_box(y);
+        })
+    };
+    let name = format!("one image, {name}");
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv) / N, prepare);
 }
 
 /// The places of winners as they fall after a relu: random.
