@@ -147,27 +147,16 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     let step = field.patch(conv, [0, 1]);
     let last = field.patch(conv, [1, width - 1]);
     // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; the field holds
-    // the patches of whole windows, and with them `last` and, as `is_best` has checked, all that `pick` reads.
+    // the patches of whole windows, and with them `last` and, as `is_best` and `together` have checked, all that
+    // `pick` reads.
     unsafe {
         let splat = |value: f32| S::splat(value);
         // How far windows lie apart, and how many share a vector.
         let apart = pool.strides[1] * step;
         let together = together::<S>(block.image);
         let slope = splat(step as f32);
-        // Where `pick` finds the value of a code for each of so many windows: from the first value of the upper row on,
-        // or up to the last of the lower one.
-        let starts = |windows: usize| {
-            let mut shifts = [0.0; MOST_LANES];
-            for (lane, shift) in shifts.iter_mut().enumerate() {
-                *shift = ((lane / filters).min(windows - 1) * apart) as f32;
-            }
-            let shifts = S::load(shifts.as_ptr());
-            let upper = -((row * width * step) as f32);
-            let behind = ((row + 2) * width - 1) * step + (windows - 1) * apart;
-            let lower = (2 * S::REACH - 1) as f32 - behind as f32;
-            [upper, lower].map(|start| S::add(splat(start), shifts))
-        };
-        let [whole, rest] = [together, (pool.output[1] % together).max(1)].map(starts);
+        let whole = starts::<S>(block.image, row, together);
+        let rest = starts::<S>(block.image, row, (pool.output[1] % together).max(1));
         // Between the last code of a row and the first of the next.
         let border = |row: usize| splat((row * width) as f32 - 0.5);
         let middle = border(row + 1);
@@ -212,6 +201,36 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
                 left -= windows;
             }
         }
+    }
+}
+
+/// Where `pick` finds the first value of a pair of rows for each of so many windows that share a vector: counted from the
+/// first value of the upper row on, or up to the last of the lower one.
+///
+/// # Safety
+/// The machine has the target features of `S`.
+#[inline(always)]
+unsafe fn starts<S: Simd>(image: &Image<'_>, row: usize, windows: usize) -> [S::V; 2] {
+    let Image {
+        conv, pool, field, ..
+    } = image;
+    let step = field.patch(conv, [0, 1]);
+    let apart = pool.strides[1] * step;
+    let width = pool.size[1];
+    let mut shifts = [0.0; MOST_LANES];
+    for (lane, shift) in shifts.iter_mut().enumerate() {
+        *shift = ((lane / conv.output[2]).min(windows - 1) * apart) as f32;
+    }
+    let upper = -((row * width * step) as f32);
+    let behind = ((row + 2) * width - 1) * step + (windows - 1) * apart;
+    let lower = (2 * S::REACH - 1) as f32 - behind as f32;
+    // SAFETY: the caller vouches for the target features; no vector is longer.
+    unsafe {
+        let shifts = S::load(shifts.as_ptr());
+        [
+            S::add(S::splat(upper), shifts),
+            S::add(S::splat(lower), shifts),
+        ]
     }
 }
 

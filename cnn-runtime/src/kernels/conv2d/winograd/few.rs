@@ -14,7 +14,7 @@
 
 use super::filtering::{Filtering, Four};
 use super::{LINE, TileSize};
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
 
 /// Cells of a row.
 pub(super) const EDGE: usize = 6;
@@ -102,12 +102,13 @@ impl Kernel for TransformColumns<'_> {
                 unsafe {
                     let g = kernel.as_ptr().add(channel * filters + filter);
                     let w = w.as_mut_ptr().add(length::<S>([channels, filter]));
-                    let columns = [0, 1, 2].map(|j| {
-                        let tap = |i: usize| S::load_first(g.add((i * 3 + j) * tap), count);
-                        Four::kernel::<S>([tap(0), tap(1), tap(2)])
+                    let columns: [[S::V; EDGE]; 3] = from_fn(|j| {
+                        Four::kernel::<S>(from_fn(|i| {
+                            S::load_first(g.add((i * 3 + j) * tap), count)
+                        }))
                     });
                     for i in 0..EDGE {
-                        let row = Four::scale::<S>(columns.map(|column| column[i]));
+                        let row = Four::scale::<S>(from_fn(|j| columns[j][i]));
                         for (j, &value) in row.iter().enumerate() {
                             let place = (i * channels + channel) * 3 + j;
                             S::store(w.add(place * S::LANES), value);
@@ -168,7 +169,7 @@ unsafe fn multiply<S: Simd, const COUNT: usize>(few: &FewTiles) {
             let mut left = few.channels;
             while left > 0 {
                 for channel in 0..left.min(LINE) {
-                    let g = [0, 1, 2].map(|j| S::load(w.add(j * S::LANES)));
+                    let g = from_fn(|j| S::load(w.add(j * S::LANES)));
                     let u = Four::scaled_kernel::<S>(g);
                     for (t, sums) in sums.iter_mut().enumerate() {
                         for (j, sum) in sums.iter_mut().enumerate() {

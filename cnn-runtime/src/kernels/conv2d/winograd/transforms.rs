@@ -6,7 +6,7 @@
 use super::LINE;
 use super::filtering::Filtering;
 use crate::kernels::conv2d::pooled::best_of_four;
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{Simd, from_fn};
 use core::ptr::null;
 
 /// A tile of an image, which may reach beyond it.
@@ -90,7 +90,7 @@ unsafe fn read_vector<
     // SAFETY: as in `read_tile`.
     unsafe {
         let vectors = Vectors {
-            rows: pixels.rows.map(|row| S::address(row.wrapping_add(channel))),
+            rows: from_fn(|i| S::address(pixels.rows[i].wrapping_add(channel))),
             columns: match INSIDE {
                 true => u32::MAX,
                 false => pixels.columns,
@@ -148,8 +148,9 @@ unsafe fn write_rows<
         for j in 0..EDGE {
             if pixels.columns >> j & 1 == 1 {
                 let mut d = [S::splat(0.0); EDGE];
-                for (d, row) in d.iter_mut().zip(pixels.rows) {
-                    *d = load::<S, PARTIAL>(row.wrapping_byte_add(column.addr()), pixels.count);
+                for (i, d) in d.iter_mut().enumerate() {
+                    let pixel = pixels.rows[i].wrapping_byte_add(column.addr());
+                    *d = load::<S, PARTIAL>(pixel, pixels.count);
                 }
                 let d = F::input::<S>(d);
                 for (i, row) in rows.iter_mut().enumerate() {
