@@ -102,14 +102,17 @@ impl Kernel for TransformColumns<'_> {
                 unsafe {
                     let g = kernel.as_ptr().add(channel * filters + filter);
                     let w = w.as_mut_ptr().add(length::<S>([channels, filter]));
-                    let columns: [[S::V; EDGE]; 3] = from_fn(|j| {
-                        Four::kernel::<S>(from_fn(|i| {
+                    let mut rows = [[S::splat(0.0); 3]; EDGE];
+                    for j in 0..3 {
+                        let column = Four::kernel::<S>(from_fn(|i| {
                             S::load_first(g.add((i * 3 + j) * tap), count)
-                        }))
-                    });
-                    for i in 0..EDGE {
-                        let row = Four::scale::<S>(from_fn(|j| columns[j][i]));
-                        for (j, &value) in row.iter().enumerate() {
+                        }));
+                        for (i, row) in rows.iter_mut().enumerate() {
+                            row[j] = column[i];
+                        }
+                    }
+                    for (i, &row) in rows.iter().enumerate() {
+                        for (j, &value) in Four::scale::<S>(row).iter().enumerate() {
                             let place = (i * channels + channel) * 3 + j;
                             S::store(w.add(place * S::LANES), value);
                         }
