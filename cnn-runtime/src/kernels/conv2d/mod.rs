@@ -184,8 +184,8 @@ impl Conv2d {
         }
     }
 
-    /// Floats of the weights as [`Conv2d::infer`] wants them: those of [`Conv2d::prepared_forward`], and what single images
-    /// take instead.
+    /// Floats of the weights as [`Conv2d::infer`] wants them: those of [`Conv2d::prepared_forward`], and what a
+    /// single small image takes instead.
     pub const fn prepared_inference(&self) -> usize {
         match self.algorithm {
             ConvAlgorithm::Winograd4 => winograd::prepared_inference(self, TileSize::Four),
@@ -205,7 +205,8 @@ impl Conv2d {
         }
     }
 
-    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`] floats. Needed again after each change of the kernel. Nothing is written for
+    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`] floats.
+    /// Needed again after each change of the kernel. Nothing is written for
     /// [`Isa::PORTABLE`] with `std`, whose products are matrixmultiply's and take the kernel as it is.
     pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
         if columns::is_best(isa) {

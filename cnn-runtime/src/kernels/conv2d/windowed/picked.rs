@@ -2,8 +2,8 @@
 //! short rows: each filter picks that of its own winner.
 //!
 //! A pool of more than two rows is gone through pair by pair; filters whose winner is in another one pick any value,
-//! and add it 0 times. Where so few filters leave lanes empty, neighbouring windows share a vector, each with sums of its
-//! own:
+//! and add it 0 times. Where filters are so few that half of the lanes would stay empty, neighbouring windows share a vector,
+//! each with sums of its own:
 //!
 //! ```text
 //! window    0 0 0 0 0 0 1 1 1 1 1 1
@@ -29,7 +29,7 @@ pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
 }
 
 /// How many windows share a vector: as many as have room there, and in what [`Simd::pick`] reaches.
-fn together<S: Simd>(image: &Image<'_>) -> usize {
+fn windows_together<S: Simd>(image: &Image<'_>) -> usize {
     let Image {
         conv, pool, field, ..
     } = image;
@@ -114,7 +114,7 @@ impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
             if VECTORS == 1 {
                 let filters = self.0.image.conv.output[2];
                 for sum in sums.as_flattened_mut().as_flattened_mut() {
-                    *sum = add_windows::<S>(*sum, together::<S>(self.0.image), filters);
+                    *sum = add_windows::<S>(*sum, windows_together::<S>(self.0.image), filters);
                 }
             }
             self.0.store::<S, ROWS, COLUMNS, VECTORS>(&sums);
@@ -147,13 +147,13 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     let step = field.patch(conv, [0, 1]);
     let last = field.patch(conv, [1, width - 1]);
     // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; the field holds
-    // the patches of whole windows, and with them `last` and, as `is_best` and `together` have checked, all that
+    // the patches of whole windows, and with them `last` and, as `is_best` and `windows_together` have checked, all that
     // `pick` reads.
     unsafe {
         let splat = |value: f32| S::splat(value);
         // How far windows lie apart, and how many share a vector.
         let apart = pool.strides[1] * step;
-        let together = together::<S>(block.image);
+        let together = windows_together::<S>(block.image);
         let slope = splat(step as f32);
         let whole = starts::<S>(block.image, row, together);
         let rest = starts::<S>(block.image, row, (pool.output[1] % together).max(1));

@@ -20,7 +20,9 @@ use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
 pub(super) const EDGE: usize = 6;
 /// The most tiles: as many as have room for the sums of a row of cells in registers.
 const TILES: usize = 4;
-/// Bytes of U from which on it is too long: half a second-level cache of 1 MiB.
+/// Bytes of U from which on it is too long: half a second-level cache of 1 MiB. On a Xeon with AVX-512, 64 -> 128 channels
+/// on 8x8 cells take 24 µs with a U in cache and 49 µs with one beyond; with W 25 and 28. 128 -> 128 take 96 and 55 µs,
+/// both beyond.
 const LONG: usize = 512 * 1024;
 /// Channels whose part of W is fetched ahead.
 const SOON: usize = 16;
@@ -51,7 +53,7 @@ pub(super) const fn length<S: Simd>([channels, filters]: [usize; 2]) -> usize {
     filters.div_ceil(S::LANES) * panel(channels, S::LANES)
 }
 
-/// Whether a call of `tiles` takes W, where there is one.
+/// Whether a call with so many tiles takes W, where there is one.
 #[inline(always)]
 pub(super) const fn is_best<S: Simd>(tiles: usize) -> bool {
     is_compiled::<S>() && 0 < tiles && tiles <= TILES
