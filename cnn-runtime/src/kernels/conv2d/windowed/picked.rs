@@ -217,6 +217,7 @@ unsafe fn starts<S: Simd>(image: &Image<'_>, row: usize, windows: usize) -> [S::
     let step = field.patch(conv, [0, 1]);
     let apart = pool.strides[1] * step;
     let width = pool.size[1];
+    // Lanes without a window pick something of the last one, and add it 0 times.
     let mut shifts = [0.0; MOST_LANES];
     for (lane, shift) in shifts.iter_mut().enumerate() {
         *shift = ((lane / conv.output[2]).min(windows - 1) * apart) as f32;
