@@ -15,6 +15,7 @@
 mod masked;
 mod picked;
 
+use self::picked::Together;
 use super::field::Field;
 use super::{BackwardKernel, Conv2d, FusedPool, max, planar};
 use crate::kernels::simd::{Kernel, Promise, Simd};
@@ -126,6 +127,10 @@ impl Kernel for Image<'_> {
         let Field { run, runs, .. } = self.field;
         let filters = self.conv.output[2];
         let is_picked = picked::is_best::<S>(&self);
+        let together = match is_picked {
+            true => Together::new::<S>(&self),
+            false => Together::ONE,
+        };
         let most = |rows, columns| match is_picked {
             true => picked::most::<S>(rows, columns),
             false => masked::MOST,
@@ -154,6 +159,7 @@ impl Kernel for Image<'_> {
                         unsafe {
                             add(Block {
                                 image: &self,
+                                together: &together,
                                 taps,
                                 filter,
                                 count,
@@ -177,6 +183,7 @@ fn pieces(length: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
 /// them in one took LLVM a minute.
 struct Block<'a> {
     image: &'a Image<'a>,
+    together: &'a Together,
     taps: Taps,
     /// The first one, and how many.
     filter: usize,

@@ -28,15 +28,40 @@ pub(super) fn is_best<S: Simd>(image: &Image<'_>) -> bool {
         && field.patch(conv, [1, width - 1]) + 1 >= S::REACH
 }
 
-/// How many windows share a vector: as many as have room there, and in what [`Simd::pick`] reaches.
-fn windows_together<S: Simd>(image: &Image<'_>) -> usize {
-    let Image {
-        conv, pool, field, ..
-    } = image;
-    let column = |column: usize| field.patch(conv, [0, column]);
-    let fit = (S::LANES / conv.output[2]).min(pool.output[1]);
-    let reached = (S::REACH - 1 - column(pool.size[1] - 1)) / column(pool.strides[1]).max(1);
-    fit.min(reached + 1).max(1)
+/// Windows that share a vector.
+pub(super) struct Together {
+    windows: usize,
+    /// How far the window of each lane lies behind the first: if all are there, and of those that are left at the end of a
+    /// row. Lanes without one pick something of the last one, and add it 0 times.
+    shifts: [[f32; MOST_LANES]; 2],
+}
+
+impl Together {
+    /// As many as have room in a vector, and in what [`Simd::pick`] reaches.
+    pub(super) fn new<S: Simd>(image: &Image<'_>) -> Self {
+        let Image {
+            conv, pool, field, ..
+        } = image;
+        let column = |column: usize| field.patch(conv, [0, column]);
+        let filters = conv.output[2];
+        let apart = column(pool.strides[1]);
+        let fit = (S::LANES / filters).min(pool.output[1]);
+        let reached = 1 + (S::REACH - 1 - column(pool.size[1] - 1)) / apart.max(1);
+        let windows = fit.min(reached).max(1);
+        let mut shifts = [[0.0; MOST_LANES]; 2];
+        for (shifts, windows) in shifts.iter_mut().zip([windows, pool.output[1] % windows]) {
+            for (lane, shift) in shifts.iter_mut().enumerate() {
+                *shift = ((lane / filters).min(windows.saturating_sub(1)) * apart) as f32;
+            }
+        }
+        Self { windows, shifts }
+    }
+
+    /// One window for each vector.
+    pub(super) const ONE: Self = Self {
+        windows: 1,
+        shifts: [[0.0; MOST_LANES]; 2],
+    };
 }
 
 /// Rows of the tallest block of so many columns, and vectors of filters of the widest of so many taps. Asked in
@@ -111,11 +136,18 @@ impl<const ROWS: usize, const COLUMNS: usize, const VECTORS: usize> Kernel
             for pair in 0..self.0.image.pool.size[0].div_ceil(2) {
                 pair_of_rows::<S, ROWS, COLUMNS, VECTORS>(&self.0, pair, &mut sums);
             }
-            if VECTORS == 1 {
-                let filters = self.0.image.conv.output[2];
-                for sum in sums.as_flattened_mut().as_flattened_mut() {
-                    *sum = add_windows::<S>(*sum, windows_together::<S>(self.0.image), filters);
+            if VECTORS == 1 && self.0.together.windows > 1 {
+                let mut lanes = [[[0.0; MOST_LANES]; COLUMNS]; ROWS];
+                for (lanes, sums) in lanes.iter_mut().zip(&sums) {
+                    for (lanes, sums) in lanes.iter_mut().zip(sums) {
+                        S::store(lanes.as_mut_ptr(), sums[0]);
+                    }
                 }
+                return S::call(AddWindows {
+                    block: self.0,
+                    columns: COLUMNS,
+                    lanes: lanes.as_flattened(),
+                });
             }
             self.0.store::<S, ROWS, COLUMNS, VECTORS>(&sums);
         }
@@ -153,10 +185,13 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
         let splat = |value: f32| S::splat(value);
         // How far windows lie apart, and how many share a vector.
         let apart = pool.strides[1] * step;
-        let together = windows_together::<S>(block.image);
+        let together = block.together.windows;
         let slope = splat(step as f32);
-        let whole = starts::<S>(block.image, row, together);
-        let rest = starts::<S>(block.image, row, (pool.output[1] % together).max(1));
+        // Where `pick` finds the value of a code for each of so many windows: from the first value of the upper row on,
+        // or up to the last of the lower one.
+        let upper = splat(-((row * width * step) as f32));
+        let behind = (((row + 2) * width - 1) * step) as f32;
+        let [whole, rest] = &block.together.shifts;
         // Between the last code of a row and the first of the next.
         let border = |row: usize| splat((row * width) as f32 - 0.5);
         let middle = border(row + 1);
@@ -167,11 +202,16 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
             let mut cell = window_row * pool.output[1] * filters + block.filter;
             let mut left = pool.output[1];
             while left > 0 {
-                let (windows, [upper, lower]) = match left >= together {
+                let (windows, shifts) = match left >= together {
                     true => (together, whole),
                     false => (left, rest),
                 };
-                let last = last + (windows - 1) * apart;
+                let shifts = S::load(shifts.as_ptr());
+                let further = (windows - 1) * apart;
+                let last = last + further;
+                let upper = S::add(upper, shifts);
+                let lower = splat((2 * S::REACH - 1) as f32 - behind - further as f32);
+                let lower = S::add(lower, shifts);
                 let mut places = [slope; VECTORS];
                 let mut gradients = [slope; VECTORS];
                 for v in 0..VECTORS {
@@ -204,52 +244,33 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     }
 }
 
-/// Where `pick` finds the first value of a pair of rows for each of so many windows that share a vector: counted from the
-/// first value of the upper row on, or up to the last of the lower one.
-///
-/// # Safety
-/// The machine has the target features of `S`.
-#[inline(always)]
-unsafe fn starts<S: Simd>(image: &Image<'_>, row: usize, windows: usize) -> [S::V; 2] {
-    let Image {
-        conv, pool, field, ..
-    } = image;
-    let step = field.patch(conv, [0, 1]);
-    let apart = pool.strides[1] * step;
-    let width = pool.size[1];
-    // Lanes without a window pick something of the last one, and add it 0 times.
-    let mut shifts = [0.0; MOST_LANES];
-    for (lane, shift) in shifts.iter_mut().enumerate() {
-        *shift = ((lane / conv.output[2]).min(windows - 1) * apart) as f32;
-    }
-    let upper = -((row * width * step) as f32);
-    let behind = ((row + 2) * width - 1) * step + (windows - 1) * apart;
-    let lower = (2 * S::REACH - 1) as f32 - behind as f32;
-    // SAFETY: the caller vouches for the target features; no vector is longer.
-    unsafe {
-        let shifts = S::load(shifts.as_ptr());
-        [
-            S::add(S::splat(upper), shifts),
-            S::add(S::splat(lower), shifts),
-        ]
-    }
+/// The sums over windows that share a vector.
+struct AddWindows<'a> {
+    block: Block<'a>,
+    columns: usize,
+    /// Of each tap, row by row.
+    lanes: &'a [[f32; MOST_LANES]],
 }
 
-/// The sums of filters over `windows` that share a vector.
-///
-/// # Safety
-/// The machine has the target features of `S`.
-#[inline(always)]
-unsafe fn add_windows<S: Simd>(sums: S::V, windows: usize, filters: usize) -> S::V {
-    let mut lanes = [0.0; MOST_LANES];
-    let mut total = sums;
-    // SAFETY: the filters of all windows have lanes.
-    unsafe {
-        S::store(lanes.as_mut_ptr(), sums);
-        for window in 1..windows {
-            let other = S::load_first(lanes.as_ptr().add(window * filters), filters);
-            total = S::add(total, other);
+impl Kernel for AddWindows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let filters = self.block.count;
+        for (tap, lanes) in self.lanes.iter().enumerate() {
+            // SAFETY: the caller vouches for the instruction set. These are taps and filters of the image, and the filters
+            // of all windows have lanes.
+            unsafe {
+                let mut total = S::load_first(lanes.as_ptr(), filters);
+                for window in 1..self.block.together.windows {
+                    let other = S::load_first(lanes.as_ptr().add(window * filters), filters);
+                    total = S::add(total, other);
+                }
+                let [row, column] = [tap / self.columns, tap % self.columns];
+                let gradient = self.block.gradient::<S>(row, column, 0);
+                S::store_first(gradient, total, filters);
+            }
         }
     }
-    total
 }
