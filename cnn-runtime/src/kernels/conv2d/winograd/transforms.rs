@@ -313,7 +313,7 @@ unsafe fn write_vector<
 
 /// A vector at `p`, of which only `count` values exist if `PARTIAL`.
 #[inline(always)]
-pub(super) unsafe fn load<S: Simd, const PARTIAL: bool>(p: *const f32, count: usize) -> S::V {
+unsafe fn load<S: Simd, const PARTIAL: bool>(p: *const f32, count: usize) -> S::V {
     // SAFETY: the caller vouches for the values.
     unsafe {
         match PARTIAL {
@@ -325,7 +325,7 @@ pub(super) unsafe fn load<S: Simd, const PARTIAL: bool>(p: *const f32, count: us
 
 /// Writes what [`load`] reads.
 #[inline(always)]
-pub(super) unsafe fn store<S: Simd, const PARTIAL: bool>(p: *mut f32, v: S::V, count: usize) {
+unsafe fn store<S: Simd, const PARTIAL: bool>(p: *mut f32, v: S::V, count: usize) {
     // SAFETY: the caller vouches for the values.
     unsafe {
         match PARTIAL {
