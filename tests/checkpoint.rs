@@ -437,7 +437,7 @@ fn a_network_without_parameters_has_a_file_too() {
         name: "Empty",
         parameters: &[] as &[Parameter],
         parameter_count: 0,
-        prepared: &[],
+        packed: &[],
         ..*XOR
     });
     let bytes = saved_bytes(&Model::new(&EMPTY, 1));

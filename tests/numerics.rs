@@ -348,7 +348,7 @@ fn loss_output_and_gradients_are_those_of_pytorch() {
             isa: Isa::detect(),
             examples: n,
             parameters: case.model().parameters(),
-            prepared: &[],
+            packed: &[],
             input: case.fixture.tensor("input"),
             output: &mut logits,
             workspace: &mut vec![f32::NAN; case.spec.workspace.floats(n)],

@@ -1,13 +1,13 @@
 //! The whole way from text to a checked network.
 
-use crate::arguments::Context;
+use crate::check::arguments::Context;
+use crate::check::resolve::Resolved;
+use crate::check::shape::Shapes;
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Name, Network, Node, Op, Shape};
 use crate::layers::Spec;
-use crate::parse::parse;
-use crate::resolve::Resolved;
-use crate::shape::Shapes;
 use crate::syntax::NetworkSyntax;
+use crate::syntax::parse::parse;
 
 /// Everything there is to say about a description.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub fn analyse(source: &str) -> Analysis {
         outline = Outline::new(&syntax, &resolved, &shapes);
         let nodes = shapes.complete.then_some(shapes.nodes);
         if let Some(nodes) = &nodes {
-            context.suspicious(nodes);
+            context.lint(nodes);
         }
         let train = resolved
             .train

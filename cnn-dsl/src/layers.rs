@@ -3,10 +3,10 @@
 //! A [`Spec`] is a layer whose arguments are known but whose input is not; `shape` turns it
 //! into an `Op`. What was reported is `None`, so that the shape rules stay silent about it.
 
-use crate::arguments::{Bound, Context, Reported, Signature};
+use crate::check::arguments::{Bound, Context, Reported, Signature};
+use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, PoolKind, Shape};
-use crate::suggest::{Hint, Vocabulary, hint};
 use crate::syntax::{LayerSyntax, Span, Value, ValueKind};
 
 /// A layer without its input.

@@ -24,31 +24,16 @@
 extern crate alloc;
 
 mod analyse;
-mod arguments;
-mod boxes;
-mod catalogue;
+mod check;
 pub mod diagnostic;
 mod flops;
-#[allow(dead_code)] // pest generates more than is called
-#[rustfmt::skip]
-mod grammar;
 pub mod graph;
 mod layers;
-mod names;
 pub mod parameters;
-mod parse;
 pub mod plan;
-mod render;
-mod resolve;
-mod shape;
-mod statements;
-mod suggest;
 mod summary;
-mod suspicious;
 pub mod syntax;
-mod train;
-mod typed;
-mod values;
+mod text_table;
 
 pub use analyse::{Analysis, Outline, OutlineLayer, analyse, check};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};

@@ -1,7 +1,7 @@
 //! The summary: the table that Keras prints, and one line for a layer.
 
-use crate::boxes::{Align, draw, thousands};
 use crate::graph::{Network, Node, Op, Shape};
+use crate::text_table::{Align, draw, thousands};
 
 const COLUMNS: [(&str, Align); 3] = [
     ("Layer (type)", Align::Left),

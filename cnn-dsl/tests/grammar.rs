@@ -1,8 +1,8 @@
 //! The committed parser is the one that `grammar.pest` describes.
 //!
 //! pest's derive macro would bring two dozen crates into a user's build, so its output is
-//! committed. After a change of `src/grammar.pest`, and before one of the code that reads its
-//! rules, regenerate `src/grammar.rs` with
+//! committed. After a change of `src/syntax/grammar.pest`, and before one of the code that reads its
+//! rules, regenerate `src/syntax/grammar.rs` with
 //!
 //! ```text
 //! CNN_UPDATE=1 cargo nextest run -p cnn-dsl the_committed_parser_is_current
@@ -10,7 +10,7 @@
 
 use quote::quote;
 
-const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/grammar.rs");
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/syntax/grammar.rs");
 const HEADER: &str = "\
 //! The parser of `grammar.pest`. Generated: change the grammar, then run
 //! `CNN_UPDATE=1 cargo nextest run -p cnn-dsl the_committed_parser_is_current`.
@@ -20,7 +20,7 @@ const HEADER: &str = "\
 #[test]
 fn the_committed_parser_is_current() {
     let grammar = quote! {
-        #[grammar = "src/grammar.pest"]
+        #[grammar = "src/syntax/grammar.pest"]
         pub(crate) struct Grammar;
     };
     let parser = pest_generator::derive_parser(grammar, false);
@@ -37,7 +37,7 @@ fn the_committed_parser_is_current() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
     assert!(
         committed == generated,
-        "`src/grammar.rs` is not what `src/grammar.pest` generates; run \
+        "`src/syntax/grammar.rs` is not what `src/syntax/grammar.pest` generates; run \
          `CNN_UPDATE=1 cargo nextest run -p cnn-dsl the_committed_parser_is_current`"
     );
 }

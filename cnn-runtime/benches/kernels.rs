@@ -216,15 +216,15 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(N * conv.input.iter().product::<usize>());
         let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
-        let mut prepared = floats(conv.prepared_forward());
-        conv.prepare_forward(isa, &kernel, &mut prepared);
+        let mut packed = floats(conv.packed_forward());
+        conv.pack_forward(isa, &kernel, &mut packed);
         let mut y = floats(N * conv.output_len());
         // As in training, where the winners are kept.
-        let mut codes = vec![0; if conv.pool.is_some() { y.len() } else { 0 }];
+        let mut argmax = vec![0; if conv.pool.is_some() { y.len() } else { 0 }];
         let mut scratch = floats(conv.forward_scratch(N));
         Box::new(move || {
-            let (y, codes, scratch) = (&mut y, &mut codes, &mut scratch);
-            conv.forward(isa, N, &x, &kernel, &bias, &prepared, y, codes, scratch);
+            let (y, argmax, scratch) = (&mut y, &mut argmax, &mut scratch);
+            conv.forward(isa, N, &x, &kernel, &bias, &packed, y, argmax, scratch);
             black_box(y);
         })
     };
@@ -237,13 +237,13 @@ fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(conv.input.iter().product::<usize>());
         let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
-        let mut prepared = floats(conv.prepared_inference());
-        conv.prepare_inference(isa, &kernel, &mut prepared);
+        let mut packed = floats(conv.packed_inference());
+        conv.pack_inference(isa, &kernel, &mut packed);
         let mut y = floats(conv.output_len());
         let mut scratch = floats(conv.forward_scratch(1));
         Box::new(move || {
             let (y, scratch) = (&mut y, &mut scratch);
-            conv.infer(isa, 1, &x, &kernel, &bias, &prepared, y, scratch);
+            conv.infer(isa, 1, &x, &kernel, &bias, &packed, y, scratch);
             black_box(y);
         })
     };
@@ -269,13 +269,13 @@ fn gradients(conv: &Conv2d) -> Vec<f32> {
 fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(N * conv.input.iter().product::<usize>());
-        let (dz, codes) = (gradients(&conv), winners(&conv));
+        let (dz, argmax) = (gradients(&conv), winners(&conv));
         let mut gradient = vec![0.0; patch(&conv) * conv.output[2]];
         let mut bias = vec![0.0; conv.output[2]];
         let mut scratch = floats(conv.training_scratch(N));
         Box::new(move || {
             let (gradient, bias, scratch) = (&mut gradient, &mut bias, &mut scratch);
-            conv.backward_parameters(isa, N, &x, &dz, &codes, gradient, bias, scratch);
+            conv.backward_parameters(isa, N, &x, &dz, &argmax, gradient, bias, scratch);
             black_box(gradient);
         })
     };
@@ -285,15 +285,15 @@ fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
 
 fn input_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
-        let (dz, codes) = (gradients(&conv), winners(&conv));
+        let (dz, argmax) = (gradients(&conv), winners(&conv));
         let kernel = floats(patch(&conv) * conv.output[2]);
-        let mut prepared = floats(conv.prepared_backward());
-        conv.prepare_backward(isa, &kernel, &mut prepared);
+        let mut packed = floats(conv.packed_backward());
+        conv.pack_backward(isa, &kernel, &mut packed);
         let mut dx = floats(N * conv.input.iter().product::<usize>());
         let mut scratch = floats(conv.training_scratch(N));
         Box::new(move || {
             let (dx, scratch) = (&mut dx, &mut scratch);
-            conv.backward_input(isa, N, &dz, &codes, &prepared, dx, scratch);
+            conv.backward_input(isa, N, &dz, &argmax, &packed, dx, scratch);
             black_box(dx);
         })
     };
@@ -328,25 +328,25 @@ fn dense_layers() -> Vec<Case> {
             add("inference", |dense, n, isa| {
                 let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
                 let [bias, mut y] = [dense.units, n * dense.units].map(floats);
-                let mut prepared = floats(dense.prepared_inference());
-                dense.prepare_inference(isa, &kernel, &mut prepared);
+                let mut packed = floats(dense.packed_inference());
+                dense.pack_inference(isa, &kernel, &mut packed);
                 let mut scratch = floats(dense.inference_scratch(n));
                 Box::new(move || {
                     let (y, scratch) = (&mut y, &mut scratch);
-                    dense.infer(isa, n, &x, &kernel, &bias, &prepared, y, scratch);
+                    dense.infer(isa, n, &x, &kernel, &bias, &packed, y, scratch);
                     black_box(y);
                 })
             });
             add("kernel gradient", |dense, n, isa| {
                 let [x, dy] = [n * dense.inputs, n * dense.units].map(floats);
                 let mut gradient = floats(dense.inputs * dense.units);
-                let mut prepared = floats(dense.prepared_gradient(n));
+                let mut packed = floats(dense.packed_gradient(n));
                 let mut scratch = floats(dense.gradient_scratch(n));
                 Box::new(move || {
-                    dense.prepare_gradient(isa, n, &dy, &mut prepared);
+                    dense.pack_gradient(isa, n, &dy, &mut packed);
                     let (gradient, scratch) = (&mut gradient, &mut scratch);
                     let rows = 0..dense.inputs;
-                    dense.backward_parameters(isa, n, &x, &dy, &prepared, rows, gradient, scratch);
+                    dense.backward_parameters(isa, n, &x, &dy, &packed, rows, gradient, scratch);
                     black_box(gradient);
                 })
             });

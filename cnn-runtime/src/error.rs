@@ -7,8 +7,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-pub use crate::checkpoint::CheckpointError;
 pub use crate::data::idx::IdxError;
+pub use crate::model::checkpoint::CheckpointError;
 
 /// An error of the runtime.
 #[derive(Debug)]

@@ -15,14 +15,15 @@ pub use crate::kernels::{
     KernelGradient, Loss, Metric, Optimizer, Pool2d, PoolKind,
 };
 pub use crate::spec::{
-    Forward, Gradient, Initializer, Layer, Parameter, Prepared, PreparedFrom, Source, Spec, Train,
-    Training, Workspace, groups, pieces, split_mut, split_prepared, split_workspace,
+    Forward, Gradient, Initializer, Layer, PackedForm, PackedFrom, Parameter, Source, Spec, Train,
+    Training, Workspace, micro_batches, pieces, split_mut, split_packed, split_workspace,
 };
 #[cfg(feature = "std")]
 pub use {
     crate::{
-        Dataset, Error, History, Model, Network, Scores, Trainer, ndarray,
-        view::{Conv2dView, DenseView},
+        Dataset, Error, History, Model, Network, Scores, Trainer,
+        model::view::{Conv2dView, DenseView},
+        ndarray,
     },
     std::path::Path,
 };
@@ -179,17 +180,17 @@ impl Parameter {
 }
 
 impl Gradient {
-    /// Sums in the lanes, laid out as the tensor is.
-    pub const fn lanes(offset: usize) -> Self {
-        Self::Lanes {
+    /// Sums in the partials, laid out as the tensor is.
+    pub const fn partials(offset: usize) -> Self {
+        Self::Partials {
             offset,
             finish: None,
         }
     }
 
-    /// Sums in the lanes, laid out otherwise.
+    /// Sums in the partials, laid out otherwise.
     pub const fn finished_by(offset: usize, finish: crate::spec::Finish) -> Self {
-        Self::Lanes {
+        Self::Partials {
             offset,
             finish: Some(finish),
         }
@@ -210,13 +211,13 @@ impl Gradient {
     }
 }
 
-impl Prepared {
+impl PackedForm {
     /// The kernel of a dense layer in the form that inference wants it in.
     pub const fn for_dense(tensor: usize, layer: Dense) -> Self {
         Self {
             tensor,
-            length: layer.prepared_inference(),
-            from: PreparedFrom::Dense(layer),
+            length: layer.packed_inference(),
+            from: PackedFrom::Dense(layer),
         }
     }
 
@@ -224,8 +225,8 @@ impl Prepared {
     pub const fn for_conv2d(tensor: usize, layer: Conv2d) -> Self {
         Self {
             tensor,
-            length: layer.prepared_inference(),
-            from: PreparedFrom::Conv2d(layer),
+            length: layer.packed_inference(),
+            from: PackedFrom::Conv2d(layer),
         }
     }
 
@@ -233,8 +234,8 @@ impl Prepared {
     pub const fn forward(tensor: usize, layer: Conv2d) -> Self {
         Self {
             tensor,
-            length: layer.prepared_forward(),
-            from: PreparedFrom::Forward(layer),
+            length: layer.packed_forward(),
+            from: PackedFrom::Forward(layer),
         }
     }
 
@@ -242,8 +243,8 @@ impl Prepared {
     pub const fn backward(tensor: usize, layer: Conv2d) -> Self {
         Self {
             tensor,
-            length: layer.prepared_backward(),
-            from: PreparedFrom::Backward(layer),
+            length: layer.packed_backward(),
+            from: PackedFrom::Backward(layer),
         }
     }
 }
@@ -251,24 +252,24 @@ impl Prepared {
 impl Workspace {
     /// The memory of inference: what the plan knows, and what the hungriest kernel needs beside its operands.
     ///
-    /// Convolutions see groups of images, dense layers the whole batch.
+    /// Convolutions see micro_batches of images, dense layers the whole batch.
     pub const fn new(
         per_example: usize,
         once: usize,
-        group: usize,
+        micro_batch: usize,
         convolutions: &[Conv2d],
         dense: &[Dense],
     ) -> Self {
         Self {
             per_example,
-            single: once + inference_scratch(group, 1, convolutions, dense),
-            batch: once + inference_scratch(group, usize::MAX, convolutions, dense),
+            single: once + inference_scratch(micro_batch, 1, convolutions, dense),
+            batch: once + inference_scratch(micro_batch, usize::MAX, convolutions, dense),
         }
     }
 }
 
 const fn inference_scratch(
-    group: usize,
+    micro_batch: usize,
     batch: usize,
     convolutions: &[Conv2d],
     dense: &[Dense],
@@ -276,7 +277,7 @@ const fn inference_scratch(
     let mut most = 0;
     let mut index = 0;
     while index < convolutions.len() {
-        most = max(most, convolutions[index].forward_scratch(group));
+        most = max(most, convolutions[index].forward_scratch(micro_batch));
         index += 1;
     }
     index = 0;
@@ -288,11 +289,15 @@ const fn inference_scratch(
 }
 
 /// What the hungriest kernel of training needs beside its operands, in floats.
-pub const fn training_scratch(group: usize, convolutions: &[Conv2d], dense: &[Dense]) -> usize {
+pub const fn training_scratch(
+    micro_batch: usize,
+    convolutions: &[Conv2d],
+    dense: &[Dense],
+) -> usize {
     let mut most = 0;
     let mut index = 0;
     while index < convolutions.len() {
-        most = max(most, convolutions[index].training_scratch(group));
+        most = max(most, convolutions[index].training_scratch(micro_batch));
         index += 1;
     }
     index = 0;

@@ -17,49 +17,31 @@
 #![deny(missing_docs, unsafe_code)]
 
 #[cfg(feature = "std")]
-mod checkpoint;
-#[cfg(feature = "std")]
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
 #[doc(hidden)]
 pub mod generated;
-#[cfg(feature = "std")]
-mod history;
 // The only place where the compiler has to be told that something is safe.
 #[allow(unsafe_code)]
 pub mod kernels;
-mod lanes;
 #[cfg(feature = "std")]
 mod model;
-#[cfg(feature = "std")]
-mod network;
-#[cfg(feature = "std")]
-mod parameters;
-#[cfg(feature = "std")]
-mod prepared;
-#[cfg(feature = "std")]
-mod progress;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub mod spec;
 #[cfg(feature = "std")]
-mod step;
-#[cfg(feature = "std")]
 mod thread_count;
+mod train;
 #[cfg(feature = "std")]
-mod trainer;
-#[cfg(feature = "std")]
-pub mod view;
+pub use model::view;
 
 #[cfg(feature = "std")]
 pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
-    history::{Epoch, History, Scores},
-    model::Model,
+    model::{Model, Network},
     ndarray,
-    network::Network,
     thread_count::{set_threads, threads},
-    trainer::Trainer,
+    train::{Epoch, History, Scores, Trainer},
 };

@@ -10,12 +10,12 @@
 //! A training step runs in two phases, each shared by all threads:
 //!
 //! ```text
-//! a thread's examples ──train──▶ values and gradients of every dense layer, sums of convolutions' gradients by lane
-//! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ prepared weights
+//! a thread's examples ──train──▶ values and gradients of every dense layer, sums of convolutions' gradients by partial
+//! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ packed weights
 //! ```
 
 use crate::kernels::{Activation, Conv2d, Dense, Isa, Loss, Metric, Optimizer};
-pub use crate::lanes::Lanes;
+pub use crate::train::reduction::Partials;
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -41,7 +41,7 @@ pub struct Spec {
     /// The scratch memory of [`Spec::forward`].
     pub workspace: Workspace,
     /// The weights that [`Spec::forward`], inference, wants in another form, in the order of the parameters.
-    pub prepared: &'static [Prepared],
+    pub packed: &'static [PackedForm],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
 }
@@ -82,9 +82,9 @@ pub struct Parameter {
 pub enum Gradient {
     /// Nowhere: the tensor is not trained.
     Frozen,
-    /// From the sums that [`Training::train`] leaves in the lanes.
-    Lanes {
-        /// Where the tensor's sums start in a lane, in floats.
+    /// From the sums that [`Training::train`] leaves in the partials.
+    Partials {
+        /// Where the tensor's sums start in a partial, in floats.
         offset: usize,
         /// Puts sums that are laid out otherwise in the order of the tensor.
         finish: Option<Finish>,
@@ -121,18 +121,18 @@ pub enum Source {
 
 /// A kernel in the form that a pass wants it in.
 #[derive(Clone, Copy, Debug)]
-pub struct Prepared {
+pub struct PackedForm {
     /// The kernel's place in [`Spec::parameters`].
     pub tensor: usize,
-    /// The length of the prepared form, in floats; 0 if the pass takes the kernel as it is.
+    /// The length of the packed form, in floats; 0 if the pass takes the kernel as it is.
     pub length: usize,
     /// Whose kernel it is, and for which pass.
-    pub from: PreparedFrom,
+    pub from: PackedFrom,
 }
 
 /// A layer whose kernel a pass wants in another form.
 #[derive(Clone, Copy, Debug)]
-pub enum PreparedFrom {
+pub enum PackedFrom {
     /// Inference wants that of a dense layer.
     Dense(Dense),
     /// Inference wants that of a convolution.
@@ -143,14 +143,14 @@ pub enum PreparedFrom {
     Backward(Conv2d),
 }
 
-impl Prepared {
-    /// Writes the form of `kernel`, [`Prepared::length`] floats.
-    pub fn prepare(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+impl PackedForm {
+    /// Writes the form of `kernel`, [`PackedForm::length`] floats.
+    pub fn prepare(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
         match self.from {
-            PreparedFrom::Dense(layer) => layer.prepare_inference(isa, kernel, prepared),
-            PreparedFrom::Conv2d(layer) => layer.prepare_inference(isa, kernel, prepared),
-            PreparedFrom::Forward(layer) => layer.prepare_forward(isa, kernel, prepared),
-            PreparedFrom::Backward(layer) => layer.prepare_backward(isa, kernel, prepared),
+            PackedFrom::Dense(layer) => layer.pack_inference(isa, kernel, packed),
+            PackedFrom::Conv2d(layer) => layer.pack_inference(isa, kernel, packed),
+            PackedFrom::Forward(layer) => layer.pack_forward(isa, kernel, packed),
+            PackedFrom::Backward(layer) => layer.pack_backward(isa, kernel, packed),
         }
     }
 }
@@ -227,8 +227,8 @@ pub struct Forward<'a> {
     pub examples: usize,
     /// The flat parameter buffer.
     pub parameters: &'a [f32],
-    /// What [`Spec::prepared`] describes, one after the other; empty: the call does without.
-    pub prepared: &'a [f32],
+    /// What [`Spec::packed`] describes, one after the other; empty: the call does without.
+    pub packed: &'a [f32],
     /// `[examples, ..input]`.
     pub input: &'a [f32],
     /// `[examples, ..output]`, overwritten.
@@ -245,15 +245,15 @@ pub struct Training {
     /// The values and gradients that the whole batch keeps, in floats for one example.
     pub slots: &'static [usize],
     /// The winners of fused pools that the whole batch keeps, in bytes for one example.
-    pub code_slots: &'static [usize],
+    pub argmax_slots: &'static [usize],
     /// What a thread needs beside, in floats.
     pub workspace: usize,
-    /// The length of a lane's gradients, in floats.
-    pub lane: usize,
+    /// The length of a partial's gradients, in floats.
+    pub partial: usize,
     /// The weights that the forward pass of training wants in another form, in the order of the parameters.
-    pub prepared_forward: &'static [Prepared],
+    pub packed_forward: &'static [PackedForm],
     /// Those that the backward pass wants in another form.
-    pub prepared_backward: &'static [Prepared],
+    pub packed_backward: &'static [PackedForm],
     /// What is minimised.
     pub loss: Loss,
     /// The update rule.
@@ -279,10 +279,10 @@ pub struct Train<'a, 'b> {
     pub first: usize,
     /// The flat parameter buffer.
     pub parameters: &'a [f32],
-    /// What [`Training::prepared_forward`] describes, one after the other.
-    pub prepared_forward: &'a [f32],
-    /// What [`Training::prepared_backward`] describes, one after the other.
-    pub prepared_backward: &'a [f32],
+    /// What [`Training::packed_forward`] describes, one after the other.
+    pub packed_forward: &'a [f32],
+    /// What [`Training::packed_backward`] describes, one after the other.
+    pub packed_backward: &'a [f32],
     /// `[examples, ..input]`.
     pub input: &'a [f32],
     /// `[examples, ..output]`.
@@ -294,21 +294,21 @@ pub struct Train<'a, 'b> {
     pub losses: &'a mut [f32],
     /// The share's part of each slot, `[examples, ..]`.
     pub slots: &'a mut [&'b mut [f32]],
-    /// The share's part of each slot of codes, `[examples, ..]`.
-    pub codes: &'a mut [&'b mut [u8]],
+    /// The share's part of each slot of argmax, `[examples, ..]`.
+    pub argmax: &'a mut [&'b mut [u8]],
     /// [`Training::workspace`] floats; their content does not matter.
     pub workspace: &'a mut [f32],
-    /// The lanes that the share is made of, in order.
-    pub lanes: Lanes<'a>,
+    /// The partials that the share is made of, in order.
+    pub partials: Partials<'a>,
     /// One over the size of the whole batch: the gradients are those of its mean loss.
     pub scale: f32,
     /// Of dropout, for this step.
     pub seed: u64,
 }
 
-/// `0..n` in groups of `size`, the last one maybe smaller. For generated code.
+/// `0..n` in micro_batches of `size`, the last one maybe smaller. For generated code.
 #[doc(hidden)]
-pub fn groups(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn micro_batches(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range
         .step_by(size)
@@ -350,16 +350,16 @@ pub fn split_workspace<const N: usize>(
     (slots, rest)
 }
 
-/// Cuts the kernels of the given lengths off the front of `prepared`, as [`split_workspace`] does; all are
+/// Cuts the kernels of the given lengths off the front of `packed`, as [`split_workspace`] does; all are
 /// empty if it is. For generated code.
 ///
 /// # Panics
 /// If the buffer is shorter, but not empty.
 #[doc(hidden)]
-pub fn split_prepared<const N: usize>(prepared: &[f32], lengths: [usize; N]) -> [&[f32]; N] {
-    let mut rest = prepared;
+pub fn split_packed<const N: usize>(packed: &[f32], lengths: [usize; N]) -> [&[f32]; N] {
+    let mut rest = packed;
     lengths.map(|length| {
-        let length = if prepared.is_empty() { 0 } else { length };
+        let length = if packed.is_empty() { 0 } else { length };
         let (piece, tail) = rest.split_at(aligned(length));
         rest = tail;
         &piece[..length]
@@ -396,9 +396,9 @@ mod tests {
 
     #[test]
     fn groups_cover_a_range() {
-        let found: Vec<_> = groups(3..10, 3).collect();
+        let found: Vec<_> = micro_batches(3..10, 3).collect();
         assert_eq!(found, [3..6, 6..9, 9..10]);
-        assert_eq!(groups(4..4, 2).count(), 0);
+        assert_eq!(micro_batches(4..4, 2).count(), 0);
     }
 
     #[test]
@@ -411,11 +411,11 @@ mod tests {
     }
 
     #[test]
-    fn prepared_weights_may_be_missing() {
+    fn packed_weights_may_be_missing() {
         let weights: [f32; 48] = core::array::from_fn(|i| i as f32);
         let expected = [&weights[..1], &[], &weights[16..34]];
-        assert_eq!(split_prepared(&weights, [1, 0, 18]), expected);
-        assert_eq!(split_prepared(&[], [1, 0, 18]), [&[0.0; 0][..]; 3]);
+        assert_eq!(split_packed(&weights, [1, 0, 18]), expected);
+        assert_eq!(split_packed(&[], [1, 0, 18]), [&[0.0; 0][..]; 3]);
     }
 
     #[test]

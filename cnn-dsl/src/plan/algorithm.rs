@@ -53,7 +53,7 @@
 //! | 32 → 32 | 32x32 | 59 / 58 % | 34 / 34 % | 43 / 45 % |
 //! | 64 → 128 | 5x5 | 88 / 86 % | 109 / 104 % | 143 / 146 % |
 
-use super::{Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Plan, Step, Value};
+use super::{Conv2dAlgorithm, InputGradient, KernelGradient, Plan, Step, StepKind, Value};
 use crate::graph::{Conv2d, Network, Op};
 
 /// The multiply-adds that could be done while a value of a transformed kernel comes from beyond the
@@ -89,7 +89,7 @@ pub(super) fn choose(plan: &mut Plan, network: &Network) {
         let Some(case) = Case::of(step, &plan.values, network) else {
             continue;
         };
-        step.kernel = Kernel::Conv2d(case.forward());
+        step.kernel = StepKind::Conv2d(case.forward());
         step.input_gradient = match step.input_gradient {
             Some(InputGradient::Direct) => Some(case.input_gradient()),
             Some(InputGradient::PoolSparse) => Some(case.sparse_input_gradient()),
@@ -106,7 +106,7 @@ pub(super) fn images(step: &Step, plan: &Plan, network: &Network) -> usize {
     let Some(case) = Case::of(step, &plan.values, network) else {
         return 1;
     };
-    let winograd = Kernel::Conv2d(Conv2dAlgorithm::Winograd);
+    let winograd = StepKind::Conv2d(Conv2dAlgorithm::Winograd);
     let forward = step.kernel == winograd;
     let backward = step.input_gradient == Some(InputGradient::Winograd);
     let runs = [

@@ -6,14 +6,14 @@
 //! several images at once only where a Winograd layer has too few tiles, or a sparse gradient few winners (see
 //! `algorithm`).
 
-use super::{Kernel, Plan, algorithm};
+use super::{Plan, StepKind, algorithm};
 use crate::graph::Network;
 
 /// Splits the steps and sizes the groups.
 pub(super) fn split(plan: &mut Plan, network: &Network) {
-    let first = plan.steps.iter().position(|s| s.kernel == Kernel::Dense);
+    let first = plan.steps.iter().position(|s| s.kernel == StepKind::Dense);
     plan.front = first.unwrap_or(plan.steps.len());
-    plan.group = plan.steps[..plan.front]
+    plan.micro_batch = plan.steps[..plan.front]
         .iter()
         .map(|step| algorithm::images(step, plan, network))
         .max()

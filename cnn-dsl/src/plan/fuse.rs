@@ -6,7 +6,7 @@
 //! window to the same one, the gradient goes to the largest of them instead of the first.) The loss
 //! takes the last softmax or sigmoid.
 
-use super::{Kernel, Plan, Step, Value, ValueId};
+use super::{Plan, Step, StepKind, Value, ValueId};
 use crate::graph::{Activation, Loss, Network, Op, Pool2d, PoolKind};
 
 /// The largest window of a fused pool: a code is one byte, and one of its values says that
@@ -48,7 +48,7 @@ pub(super) fn steps(plan: &mut Plan, network: &Network) {
         });
         if let Some(place) = joined {
             moved.push(place);
-            if step.kernel == Kernel::Pool2d {
+            if step.kernel == StepKind::Pool2d {
                 value.producer = values[place].producer;
                 values[place] = value;
             }
@@ -71,9 +71,9 @@ impl Step {
     fn takes_activation(&mut self, step: &Step, same_shape: bool) -> bool {
         // Softmax works along the last axis, which flatten changes, and never behind a fused pool.
         let elementwise = step.activation != Activation::Softmax;
-        let joins = step.kernel == Kernel::Activation
+        let joins = step.kernel == StepKind::Activation
             && self.activation == Activation::Linear
-            && matches!(self.kernel, Kernel::Conv2d(_) | Kernel::Dense)
+            && matches!(self.kernel, StepKind::Conv2d(_) | StepKind::Dense)
             && (elementwise || (same_shape && self.pool.is_none()));
         if joins {
             self.activation = step.activation;
@@ -96,7 +96,7 @@ impl Step {
     fn awaits_max_pool<'a>(&self, op: &'a Op) -> Option<&'a Pool2d> {
         match op {
             Op::Pool2d(pool) if pool.kind == PoolKind::Max => {
-                let waits = matches!(self.kernel, Kernel::Conv2d(_)) && self.pool.is_none();
+                let waits = matches!(self.kernel, StepKind::Conv2d(_)) && self.pool.is_none();
                 waits.then_some(pool)
             }
             _ => None,
@@ -141,7 +141,7 @@ pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
     }
     plan.output_activation = fused;
     plan.steps[last].activation = Activation::Linear;
-    if plan.steps[last].kernel != Kernel::Activation {
+    if plan.steps[last].kernel != StepKind::Activation {
         return;
     }
     // The loss turns the logits into probabilities in place. If the step before may compute its
@@ -149,7 +149,7 @@ pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
     let logits = plan.steps[last].input;
     let reads_its_output = plan.values[logits].producer.is_some_and(|step| {
         let step = &plan.steps[step];
-        step.activation != Activation::Linear || step.kernel == Kernel::Pool2d
+        step.activation != Activation::Linear || step.kernel == StepKind::Pool2d
     });
     if !reads_its_output {
         plan.output = logits;

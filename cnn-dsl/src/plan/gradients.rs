@@ -5,7 +5,7 @@
 //! Each wanted gradient gets the way that always works; later passes know better ones for some
 //! convolutions.
 
-use super::{InputGradient, Kernel, KernelGradient, Plan};
+use super::{InputGradient, KernelGradient, Plan, StepKind};
 use crate::graph::Network;
 
 /// Marks what is wanted; nothing is without a `train` block.
@@ -18,11 +18,11 @@ pub(super) fn find(plan: &mut Plan, network: &Network) {
         let through = plan.values[step.input].wants_gradient;
         let trained = node.trainable && node.parameter_count() > 0;
         let (of_kernel, of_input) = match step.kernel {
-            Kernel::Conv2d(_) => (Some(KernelGradient::Direct), InputGradient::Direct),
-            Kernel::Dense => (Some(KernelGradient::Rows), InputGradient::Rows),
-            Kernel::Pool2d => (None, InputGradient::Pool),
-            Kernel::Dropout => (None, InputGradient::Dropout),
-            Kernel::Activation => (None, InputGradient::Activation),
+            StepKind::Conv2d(_) => (Some(KernelGradient::Direct), InputGradient::Direct),
+            StepKind::Dense => (Some(KernelGradient::Rows), InputGradient::Rows),
+            StepKind::Pool2d => (None, InputGradient::Pool),
+            StepKind::Dropout => (None, InputGradient::Dropout),
+            StepKind::Activation => (None, InputGradient::Activation),
         };
         step.kernel_gradient = of_kernel.filter(|_| trained);
         step.input_gradient = through.then_some(of_input);

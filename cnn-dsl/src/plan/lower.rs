@@ -1,7 +1,7 @@
 //! A checked network as values, steps and parameters, in source order and as it was written: one
 //! step for each layer that computes something. What becomes of the steps is for later passes.
 
-use super::{Conv2dAlgorithm, Kernel, Memory, Parameter, Plan, Step, Value, ValueId};
+use super::{Conv2dAlgorithm, Memory, Parameter, Plan, Step, StepKind, Value, ValueId};
 use crate::graph::{Activation, Network, Op, Shape};
 
 pub(super) fn lower(network: &Network) -> Plan {
@@ -21,11 +21,11 @@ pub(super) fn lower(network: &Network) -> Plan {
                 value_of.push(input);
                 continue;
             }
-            Op::Conv2d(conv) => (Kernel::Conv2d(Conv2dAlgorithm::Direct), conv.activation),
-            Op::Pool2d(_) => (Kernel::Pool2d, Activation::Linear),
-            Op::Dense(dense) => (Kernel::Dense, dense.activation),
-            Op::Dropout { .. } => (Kernel::Dropout, Activation::Linear),
-            Op::Activation(activation) => (Kernel::Activation, *activation),
+            Op::Conv2d(conv) => (StepKind::Conv2d(Conv2dAlgorithm::Direct), conv.activation),
+            Op::Pool2d(_) => (StepKind::Pool2d, Activation::Linear),
+            Op::Dense(dense) => (StepKind::Dense, dense.activation),
+            Op::Dropout { .. } => (StepKind::Dropout, Activation::Linear),
+            Op::Activation(activation) => (StepKind::Activation, *activation),
         };
         let output = values.len();
         value_of.push(output);
@@ -51,7 +51,7 @@ pub(super) fn lower(network: &Network) -> Plan {
         values,
         front: steps.len(),
         steps,
-        group: 1,
+        micro_batch: 1,
         output_activation: Activation::Linear,
         parameters: parameters(network),
         inference: Memory::default(),

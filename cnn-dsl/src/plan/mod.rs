@@ -2,9 +2,9 @@
 //!
 //! Data flows `Network` → `lower` (one step a layer; flatten shares its input's value) → `fuse`
 //! (activations and max pools join the convolution or dense layer before them, the last softmax
-//! or sigmoid joins the loss) → `extent` (what nobody reads is not computed) → `gradients` (whose
+//! or sigmoid joins the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
-//! convolutions are computed) → `front` (what runs image by image) → `placement` (values whose
+//! convolutions are computed) → `front` (what runs image by image) → `memory` (values whose
 //! lifetimes do not overlap share a slot). `table` says all of it as text. The code generator
 //! prints the plan as Rust, one call a step.
 //!
@@ -16,14 +16,14 @@
 //! the end.
 
 mod algorithm;
-mod extent;
 mod front;
 mod fuse;
 mod gradients;
 mod lower;
-mod placement;
+mod memory;
 mod sparsity;
 mod table;
+mod trim;
 
 use crate::graph::{Activation, Network, NodeId, Shape};
 use std::ops::Range;
@@ -41,7 +41,7 @@ pub struct Plan {
     /// `steps[..front]` run on a group of images at a time, the others on all examples at once.
     pub front: usize,
     /// The images that the front takes at a time.
-    pub group: usize,
+    pub micro_batch: usize,
     /// The value that flows in.
     pub input: ValueId,
     /// The value that the last step writes while training.
@@ -77,7 +77,7 @@ pub struct Step {
     /// A max pool fused behind the convolution: the step writes the pooled value.
     pub pool: Option<NodeId>,
     /// What runs forward.
-    pub kernel: Kernel,
+    pub kernel: StepKind,
     /// Applied to the result in the same call, behind the pool where there is one.
     pub activation: Activation,
     /// What a convolution computes before the pool: `[height, width, filters]`, without what
@@ -96,7 +96,7 @@ pub struct Step {
 
 /// What runs a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernel {
+pub enum StepKind {
     /// A convolution.
     Conv2d(Conv2dAlgorithm),
     /// Pooling.
@@ -196,10 +196,10 @@ pub struct Memory {
     /// The slot of each dropout step's mask, by step.
     pub masks: Vec<Option<usize>>,
     /// The code slot of each step with a fused pool, by step; none where no backward pass reads it.
-    pub codes: Vec<Option<usize>>,
+    pub argmax: Vec<Option<usize>>,
     /// The size of each code slot, in bytes for one example: one for each pooled value, which cell
     /// of its window won.
-    pub code_slots: Vec<usize>,
+    pub argmax_slots: Vec<usize>,
 }
 
 /// A piece of the workspace that values share.
@@ -217,7 +217,7 @@ pub enum Per {
     /// All of them, each in a piece of its own.
     Example,
     /// A group of the front's images; the next group overwrites them.
-    Group,
+    MicroBatch,
 }
 
 /// Where a value lives.
@@ -248,14 +248,14 @@ impl Plan {
         let mut plan = lower::lower(network);
         fuse::steps(&mut plan, network);
         fuse::output_activation(&mut plan, network);
-        extent::shrink(&mut plan, network);
+        trim::unread(&mut plan, network);
         gradients::find(&mut plan, network);
         sparsity::exploit(&mut plan, network);
         algorithm::choose(&mut plan, network);
         front::split(&mut plan, network);
-        plan.inference = placement::inference(&plan);
+        plan.inference = memory::inference(&plan);
         if network.train.is_some() {
-            plan.training = placement::training(&plan);
+            plan.training = memory::training(&plan);
         }
         plan
     }
@@ -297,13 +297,13 @@ impl Memory {
     }
 
     /// Floats for each image of a group, whatever the number of examples.
-    pub fn per_group_image(&self) -> usize {
-        self.floats(Per::Group)
+    pub fn per_micro_batch_image(&self) -> usize {
+        self.floats(Per::MicroBatch)
     }
 
-    /// Bytes of codes for each example.
-    pub fn code_bytes(&self) -> usize {
-        self.code_slots.iter().sum()
+    /// Bytes of argmax for each example.
+    pub fn argmax_bytes(&self) -> usize {
+        self.argmax_slots.iter().sum()
     }
 
     fn floats(&self, per: Per) -> usize {

@@ -1,11 +1,11 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
 use super::{
-    Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Memory, Plan, Step, algorithm, fuse,
+    Conv2dAlgorithm, InputGradient, KernelGradient, Memory, Plan, Step, StepKind, algorithm, fuse,
     sparsity,
 };
-use crate::boxes::{Align, draw, thousands};
 use crate::graph::{Activation, Network, Shape};
+use crate::text_table::{Align, draw, thousands};
 
 const LAYERS: [(&str, Align); 3] = [
     ("Layers", Align::Left),
@@ -48,7 +48,7 @@ impl Plan {
         let mut table = format!("Plan: \"{}\"\n", network.name.text);
         table += &draw(&columns, &rows);
         let (front, back) = self.steps.split_at(self.front);
-        let images = match self.group {
+        let images = match self.micro_batch {
             1 => "image by image".to_owned(),
             group => format!("{group} images at a time"),
         };
@@ -76,7 +76,7 @@ impl Plan {
         let node = &network.nodes[step.node];
         let mut layers = node.name.clone();
         let output = &self.values[step.output].shape;
-        if step.kernel != Kernel::Activation && step.activation != Activation::Linear {
+        if step.kernel != StepKind::Activation && step.activation != Activation::Linear {
             layers += &format!(", {}", step.activation.name());
         }
         if step.output == self.output && self.output_activation != Activation::Linear {
@@ -112,24 +112,24 @@ impl Plan {
         if step.input_gradient.is_none() {
             reasons.push("nothing is trained before it".to_owned());
         }
-        if step.kernel == Kernel::Activation && step.activation == Activation::Linear {
+        if step.kernel == StepKind::Activation && step.activation == Activation::Linear {
             reasons.push("a copy, for the loss works in place".to_owned());
         }
         reasons
     }
 
-    /// ` Training: 7,946 floats and 6,208 bytes for each example, 4,608 floats for those at hand`.
+    /// ` Training: 7,946 floats and 6,208 bytes for each example, 4,608 floats for each micro-batch`.
     fn workspace(&self, what: &str, memory: &Memory) -> String {
         let per_example = thousands(memory.per_example());
-        let codes = match memory.code_bytes() {
+        let argmax = match memory.argmax_bytes() {
             0 => String::new(),
             bytes => format!(" and {} bytes", thousands(bytes)),
         };
-        let at_hand = match memory.per_group_image() * self.group {
+        let at_hand = match memory.per_micro_batch_image() * self.micro_batch {
             0 => String::new(),
-            floats => format!(", {} floats for those at hand", thousands(floats)),
+            floats => format!(", {} floats for each micro-batch", thousands(floats)),
         };
-        format!(" {what}: {per_example} floats{codes} for each example{at_hand}\n")
+        format!(" {what}: {per_example} floats{argmax} for each example{at_hand}\n")
     }
 }
 
@@ -143,7 +143,7 @@ fn computed(stored: &Shape, whole: &Shape) -> String {
     }
 }
 
-impl Kernel {
+impl StepKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Conv2d(Conv2dAlgorithm::Direct) => "direct",

@@ -1,12 +1,12 @@
 use crate::{Cases, network};
-use cnn_dsl::plan::{Kernel, Plan};
+use cnn_dsl::plan::{Plan, StepKind};
 
 /// What runs forward, and what computes the gradients of the kernel and of the input.
 #[track_caller]
 fn check(cases: &[(&str, &[&str])]) {
     Cases(cases).check(|_, _, step| {
         let forward = match step.kernel {
-            Kernel::Conv2d(algorithm) => format!("{algorithm:?}"),
+            StepKind::Conv2d(algorithm) => format!("{algorithm:?}"),
             other => format!("{other:?}"),
         };
         let kernel = step.kernel_gradient.map(|gradient| format!("{gradient:?}"));
@@ -217,7 +217,7 @@ fn a_group_has_four_tiles() {
         .into_iter()
         .filter_map(|(layers, expected)| {
             let plan = Plan::new(&network(&layers));
-            let found = format!("{:?} {}", plan.steps[0].kernel, plan.group);
+            let found = format!("{:?} {}", plan.steps[0].kernel, plan.micro_batch);
             (found != expected).then(|| format!("{layers} expected {expected}, found {found}"))
         })
         .collect();
@@ -228,7 +228,7 @@ fn a_group_has_four_tiles() {
 fn few_winners_of_many_sums_ask_for_two_images() {
     let group = |input: &str, conv: &str| {
         let layers = format!("input({input}); conv2d(8, 1x1); conv2d({conv}); max_pool2d(2x2);");
-        Plan::new(&network(&format!("{layers} train {{ loss = mse; }}"))).group
+        Plan::new(&network(&format!("{layers} train {{ loss = mse; }}"))).micro_batch
     };
     // 5x5 kernels on 8 channels: 40 filters have 8,000 sums, 41 have 8,200.
     assert_eq!(group("12x12x1", "40, 5x5"), 1);
@@ -243,12 +243,12 @@ fn few_winners_of_many_sums_ask_for_two_images() {
 fn a_gradient_of_the_input_asks_for_images_too() {
     // Back there are 2x2 = 4 tiles; without padding 1 forward.
     let forward = "input(4x4x64); conv2d(64, 1x1); conv2d(64, 3x3);";
-    assert_eq!(Plan::new(&network(forward)).group, 4);
+    assert_eq!(Plan::new(&network(forward)).micro_batch, 4);
     // Forward there are 4 tiles of 4x4 behind the padding, back 1 of 2x2.
     let padded = "input(2x2x64); conv2d(64, 1x1); conv2d(64, 3x3, padding = 2);";
-    assert_eq!(Plan::new(&network(padded)).group, 1);
+    assert_eq!(Plan::new(&network(padded)).micro_batch, 1);
     let trained = format!("{padded} {}", crate::MSE);
-    assert_eq!(Plan::new(&network(&trained)).group, 4);
+    assert_eq!(Plan::new(&network(&trained)).micro_batch, 4);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use crate::{CROSSENTROPY, Cases, MNIST, name, network};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{Kernel, Place, Plan};
+use cnn_dsl::plan::{Place, Plan, StepKind};
 
 #[test]
 fn what_joins_the_step_before_it() {
@@ -118,7 +118,7 @@ fn a_softmax_of_its_own_gives_way_to_the_loss() {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
         assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
         let last = plan.steps.last().unwrap();
-        assert_ne!(last.kernel, Kernel::Activation, "{layers}");
+        assert_ne!(last.kernel, StepKind::Activation, "{layers}");
         assert_eq!(last.output, plan.output, "{layers}");
         assert_eq!(plan.training.values[plan.output], Place::Output, "{layers}");
         assert_eq!(
@@ -140,7 +140,7 @@ fn logits_are_a_copy_if_their_step_reads_its_output_in_the_backward_pass() {
     ] {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
         let last = plan.steps.last().unwrap();
-        let copy = (Kernel::Activation, Activation::Linear);
+        let copy = (StepKind::Activation, Activation::Linear);
         assert_eq!((last.kernel, last.activation), copy, "{layers}");
         assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
     }

@@ -1,13 +1,13 @@
 //! The plan on text: a description in, what each pass makes of it out.
 
 mod algorithm;
-mod extent;
 mod fuse;
 mod gradients;
 mod lower;
-mod placement;
+mod memory;
 mod sparsity;
 mod table;
+mod trim;
 
 use cnn_dsl::Network;
 use cnn_dsl::plan::{Plan, Step};

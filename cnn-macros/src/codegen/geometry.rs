@@ -4,7 +4,7 @@ use super::text::{activation, array, double, float, join, loss, number, number_u
 use super::{Context, Form, constant};
 use cnn_dsl::graph::{Conv2d, Metric, Op, Optimizer, Pool2d, PoolKind, Train};
 use cnn_dsl::plan::{
-    Conv2dAlgorithm, InputGradient, Kernel, KernelGradient, Memory, Parameter, Per, Place, Step,
+    Conv2dAlgorithm, InputGradient, KernelGradient, Memory, Parameter, Per, Place, Step, StepKind,
 };
 use proc_macro2::TokenStream;
 
@@ -12,16 +12,16 @@ use proc_macro2::TokenStream;
 pub fn constants(context: &Context<'_>) -> TokenStream {
     let layers = context.plan.steps.iter().map(|step| layer(context, step));
     let layers: String = layers.collect();
-    let named = |wanted: fn(Kernel) -> bool| {
+    let named = |wanted: fn(StepKind) -> bool| {
         let steps = context.plan.steps.iter();
         let steps = steps.filter(move |step| wanted(step.kernel));
         join(steps.map(|step| constant(&context.node(step).name)))
     };
-    let convolutions = named(|kernel| matches!(kernel, Kernel::Conv2d(_)));
-    let dense = named(|kernel| kernel == Kernel::Dense);
+    let convolutions = named(|kernel| matches!(kernel, StepKind::Conv2d(_)));
+    let dense = named(|kernel| kernel == StepKind::Dense);
     let memory = &context.plan.inference;
     let (per_example, once) = (number(memory.per_example()), number(once(context, memory)));
-    let group = number(context.plan.group);
+    let micro_batch = number(context.plan.micro_batch);
     let lengths = context.plan.parameters.iter().map(|p| p.range.len());
     let (count, lengths) = (number(context.plan.parameters.len()), array(lengths));
     tokens(&format!(
@@ -31,9 +31,9 @@ pub fn constants(context: &Context<'_>) -> TokenStream {
         /// The lengths of the parameter tensors.
         const TENSORS: [usize; {count}] = {lengths};
         /// The images that the front takes at a time.
-        const GROUP: usize = {group};
+        const MICRO_BATCH: usize = {micro_batch};
         const WORKSPACE: rt::Workspace =
-            rt::Workspace::new({per_example}, {once}, GROUP, CONVOLUTIONS, DENSE);"
+            rt::Workspace::new({per_example}, {once}, MICRO_BATCH, CONVOLUTIONS, DENSE);"
     ))
 }
 
@@ -43,7 +43,7 @@ fn layer(context: &Context<'_>, step: &Step) -> String {
     let input = &context.plan.values[step.input].shape;
     let output = &context.plan.values[step.output].shape;
     match (&node.op, step.kernel) {
-        (Op::Conv2d(conv), Kernel::Conv2d(algorithm)) => {
+        (Op::Conv2d(conv), StepKind::Conv2d(algorithm)) => {
             let layer = convolution(context, step, conv, algorithm);
             format!("const {name}: rt::Conv2d = {layer};")
         }
@@ -165,10 +165,10 @@ fn fused_pool(context: &Context<'_>, step: &Step) -> Option<String> {
 /// The most that is lost where a slot starts at a cache line, in floats.
 const CACHE_LINE: usize = 16;
 
-/// The floats of the slots that hold a group of images, and what is lost between all slots.
+/// The floats of the slots that hold a micro_batch of images, and what is lost between all slots.
 fn once(context: &Context<'_>, memory: &Memory) -> usize {
     let floats = memory.slots.iter().map(|slot| match slot.per {
-        Per::Group => (context.plan.group * slot.len).next_multiple_of(CACHE_LINE),
+        Per::MicroBatch => (context.plan.micro_batch * slot.len).next_multiple_of(CACHE_LINE),
         Per::Example => CACHE_LINE,
     });
     floats.sum()
@@ -184,7 +184,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             .iter()
             .map(|p| parameter(context, p)),
     );
-    let prepared = prepared(context, Form::Inference);
+    let packed = packed(context, Form::Inference);
     let output_activation = activation(context.plan.output_activation);
     let training = match &context.network.train {
         Some(train) => format!("Some({})", training(context, train)),
@@ -201,7 +201,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             forward,
             output_activation: {output_activation},
             workspace: WORKSPACE,
-            prepared: &[{prepared}],
+            packed: &[{packed}],
             training: ::core::option::Option::{training},
         }};"
     ))
@@ -240,12 +240,11 @@ fn parameter(context: &Context<'_>, parameter: &Parameter) -> String {
     }
 }
 
-/// The tensors whose gradients are summed in lanes: those of convolutions.
-pub fn lane_tensors<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Parameter> {
-    let convolutions =
-        context.plan.steps.iter().filter(|step| {
-            matches!(step.kernel, Kernel::Conv2d(_)) && step.kernel_gradient.is_some()
-        });
+/// The tensors whose gradients are summed in partials: those of convolutions.
+pub fn partial_tensors<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Parameter> {
+    let convolutions = context.plan.steps.iter().filter(|step| {
+        matches!(step.kernel, StepKind::Conv2d(_)) && step.kernel_gradient.is_some()
+    });
     convolutions.flat_map(|step| context.plan.parameters_of(step.node))
 }
 
@@ -257,8 +256,8 @@ fn gradient(context: &Context<'_>, parameter: &Parameter) -> String {
         return "rt::Gradient::Frozen".to_owned();
     };
     let layer = constant(&context.node(step).name);
-    if step.kernel != Kernel::Dense {
-        let before = lane_tensors(context).take_while(|other| *other != parameter);
+    if step.kernel != StepKind::Dense {
+        let before = partial_tensors(context).take_while(|other| *other != parameter);
         let offset = number(before.map(|other| other.range.len()).sum());
         if algorithm == KernelGradient::PoolSparse && parameter.role == "kernel" {
             return format!(
@@ -266,7 +265,7 @@ fn gradient(context: &Context<'_>, parameter: &Parameter) -> String {
                  |isa, sums, gradient| {layer}.finish_kernel_gradient(isa, sums, gradient))"
             );
         }
-        return format!("rt::Gradient::lanes({offset})");
+        return format!("rt::Gradient::partials({offset})");
     }
     let slot = |slot| number(kept_slot(context, slot));
     let place = context.plan.training.gradients[step.output].expect("the plan gave it a slot");
@@ -291,19 +290,19 @@ fn kept_slot(context: &Context<'_>, slot: usize) -> usize {
 }
 
 /// The kernels that are wanted in a form.
-fn prepared(context: &Context<'_>, form: Form) -> String {
-    join(context.prepared(form).map(|step| {
+fn packed(context: &Context<'_>, form: Form) -> String {
+    join(context.packed(form).map(|step| {
         let layer = constant(&context.node(step).name);
         let mut tensors = context.plan.parameters.iter();
         let tensor = tensors.position(|p| p.node == step.node);
         let tensor = number(tensor.expect("the layer has a kernel"));
         let constructor = match form {
-            Form::Inference if step.kernel == Kernel::Dense => "for_dense",
+            Form::Inference if step.kernel == StepKind::Dense => "for_dense",
             Form::Inference => "for_conv2d",
             Form::Forward => "forward",
             Form::Backward => "backward",
         };
-        format!("rt::Prepared::{constructor}({tensor}, {layer})")
+        format!("rt::PackedForm::{constructor}({tensor}, {layer})")
     }))
 }
 
@@ -311,11 +310,15 @@ fn training(context: &Context<'_>, train: &Train) -> String {
     let memory = &context.plan.training;
     let kept = memory.slots.iter().filter(|slot| slot.per == Per::Example);
     let slots = array(kept.map(|slot| slot.len));
-    let code_slots = array(memory.code_slots.iter().copied());
+    let argmax_slots = array(memory.argmax_slots.iter().copied());
     let once = number(once(context, memory));
-    let lane = number(lane_tensors(context).map(|tensor| tensor.range.len()).sum());
-    let [prepared_forward, prepared_backward] =
-        [Form::Forward, Form::Backward].map(|form| prepared(context, form));
+    let partial = number(
+        partial_tensors(context)
+            .map(|tensor| tensor.range.len())
+            .sum(),
+    );
+    let [packed_forward, packed_backward] =
+        [Form::Forward, Form::Backward].map(|form| packed(context, form));
     let loss = loss(train.loss);
     let optimizer = optimizer(train.optimizer);
     let metrics = join(train.metrics.iter().map(|metric| match metric {
@@ -329,11 +332,11 @@ fn training(context: &Context<'_>, train: &Train) -> String {
         "rt::Training {{
             train,
             slots: &{slots},
-            code_slots: &{code_slots},
-            workspace: {once} + rt::training_scratch(GROUP, CONVOLUTIONS, DENSE),
-            lane: {lane},
-            prepared_forward: &[{prepared_forward}],
-            prepared_backward: &[{prepared_backward}],
+            argmax_slots: &{argmax_slots},
+            workspace: {once} + rt::training_scratch(MICRO_BATCH, CONVOLUTIONS, DENSE),
+            partial: {partial},
+            packed_forward: &[{packed_forward}],
+            packed_backward: &[{packed_backward}],
             loss: {loss},
             optimizer: {optimizer},
             metrics: &[{metrics}],

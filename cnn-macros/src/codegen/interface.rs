@@ -127,7 +127,7 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
                     isa,
                     examples: 1,
                     parameters,
-                    prepared: &[],
+                    packed: &[],
                     input: #flat_input,
                     output: #flat_output,
                     workspace,

@@ -14,7 +14,7 @@ mod stub;
 mod text;
 
 use cnn_dsl::graph::{Network, Node, Shape};
-use cnn_dsl::plan::{Conv2dAlgorithm, Kernel, Plan, Step};
+use cnn_dsl::plan::{Conv2dAlgorithm, Plan, Step, StepKind};
 use cnn_dsl::syntax::Span as Range;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -73,7 +73,7 @@ impl Context<'_> {
     }
 
     /// The steps that want their kernel in this form.
-    fn prepared(&self, form: Form) -> impl Iterator<Item = &Step> {
+    fn packed(&self, form: Form) -> impl Iterator<Item = &Step> {
         let steps = self.plan.steps.iter();
         steps.filter(move |step| form.is_wanted_by(step))
     }
@@ -91,14 +91,14 @@ impl Form {
     /// Not where the pass takes the kernel as it is.
     fn is_wanted_by(self, step: &Step) -> bool {
         let converts = |kernel| match kernel {
-            Kernel::Conv2d(algorithm) => algorithm != Conv2dAlgorithm::Direct,
+            StepKind::Conv2d(algorithm) => algorithm != Conv2dAlgorithm::Direct,
             _ => false,
         };
         match self {
-            Self::Inference => converts(step.kernel) || step.kernel == Kernel::Dense,
+            Self::Inference => converts(step.kernel) || step.kernel == StepKind::Dense,
             Self::Forward => converts(step.kernel),
             Self::Backward => {
-                matches!(step.kernel, Kernel::Conv2d(_)) && step.input_gradient.is_some()
+                matches!(step.kernel, StepKind::Conv2d(_)) && step.input_gradient.is_some()
             }
         }
     }
@@ -106,9 +106,9 @@ impl Form {
     /// Of the method that tells how long it is.
     fn length(self) -> &'static str {
         match self {
-            Self::Inference => "prepared_inference",
-            Self::Forward => "prepared_forward",
-            Self::Backward => "prepared_backward",
+            Self::Inference => "packed_inference",
+            Self::Forward => "packed_forward",
+            Self::Backward => "packed_backward",
         }
     }
 }

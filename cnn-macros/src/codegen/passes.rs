@@ -1,16 +1,16 @@
 //! The unrolled passes: one kernel call for each step of the plan, in source order.
 //!
-//! The front's steps stand in a loop over groups of images, the back's behind it. Values are slices of the
+//! The front's steps stand in a loop over micro_batches of images, the back's behind it. Values are slices of the
 //! workspace slots that the plan chose; a [`Scope`] cuts each slice where it is first used. What belongs to
 //! a layer is named after it, with an ending: `stem_out`, `stem_gradient`, `stem_codes`, `stem_kernel`. No
 //! ending is that of another one, and no other name (`n`, `output`, `slot_0`) has one, so a label may be
 //! anything; names of the user's program cannot meet these, which are hygienic.
 
-use super::geometry::lane_tensors;
+use super::geometry::partial_tensors;
 use super::text::{activation, array, hygienic, join, loss, number};
 use super::{Context, Form, constant};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{InputGradient, Kernel, Memory, Parameter, Per, Place, Step, ValueId};
+use cnn_dsl::plan::{InputGradient, Memory, Parameter, Per, Place, Step, StepKind, ValueId};
 use proc_macro2::TokenStream;
 use std::collections::BTreeSet;
 
@@ -26,11 +26,11 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
         let len = number(slot.len);
         match slot.per {
             Per::Example => format!("n * {len}"),
-            Per::Group => format!("GROUP * {len}"),
+            Per::MicroBatch => format!("MICRO_BATCH * {len}"),
         }
     }));
     let tensors = pass.split_tensors();
-    let prepared = pass.split_prepared(Form::Inference, "prepared");
+    let packed = pass.split_packed(Form::Inference, "packed");
     let front = pass.in_groups("0..n", |scope| pass.forward_steps(scope));
     let mut back = Scope::new(&pass, false);
     pass.forward_steps(&mut back);
@@ -41,11 +41,11 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
         "#[allow(unused_variables)]
         fn forward(call: rt::Forward<'_>) {{
             let rt::Forward {{
-                examples: n, isa, parameters, prepared, input, output, workspace,
+                examples: n, isa, parameters, packed, input, output, workspace,
             }} = call;
             let ([{slots}], scratch) = rt::split_workspace(workspace, [{lengths}]);
             {tensors}
-            {prepared}
+            {packed}
             {front}
             {back}
         }}"
@@ -68,13 +68,14 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         slots.filter(move |(_, slot)| slot.per == per)
     };
     let kept = join(slots_of(Per::Example).map(|(index, _)| slot(index)));
-    let kept_codes = join((0..pass.memory.code_slots.len()).map(code_slot));
-    let reused = join(slots_of(Per::Group).map(|(index, _)| slot(index)));
-    let lengths = slots_of(Per::Group).map(|(_, slot)| format!("GROUP * {}", number(slot.len)));
+    let kept_codes = join((0..pass.memory.argmax_slots.len()).map(argmax_slot));
+    let reused = join(slots_of(Per::MicroBatch).map(|(index, _)| slot(index)));
+    let lengths =
+        slots_of(Per::MicroBatch).map(|(_, slot)| format!("MICRO_BATCH * {}", number(slot.len)));
     let lengths = join(lengths);
     let tensors = pass.split_tensors();
-    let prepared_forward = pass.split_prepared(Form::Forward, "prepared_forward");
-    let prepared_backward = pass.split_prepared(Form::Backward, "prepared_backward");
+    let packed_forward = pass.split_packed(Form::Forward, "packed_forward");
+    let packed_backward = pass.split_packed(Form::Backward, "packed_backward");
 
     let front = pass.in_groups("0..n", |scope| pass.forward_steps(scope));
     let mut back = Scope::new(&pass, false);
@@ -101,15 +102,15 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         "#[allow(unused_variables)]
         fn train(call: rt::Train<'_, '_>) {{
             let rt::Train {{
-                examples: n, isa, first, parameters, prepared_forward, prepared_backward, input, target,
-                output, losses, slots, codes, workspace, mut lanes, scale, seed,
+                examples: n, isa, first, parameters, packed_forward, packed_backward, input, target,
+                output, losses, slots, argmax, workspace, mut partials, scale, seed,
             }} = call;
             let [{kept}] = rt::pieces(slots);
-            let [{kept_codes}] = rt::pieces(codes);
+            let [{kept_codes}] = rt::pieces(argmax);
             let ([{reused}], scratch) = rt::split_workspace(workspace, [{lengths}]);
             {tensors}
-            {prepared_forward}
-            {prepared_backward}
+            {packed_forward}
+            {packed_backward}
             {front}
             {back}
             {backward_front}
@@ -125,7 +126,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// The front's steps in a loop over groups of the images in `range`; nothing without a front.
+    /// The front's steps in a loop over micro_batches of the images in `range`; nothing without a front.
     fn in_groups(&self, range: &str, write: impl FnOnce(&mut Scope<'_>)) -> String {
         let mut scope = Scope::new(self, true);
         write(&mut scope);
@@ -134,25 +135,25 @@ impl Pass<'_> {
         }
         let code = scope.code;
         format!(
-            "for images in rt::groups({range}, GROUP) {{
+            "for images in rt::micro_batches({range}, MICRO_BATCH) {{
                 let count = images.end - images.start;
                 {code}
             }}"
         )
     }
 
-    /// The front's backward pass: lane by lane, in each of which gradients are summed.
+    /// The front's backward pass: partial by partial, in each of which gradients are summed.
     fn backward_front(&self) -> String {
         let plan = self.context.plan;
         if !plan.steps[..plan.front].iter().any(Step::runs_backward) {
             return String::new();
         }
-        let names = join(lane_tensors(self.context).map(|p| self.parameter_gradient(p)));
-        let lengths = array(lane_tensors(self.context).map(|p| p.range.len()));
+        let names = join(partial_tensors(self.context).map(|p| self.parameter_gradient(p)));
+        let lengths = array(partial_tensors(self.context).map(|p| p.range.len()));
         let steps = self.in_groups("start..end", |scope| self.backward_steps(scope));
         format!(
             "let mut start = 0;
-            while let ::core::option::Option::Some((count, gradients)) = lanes.start_next() {{
+            while let ::core::option::Option::Some((count, gradients)) = partials.start_next() {{
                 let end = start + count;
                 let [{names}] = rt::split_mut(gradients, {lengths});
                 {steps}
@@ -171,7 +172,7 @@ impl Pass<'_> {
     fn forward_steps(&self, scope: &mut Scope<'_>) {
         for (index, step) in self.steps(scope.front) {
             // During inference the output of dropout is its input.
-            if self.training || step.kernel != Kernel::Dropout {
+            if self.training || step.kernel != StepKind::Dropout {
                 self.forward_step(scope, index, step);
             }
         }
@@ -186,21 +187,21 @@ impl Pass<'_> {
         );
         let tensors = self.tensors(step);
         let call = match step.kernel {
-            Kernel::Conv2d(_) | Kernel::Dense if !self.training => {
-                let prepared = self.prepared(Form::Inference, step);
-                format!("{layer}.infer(isa, {n}, {x}, {tensors}, {prepared}, {y}, scratch);")
+            StepKind::Conv2d(_) | StepKind::Dense if !self.training => {
+                let packed = self.packed(Form::Inference, step);
+                format!("{layer}.infer(isa, {n}, {x}, {tensors}, {packed}, {y}, scratch);")
             }
-            Kernel::Conv2d(_) => {
-                let prepared = self.prepared(Form::Forward, step);
-                let codes = scope.codes(index, step, true);
-                let codes = codes.as_deref().unwrap_or("&mut []");
+            StepKind::Conv2d(_) => {
+                let packed = self.packed(Form::Forward, step);
+                let argmax = scope.argmax(index, step, true);
+                let argmax = argmax.as_deref().unwrap_or("&mut []");
                 format!(
-                    "{layer}.forward(isa, {n}, {x}, {tensors}, {prepared}, {y}, {codes}, scratch);"
+                    "{layer}.forward(isa, {n}, {x}, {tensors}, {packed}, {y}, {argmax}, scratch);"
                 )
             }
-            Kernel::Dense => format!("{layer}.forward(isa, {n}, {x}, {tensors}, {y}, scratch);"),
-            Kernel::Pool2d => format!("{layer}.forward(isa, {n}, {x}, {y});"),
-            Kernel::Activation => {
+            StepKind::Dense => format!("{layer}.forward(isa, {n}, {x}, {tensors}, {y}, scratch);"),
+            StepKind::Pool2d => format!("{layer}.forward(isa, {n}, {x}, {y});"),
+            StepKind::Activation => {
                 scope.line(&format!("{y}.copy_from_slice({x});"));
                 if step.activation == Activation::Linear {
                     return;
@@ -209,7 +210,7 @@ impl Pass<'_> {
                 let units = self.last_axis(step.output);
                 format!("{activation}.forward(isa, {units}, {y});")
             }
-            Kernel::Dropout => {
+            StepKind::Dropout => {
                 let mask = scope.mask(index, step.output);
                 let stream = number(index);
                 let place = scope.place(step.output);
@@ -238,9 +239,9 @@ impl Pass<'_> {
             let y = scope.read(step.output);
             scope.line(&format!("{activation}.backward(isa, {units}, {y}, {dy});"));
         }
-        let convolution = matches!(step.kernel, Kernel::Conv2d(_));
-        let codes = scope.codes(index, step, false);
-        let codes = codes.as_deref().unwrap_or("&[]");
+        let convolution = matches!(step.kernel, StepKind::Conv2d(_));
+        let argmax = scope.argmax(index, step, false);
+        let argmax = argmax.as_deref().unwrap_or("&[]");
         // The kernel gradients of dense layers are products over the whole batch, made later.
         if convolution && step.kernel_gradient.is_some() {
             let x = scope.read(step.input);
@@ -251,7 +252,7 @@ impl Pass<'_> {
             };
             let (kernel, bias) = (gradient(), gradient());
             scope.line(&format!(
-                "{layer}.backward_parameters(isa, {n}, {x}, {dy}, {codes}, {kernel}, {bias}, scratch);"
+                "{layer}.backward_parameters(isa, {n}, {x}, {dy}, {argmax}, {kernel}, {bias}, scratch);"
             ));
         }
         let Some(of_input) = step.input_gradient else {
@@ -278,9 +279,9 @@ impl Pass<'_> {
             | InputGradient::Pointwise
             | InputGradient::Columns
             | InputGradient::PoolSparse => {
-                let prepared = self.prepared(Form::Backward, step);
+                let packed = self.packed(Form::Backward, step);
                 format!(
-                    "{layer}.backward_input(isa, {n}, {dy}, {codes}, {prepared}, {dx}, scratch);"
+                    "{layer}.backward_input(isa, {n}, {dy}, {argmax}, {packed}, {dx}, scratch);"
                 )
             }
         };
@@ -311,18 +312,18 @@ impl Pass<'_> {
     }
 
     /// `let [conv2d_2_prepared_forward] =
-    /// split_prepared(prepared_forward, [LAYER_CONV2D_2.prepared_forward()]);`
-    fn split_prepared(&self, form: Form, buffer: &str) -> String {
-        let names = join((self.context.prepared(form)).map(|step| self.prepared(form, step)));
-        let lengths = join((self.context.prepared(form)).map(|step| {
+    /// split_packed(packed_forward, [LAYER_CONV2D_2.packed_forward()]);`
+    fn split_packed(&self, form: Form, buffer: &str) -> String {
+        let names = join((self.context.packed(form)).map(|step| self.packed(form, step)));
+        let lengths = join((self.context.packed(form)).map(|step| {
             let layer = constant(&self.context.node(step).name);
             format!("{layer}.{}()", form.length())
         }));
-        format!("let [{names}] = rt::split_prepared({buffer}, [{lengths}]);")
+        format!("let [{names}] = rt::split_packed({buffer}, [{lengths}]);")
     }
 
     /// The kernel in a form, an empty slice where the pass takes it as it is.
-    fn prepared(&self, form: Form, step: &Step) -> String {
+    fn packed(&self, form: Form, step: &Step) -> String {
         if !form.is_wanted_by(step) {
             return "&[]".to_owned();
         }
@@ -356,7 +357,7 @@ impl Pass<'_> {
 /// The statements of one part of the plan, and the slices that they have defined.
 struct Scope<'a> {
     pass: &'a Pass<'a>,
-    /// Whether it stands in the loop over groups of images, `images`.
+    /// Whether it stands in the loop over micro_batches of images, `images`.
     front: bool,
     defined: BTreeSet<String>,
     code: String,
@@ -434,11 +435,11 @@ impl<'a> Scope<'a> {
     }
 
     /// The winners of a fused pool, if the pass keeps them.
-    fn codes(&mut self, index: usize, step: &Step, write: bool) -> Option<String> {
-        let place = (*self.pass.memory.codes.get(index)?)?;
+    fn argmax(&mut self, index: usize, step: &Step, write: bool) -> Option<String> {
+        let place = (*self.pass.memory.argmax.get(index)?)?;
         let name = format!("{}_codes", self.pass.context.node(step).name);
         let len = self.pass.context.plan.values[step.output].shape.len();
-        Some(self.define(name, &code_slot(place), Per::Example, len, write))
+        Some(self.define(name, &argmax_slot(place), Per::Example, len, write))
     }
 
     fn per(&self, slot: usize) -> Per {
@@ -448,7 +449,13 @@ impl<'a> Scope<'a> {
     /// The scope's part of the caller's input or output.
     fn part(&mut self, buffer: &str, len: usize, write: bool) -> String {
         if self.front {
-            self.define(format!("group_{buffer}"), buffer, Per::Example, len, write)
+            self.define(
+                format!("micro_batch_{buffer}"),
+                buffer,
+                Per::Example,
+                len,
+                write,
+            )
         } else {
             buffer.to_owned()
         }
@@ -475,6 +482,6 @@ fn slot(index: usize) -> String {
     format!("slot_{index}")
 }
 
-fn code_slot(index: usize) -> String {
+fn argmax_slot(index: usize) -> String {
     format!("codes_{index}")
 }

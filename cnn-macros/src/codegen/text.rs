@@ -40,9 +40,9 @@ fn with_span(tokens: proc_macro::TokenStream, span: proc_macro::Span) -> proc_ma
             ident.set_span(span);
             token
         }
-        TokenTree::Group(group) => {
-            let stream = with_span(group.stream(), span);
-            Group::new(group.delimiter(), stream).into()
+        TokenTree::Group(micro_batch) => {
+            let stream = with_span(micro_batch.stream(), span);
+            Group::new(micro_batch.delimiter(), stream).into()
         }
         TokenTree::Punct(_) | TokenTree::Literal(_) => token,
     });

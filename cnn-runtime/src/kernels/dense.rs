@@ -1,7 +1,7 @@
 //! Fully connected layers: matrix products over the examples of a call.
 //!
 //! Inference has the kernel packed once, and the kernel gradient `dy`, for all parts of a kernel (see
-//! `panels`). In the other passes of training the kernel, which changes with each step, is taken as it lies. All are
+//! `packed_gemm`). In the other passes of training the kernel, which changes with each step, is taken as it lies. All are
 //! `Product`s of register tiles; a large forward pass is cut into blocks of `B` that stay in cache, copied so
 //! that their rows lie side by side. (What matrixmultiply does better is left to it.)
 //!
@@ -16,9 +16,9 @@
 //! is cut: blocks and copies may depend on the number of examples, and the result does not.
 
 use super::matmul::{self, Matrix, MatrixMut, gemm};
-use super::panels::{self, Packed, panels};
+use super::microkernel::{Product, Start};
+use super::packed_gemm::{self, PackedProduct, panels};
 use super::simd::{Kernel, Promise, Simd};
-use super::tile::{Product, Start};
 use super::transpose::squares;
 use super::{Activation, Isa};
 use core::ops::Range;
@@ -70,8 +70,8 @@ impl Dense {
     }
 
     /// Floats of the kernel as [`Dense::infer`] wants it.
-    pub const fn prepared_inference(&self) -> usize {
-        panels::length([self.inputs, self.units])
+    pub const fn packed_inference(&self) -> usize {
+        packed_gemm::length([self.inputs, self.units])
     }
 
     /// The scratch memory of a training step's passes but the kernel gradient, in floats.
@@ -91,8 +91,8 @@ impl Dense {
     }
 
     /// Floats of the gradient of `n` examples as [`Dense::backward_parameters`] wants it.
-    pub const fn prepared_gradient(&self, n: usize) -> usize {
-        panels::length([n, self.units])
+    pub const fn packed_gradient(&self, n: usize) -> usize {
+        packed_gemm::length([n, self.units])
     }
 
     /// `y = activation(x * kernel + bias)`.
@@ -161,16 +161,16 @@ impl Dense {
         self.activate(isa, y);
     }
 
-    /// Writes the kernel as [`Dense::infer`] wants it to `prepared`, [`Dense::prepared_inference`]
+    /// Writes the kernel as [`Dense::infer`] wants it to `packed`, [`Dense::packed_inference`]
     /// floats. Needed again after each change of the kernel.
     ///
     /// # Panics
     /// If a slice is of another length.
-    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
-        panels::pack(isa, [self.inputs, self.units], kernel, prepared);
+    pub fn pack_inference(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
+        packed_gemm::pack(isa, [self.inputs, self.units], kernel, packed);
     }
 
-    /// [`Dense::forward`] with the kernel as [`Dense::prepare_inference`] wrote it in `prepared` (empty:
+    /// [`Dense::forward`] with the kernel as [`Dense::pack_inference`] wrote it in `packed` (empty:
     /// the call does without); `scratch` holds at least [`Dense::inference_scratch`] floats.
     ///
     /// # Panics
@@ -183,23 +183,23 @@ impl Dense {
         x: &[f32],
         kernel: &[f32],
         bias: &[f32],
-        prepared: &[f32],
+        packed: &[f32],
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
         assert!(
-            prepared.is_empty() || prepared.len() == self.prepared_inference(),
-            "prepared weights of a dense layer"
+            packed.is_empty() || packed.len() == self.packed_inference(),
+            "packed weights of a dense layer"
         );
-        if prepared.is_empty() || matmul::is_best(isa) {
+        if packed.is_empty() || matmul::is_best(isa) {
             return self.forward(isa, n, x, kernel, bias, y, scratch);
         }
         self.check(n, [x.len(), kernel.len(), y.len()]);
-        let packed = Packed {
+        let packed = PackedProduct {
             depth: self.inputs,
             columns: self.units,
             a: x,
-            panels: prepared,
+            panels: packed,
             bias,
             c: y,
             relu: self.activation == Activation::Relu,
@@ -208,23 +208,23 @@ impl Dense {
         self.activate(isa, y);
     }
 
-    /// Writes `dy`, `[n, units]`, as [`Dense::backward_parameters`] wants it to `prepared`,
-    /// [`Dense::prepared_gradient`] floats. Nothing is written where matrixmultiply takes `dy` as it is.
+    /// Writes `dy`, `[n, units]`, as [`Dense::backward_parameters`] wants it to `packed`,
+    /// [`Dense::packed_gradient`] floats. Nothing is written where matrixmultiply takes `dy` as it is.
     ///
     /// # Panics
     /// If a slice is of another length.
-    pub fn prepare_gradient(&self, isa: Isa, n: usize, dy: &[f32], prepared: &mut [f32]) {
+    pub fn pack_gradient(&self, isa: Isa, n: usize, dy: &[f32], packed: &mut [f32]) {
         if self.multiplies_gradient(isa, n) {
             return;
         }
-        panels::pack(isa, [n, self.units], dy, prepared);
+        packed_gemm::pack(isa, [n, self.units], dy, packed);
     }
 
     /// The gradient of the rows `rows` of the kernel, one row for each input: `kernel_gradient`,
     /// `[rows, units]`, is overwritten.
     ///
-    /// `dy`, `[n, units]`, is the gradient with respect to the result before the activation, and `prepared` what
-    /// [`Dense::prepare_gradient`] made of it; `x` is as in [`Dense::forward`], `scratch` holds at least
+    /// `dy`, `[n, units]`, is the gradient with respect to the result before the activation, and `packed` what
+    /// [`Dense::pack_gradient`] made of it; `x` is as in [`Dense::forward`], `scratch` holds at least
     /// [`Dense::gradient_scratch`] floats. Examples are summed in their order.
     ///
     /// # Panics
@@ -236,7 +236,7 @@ impl Dense {
         n: usize,
         x: &[f32],
         dy: &[f32],
-        prepared: &[f32],
+        packed: &[f32],
         rows: Range<usize>,
         kernel_gradient: &mut [f32],
         scratch: &mut [f32],
@@ -252,9 +252,9 @@ impl Dense {
             "rows of the kernel"
         );
         assert_eq!(
-            prepared.len(),
-            self.prepared_gradient(n),
-            "a prepared gradient of a dense layer"
+            packed.len(),
+            self.packed_gradient(n),
+            "a packed gradient of a dense layer"
         );
         assert_eq!(
             kernel_gradient.len(),
@@ -271,7 +271,7 @@ impl Dense {
             dense: *self,
             n,
             x,
-            prepared,
+            packed,
             rows,
             kernel_gradient,
             scratch,
@@ -435,7 +435,7 @@ struct KernelGradient<'a> {
     n: usize,
     x: &'a [f32],
     /// The panels.
-    prepared: &'a [f32],
+    packed: &'a [f32],
     rows: Range<usize>,
     kernel_gradient: &'a mut [f32],
     scratch: &'a mut [f32],
@@ -473,7 +473,7 @@ impl Kernel for KernelGradient<'_> {
                     a_line: 0,
                     a_depth,
                     a_segments: [0, 0],
-                    b: self.prepared[first * self.n..].as_ptr(),
+                    b: self.packed[first * self.n..].as_ptr(),
                     b_depth: width,
                     b_segments: [0, 0],
                     c: self.kernel_gradient[row * units + first..].as_mut_ptr(),

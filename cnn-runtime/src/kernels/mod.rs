@@ -9,7 +9,7 @@
 //! - `forward` overwrites its output, and applies the bias and the activation where it has them;
 //! - `infer`, of layers with weights, does the same for inference, where nothing is kept for a backward
 //!   pass and the weights stay as they are: it may take them packed, and round differently;
-//! - `prepare_forward`, `prepare_inference` and `prepare_backward` write the weights as a pass wants them;
+//! - `pack_forward`, `pack_inference` and `pack_backward` write the weights as a pass wants them;
 //! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be worked off in
 //!   pieces; that of a dense layer overwrites some rows of the gradient with the sum over a whole batch;
 //! - `backward_input` and `backward` overwrite the gradient with respect to their input.
@@ -35,8 +35,9 @@ pub mod loss;
 pub mod math;
 pub mod matmul;
 pub mod metric;
+pub(crate) mod microkernel;
 pub mod optimizer;
-pub(crate) mod panels;
+pub(crate) mod packed_gemm;
 pub mod pool2d;
 pub(crate) mod random;
 pub mod simd;
@@ -44,7 +45,6 @@ pub mod simd;
 pub(crate) mod tests;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
-pub(crate) mod tile;
 mod transpose;
 
 pub use activation::Activation;

@@ -13,9 +13,9 @@ pub fn forward<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[
 }
 
 /// The winner of each window of the fused pool, counted row by row over the whole window.
-pub fn codes<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<u8> {
+pub fn argmax<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<u8> {
     pool(conv).map_or(Vec::new(), |pool| {
-        pool2d::codes(&pool, n, &linear(conv, n, x, kernel, bias))
+        pool2d::argmax(&pool, n, &linear(conv, n, x, kernel, bias))
     })
 }
 

@@ -16,20 +16,20 @@ pub fn forward<T: Real>(pool: &Pool2d, n: usize, x: &[T]) -> Vec<T> {
 }
 
 /// The winner of each window, as its place there, counted row by row over the whole window.
-pub fn codes<T: Real>(pool: &Pool2d, n: usize, x: &[T]) -> Vec<u8> {
+pub fn argmax<T: Real>(pool: &Pool2d, n: usize, x: &[T]) -> Vec<u8> {
     let [height, width, channels] = pool.input;
     let [output_height, output_width, _] = pool.output;
-    let mut codes = Vec::new();
+    let mut argmax = Vec::new();
     for_each_window(pool, n, |cells| {
         let pixel = winner(x, cells) / channels;
-        let window = codes.len() / channels;
+        let window = argmax.len() / channels;
         let [oy, ox] = [window / output_width % output_height, window % output_width];
         let row = pixel / width % height + pool.padding[0] - oy * pool.strides[0];
         let column = pixel % width + pool.padding[1] - ox * pool.strides[1];
         let code = row * pool.size[1] + column;
-        codes.push(code.try_into().expect("a window of at most 255 cells"));
+        argmax.push(code.try_into().expect("a window of at most 255 cells"));
     });
-    codes
+    argmax
 }
 
 /// The gradient with respect to the input `x`.

@@ -9,8 +9,8 @@ use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
 use crate::kernels::Isa;
 pub(super) use crate::kernels::matmul::is_best;
 use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
+use crate::kernels::microkernel::{Product, Start};
 use crate::kernels::simd::Promise;
-use crate::kernels::tile::{Product, Start};
 
 /// Floats of scratch memory that [`forward`] takes.
 pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
@@ -32,7 +32,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         kernel,
         bias,
         y,
-        codes,
+        argmax,
         scratch,
         ..
     } = operands;
@@ -62,7 +62,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         let z = &mut unpooled[..conv.unpooled_scratch()];
         product(z);
         crate::kernels::Activation::Linear.forward_with_bias(isa, filters, bias, z);
-        let codes = codes
+        let argmax = argmax
             .get_mut(i * conv.output_len()..(i + 1) * conv.output_len())
             .unwrap_or_default();
         let values = pool.output[1] * filters;
@@ -75,7 +75,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
                 z,
                 relu: false,
                 y,
-                codes: codes
+                argmax: argmax
                     .get_mut(row * values..(row + 1) * values)
                     .unwrap_or_default(),
             });
@@ -89,7 +89,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa,
         x,
         dz,
-        codes,
+        argmax,
         kernel_gradient,
         scratch,
     } = operands;
@@ -99,7 +99,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
         let patches = conv.patches(image, patches);
         let dy = Matrix::new(
-            conv.unpool(isa, i, dz, codes, unpooled),
+            conv.unpool(isa, i, dz, argmax, unpooled),
             conv.cells(),
             filters,
         );
@@ -113,26 +113,26 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let BackwardInput {
         isa,
         dz,
-        codes,
-        prepared,
+        argmax,
+        packed,
         dx,
         scratch,
         ..
     } = operands;
     let [cells, patch, filters] = [conv.cells(), conv.patch(), conv.output[2]];
     let (columns, unpooled) = scratch.split_at_mut(cells * patch);
-    // Prepared weights of an algorithm that this one stands in for have more room.
-    let prepared = &prepared[..patch * filters];
+    // PackedForm weights of an algorithm that this one stands in for have more room.
+    let packed = &packed[..patch * filters];
     let gradients = dz.chunks_exact(conv.output_len());
     for (i, (dz, dx)) in gradients
         .zip(dx.chunks_exact_mut(conv.input_len()))
         .enumerate()
     {
-        let dy = conv.unpool(isa, i, dz, codes, unpooled);
+        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
         if conv.is_flat() {
-            multiply(isa, [cells, filters, patch], dy, prepared, dx);
+            multiply(isa, [cells, filters, patch], dy, packed, dx);
         } else {
-            multiply(isa, [cells, filters, patch], dy, prepared, columns);
+            multiply(isa, [cells, filters, patch], dy, packed, columns);
             dx.fill(0.0);
             conv.col2im(columns, dx);
         }

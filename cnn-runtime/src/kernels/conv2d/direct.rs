@@ -11,9 +11,9 @@
 
 use super::pooled::MaxRow;
 use super::thin::{self, Windows};
-use super::{BackwardInput, BackwardKernel, Conv2d, Forward, inside, max, narrow, planar};
+use super::{BackwardInput, BackwardKernel, Conv2d, Forward, few_filters, inside, max, planar};
+use crate::kernels::microkernel::{Product, Start};
 use crate::kernels::simd::Promise;
-use crate::kernels::tile::{Product, Start};
 use crate::kernels::transpose::transpose;
 use crate::kernels::{Activation, Isa};
 use core::ops::Range;
@@ -61,7 +61,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         kernel,
         bias,
         y,
-        codes,
+        argmax,
         scratch,
         ..
     } = operands;
@@ -88,16 +88,16 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         .enumerate()
     {
         let source = correlation.source(image, padded);
-        let codes = codes
+        let argmax = argmax
             .get_mut(i * conv.output_len()..(i + 1) * conv.output_len())
             .unwrap_or_default();
         let mut done = 0;
         for window in 0..pool.output[0] {
             let seen = pool.cells(0, window, conv.output[0]);
             let place = window * values..(window + 1) * values;
-            let (y, codes) = (
+            let (y, argmax) = (
                 &mut y[place.clone()],
-                codes.get_mut(place).unwrap_or_default(),
+                argmax.get_mut(place).unwrap_or_default(),
             );
             if is_thin && correlation.is_whole(seen.clone()) {
                 let top = seen.start * conv.strides[0] - conv.padding[0];
@@ -109,7 +109,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
                     bias,
                     relu,
                     y,
-                    codes,
+                    argmax,
                 });
                 continue;
             }
@@ -131,7 +131,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
                 z: rows,
                 relu,
                 y,
-                codes,
+                argmax,
             });
         }
     }
@@ -143,7 +143,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa,
         x,
         dz,
-        codes,
+        argmax,
         kernel_gradient,
         scratch,
     } = operands;
@@ -155,7 +155,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
         let source = correlation.source(image, padded);
-        let dy = conv.unpool(isa, i, dz, codes, unpooled);
+        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
         // By groups of output rows that stay in the first cache while all of the kernel sees them.
         let rows_of_a_group = rows_of_a_group(conv, source.row);
         for start in (0..output_height).step_by(rows_of_a_group) {
@@ -216,14 +216,14 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         isa,
         n,
         dz,
-        codes,
-        prepared,
+        argmax,
+        packed,
         dx,
         scratch,
     } = operands;
     let correlation = Correlation::of_gradients(conv);
     let weights = Weights {
-        kernel: prepared,
+        kernel: packed,
         bias: &[],
         relu: false,
     };
@@ -236,7 +236,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         .zip(dx.chunks_exact_mut(conv.input_len()))
         .enumerate()
     {
-        let dy = conv.unpool(isa, i, dz, codes, unpooled);
+        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
         correlation.run(isa, 1, dy, weights, dx, padded);
     }
 }
@@ -434,7 +434,7 @@ impl Correlation {
 
     /// Rows `range` of a result, `[rows, output width, output channels]`.
     ///
-    /// Rows that see the whole height of the kernel are one product, the others one each; [`narrow`] takes
+    /// Rows that see the whole height of the kernel are one product, the others one each; [`few_filters`] takes
     /// the place of products with few columns.
     fn rows(
         &self,
@@ -469,14 +469,14 @@ impl Correlation {
             let place = (oy - range.start) * row;
             let c = &mut y[place..place + lines * row];
             let step = self.strides[1] * channels;
-            let shape = narrow::Shape {
+            let shape = few_filters::Shape {
                 cells: output_width,
                 filters,
                 channels,
                 taps,
             };
-            if self.strides[1] == 1 && narrow::is_best(isa.lanes(), shape) {
-                isa.run(narrow::Rows {
+            if self.strides[1] == 1 && few_filters::is_best(isa.lanes(), shape) {
+                isa.run(few_filters::Rows {
                     shape,
                     rows: lines,
                     kernel_rows: rows.len(),

@@ -9,20 +9,20 @@
 //! | `winograd` | F(2x2, 3x3), F(4x4, 3x3), F(5x5, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
 //! | `sparse` | | winners of a fused pool only | winners of a fused pool only |
 //! | `windowed` | | all positions of a window at once | |
-//! | `panels`, beside this folder | 1x1: one product with the packed kernel | | |
+//! | `packed_gemm`, beside this folder | 1x1: one product with the packed kernel | | |
 //! | `columns` | im2col and a product | im2col and a product | a product and col2im |
 //!
 //! `columns` also stands in for the products of all others where there are no vectors to speak of
 //! ([`Isa::PORTABLE`] with `std`): there matrixmultiply is the best engine. `pooled` holds the pool that
 //! is fused behind a convolution, forward and back; `thin` stands in for `direct` where a grey or coloured
 //! image meets a fused pool of 2x2, and `planar` for `direct` and `windowed` if there are few filters too;
-//! `narrow` for the products of `direct` whose columns fill one vector or hardly more.
+//! `few_filters` for the products of `direct` whose columns fill one vector or hardly more.
 
 mod columns;
 mod direct;
-mod field;
+pub(crate) mod few_filters;
 mod im2col;
-pub(crate) mod narrow;
+mod padded_input;
 pub(crate) mod planar;
 mod pooled;
 pub(crate) mod sparse;
@@ -31,7 +31,7 @@ mod windowed;
 mod winograd;
 
 use self::winograd::TileSize;
-use super::panels::{self, Packed};
+use super::packed_gemm::{self, PackedProduct};
 use super::transpose::transpose;
 use super::{Activation, Isa};
 use core::ops::Range;
@@ -138,7 +138,7 @@ impl Conv2d {
     pub const fn forward_scratch(&self, n: usize) -> usize {
         max(
             columns::forward_scratch(self),
-            // What a network without prepared weights takes instead.
+            // What a network without packed weights takes instead.
             max(
                 direct::forward_scratch(self),
                 match self.algorithm {
@@ -172,94 +172,94 @@ impl Conv2d {
     }
 
     /// Floats of the weights as [`Conv2d::forward`] wants them; 0 if it takes them as they are.
-    pub const fn prepared_forward(&self) -> usize {
+    pub const fn packed_forward(&self) -> usize {
         match self.algorithm {
-            ConvAlgorithm::Winograd => winograd::prepared_forward(self, TileSize::Two),
-            ConvAlgorithm::Winograd4 => winograd::prepared_forward(self, TileSize::Four),
-            ConvAlgorithm::Winograd5 => winograd::prepared_forward(self, TileSize::Five),
+            ConvAlgorithm::Winograd => winograd::packed_forward(self, TileSize::Two),
+            ConvAlgorithm::Winograd4 => winograd::packed_forward(self, TileSize::Four),
+            ConvAlgorithm::Winograd5 => winograd::packed_forward(self, TileSize::Five),
             ConvAlgorithm::Pointwise if self.is_product() => {
-                panels::length([self.input[2], self.output[2]])
+                packed_gemm::length([self.input[2], self.output[2]])
             }
             ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
         }
     }
 
-    /// Floats of the weights as [`Conv2d::infer`] wants them: those of [`Conv2d::prepared_forward`], and what a
+    /// Floats of the weights as [`Conv2d::infer`] wants them: those of [`Conv2d::packed_forward`], and what a
     /// single small image takes instead.
-    pub const fn prepared_inference(&self) -> usize {
+    pub const fn packed_inference(&self) -> usize {
         match self.algorithm {
-            ConvAlgorithm::Winograd4 => winograd::prepared_inference(self, TileSize::Four),
-            _ => self.prepared_forward(),
+            ConvAlgorithm::Winograd4 => winograd::packed_inference(self, TileSize::Four),
+            _ => self.packed_forward(),
         }
     }
 
     /// Floats of the weights as [`Conv2d::backward_input`] wants them.
-    pub const fn prepared_backward(&self) -> usize {
+    pub const fn packed_backward(&self) -> usize {
         match self.input_gradient {
-            InputGradient::Winograd => winograd::prepared_backward(self, TileSize::Two),
-            InputGradient::Winograd4 => winograd::prepared_backward(self, TileSize::Four),
+            InputGradient::Winograd => winograd::packed_backward(self, TileSize::Two),
+            InputGradient::Winograd4 => winograd::packed_backward(self, TileSize::Four),
             InputGradient::Direct | InputGradient::Pointwise | InputGradient::Columns => {
                 self.patch() * self.output[2]
             }
-            InputGradient::PoolSparse => sparse::prepared_backward(self),
+            InputGradient::PoolSparse => sparse::packed_backward(self),
         }
     }
 
-    /// Writes the weights as [`Conv2d::forward`] wants them to `prepared`, [`Conv2d::prepared_forward`] floats.
+    /// Writes the weights as [`Conv2d::forward`] wants them to `packed`, [`Conv2d::packed_forward`] floats.
     /// Needed again after each change of the kernel. Nothing is written for
     /// [`Isa::PORTABLE`] with `std`, whose products are matrixmultiply's and take the kernel as it is.
-    pub fn prepare_forward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+    pub fn pack_forward(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
         if columns::is_best(isa) {
             return;
         }
         match self.algorithm {
             ConvAlgorithm::Winograd => {
-                winograd::prepare_forward(self, TileSize::Two, isa, kernel, prepared);
+                winograd::pack_forward(self, TileSize::Two, isa, kernel, packed);
             }
             ConvAlgorithm::Winograd4 => {
-                winograd::prepare_forward(self, TileSize::Four, isa, kernel, prepared);
+                winograd::pack_forward(self, TileSize::Four, isa, kernel, packed);
             }
             ConvAlgorithm::Winograd5 => {
-                winograd::prepare_forward(self, TileSize::Five, isa, kernel, prepared);
+                winograd::pack_forward(self, TileSize::Five, isa, kernel, packed);
             }
             ConvAlgorithm::Pointwise if self.is_product() => {
-                panels::pack(isa, [self.input[2], self.output[2]], kernel, prepared);
+                packed_gemm::pack(isa, [self.input[2], self.output[2]], kernel, packed);
             }
             ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {}
         }
     }
 
-    /// The same for [`Conv2d::infer`], [`Conv2d::prepared_inference`] floats.
-    pub fn prepare_inference(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+    /// The same for [`Conv2d::infer`], [`Conv2d::packed_inference`] floats.
+    pub fn pack_inference(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
         match self.algorithm {
             ConvAlgorithm::Winograd4 if !columns::is_best(isa) => {
-                winograd::prepare_inference(self, TileSize::Four, isa, kernel, prepared);
+                winograd::pack_inference(self, TileSize::Four, isa, kernel, packed);
             }
-            _ => self.prepare_forward(isa, kernel, prepared),
+            _ => self.pack_forward(isa, kernel, packed),
         }
     }
 
-    /// Writes the weights as [`Conv2d::backward_input`] wants them to `prepared`,
-    /// [`Conv2d::prepared_backward`] floats. Needed again after each change of the kernel.
-    pub fn prepare_backward(&self, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+    /// Writes the weights as [`Conv2d::backward_input`] wants them to `packed`,
+    /// [`Conv2d::packed_backward`] floats. Needed again after each change of the kernel.
+    pub fn pack_backward(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
         match self.input_gradient {
             InputGradient::Winograd if !columns::is_best(isa) => {
-                winograd::prepare_backward(self, TileSize::Two, isa, kernel, prepared);
+                winograd::pack_backward(self, TileSize::Two, isa, kernel, packed);
             }
             InputGradient::Winograd4 if !columns::is_best(isa) => {
-                winograd::prepare_backward(self, TileSize::Four, isa, kernel, prepared);
+                winograd::pack_backward(self, TileSize::Four, isa, kernel, packed);
             }
             InputGradient::Direct if !columns::is_best(isa) => {
-                direct::flip(self, isa, kernel, prepared);
+                direct::flip(self, isa, kernel, packed);
             }
             InputGradient::PoolSparse => {
-                let prepared = &mut prepared[..self.prepared_backward()];
-                sparse::prepare_backward(self, isa, kernel, prepared);
+                let packed = &mut packed[..self.packed_backward()];
+                sparse::pack_backward(self, isa, kernel, packed);
             }
             _ => {
                 let shape = [self.patch(), self.output[2]];
-                let prepared = &mut prepared[..shape[0] * shape[1]];
-                transpose(isa, shape, kernel, prepared);
+                let packed = &mut packed[..shape[0] * shape[1]];
+                transpose(isa, shape, kernel, packed);
             }
         }
     }
@@ -267,8 +267,8 @@ impl Conv2d {
     /// `y = activation(pool(x * kernel + bias))`, the pool where there is one.
     ///
     /// `x` is `[n, ..input]`, `kernel` `[height, width, channels, filters]`, `bias` `[filters]` or empty,
-    /// `prepared` what [`Conv2d::prepare_forward`] wrote (empty: the call does without), `y`
-    /// `[n, ..output]` and overwritten. `codes` is empty or as long as `y`: then it takes the place of
+    /// `packed` what [`Conv2d::pack_forward`] wrote (empty: the call does without), `y`
+    /// `[n, ..output]` and overwritten. `argmax` is empty or as long as `y`: then it takes the place of
     /// each winner in its window, counted row by row, as the backward passes need it. `scratch` holds at
     /// least [`Conv2d::forward_scratch`] floats.
     ///
@@ -282,9 +282,9 @@ impl Conv2d {
         x: &[f32],
         kernel: &[f32],
         bias: &[f32],
-        prepared: &[f32],
+        packed: &[f32],
         y: &mut [f32],
-        codes: &mut [u8],
+        argmax: &mut [u8],
         scratch: &mut [f32],
     ) {
         let operands = Forward {
@@ -294,15 +294,15 @@ impl Conv2d {
             kernel,
             bias,
             y,
-            codes,
+            argmax,
             keeps_zeros: true,
             scratch,
         };
-        self.run(prepared, operands);
+        self.run(packed, operands);
     }
 
-    /// The same without codes, as inference computes it, where an output that sees zeros alone need not be the
-    /// bias to the bit. `prepared` is what [`Conv2d::prepare_inference`] wrote, or empty.
+    /// The same without argmax, as inference computes it, where an output that sees zeros alone need not be the
+    /// bias to the bit. `packed` is what [`Conv2d::pack_inference`] wrote, or empty.
     ///
     /// # Panics
     /// If a slice is of another length.
@@ -314,7 +314,7 @@ impl Conv2d {
         x: &[f32],
         kernel: &[f32],
         bias: &[f32],
-        prepared: &[f32],
+        packed: &[f32],
         y: &mut [f32],
         scratch: &mut [f32],
     ) {
@@ -325,14 +325,14 @@ impl Conv2d {
             kernel,
             bias,
             y,
-            codes: &mut [],
+            argmax: &mut [],
             keeps_zeros: false,
             scratch,
         };
-        self.run(prepared, operands);
+        self.run(packed, operands);
     }
 
-    fn run(&self, prepared: &[f32], operands: Forward<'_>) {
+    fn run(&self, packed: &[f32], operands: Forward<'_>) {
         let Forward {
             isa,
             n,
@@ -340,12 +340,12 @@ impl Conv2d {
             kernel,
             bias,
             y,
-            codes,
+            argmax,
             ..
         } = &operands;
         self.check(*n, x.len(), kernel.len(), y.len());
         assert!(
-            codes.is_empty() || codes.len() == y.len(),
+            argmax.is_empty() || argmax.len() == y.len(),
             "a code for each output"
         );
         assert!(
@@ -356,32 +356,32 @@ impl Conv2d {
             return columns::forward(self, operands);
         }
         match self.algorithm {
-            ConvAlgorithm::Winograd if !prepared.is_empty() => {
-                winograd::forward(self, TileSize::Two, prepared, operands);
+            ConvAlgorithm::Winograd if !packed.is_empty() => {
+                winograd::forward(self, TileSize::Two, packed, operands);
             }
-            ConvAlgorithm::Winograd4 if !prepared.is_empty() => {
-                winograd::forward(self, TileSize::Four, prepared, operands);
+            ConvAlgorithm::Winograd4 if !packed.is_empty() => {
+                winograd::forward(self, TileSize::Four, packed, operands);
             }
-            ConvAlgorithm::Winograd5 if !prepared.is_empty() => {
-                winograd::forward(self, TileSize::Five, prepared, operands);
+            ConvAlgorithm::Winograd5 if !packed.is_empty() => {
+                winograd::forward(self, TileSize::Five, packed, operands);
             }
-            ConvAlgorithm::Pointwise if !prepared.is_empty() => {
-                self.multiply(prepared, operands);
+            ConvAlgorithm::Pointwise if !packed.is_empty() => {
+                self.multiply(packed, operands);
             }
             _ => direct::forward(self, operands),
         }
     }
 
     /// The forward pass of a convolution that [is a product](Self::is_product).
-    fn multiply(&self, prepared: &[f32], operands: Forward<'_>) {
+    fn multiply(&self, packed: &[f32], operands: Forward<'_>) {
         let Forward {
             isa, n, x, bias, y, ..
         } = operands;
-        let packed = Packed {
+        let packed = PackedProduct {
             depth: self.input[2],
             columns: self.output[2],
             a: x,
-            panels: prepared,
+            panels: packed,
             bias,
             c: y,
             relu: self.activation == Activation::Relu,
@@ -403,7 +403,7 @@ impl Conv2d {
     /// Adds the gradients of kernel and bias.
     ///
     /// `dz`, `[n, ..output]`, is the gradient with respect to the result before the activation (and after
-    /// the pool); `codes` is what the forward pass wrote; the others are laid out as in
+    /// the pool); `argmax` is what the forward pass wrote; the others are laid out as in
     /// [`Conv2d::forward`]; an empty `bias_gradient` means no bias. Sums over batches end with
     /// [`Conv2d::finish_kernel_gradient`]: until then the layout of `kernel_gradient`, as long as the
     /// kernel, is the algorithm's own. Images are added in their order, so a batch can be worked off in
@@ -418,21 +418,21 @@ impl Conv2d {
         n: usize,
         x: &[f32],
         dz: &[f32],
-        codes: &[u8],
+        argmax: &[u8],
         kernel_gradient: &mut [f32],
         bias_gradient: &mut [f32],
         scratch: &mut [f32],
     ) {
         self.check(n, x.len(), kernel_gradient.len(), dz.len());
         assert!(
-            self.pool.is_none() || codes.len() == dz.len(),
+            self.pool.is_none() || argmax.len() == dz.len(),
             "a code for each output"
         );
         let operands = BackwardKernel {
             isa,
             x,
             dz,
-            codes,
+            argmax,
             kernel_gradient,
             scratch,
         };
@@ -468,8 +468,8 @@ impl Conv2d {
         matches!(self.kernel_gradient, KernelGradient::PoolSparse)
     }
 
-    /// The gradient with respect to the input, `[n, ..input]`, from `dz` and `codes` as in
-    /// [`Conv2d::backward_parameters`] and the weights that [`Conv2d::prepare_backward`] wrote.
+    /// The gradient with respect to the input, `[n, ..input]`, from `dz` and `argmax` as in
+    /// [`Conv2d::backward_parameters`] and the weights that [`Conv2d::pack_backward`] wrote.
     /// Overwrites `dx`.
     ///
     /// # Panics
@@ -480,27 +480,27 @@ impl Conv2d {
         isa: Isa,
         n: usize,
         dz: &[f32],
-        codes: &[u8],
-        prepared: &[f32],
+        argmax: &[u8],
+        packed: &[f32],
         dx: &mut [f32],
         scratch: &mut [f32],
     ) {
         self.check(n, dx.len(), self.patch() * self.output[2], dz.len());
         assert_eq!(
-            prepared.len(),
-            self.prepared_backward(),
-            "prepared weights of a convolution"
+            packed.len(),
+            self.packed_backward(),
+            "packed weights of a convolution"
         );
         assert!(
-            self.pool.is_none() || codes.len() == dz.len(),
+            self.pool.is_none() || argmax.len() == dz.len(),
             "a code for each output"
         );
         let operands = BackwardInput {
             isa,
             n,
             dz,
-            codes,
-            prepared,
+            argmax,
+            packed,
             dx,
             scratch,
         };
@@ -557,7 +557,7 @@ struct Forward<'a> {
     kernel: &'a [f32],
     bias: &'a [f32],
     y: &'a mut [f32],
-    codes: &'a mut [u8],
+    argmax: &'a mut [u8],
     /// Whether an output that sees zeros alone has to be the bias, because a relu and its gradient follow.
     keeps_zeros: bool,
     scratch: &'a mut [f32],
@@ -568,7 +568,7 @@ struct BackwardKernel<'a> {
     isa: Isa,
     x: &'a [f32],
     dz: &'a [f32],
-    codes: &'a [u8],
+    argmax: &'a [u8],
     kernel_gradient: &'a mut [f32],
     scratch: &'a mut [f32],
 }
@@ -578,8 +578,8 @@ struct BackwardInput<'a> {
     isa: Isa,
     n: usize,
     dz: &'a [f32],
-    codes: &'a [u8],
-    prepared: &'a [f32],
+    argmax: &'a [u8],
+    packed: &'a [f32],
     dx: &'a mut [f32],
     scratch: &'a mut [f32],
 }

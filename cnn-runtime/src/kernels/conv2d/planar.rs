@@ -7,7 +7,7 @@
 //! ```text
 //! image ── even and odd columns of each row and channel, zeros around ──▶ planes
 //! forward:   planes ── the four cells of all windows of a row, filter by filter ── largest ── transposed ──▶ y
-//! gradient:  dz, codes ── transposed, masked by cell ──▶ dW[tap] += Σ planes * masked, summed over lanes at the end
+//! gradient:  dz, argmax ── transposed, masked by cell ──▶ dW[tap] += Σ planes * masked, summed over lanes at the end
 //! ```
 
 use super::pooled::best_of_four;
@@ -87,7 +87,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         kernel,
         bias,
         y,
-        codes,
+        argmax,
         scratch,
         ..
     } = operands;
@@ -111,7 +111,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
             kernel,
             bias,
             y: &mut y[place.clone()],
-            codes: codes.get_mut(place).unwrap_or_default(),
+            argmax: argmax.get_mut(place).unwrap_or_default(),
         });
     }
     conv.activate(isa, y);
@@ -123,7 +123,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa,
         x,
         dz,
-        codes,
+        argmax,
         kernel_gradient,
         scratch,
     } = operands;
@@ -139,8 +139,8 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let images = x
         .chunks_exact(conv.input_len())
         .zip(dz.chunks_exact(conv.output_len()))
-        .zip(codes.chunks_exact(conv.output_len()));
-    for ((x, dz), codes) in images {
+        .zip(argmax.chunks_exact(conv.output_len()));
+    for ((x, dz), argmax) in images {
         isa.run(Fill {
             conv,
             planes,
@@ -153,7 +153,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
             planes,
             values,
             dz,
-            codes,
+            argmax,
             masked,
             sums,
             kernel_gradient,
@@ -291,10 +291,10 @@ struct Windows<'a> {
     /// `[..pool, filters]`, overwritten.
     y: &'a mut [f32],
     /// As long as `y`, or empty.
-    codes: &'a mut [u8],
+    argmax: &'a mut [u8],
 }
 
-/// Results and codes of a row of windows, `[filters, windows]`, a vector of each.
+/// Results and argmax of a row of windows, `[filters, windows]`, a vector of each.
 type Square = [f32; WIDEST * WIDEST];
 
 impl Kernel for Windows<'_> {
@@ -311,7 +311,7 @@ impl Kernel for Windows<'_> {
         assert!(self.kernel.len() == self.conv.patch() * filters);
         assert!(self.bias.is_empty() || self.bias.len() == filters);
         assert!(self.y.len() == self.pool.output[0] * windows * filters);
-        assert!(self.codes.is_empty() || self.codes.len() == self.y.len());
+        assert!(self.argmax.is_empty() || self.argmax.len() == self.y.len());
         let most = const { filters_at_once::<S>() };
         let mut results: [Square; 2] = [[0.0; WIDEST * WIDEST]; 2];
         for row in 0..self.pool.output[0] {
@@ -322,11 +322,11 @@ impl Kernel for Windows<'_> {
                     for tile in 0..tiles {
                         let [from, to] = [tile * count / tiles, (tile + 1) * count / tiles];
                         let place = [row, window, first + from];
-                        let [values, codes] = &mut results;
+                        let [values, argmax] = &mut results;
                         let skipped = from * S::LANES;
                         let results = [
                             values[skipped..].as_mut_ptr(),
-                            codes[skipped..].as_mut_ptr(),
+                            argmax[skipped..].as_mut_ptr(),
                         ];
                         // SAFETY: the filters exist, and what their windows see lies in the planes, which
                         // have a whole vector from each place; the results have one for each filter.
@@ -349,7 +349,7 @@ impl Kernel for Windows<'_> {
                             }
                         }
                     }
-                    // SAFETY: windows and filters lie inside `y` and `codes`, and a square has a vector for
+                    // SAFETY: windows and filters lie inside `y` and `argmax`, and a square has a vector for
                     // each of up to `LANES` of both.
                     unsafe { write::<S>(&mut self, [row, window, first], count, &mut results) };
                 }
@@ -364,12 +364,12 @@ const fn filters_at_once<S: Simd>() -> usize {
 }
 
 /// The largest cells, before the activation, of up to `LANES` windows from `[row, window]` on, for
-/// `FILTERS` filters, and their codes.
+/// `FILTERS` filters, and their argmax.
 #[inline(always)]
 unsafe fn tile<S: Simd, const FILTERS: usize>(
     image: &Windows<'_>,
     [row, window, filter]: [usize; 3],
-    [values, codes]: [*mut f32; 2],
+    [values, argmax]: [*mut f32; 2],
 ) {
     let (conv, planes) = (image.conv, image.planes);
     let [_, _, filters] = conv.output;
@@ -410,7 +410,7 @@ unsafe fn tile<S: Simd, const FILTERS: usize>(
             let cells = [[sums[0], sums[1]], [sums[2], sums[3]]];
             let (best, winner) = best_of_four::<S>(cells, [0, 2]);
             S::store(values.add(f * S::LANES), best);
-            S::store(codes.add(f * S::LANES), winner);
+            S::store(argmax.add(f * S::LANES), winner);
         }
     }
 }
@@ -429,8 +429,8 @@ unsafe fn write<S: Simd>(
     let shape = [count, windows];
     // SAFETY: for the whole function: the caller vouches for windows and filters.
     unsafe {
-        let [values, codes] = results;
-        let [values, codes] = [values.as_mut_ptr(), codes.as_mut_ptr()];
+        let [values, argmax] = results;
+        let [values, argmax] = [values.as_mut_ptr(), argmax.as_mut_ptr()];
         if image.conv.activation == Activation::Relu {
             for f in 0..count {
                 let value = values.add(f * S::LANES);
@@ -439,13 +439,13 @@ unsafe fn write<S: Simd>(
         }
         let y = image.y.as_mut_ptr().add(place);
         S::transpose(shape, values, S::LANES, y, filters);
-        if !image.codes.is_empty() {
-            // The values have been written: their square takes the codes of each window.
-            S::transpose(shape, codes, S::LANES, values, S::LANES);
+        if !image.argmax.is_empty() {
+            // The values have been written: their square takes the argmax of each window.
+            S::transpose(shape, argmax, S::LANES, values, S::LANES);
             for w in 0..windows {
                 let winners = S::load(values.add(w * S::LANES));
                 S::store_bytes(
-                    image.codes.as_mut_ptr().add(place + w * filters),
+                    image.argmax.as_mut_ptr().add(place + w * filters),
                     winners,
                     count,
                 );
@@ -464,7 +464,7 @@ struct Gradient<'a> {
     /// `[..pool, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// `[rows of windows, filters, cells, windows]`, the last two in whole vectors, filters in pairs; what
     /// lies beyond windows and filters is zero.
     masked: &'a mut [f32],
@@ -500,7 +500,7 @@ impl Kernel for Gradient<'_> {
         assert!(self.sums.len() >= self.conv.patch() * 2 * pairs * WIDEST);
         assert!(self.kernel_gradient.len() == self.conv.patch() * filters);
         assert!(self.dz.len() == self.pool.output[0] * self.pool.output[1] * filters);
-        assert!(self.codes.len() == self.dz.len());
+        assert!(self.argmax.len() == self.dz.len());
         // SAFETY: for both: all lengths are asserted above.
         unsafe {
             mask::<S>(&mut self);
@@ -551,7 +551,7 @@ unsafe fn mask<S: Simd>(image: &mut Gradient<'_>) {
     let [rows, windows] = image.pool.output;
     let (lanes, masked_row) = (image.lanes(), image.masked_row());
     let mut square = [0.0; WIDEST * WIDEST];
-    // SAFETY: for the whole function: `n` windows and `count` filters lie inside `dz` and `codes`, and a
+    // SAFETY: for the whole function: `n` windows and `count` filters lie inside `dz` and `argmax`, and a
     // vector for each filter and cell inside the masked gradients; a square has one for each window.
     unsafe {
         for row in 0..rows {
@@ -561,7 +561,7 @@ unsafe fn mask<S: Simd>(image: &mut Gradient<'_>) {
                     let count = S::LANES.min(filters - first);
                     let place = (row * windows + window) * filters + first;
                     for w in 0..n {
-                        let code = image.codes.as_ptr().add(place + w * filters);
+                        let code = image.argmax.as_ptr().add(place + w * filters);
                         S::store(
                             square.as_mut_ptr().add(w * S::LANES),
                             S::load_bytes(code, count),
@@ -569,11 +569,11 @@ unsafe fn mask<S: Simd>(image: &mut Gradient<'_>) {
                     }
                     let to = row * masked_row + first * CELLS * lanes + window;
                     let to = image.masked.as_mut_ptr().add(to);
-                    // The gradients at the place of the first cell, the codes at that of the last.
+                    // The gradients at the place of the first cell, the argmax at that of the last.
                     let dz = image.dz.as_ptr().add(place);
                     S::transpose([n, count], dz, filters, to, CELLS * lanes);
-                    let codes = to.add((CELLS - 1) * lanes);
-                    S::transpose([n, count], square.as_ptr(), S::LANES, codes, CELLS * lanes);
+                    let argmax = to.add((CELLS - 1) * lanes);
+                    S::transpose([n, count], square.as_ptr(), S::LANES, argmax, CELLS * lanes);
                     for f in 0..count {
                         let to = to.add(f * CELLS * lanes);
                         let g = S::load_first(to, n);

@@ -1,7 +1,7 @@
 //! The max-pool that is fused behind a convolution.
 //!
 //! Forward, [`MaxRow`] takes the convolution's rows that one row of windows sees. The place of each winner
-//! in its window, a code, is all that is kept; from codes, [`Unpool`] spreads gradients back.
+//! in its window, a code, is all that is kept; from argmax, [`Unpool`] spreads gradients back.
 
 use super::{Conv2d, FusedPool};
 use crate::kernels::Isa;
@@ -37,14 +37,14 @@ impl Conv2d {
         }
     }
 
-    /// The gradient with respect to the convolution's own output, of image `i` of the batch that `codes`
+    /// The gradient with respect to the convolution's own output, of image `i` of the batch that `argmax`
     /// belong to: `dz` itself if there is no pool.
     pub(super) fn unpool<'a>(
         &self,
         isa: Isa,
         i: usize,
         dz: &'a [f32],
-        codes: &[u8],
+        argmax: &[u8],
         scratch: &'a mut [f32],
     ) -> &'a [f32] {
         let Some(pool) = self.pool else { return dz };
@@ -53,14 +53,14 @@ impl Conv2d {
             pool,
             output: self.output,
             dz,
-            codes: &codes[i * dz.len()..(i + 1) * dz.len()],
+            argmax: &argmax[i * dz.len()..(i + 1) * dz.len()],
             dy,
         });
         dy
     }
 }
 
-/// One row of windows: their largest values, and the codes of these.
+/// One row of windows: their largest values, and the argmax of these.
 pub(super) struct MaxRow<'a> {
     pub pool: FusedPool,
     /// Height, width and filters of the convolution's output.
@@ -75,8 +75,8 @@ pub(super) struct MaxRow<'a> {
     pub relu: bool,
     /// `[windows, filters]`, overwritten.
     pub y: &'a mut [f32],
-    /// As long as `y`, or empty: then no codes are written.
-    pub codes: &'a mut [u8],
+    /// As long as `y`, or empty: then no argmax are written.
+    pub argmax: &'a mut [u8],
 }
 
 impl Kernel for MaxRow<'_> {
@@ -93,7 +93,7 @@ impl Kernel for MaxRow<'_> {
             "rows of a window"
         );
         assert_eq!(self.y.len(), pool.output[1] * filters, "a row of windows");
-        assert!(self.codes.is_empty() || self.codes.len() == self.y.len());
+        assert!(self.argmax.is_empty() || self.argmax.len() == self.y.len());
         let row = width * filters;
         let rows: [usize; 2] = from_fn(|oy| (ys.start + oy) % self.rows * row);
         for window in 0..pool.output[1] {
@@ -103,7 +103,7 @@ impl Kernel for MaxRow<'_> {
                 let count = S::LANES.min(filters - channel);
                 // SAFETY: `ys` and `xs` are cells of the output; `channel + count` is at most `filters`, so
                 // all that is read lies in one of the rows of `z`, and all that is written in the window's
-                // place of `y` and `codes`.
+                // place of `y` and `argmax`.
                 unsafe {
                     let z = self.z.as_ptr().add(xs.start * filters + channel);
                     let (best, winner) = if ys.len() == 2 && xs.len() == 2 {
@@ -130,8 +130,8 @@ impl Kernel for MaxRow<'_> {
                     let best = if self.relu { S::relu(best) } else { best };
                     let place = window * filters + channel;
                     store::<S>(self.y.as_mut_ptr().add(place), best, count);
-                    if !self.codes.is_empty() {
-                        S::store_bytes(self.codes.as_mut_ptr().add(place), winner, count);
+                    if !self.argmax.is_empty() {
+                        S::store_bytes(self.argmax.as_mut_ptr().add(place), winner, count);
                     }
                 }
             }
@@ -147,7 +147,7 @@ struct Unpool<'a> {
     /// `[..pool.output, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// `output`, overwritten.
     dy: &'a mut [f32],
 }
@@ -165,7 +165,7 @@ impl Kernel for Unpool<'_> {
             rows * columns * filters,
             "gradients of a pool"
         );
-        assert_eq!(self.codes.len(), self.dz.len(), "a code for each output");
+        assert_eq!(self.argmax.len(), self.dz.len(), "a code for each output");
         assert_eq!(
             self.dy.len(),
             height * width * filters,
@@ -184,7 +184,7 @@ impl Kernel for Unpool<'_> {
                     // so everything lies in the channels of one cell.
                     unsafe {
                         let dz = load::<S>(self.dz.as_ptr().add(place), count);
-                        let winner = S::load_bytes(self.codes.as_ptr().add(place), count);
+                        let winner = S::load_bytes(self.argmax.as_ptr().add(place), count);
                         for oy in ys.clone() {
                             for ox in xs.clone() {
                                 let code = first + (oy - ys.start) * pool.size[1] + ox - xs.start;
@@ -212,7 +212,7 @@ unsafe fn cell<S: Simd>(z: *const f32, count: usize, code: usize) -> (S::V, S::V
     unsafe { (load::<S>(z, count), S::splat(code as f32)) }
 }
 
-/// Where the second of two values with their codes beats the first, the second.
+/// Where the second of two values with their argmax beats the first, the second.
 ///
 /// # Safety
 /// The machine has the features of `S`.
@@ -225,7 +225,7 @@ pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V,
     }
 }
 
-/// The best of 2x2 values and its code, where `codes` are those of the first values of both rows. The winners of
+/// The best of 2x2 values and its code, where `argmax` are those of the first values of both rows. The winners of
 /// both rows at once, then the better one of them.
 ///
 /// # Safety
@@ -233,11 +233,11 @@ pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V,
 #[inline(always)]
 pub(super) unsafe fn best_of_four<S: Simd>(
     cells: [[S::V; 2]; 2],
-    codes: [usize; 2],
+    argmax: [usize; 2],
 ) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
-        let code = |row: usize, column: usize| S::splat((codes[row] + column) as f32);
+        let code = |row: usize, column: usize| S::splat((argmax[row] + column) as f32);
         let above = better::<S>((cells[0][0], code(0, 0)), (cells[0][1], code(0, 1)));
         let below = better::<S>((cells[1][0], code(1, 0)), (cells[1][1], code(1, 1)));
         better::<S>(above, below)

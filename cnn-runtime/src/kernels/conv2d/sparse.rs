@@ -19,7 +19,7 @@ mod windows;
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
 use self::windows::Region;
-use super::field::Field;
+use super::padded_input::Field;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
 use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Promise, Simd};
@@ -94,7 +94,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa,
         x,
         dz,
-        codes,
+        argmax,
         kernel_gradient,
         scratch,
     } = operands;
@@ -121,8 +121,8 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let images = x
         .chunks(at_once * conv.input_len())
         .zip(dz.chunks(at_once * cells * filters))
-        .zip(codes.chunks(at_once * cells * filters));
-    for ((x, dz), codes) in images {
+        .zip(argmax.chunks(at_once * cells * filters));
+    for ((x, dz), argmax) in images {
         let x = field.whole(conv, x, copy);
         let cells = dz.len() / filters;
         for first in (0..cells).step_by(block) {
@@ -134,7 +134,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                 field,
                 x,
                 dz: &dz[block.clone()],
-                codes: &codes[block],
+                argmax: &argmax[block],
                 kernel_gradient,
                 patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
                 transposed,
@@ -147,7 +147,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
 /// Where the patch starts that the kernel sees at each place of each window of the pool.
 ///
 /// A window that hangs over the border starts at a negative place, which wraps. No winner is there, and
-/// what codes that no forward pass wrote lead to is at most the last patch.
+/// what argmax that no forward pass wrote lead to is at most the last patch.
 fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [u32]) {
     // Sums of steps that are multiplied out once: this is done for each image.
     let [down, right] = [[1, 0], [0, 1]].map(|cell| field.patch(conv, cell) as u32);
@@ -160,17 +160,17 @@ fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [
         pool.strides[1] as u32 * right,
     ];
     // Code by code, so that the innermost loop is the longest.
-    let codes = pool.size[0] * pool.size[1];
-    for code in 0..codes {
+    let argmax = pool.size[0] * pool.size[1];
+    for code in 0..argmax {
         let [row, column] = [code / pool.size[1], code % pool.size[1]].map(|place| place as u32);
         let mut line = first.wrapping_add(row * down).wrapping_add(column * right);
-        for patches in patches.chunks_exact_mut(pool.output[1] * codes) {
+        for patches in patches.chunks_exact_mut(pool.output[1] * argmax) {
             let mut place = line;
             let mut at = code;
             while at < patches.len() {
                 patches[at] = place.min(last);
                 place = place.wrapping_add(window_right);
-                at += codes;
+                at += argmax;
             }
             line = line.wrapping_add(window_down);
         }
@@ -187,7 +187,7 @@ struct KernelBlock<'a, 'b> {
     /// `[cells, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// `[filters, ..patch]`.
     kernel_gradient: &'a mut [f32],
     /// For each cell and code a patch of the field.
@@ -213,14 +213,14 @@ impl Kernel for KernelBlock<'_, '_> {
         let codes_of_a_window = self.pool.size[0] * self.pool.size[1];
         let cells = self.dz.len() / filters;
         assert!(cells <= MOST_CELLS && self.transposed.len() == TRANSPOSED);
-        assert!(self.dz.len() == cells * filters && self.codes.len() == self.dz.len());
+        assert!(self.dz.len() == cells * filters && self.argmax.len() == self.dz.len());
         assert!(self.patches.len() >= cells * codes_of_a_window);
         assert!(lists.values.len() >= self.dz.len() + S::LANES);
         let square = self.transposed.as_mut_ptr();
         lists.clear();
         for first in (0..filters).step_by(S::LANES) {
             let count = S::LANES.min(filters - first);
-            // SAFETY: a cell and `count` filters from `first` on are inside `dz` and `codes`; the square has
+            // SAFETY: a cell and `count` filters from `first` on are inside `dz` and `argmax`; the square has
             // a vector for each of up to `LANES` cells; the others have `MOST_CELLS` values for each
             // of up to `LANES` filters; and the lists have room for all cells and filters, and for a
             // vector behind them, by the assertions above.
@@ -231,7 +231,7 @@ impl Kernel for KernelBlock<'_, '_> {
                     let rows = S::LANES.min(cells - cell);
                     for row in 0..rows {
                         let at = (cell + row) * filters + first;
-                        let winner = S::load_bytes(self.codes.as_ptr().add(at), count);
+                        let winner = S::load_bytes(self.argmax.as_ptr().add(at), count);
                         let patches = &self.patches[(cell + row) * codes_of_a_window..];
                         let mut place = S::splat(f32::from_bits(patches[0]));
                         for (code, patch) in
@@ -301,23 +301,23 @@ pub(crate) const fn takes_windows(conv: &Conv2d) -> bool {
     Region::of(conv).is_some()
 }
 
-/// Floats of what [`prepare_backward`] writes.
-pub(super) const fn prepared_backward(conv: &Conv2d) -> usize {
+/// Floats of what [`pack_backward`] writes.
+pub(super) const fn packed_backward(conv: &Conv2d) -> usize {
     match Region::of(conv) {
-        Some(region) => region.prepared(conv),
+        Some(region) => region.packed(conv),
         None => conv.patch() * conv.output[2],
     }
 }
 
 /// Writes the weights as [`input_gradient`] wants them: `[filters, ..patch]`, or as windows are best taken whole.
-pub(super) fn prepare_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], prepared: &mut [f32]) {
+pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
     match Region::of(conv) {
-        Some(region) => region.prepare(conv, kernel, prepared),
-        None => transpose(isa, [conv.patch(), conv.output[2]], kernel, prepared),
+        Some(region) => region.prepare(conv, kernel, packed),
+        None => transpose(isa, [conv.patch(), conv.output[2]], kernel, packed),
     }
 }
 
-/// Overwrites `dx`. The weights are what [`prepare_backward`] wrote.
+/// Overwrites `dx`. The weights are what [`pack_backward`] wrote.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     if let Some(region) = Region::of(conv) {
         return region.input_gradient(conv, operands);
@@ -325,8 +325,8 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let BackwardInput {
         isa,
         dz,
-        codes,
-        prepared,
+        argmax,
+        packed,
         dx,
         scratch,
         ..
@@ -357,16 +357,16 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         &field,
         dx,
         copy,
-        (dz, codes),
-        |first, dz, codes, dx| {
+        (dz, argmax),
+        |first, dz, argmax, dx| {
             let end = first + dz.len() / filters;
             isa.run(InputBlock {
                 conv,
                 field,
                 dz,
-                codes,
+                argmax,
                 patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
-                weights: prepared,
+                weights: packed,
                 dx,
                 filters: filter_places,
                 gradients,
@@ -377,7 +377,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     );
 }
 
-/// Calls `add(first cell, gradients, codes, field)` for all blocks of pooled cells of all images, so that they add
+/// Calls `add(first cell, gradients, argmax, field)` for all blocks of pooled cells of all images, so that they add
 /// what they have to the field of the image's `dx`, which starts with zeros: `dx` itself or, where that is not whole,
 /// `copy`.
 #[inline]
@@ -386,7 +386,7 @@ fn for_each_block(
     field: &Field,
     dx: &mut [f32],
     copy: &mut [f32],
-    (dz, codes): (&[f32], &[u8]),
+    (dz, argmax): (&[f32], &[u8]),
     mut add: impl FnMut(usize, &[f32], &[u8], &mut [f32]),
 ) {
     let filters = conv.output[2];
@@ -394,13 +394,13 @@ fn for_each_block(
     let images = dx
         .chunks_exact_mut(conv.input_len())
         .zip(dz.chunks_exact(cells * filters))
-        .zip(codes.chunks_exact(cells * filters));
-    for ((dx, dz), codes) in images {
+        .zip(argmax.chunks_exact(cells * filters));
+    for ((dx, dz), argmax) in images {
         let to = if field.stored { &mut *dx } else { &mut *copy };
         to.fill(0.0);
         for first in (0..cells).step_by(INPUT_BLOCK) {
             let block = first * filters..cells.min(first + INPUT_BLOCK) * filters;
-            add(first, &dz[block.clone()], &codes[block], to);
+            add(first, &dz[block.clone()], &argmax[block], to);
         }
         if !field.stored {
             field.extract(conv, copy, dx);
@@ -415,7 +415,7 @@ struct InputBlock<'a, 'b> {
     /// `[cells, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// For each cell and code a patch of the field.
     patches: &'a [u32],
     weights: &'a [f32],
@@ -425,7 +425,7 @@ struct InputBlock<'a, 'b> {
     filters: &'a [u32],
     /// The gradients of a cell.
     gradients: &'a mut [f32],
-    /// Its codes; -1, which no place of a window has, where the gradient is 0.
+    /// Its argmax; -1, which no place of a window has, where the gradient is 0.
     winners: &'a mut [f32],
     lists: &'a mut Lists<'b>,
 }
@@ -441,7 +441,7 @@ impl Kernel for InputBlock<'_, '_> {
         let filters = conv.output[2];
         let cells = self.dz.len() / filters;
         let vectors = filters.next_multiple_of(S::LANES);
-        assert!(self.dz.len() == cells * filters && self.codes.len() == self.dz.len());
+        assert!(self.dz.len() == cells * filters && self.argmax.len() == self.dz.len());
         assert!(self.gradients.len() >= vectors && self.winners.len() >= vectors);
         assert!(self.filters.len() >= vectors && lists.values.len() >= self.dz.len() + S::LANES);
         let (gradients, winners) = (self.gradients.as_mut_ptr(), self.winners.as_mut_ptr());
@@ -455,7 +455,7 @@ impl Kernel for InputBlock<'_, '_> {
                 unsafe {
                     let at = cell * filters + filter;
                     let g = S::load_first(self.dz.as_ptr().add(at), count);
-                    let code = S::load_bytes(self.codes.as_ptr().add(at), count);
+                    let code = S::load_bytes(self.argmax.as_ptr().add(at), count);
                     let dead = S::eq(g, S::splat(0.0));
                     S::store(gradients.add(filter), g);
                     S::store(winners.add(filter), S::select(dead, S::splat(-1.0), code));

@@ -55,8 +55,8 @@ pub(super) struct Windows<'a> {
     pub relu: bool,
     /// `[windows, filters]`, overwritten.
     pub y: &'a mut [f32],
-    /// As long as `y`, or empty: then no codes are written.
-    pub codes: &'a mut [u8],
+    /// As long as `y`, or empty: then no argmax are written.
+    pub argmax: &'a mut [u8],
 }
 
 impl Kernel for Windows<'_> {
@@ -98,7 +98,7 @@ unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
     assert_eq!(row.kernel.len(), conv.kernel[0] * run * filters, "a kernel");
     assert!(row.bias.is_empty() || row.bias.len() == filters);
     assert_eq!(row.y.len(), windows * filters, "a row of windows");
-    assert!(row.codes.is_empty() || row.codes.len() == row.y.len());
+    assert!(row.argmax.is_empty() || row.argmax.len() == row.y.len());
     let mut filter = 0;
     while filter < filters {
         let left = filters - filter;
@@ -146,7 +146,7 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
     let filters = conv.output[2];
     let run = conv.kernel[1] * conv.input[2];
     // SAFETY: for the whole function: the caller vouches for windows and filters, and with the lengths
-    // asserted all that their cells see lies in the image, and their results in `y` and `codes`.
+    // asserted all that their cells see lies in the image, and their results in `y` and `argmax`.
     unsafe {
         let mut start = [S::splat(0.0); VECTORS];
         if !row.bias.is_empty() {
@@ -192,8 +192,8 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
                 let best = if row.relu { S::relu(best) } else { best };
                 let place = (first + window) * filters + filter + j * S::LANES;
                 store::<S>(row.y.as_mut_ptr().add(place), best, count);
-                if !row.codes.is_empty() {
-                    S::store_bytes(row.codes.as_mut_ptr().add(place), winner, count);
+                if !row.argmax.is_empty() {
+                    S::store_bytes(row.argmax.as_mut_ptr().add(place), winner, count);
                 }
             }
         }

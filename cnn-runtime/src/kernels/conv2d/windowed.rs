@@ -5,8 +5,8 @@
 //! What a tap sees depends on where a filter has its winner:
 //!
 //! ```text
-//! picked:  dW[tap][filters] += dz[filters] * x[patch of codes[filters] + tap]
-//! masked:  dW[tap][filters] += x[patch of place + tap] * (codes[filters] == place ? dz[filters] : 0), for each place
+//! picked:  dW[tap][filters] += dz[filters] * x[patch of argmax[filters] + tap]
+//! masked:  dW[tap][filters] += x[patch of place + tap] * (argmax[filters] == place ? dz[filters] : 0), for each place
 //! ```
 //!
 //! [`picked`] permutes the few values that the window has for a tap, and so needs one step for two of its rows;
@@ -16,7 +16,7 @@ mod masked;
 mod picked;
 
 use self::picked::Together;
-use super::field::Field;
+use super::padded_input::Field;
 use super::{BackwardKernel, Conv2d, FusedPool, max, planar};
 use crate::kernels::simd::{Kernel, Promise, Simd};
 use core::ops::Range;
@@ -57,7 +57,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa,
         x,
         dz,
-        codes,
+        argmax,
         kernel_gradient,
         scratch,
     } = operands;
@@ -69,15 +69,15 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let images = x
         .chunks_exact(conv.input_len())
         .zip(dz.chunks_exact(conv.output_len()))
-        .zip(codes.chunks_exact(conv.output_len()));
-    for ((x, dz), codes) in images {
+        .zip(argmax.chunks_exact(conv.output_len()));
+    for ((x, dz), argmax) in images {
         isa.run(Image {
             conv,
             pool: *pool,
             field,
             x: field.whole(conv, x, copy),
             dz,
-            codes,
+            argmax,
             kernel_gradient: kernel_gradient.as_mut_ptr(),
             scratch: scratch.as_mut_ptr(),
             // SAFETY: the gradient is as long as the kernel, and the scratch as `masked` says.
@@ -95,7 +95,7 @@ struct Image<'a> {
     /// The field of the image.
     x: &'a [f32],
     dz: &'a [f32],
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// As long as the kernel.
     kernel_gradient: *mut f32,
     /// What [`masked`] takes.

@@ -24,24 +24,24 @@
 //! F(2x2) rounds as little as the plain sum of products: of random values and 64 channels, its error has 0.6
 //! times the root mean square of that of a sum in single precision. That of F(4x4) has 1.9 times and that of F(5x5) 6.6
 //! times, and unlike F(2x2) they do not keep zeros: where products cancel out, about 1e-7 of them is left. In the
-//! forward pass of training that is mended where an output sees zeros alone (see [`blanks`]), because there it would
+//! forward pass of training that is mended where an output sees zeros alone (see [`zero_patches`]), because there it would
 //! wake dead relus. A NaN or ∞ would spread over its tiles, and ∞ turn into NaN, so images with an output that is not
 //! finite are computed again by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
-mod blanks;
-mod few;
 mod filtering;
 mod geometry;
 mod kernels;
 mod pass;
 mod products;
+mod small_batch;
 mod transforms;
+mod zero_patches;
 
-use self::few::TransformColumns;
 use self::geometry::Geometry;
 use self::kernels::TransformKernel;
 use self::pass::Pass;
 use self::products::TURN;
+use self::small_batch::TransformColumns;
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
 use crate::kernels::{Activation, Isa};
@@ -103,36 +103,36 @@ const fn scratch(geometry: &Geometry, n: usize, dense: usize) -> usize {
     geometry.scratch(images) + images * dense
 }
 
-/// Floats of what [`prepare_forward`] writes.
-pub(super) const fn prepared_forward(conv: &Conv2d, size: TileSize) -> usize {
-    prepared(size, [conv.input[2], conv.output[2]])
+/// Floats of what [`pack_forward`] writes.
+pub(super) const fn packed_forward(conv: &Conv2d, size: TileSize) -> usize {
+    packed(size, [conv.input[2], conv.output[2]])
 }
 
-/// Floats of what [`prepare_inference`] writes.
-pub(super) const fn prepared_inference(conv: &Conv2d, size: TileSize) -> usize {
+/// Floats of what [`pack_inference`] writes.
+pub(super) const fn packed_inference(conv: &Conv2d, size: TileSize) -> usize {
     let [rows, columns] = Geometry::forward(conv, size).tiles;
     let shape = [conv.input[2], conv.output[2]];
-    prepared_forward(conv, size) + few::prepared(size, rows * columns, shape)
+    packed_forward(conv, size) + small_batch::packed(size, rows * columns, shape)
 }
 
-/// Floats of what [`prepare_backward`] writes.
-pub(super) const fn prepared_backward(conv: &Conv2d, size: TileSize) -> usize {
-    prepared(size, [conv.output[2], conv.input[2]])
+/// Floats of what [`pack_backward`] writes.
+pub(super) const fn packed_backward(conv: &Conv2d, size: TileSize) -> usize {
+    packed(size, [conv.output[2], conv.input[2]])
 }
 
 /// Floats of U with as many rows and columns for each cell, for the longest vectors and the most panels.
-const fn prepared(size: TileSize, [depth, columns]: [usize; 2]) -> usize {
+const fn packed(size: TileSize, [depth, columns]: [usize; 2]) -> usize {
     let lines = columns.div_ceil(LINE);
     size.cells() * lines * odd_lines(depth.next_multiple_of(TURN) * LINE)
 }
 
 /// Writes U.
-pub(super) fn prepare_forward(
+pub(super) fn pack_forward(
     conv: &Conv2d,
     size: TileSize,
     isa: Isa,
     kernel: &[f32],
-    prepared: &mut [f32],
+    packed: &mut [f32],
 ) {
     isa.run(TransformKernel {
         size,
@@ -140,20 +140,20 @@ pub(super) fn prepare_forward(
         columns: conv.output[2],
         kernel,
         turned: false,
-        u: prepared,
+        u: packed,
     });
 }
 
 /// Writes U, and W where few tiles take that.
-pub(super) fn prepare_inference(
+pub(super) fn pack_inference(
     conv: &Conv2d,
     size: TileSize,
     isa: Isa,
     kernel: &[f32],
-    prepared: &mut [f32],
+    packed: &mut [f32],
 ) {
-    let (u, w) = prepared.split_at_mut(prepared_forward(conv, size));
-    prepare_forward(conv, size, isa, kernel, u);
+    let (u, w) = packed.split_at_mut(packed_forward(conv, size));
+    pack_forward(conv, size, isa, kernel, u);
     if !w.is_empty() {
         isa.run(TransformColumns {
             channels: conv.input[2],
@@ -165,12 +165,12 @@ pub(super) fn prepare_inference(
 }
 
 /// Writes U of the kernel turned round.
-pub(super) fn prepare_backward(
+pub(super) fn pack_backward(
     conv: &Conv2d,
     size: TileSize,
     isa: Isa,
     kernel: &[f32],
-    prepared: &mut [f32],
+    packed: &mut [f32],
 ) {
     isa.run(TransformKernel {
         size,
@@ -178,12 +178,12 @@ pub(super) fn prepare_backward(
         columns: conv.input[2],
         kernel,
         turned: true,
-        u: prepared,
+        u: packed,
     });
 }
 
-/// `prepared` is what [`prepare_forward`] or [`prepare_inference`] wrote.
-pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands: Forward<'_>) {
+/// `packed` is what [`pack_forward`] or [`pack_inference`] wrote.
+pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: Forward<'_>) {
     let Forward {
         isa,
         n,
@@ -191,12 +191,12 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
         kernel,
         bias,
         y,
-        codes,
+        argmax,
         keeps_zeros,
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
-    let (u, w) = prepared.split_at(prepared_forward(conv, size));
+    let (u, w) = packed.split_at(packed_forward(conv, size));
     let dense = dense_output(conv, size);
     let group = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
@@ -205,7 +205,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
         let x = &x[first * conv.input_len()..][..images * conv.input_len()];
         let place = first * conv.output_len()..(first + images) * conv.output_len();
         let y = &mut y[place.clone()];
-        let codes = codes.get_mut(place).unwrap_or_default();
+        let argmax = argmax.get_mut(place).unwrap_or_default();
         let odd = if dense > 0 {
             let (rows, scratch) = scratch.split_at_mut(images * dense);
             let odd = isa.run(Pass {
@@ -216,13 +216,13 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 w,
                 bias,
                 y: rows,
-                codes: &mut [],
+                argmax: &mut [],
                 keeps_zeros,
                 pool: None,
                 relu: false,
                 scratch,
             });
-            pool_images(conv, isa, rows, relu, y, codes);
+            pool_images(conv, isa, rows, relu, y, argmax);
             odd
         } else {
             isa.run(Pass {
@@ -233,7 +233,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 w,
                 bias,
                 y,
-                codes,
+                argmax,
                 keeps_zeros,
                 pool: conv.pool.map(|pool| pool.output),
                 relu,
@@ -250,7 +250,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, prepared: &[f32], operands:
                 kernel,
                 bias,
                 y: &mut y[place.clone()],
-                codes: codes.get_mut(place).unwrap_or_default(),
+                argmax: argmax.get_mut(place).unwrap_or_default(),
                 keeps_zeros,
                 scratch,
             };
@@ -266,7 +266,7 @@ fn pool_images(
     images: &[f32],
     relu: bool,
     y: &mut [f32],
-    codes: &mut [u8],
+    argmax: &mut [u8],
 ) {
     let Some(pool) = conv.pool else { return };
     let windows = pool.output[1] * conv.output[2];
@@ -285,7 +285,7 @@ fn pool_images(
                 z,
                 relu,
                 y,
-                codes: codes.get_mut(place..place + windows).unwrap_or_default(),
+                argmax: argmax.get_mut(place..place + windows).unwrap_or_default(),
             });
         }
     }
@@ -296,8 +296,8 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
         isa,
         n,
         dz,
-        codes,
-        prepared,
+        argmax,
+        packed,
         dx,
         scratch,
     } = operands;
@@ -311,18 +311,18 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
         if dense > 0 {
             let gradients = dz.chunks_exact(conv.output_len());
             for (i, (dz, dy)) in gradients.zip(dy.chunks_exact_mut(dense)).enumerate() {
-                conv.unpool(isa, first + i, dz, codes, dy);
+                conv.unpool(isa, first + i, dz, argmax, dy);
             }
         }
         isa.run(Pass {
             geometry,
             images,
             x: if dense > 0 { dy } else { dz },
-            u: prepared,
+            u: packed,
             w: &[],
             bias: &[],
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
-            codes: &mut [],
+            argmax: &mut [],
             keeps_zeros: false,
             pool: None,
             relu: false,

@@ -194,40 +194,40 @@ impl Case {
         self.check_input_gradient(failures);
     }
 
-    /// The forward pass, with prepared weights and without, with codes and without.
+    /// The forward pass, with packed weights and without, with argmax and without.
     pub fn check_forward(&self, failures: &mut Failures) {
         let Self { conv, n, .. } = self;
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
-        let expected_codes = self.codes();
+        let expected_codes = self.argmax();
         let tolerance = self.tolerance();
         let (cells, maxima) = self.cells_and_maxima();
         let windows = self.windows();
         for isa in Isa::available() {
-            let mut prepared = Guarded::new(conv.prepared_forward());
-            conv.prepare_forward(isa, &self.kernel, prepared.values());
-            let prepared = prepared.into_values();
-            for prepared in [&prepared[..], &[]] {
+            let mut packed = Guarded::new(conv.packed_forward());
+            conv.pack_forward(isa, &self.kernel, packed.values());
+            let packed = packed.into_values();
+            for packed in [&packed[..], &[]] {
                 for coded in [true, false] {
                     let mut y = Guarded::new(self.dz.len());
                     let mut scratch = Guarded::new(conv.forward_scratch(*n));
-                    let mut codes = vec![CODE_GUARD; self.dz.len() + 2 * CODE_GUARDS];
-                    let inside = CODE_GUARDS..codes.len() - CODE_GUARDS;
+                    let mut argmax = vec![CODE_GUARD; self.dz.len() + 2 * CODE_GUARDS];
+                    let inside = CODE_GUARDS..argmax.len() - CODE_GUARDS;
                     conv.forward(
                         isa,
                         *n,
                         &self.x,
                         &self.kernel,
                         &self.bias,
-                        prepared,
+                        packed,
                         y.values(),
-                        if coded { &mut codes[inside] } else { &mut [] },
+                        if coded { &mut argmax[inside] } else { &mut [] },
                         scratch.values(),
                     );
                     scratch.into_values();
                     let case = |what| {
-                        let prepared = prepared.len();
-                        self.describe(what, isa) + &format!(", prepared {prepared}, codes {coded}")
+                        let packed = packed.len();
+                        self.describe(what, isa) + &format!(", packed {packed}, argmax {coded}")
                     };
                     let y = y.into_values();
                     failures.compare(|| case("forward"), &y, &expected, tolerance);
@@ -236,8 +236,8 @@ impl Case {
                     }
                     if tolerance > TOLERANCE {
                         // Which of nearly equal cells wins is open.
-                        let codes = &codes[CODE_GUARDS..][..y.len()];
-                        let winners = codes.iter().zip(&windows).map(|(code, window)| {
+                        let argmax = &argmax[CODE_GUARDS..][..y.len()];
+                        let winners = argmax.iter().zip(&windows).map(|(code, window)| {
                             let cell = window.iter().find(|(place, _)| place == code);
                             cell.map_or(f32::NAN, |(_, cell)| cells[*cell] as f32)
                         });
@@ -246,7 +246,7 @@ impl Case {
                     } else {
                         let guards = [CODE_GUARD; CODE_GUARDS];
                         let expected = [&guards[..], &expected_codes, &guards].concat();
-                        failures.compare(|| case("codes"), &codes, &expected, 0.0);
+                        failures.compare(|| case("argmax"), &argmax, &expected, 0.0);
                     }
                 }
             }
@@ -305,24 +305,24 @@ impl Case {
         results.map(window).collect()
     }
 
-    /// Inference, with prepared weights and without.
+    /// Inference, with packed weights and without.
     pub fn check_inference(&self, failures: &mut Failures) {
         let Self { conv, n, .. } = self;
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
         for isa in Isa::available() {
-            let mut prepared = Guarded::new(conv.prepared_inference());
-            conv.prepare_inference(isa, &self.kernel, prepared.values());
-            let prepared = prepared.into_values();
-            for prepared in [&prepared[..], &[]] {
+            let mut packed = Guarded::new(conv.packed_inference());
+            conv.pack_inference(isa, &self.kernel, packed.values());
+            let packed = packed.into_values();
+            for packed in [&packed[..], &[]] {
                 let mut y = Guarded::new(self.dz.len());
                 let mut scratch = Guarded::new(conv.forward_scratch(*n));
                 let (x, kernel, bias) = (&self.x, &self.kernel, &self.bias);
                 let (y_values, scratch_values) = (y.values(), scratch.values());
-                conv.infer(isa, *n, x, kernel, bias, prepared, y_values, scratch_values);
+                conv.infer(isa, *n, x, kernel, bias, packed, y_values, scratch_values);
                 scratch.into_values();
                 let case =
-                    || self.describe("inference", isa) + &format!(", prepared {}", prepared.len());
+                    || self.describe("inference", isa) + &format!(", packed {}", packed.len());
                 failures.compare(case, &y.into_values(), &expected, self.tolerance());
             }
         }
@@ -354,7 +354,7 @@ impl Case {
         // Gradients are added to what is there. It is the same for all taps, whatever their layout.
         let plus_one = |values: &[f64]| values.iter().map(|v| v + 1.0).collect::<Vec<_>>();
         let [kernel, bias] = [&kernel, &bias].map(|v| plus_one(v));
-        let codes = self.codes();
+        let argmax = self.argmax();
         for isa in Isa::available() {
             let mut bits = None;
             for first in [*n, n / 2] {
@@ -371,7 +371,7 @@ impl Case {
                         to - from,
                         &self.x[from * image..to * image],
                         &self.dz[from * result..to * result],
-                        codes.get(from * result..to * result).unwrap_or_default(),
+                        argmax.get(from * result..to * result).unwrap_or_default(),
                         kernel_sums.values(),
                         bias_gradient.values(),
                         scratch.values(),
@@ -400,18 +400,18 @@ impl Case {
         let Self { conv, n, .. } = self;
         let dy = self.unpooled();
         let expected = reference::conv2d::backward_input(conv, *n, &dy, &to_f64(&self.kernel));
-        let codes = self.codes();
+        let argmax = self.argmax();
         for isa in Isa::available() {
-            let mut prepared = Guarded::new(conv.prepared_backward());
-            conv.prepare_backward(isa, &self.kernel, prepared.values());
+            let mut packed = Guarded::new(conv.packed_backward());
+            conv.pack_backward(isa, &self.kernel, packed.values());
             let mut dx = Guarded::new(self.x.len());
             let mut scratch = Guarded::new(conv.training_scratch(*n));
             conv.backward_input(
                 isa,
                 *n,
                 &self.dz,
-                &codes,
-                &prepared.into_values(),
+                &argmax,
+                &packed.into_values(),
                 dx.values(),
                 scratch.values(),
             );
@@ -463,10 +463,10 @@ impl Case {
         }
     }
 
-    /// The codes that the forward pass must write; none without a pool.
-    pub fn codes(&self) -> Vec<u8> {
+    /// The argmax that the forward pass must write; none without a pool.
+    pub fn argmax(&self) -> Vec<u8> {
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
-        reference::conv2d::codes(&self.conv, self.n, &x, &kernel, &bias)
+        reference::conv2d::argmax(&self.conv, self.n, &x, &kernel, &bias)
     }
 
     /// The gradient with respect to the convolution's own output, before the pool.
@@ -483,7 +483,7 @@ impl Case {
     }
 }
 
-/// A code that no window has, around and in place of codes.
+/// A code that no window has, around and in place of argmax.
 const CODE_GUARD: u8 = 255;
 const CODE_GUARDS: usize = 64;
 
@@ -588,7 +588,7 @@ pub fn check_weights_not_finite(seed: u64, choice: Choice<'_>) {
         let mut case = Case::random(&mut random, Conv2d { activation, ..conv });
         // Sparse kernels may skip zeros.
         case.dz.fill(1.0);
-        let codes = case.codes();
+        let argmax = case.argmax();
         let dy = case.unpooled();
         let place = random.below(case.kernel.len());
         case.kernel[place] = f32::NAN;
@@ -597,10 +597,10 @@ pub fn check_weights_not_finite(seed: u64, choice: Choice<'_>) {
         let y_expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
         let dx_expected = reference::conv2d::backward_input(conv, *n, &dy, &kernel);
         for isa in Isa::available() {
-            let [forward, backward] = [conv.prepared_forward(), conv.prepared_backward()];
+            let [forward, backward] = [conv.packed_forward(), conv.packed_backward()];
             let [mut forward, mut backward] = [forward, backward].map(|len| vec![0.0; len]);
-            conv.prepare_forward(isa, &case.kernel, &mut forward);
-            conv.prepare_backward(isa, &case.kernel, &mut backward);
+            conv.pack_forward(isa, &case.kernel, &mut forward);
+            conv.pack_backward(isa, &case.kernel, &mut backward);
             let mut scratch = vec![0.0; conv.training_scratch(*n)];
             let mut y = vec![0.0; y_expected.len()];
             conv.forward(
@@ -615,7 +615,7 @@ pub fn check_weights_not_finite(seed: u64, choice: Choice<'_>) {
                 &mut scratch,
             );
             let mut dx = vec![0.0; dx_expected.len()];
-            conv.backward_input(isa, *n, &case.dz, &codes, &backward, &mut dx, &mut scratch);
+            conv.backward_input(isa, *n, &case.dz, &argmax, &backward, &mut dx, &mut scratch);
             for (actual, expected) in [(y, &y_expected), (dx, &dx_expected)] {
                 let pairs = actual.iter().zip(expected);
                 for (i, (actual, expected)) in pairs.enumerate() {

@@ -53,9 +53,9 @@ impl Case {
             .forward(isa, n, x, kernel, bias, y.values(), scratch.values());
         scratch.into_values();
 
-        let mut prepared = Guarded::new(self.dense.prepared_inference());
-        self.dense.prepare_inference(isa, kernel, prepared.values());
-        let prepared = prepared.into_values();
+        let mut packed = Guarded::new(self.dense.packed_inference());
+        self.dense.pack_inference(isa, kernel, packed.values());
+        let packed = packed.into_values();
         let mut scratch = Guarded::new(self.dense.inference_scratch(n));
         let mut inferred = Guarded::new(n * units);
         let (inferred_values, scratch_values) = (inferred.values(), scratch.values());
@@ -65,22 +65,22 @@ impl Case {
             x,
             kernel,
             bias,
-            &prepared,
+            &packed,
             inferred_values,
             scratch_values,
         );
         scratch.into_values();
 
-        let mut prepared = Guarded::new(self.dense.prepared_gradient(n));
-        self.dense.prepare_gradient(isa, n, dy, prepared.values());
-        let prepared = prepared.into_values();
+        let mut packed = Guarded::new(self.dense.packed_gradient(n));
+        self.dense.pack_gradient(isa, n, dy, packed.values());
+        let packed = packed.into_values();
         let mut scratch = Guarded::new(self.dense.gradient_scratch(n));
         let mut gradient = Guarded::new(kernel.len());
         for start in (0..inputs).step_by(rows) {
             let rows = start..(start + rows).min(inputs);
             let part = &mut gradient.values()[rows.start * units..rows.end * units];
             self.dense
-                .backward_parameters(isa, n, x, dy, &prepared, rows, part, scratch.values());
+                .backward_parameters(isa, n, x, dy, &packed, rows, part, scratch.values());
         }
         let mut bias_gradient = Guarded::new(bias.len());
         self.dense.backward_bias(isa, n, dy, bias_gradient.values());
@@ -217,7 +217,7 @@ fn nan_and_infinity_reach_what_they_reach_in_the_reference() {
 }
 
 #[test]
-fn inference_without_a_prepared_kernel_is_the_forward_pass() {
+fn inference_without_a_packed_kernel_is_the_forward_pass() {
     let mut random = Random::new(5);
     for (n, inputs, units) in [(1, 9, 70), (20, 30, 130)] {
         let case = Case::random(&mut random, n, inputs, units);
@@ -233,25 +233,16 @@ fn inference_without_a_prepared_kernel_is_the_forward_pass() {
 }
 
 #[test]
-#[should_panic(expected = "prepared weights of a dense layer")]
-fn a_kernel_prepared_for_another_layer_is_refused() {
+#[should_panic(expected = "packed weights of a dense layer")]
+fn a_kernel_packed_for_another_layer_is_refused() {
     let dense = |inputs| Dense {
         inputs,
         units: 1,
         activation: Activation::Linear,
     };
-    let prepared = vec![1.0; dense(3).prepared_inference()];
+    let packed = vec![1.0; dense(3).packed_inference()];
     let (x, kernel, mut y) = ([1.0; 2], [1.0; 2], [0.0]);
-    dense(2).infer(
-        Isa::PORTABLE,
-        1,
-        &x,
-        &kernel,
-        &[],
-        &prepared,
-        &mut y,
-        &mut [],
-    );
+    dense(2).infer(Isa::PORTABLE, 1, &x, &kernel, &[], &packed, &mut y, &mut []);
 }
 
 #[test]

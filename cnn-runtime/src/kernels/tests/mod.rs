@@ -4,10 +4,10 @@ pub mod activation;
 pub mod conv2d;
 mod dense;
 mod dropout;
+mod few_filters;
 pub mod loss;
 mod math;
 mod metric;
-mod narrow;
 #[cfg(feature = "std")]
 mod optimizer;
 mod planar;

@@ -132,30 +132,22 @@ fn wrong_codes_stay_inside() {
             let conv = random_conv(&mut random, choice);
             let case = Case::random(&mut random, conv);
             let Case { conv, n, x, dz, .. } = &case;
-            let codes: Vec<u8> = dz.iter().map(|_| random.bits() as u8).collect();
+            let argmax: Vec<u8> = dz.iter().map(|_| random.bits() as u8).collect();
             for isa in Isa::available() {
                 let [mut sums, mut dx] = [&case.kernel, x].map(|like| Guarded::holding(like));
                 let mut scratch = Guarded::new(conv.training_scratch(*n));
-                let prepared = vec![1.0; conv.prepared_backward()];
+                let packed = vec![1.0; conv.packed_backward()];
                 conv.backward_parameters(
                     isa,
                     *n,
                     x,
                     dz,
-                    &codes,
+                    &argmax,
                     sums.values(),
                     &mut [],
                     scratch.values(),
                 );
-                conv.backward_input(
-                    isa,
-                    *n,
-                    dz,
-                    &codes,
-                    &prepared,
-                    dx.values(),
-                    scratch.values(),
-                );
+                conv.backward_input(isa, *n, dz, &argmax, &packed, dx.values(), scratch.values());
                 for buffer in [scratch, sums, dx] {
                     buffer.into_values();
                 }

@@ -1,7 +1,7 @@
 //! Winograd convolutions against their twin.
 //!
 //! The values of [`Case`] are multiples of 1/8, those of its kernels transformed for F(2x2, 3x3) of 1/32: all sums
-//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) and F(5x5, 3x3) round, so their codes need only
+//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) and F(5x5, 3x3) round, so their argmax need only
 //! name a cell that is as large as the largest but for that.
 
 use super::conv2d::{Case, Choice, check_weights_not_finite, random_conv};
@@ -145,9 +145,9 @@ impl Run {
     fn new(conv: Conv2d, isa: Isa, case: &Case) -> Self {
         let [kernel, bias] = [&case.kernel, &case.bias].map(Vec::clone);
         let [mut forward, mut backward] =
-            [conv.prepared_forward(), conv.prepared_backward()].map(|len| vec![f32::NAN; len]);
-        conv.prepare_forward(isa, &kernel, &mut forward);
-        conv.prepare_backward(isa, &kernel, &mut backward);
+            [conv.packed_forward(), conv.packed_backward()].map(|len| vec![f32::NAN; len]);
+        conv.pack_forward(isa, &kernel, &mut forward);
+        conv.pack_backward(isa, &kernel, &mut backward);
         Self {
             conv,
             isa,
@@ -160,8 +160,8 @@ impl Run {
 
     fn forward(&self, n: usize, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
         let mut y = vec![f32::NAN; n * self.conv.output_len()];
-        let codes = if self.conv.pool.is_some() { y.len() } else { 0 };
-        let mut codes = vec![0; codes];
+        let argmax = if self.conv.pool.is_some() { y.len() } else { 0 };
+        let mut argmax = vec![0; argmax];
         let mut scratch = vec![f32::NAN; self.conv.forward_scratch(n)];
         self.conv.forward(
             self.isa,
@@ -171,20 +171,20 @@ impl Run {
             &self.bias,
             &self.forward,
             &mut y,
-            &mut codes,
+            &mut argmax,
             &mut scratch,
         );
-        (y, codes)
+        (y, argmax)
     }
 
-    fn input_gradient(&self, n: usize, dz: &[f32], codes: &[u8]) -> Vec<f32> {
+    fn input_gradient(&self, n: usize, dz: &[f32], argmax: &[u8]) -> Vec<f32> {
         let mut dx = vec![f32::NAN; n * self.conv.input.iter().product::<usize>()];
         let mut scratch = vec![f32::NAN; self.conv.training_scratch(n)];
         self.conv.backward_input(
             self.isa,
             n,
             dz,
-            codes,
+            argmax,
             &self.backward,
             &mut dx,
             &mut scratch,
@@ -211,8 +211,8 @@ fn an_image_does_not_depend_on_the_others() {
         let [x_len, y_len] = [x.len() / N, dz.len() / N];
         for isa in Isa::available() {
             let run = Run::new(conv, isa, &case);
-            let (y, codes) = run.forward(N, &x);
-            let dx = run.input_gradient(N, &dz, &codes);
+            let (y, argmax) = run.forward(N, &x);
+            let dx = run.input_gradient(N, &dz, &argmax);
             for i in 0..N {
                 let (y_alone, codes_alone) = run.forward(1, &x[i * x_len..][..x_len]);
                 let dz = &dz[i * y_len..][..y_len];
@@ -221,7 +221,7 @@ fn an_image_does_not_depend_on_the_others() {
                 assert_eq!(bits(&y_alone), bits(&y[place.clone()]), "{conv:?}");
                 assert_eq!(
                     codes_alone,
-                    codes.get(place).unwrap_or_default(),
+                    argmax.get(place).unwrap_or_default(),
                     "{conv:?}"
                 );
                 assert_eq!(bits(&dx_alone), bits(&dx[i * x_len..][..x_len]), "{conv:?}");
@@ -282,31 +282,22 @@ fn few_tiles_have_the_bits_of_many() {
         const N: usize = 5;
         let x = random.floats(N * case.x.len() / case.n);
         let [x_len, y_len] = [x.len() / N, conv.output_len()];
-        let infer = |isa: Isa, n: usize, prepared: &[f32]| {
+        let infer = |isa: Isa, n: usize, packed: &[f32]| {
             let mut y = vec![f32::NAN; n * y_len];
             let mut scratch = vec![f32::NAN; conv.forward_scratch(n)];
             let x = &x[..n * x_len];
-            conv.infer(
-                isa,
-                n,
-                x,
-                &case.kernel,
-                &bias,
-                prepared,
-                &mut y,
-                &mut scratch,
-            );
+            conv.infer(isa, n, x, &case.kernel, &bias, packed, &mut y, &mut scratch);
             bits(&y)
         };
         for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
-            let mut prepared = vec![f32::NAN; conv.prepared_inference()];
-            conv.prepare_inference(isa, &case.kernel, &mut prepared);
-            let together = infer(isa, N, &prepared);
-            assert_eq!(infer(isa, 1, &prepared), together[..y_len], "{conv:?}");
-            prepared[..conv.prepared_forward()].fill(0.0);
+            let mut packed = vec![f32::NAN; conv.packed_inference()];
+            conv.pack_inference(isa, &case.kernel, &mut packed);
+            let together = infer(isa, N, &packed);
+            assert_eq!(infer(isa, 1, &packed), together[..y_len], "{conv:?}");
+            packed[..conv.packed_forward()].fill(0.0);
             let is_bias = |y: &[u32]| y.iter().all(|y| f32::from_bits(*y) == 0.5);
-            assert!(is_bias(&infer(isa, N, &prepared)), "{conv:?}");
-            let alone = infer(isa, 1, &prepared);
+            assert!(is_bias(&infer(isa, N, &packed)), "{conv:?}");
+            let alone = infer(isa, 1, &packed);
             match isa.name() {
                 "avx512" => assert_eq!(alone, together[..y_len], "{conv:?}"),
                 _ => assert!(is_bias(&alone), "{conv:?}"),
@@ -467,7 +458,7 @@ fn gradients_that_are_not_finite_stay_so() {
             let expected = reference::conv2d::backward_input(&conv, case.n, &dy, &kernel);
             for isa in Isa::available() {
                 let run = Run::new(conv, isa, &case);
-                let dx = run.input_gradient(case.n, &case.dz, &case.codes());
+                let dx = run.input_gradient(case.n, &case.dz, &case.argmax());
                 for (i, (dx, expected)) in dx.iter().zip(&expected).enumerate() {
                     let name = isa.name();
                     assert!(
@@ -482,9 +473,9 @@ fn gradients_that_are_not_finite_stay_so() {
     assert!(cases > 0, "nothing was not finite");
 }
 
-/// Only images that are not finite go without the prepared weights.
+/// Only images that are not finite go without the packed weights.
 #[test]
-fn finite_images_take_the_prepared_weights() {
+fn finite_images_take_the_packed_weights() {
     let mut random = Random::new(8);
     for choice in [TWO, FOUR, FIVE] {
         let conv = Conv2d {

@@ -17,7 +17,7 @@
 //!
 //! A gradient that is not finite makes NaN of the zeros, in its window's region and nowhere else.
 
-use super::super::field::Field;
+use super::super::padded_input::Field;
 use super::super::{BackwardInput, Conv2d, FusedPool};
 use super::lists::{Lists, as_u32};
 use super::sums::Sums;
@@ -79,7 +79,7 @@ impl Region {
     }
 
     /// Floats of what [`Self::prepare`] writes.
-    pub(super) const fn prepared(&self, conv: &Conv2d) -> usize {
+    pub(super) const fn packed(&self, conv: &Conv2d) -> usize {
         match conv.pool {
             Some(pool) => pool.size[1] * self.copy,
             None => 0,
@@ -87,17 +87,17 @@ impl Region {
     }
 
     /// Writes the weights of each filter among zeros.
-    pub(super) fn prepare(&self, conv: &Conv2d, kernel: &[f32], prepared: &mut [f32]) {
+    pub(super) fn prepare(&self, conv: &Conv2d, kernel: &[f32], packed: &mut [f32]) {
         let pool = fused(conv);
         let [_, width] = conv.kernel;
         let [channels, filters] = [conv.input[2], conv.output[2]];
-        prepared.fill(0.0);
+        packed.fill(0.0);
         for (tap, weights) in kernel.chunks_exact(channels * filters).enumerate() {
             let [row, column] = [tap / width + pool.size[0] - 1, tap % width];
             for (channel, weights) in weights.chunks_exact(filters).enumerate() {
-                for (shift, prepared) in prepared.chunks_exact_mut(self.copy).enumerate() {
+                for (shift, packed) in packed.chunks_exact_mut(self.copy).enumerate() {
                     let place = row * self.row + (column + shift) * channels + channel;
-                    let places = prepared[place..].iter_mut().step_by(self.filter);
+                    let places = packed[place..].iter_mut().step_by(self.filter);
                     for (to, weight) in places.zip(weights) {
                         *to = *weight;
                     }
@@ -119,8 +119,8 @@ impl Region {
         let BackwardInput {
             isa,
             dz,
-            codes,
-            prepared,
+            argmax,
+            packed,
             dx,
             scratch,
             ..
@@ -140,17 +140,17 @@ impl Region {
             &field,
             dx,
             copy,
-            (dz, codes),
-            |first, dz, codes, dx| {
+            (dz, argmax),
+            |first, dz, argmax, dx| {
                 isa.run(Windows {
                     conv,
                     region: *self,
                     field,
                     first,
                     dz,
-                    codes,
+                    argmax,
                     starts,
-                    weights: prepared,
+                    weights: packed,
                     dx,
                     lists: &mut lists,
                 });
@@ -190,7 +190,7 @@ struct Windows<'a, 'b> {
     /// `[windows, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
-    codes: &'a [u8],
+    argmax: &'a [u8],
     /// [`Region::place_starts`].
     starts: &'a [u32],
     weights: &'a [f32],
@@ -216,9 +216,9 @@ impl Kernel for Windows<'_, '_> {
         let padded = filters.next_multiple_of(WIDEST);
         let windows = self.dz.len() / filters;
         let places = pool.size[0] * pool.size[1];
-        assert!(self.dz.len() == windows * filters && self.codes.len() == self.dz.len());
+        assert!(self.dz.len() == windows * filters && self.argmax.len() == self.dz.len());
         assert!(self.starts.len() == places * padded);
-        assert!(self.weights.len() == region.prepared(conv) && self.dx.len() >= field.len());
+        assert!(self.weights.len() == region.packed(conv) && self.dx.len() >= field.len());
         assert!(lists.values.len() >= self.dz.len() + S::LANES);
         lists.clear();
         for window in 0..windows {
@@ -231,7 +231,7 @@ impl Kernel for Windows<'_, '_> {
                 unsafe {
                     let at = window * filters + filter;
                     let g = S::load_first(self.dz.as_ptr().add(at), count);
-                    let winner = S::load_bytes(self.codes.as_ptr().add(at), count);
+                    let winner = S::load_bytes(self.argmax.as_ptr().add(at), count);
                     let starts = self.starts.as_ptr().add(filter).cast::<f32>();
                     let mut start = S::load(starts);
                     for code in 1..places {

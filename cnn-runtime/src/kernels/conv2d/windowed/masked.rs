@@ -70,7 +70,7 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
                 for cell in 0..(end - first) * windows {
                     let at = (first * windows + cell) * filters + filter;
                     let g = S::load_first(image.dz.as_ptr().add(at), count);
-                    let code = S::load_bytes(image.codes.as_ptr().add(at), count);
+                    let code = S::load_bytes(image.argmax.as_ptr().add(at), count);
                     S::store(gradients.add(cell * S::LANES), g);
                     S::store(winners.add(cell * S::LANES), code);
                 }

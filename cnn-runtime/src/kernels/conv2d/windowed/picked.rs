@@ -170,7 +170,7 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
         field,
         x,
         dz,
-        codes,
+        argmax,
         ..
     } = block.image;
     let filters = conv.output[2];
@@ -178,7 +178,7 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
     let row = (2 * pair).min(height.saturating_sub(2));
     let step = field.patch(conv, [0, 1]);
     let last = field.patch(conv, [1, width - 1]);
-    // SAFETY: for the whole function: the block's filters exist, so their gradients and codes do; the field holds
+    // SAFETY: for the whole function: the block's filters exist, so their gradients and argmax do; the field holds
     // the patches of whole windows, and with them `last` and, as `is_best` and `windows_together` have checked, all that
     // `pick` reads.
     unsafe {
@@ -217,7 +217,7 @@ unsafe fn pair_of_rows<S: Simd, const ROWS: usize, const COLUMNS: usize, const V
                 for v in 0..VECTORS {
                     let at = cell + v * S::LANES;
                     let count = block.lanes::<S>(v) + (windows - 1) * filters;
-                    let code = S::load_bytes(codes.as_ptr().add(at), count);
+                    let code = S::load_bytes(argmax.as_ptr().add(at), count);
                     let start = S::select(S::beats(code, middle), lower, upper);
                     places[v] = S::fma(code, slope, start);
                     gradients[v] = S::load_first(dz.as_ptr().add(at), count);

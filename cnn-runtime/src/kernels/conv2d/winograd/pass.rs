@@ -1,11 +1,11 @@
 //! A pass over images: tiles in, products, outputs.
 
-use super::few::{self, FewTiles};
 use super::filtering::{Filtering, Five, Four, Two};
 use super::geometry::{Geometry, Tile};
 use super::products::{Groups, Products, panel_start, panel_width};
+use super::small_batch::{self, FewTiles};
 use super::transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
-use super::{IMAGES, LINE, PANEL, TileSize, blanks};
+use super::{IMAGES, LINE, PANEL, TileSize, zero_patches};
 use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Promise, Simd};
 
@@ -24,7 +24,7 @@ pub(super) struct Pass<'a> {
     /// `[images, ..output]`, or `[images, ..windows, filters]` with `pool`.
     pub y: &'a mut [f32],
     /// Empty, or as long as `y` with `pool`.
-    pub codes: &'a mut [u8],
+    pub argmax: &'a mut [u8],
     /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 keep zeros anyway.
     pub keeps_zeros: bool,
     /// The windows of a pool of 2x2, down and across: only their maxima are written.
@@ -85,7 +85,7 @@ impl Pass<'_> {
                 && self.y.len() == self.images * rows * columns * filters
                 && rows <= tiles[0] * outputs
                 && columns <= tiles[1] * outputs
-                && (self.codes.is_empty() || self.codes.len() == self.y.len())
+                && (self.argmax.is_empty() || self.argmax.len() == self.y.len())
                 && self.scratch.len() >= self.geometry.scratch(self.images)
         );
         let most = self.geometry.block(total);
@@ -96,8 +96,10 @@ impl Pass<'_> {
         let room = rest.len();
         let v = rest.as_mut_ptr();
 
-        let is_few = const { EDGE == few::EDGE } && !self.w.is_empty() && few::is_best::<S>(total);
-        assert!(!is_few || self.w.len() >= few::length::<S>([channels, filters]));
+        let is_few = const { EDGE == small_batch::EDGE }
+            && !self.w.is_empty()
+            && small_batch::is_best::<S>(total);
+        assert!(!is_few || self.w.len() >= small_batch::length::<S>([channels, filters]));
 
         let mut odd_images = 0;
         let blocks = total.div_ceil(most.max(1));
@@ -110,7 +112,7 @@ impl Pass<'_> {
             };
             let v_cell = groups.cell(channels.next_multiple_of(LINE));
             let v_steps = match is_few {
-                true => few::v_steps(count, channels),
+                true => small_batch::v_steps(count, channels),
                 false => [EDGE * v_cell, v_cell, groups.most * LINE],
             };
             let panel = |filter: usize| match is_few {
@@ -141,7 +143,10 @@ impl Pass<'_> {
                             tiles: count,
                             channels,
                             v,
-                            w: self.w.as_ptr().add(few::length::<S>([channels, filter])),
+                            w: self
+                                .w
+                                .as_ptr()
+                                .add(small_batch::length::<S>([channels, filter])),
                             m,
                             m_cell,
                             _promise: Promise::new(),
@@ -169,15 +174,15 @@ impl Pass<'_> {
                             let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
                             let to = Outputs {
                                 blanks: match keeps_zeros {
-                                    true => blanks::of(&self.geometry, self.x, tile),
+                                    true => zero_patches::of(&self.geometry, self.x, tile),
                                     false => 0,
                                 },
                                 filters: width.min(filters - filter),
                                 bias: (!self.bias.is_empty())
                                     .then(|| self.bias.as_ptr().add(filter)),
                                 y: self.y.as_mut_ptr().add(at),
-                                codes: (!self.codes.is_empty())
-                                    .then(|| self.codes.as_mut_ptr().add(at)),
+                                argmax: (!self.argmax.is_empty())
+                                    .then(|| self.argmax.as_mut_ptr().add(at)),
                                 steps: [columns * filters, filters],
                                 inside: [rows - row, columns - column],
                                 pool: self.pool.is_some(),

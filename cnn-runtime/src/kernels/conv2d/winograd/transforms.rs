@@ -179,12 +179,12 @@ pub(super) struct Outputs {
     /// The first output.
     pub y: *mut f32,
     /// The code of the first output.
-    pub codes: Option<*mut u8>,
+    pub argmax: Option<*mut u8>,
     /// From an output to the next, down and across.
     pub steps: [usize; 2],
     /// How many outputs there are down and across.
     pub inside: [usize; 2],
-    /// Outputs that are the bias and nothing else, see [`blanks`](super::blanks).
+    /// Outputs that are the bias and nothing else, see [`zero_patches`](super::zero_patches).
     pub blanks: u32,
     /// Whether an output is the maximum of 2x2.
     pub pool: bool,
@@ -292,8 +292,8 @@ unsafe fn write_vector<
                     ];
                     let (maximum, code) = best_of_four::<S>(cells, [0, 2]);
                     if i < to.inside[0] && j < to.inside[1] {
-                        if let Some(codes) = to.codes {
-                            S::store_bytes(codes.add(place(i, j)), code, count);
+                        if let Some(argmax) = to.argmax {
+                            S::store_bytes(argmax.add(place(i, j)), code, count);
                         }
                         store::<S, PARTIAL>(to.y.add(place(i, j)), finish(maximum), count);
                     }

@@ -85,7 +85,7 @@ impl Field {
         }
     }
 
-    /// Copies what there is of `image` to `field` and zeros around it.
+    /// Copies what there is of `image` to `padded_input` and zeros around it.
     fn fill(&self, conv: &Conv2d, image: &[f32], field: &mut [f32]) {
         let [left, end] = self.inside(conv, 1).map(|x| x * self.channels);
         let [top, bottom] = self.inside(conv, 0);

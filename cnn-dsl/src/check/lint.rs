@@ -2,19 +2,19 @@
 //!
 //! The warnings about strides and padding stand with the shape rules, where their numbers are.
 
-use crate::arguments::Context;
+use crate::check::arguments::Context;
+use crate::check::convert::as_f32;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Node, Op};
-use crate::typed::as_f32;
 
 impl Context<'_> {
     /// Looks at every node of a network whose shapes are all known.
-    pub(crate) fn suspicious(&mut self, nodes: &[Node]) {
+    pub(crate) fn lint(&mut self, nodes: &[Node]) {
         for (index, node) in nodes.iter().enumerate() {
             let previous = index.checked_sub(1).map(|index| &nodes[index]);
             let last = index + 1 == nodes.len();
             if node.output_activation() == Some(Activation::Softmax) {
-                self.suspicious_softmax(node, last || nodes[index + 1..].iter().all(passes_on));
+                self.lint_softmax(node, last || nodes[index + 1..].iter().all(passes_on));
             }
             if let Some(reason) = previous.and_then(|previous| no_effect(node, previous)) {
                 let message = format!("`{}` changes nothing: {reason}", node.name);
@@ -33,7 +33,7 @@ impl Context<'_> {
         }
     }
 
-    fn suspicious_softmax(&mut self, node: &Node, output: bool) {
+    fn lint_softmax(&mut self, node: &Node, output: bool) {
         let span = node.keyword.span;
         if node.shape.0.last() == Some(&1) {
             let message = format!(

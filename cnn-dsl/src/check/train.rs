@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::arguments::{Context, Given, Reported, Signature};
+use crate::check::arguments::{Context, Given, Reported, Signature};
+use crate::check::convert::as_f32;
+use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Loss, Metric, Node, Op, Optimizer, Train};
-use crate::suggest::{Hint, Vocabulary, hint};
 use crate::syntax::{Span, TrainSyntax, Value, ValueKind};
-use crate::typed::as_f32;
 
 const SETTINGS: &[&str] = &[
     "loss",

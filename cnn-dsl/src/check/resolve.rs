@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
-use crate::arguments::Context;
+use crate::check::arguments::Context;
+use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::layers::Spec;
-use crate::names;
 use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax};
 
 /// A layer whose arguments are read.

@@ -13,7 +13,7 @@ use crate::graph::{Network, Op};
 type Extent = [usize; 2];
 
 /// Shrinks the values, and the outputs of convolutions before their pools, to what is needed.
-pub(super) fn shrink(plan: &mut Plan, network: &Network) {
+pub(super) fn unread(plan: &mut Plan, network: &Network) {
     // What the readers seen so far need of each value.
     let mut needed: Vec<Extent> = vec![[0, 0]; plan.values.len()];
     needed[plan.output] = plan.values[plan.output].shape.extent().unwrap_or_default();

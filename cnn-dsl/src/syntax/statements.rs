@@ -2,10 +2,10 @@
 
 use pest::iterators::Pair;
 
+use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::grammar::Rule;
-use crate::names;
-use crate::parse::{Parser, name, span};
+use crate::syntax::grammar::Rule;
+use crate::syntax::parse::{Parser, name, span};
 use crate::syntax::{LayerSyntax, Name, Setting, Span, TrainSyntax, Value, ValueKind};
 
 impl Parser<'_> {

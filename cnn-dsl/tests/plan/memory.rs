@@ -1,6 +1,6 @@
 use crate::{CROSSENTROPY, MNIST, MSE, config, network, networks};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{Kernel, Memory, Per, Place, Plan, Slot, Step, ValueId};
+use cnn_dsl::plan::{Memory, Per, Place, Plan, Slot, Step, StepKind, ValueId};
 use proptest::prelude::*;
 
 fn example(len: usize) -> Slot {
@@ -9,7 +9,7 @@ fn example(len: usize) -> Slot {
 }
 
 fn group(len: usize) -> Slot {
-    let per = Per::Group;
+    let per = Per::MicroBatch;
     Slot { len, per }
 }
 
@@ -26,8 +26,8 @@ fn the_tutorial_keeps_little_between_the_front_and_the_back() {
     let values = [example(first), example(second), example(64)];
     let gradients = [example(10), example(64), example(second), group(first)];
     assert_eq!(plan.training.slots, [&values[..], &gradients].concat());
-    assert_eq!(plan.training.code_slots, [first, second]);
-    assert_eq!(plan.training.codes, [Some(0), Some(1), None, None]);
+    assert_eq!(plan.training.argmax_slots, [first, second]);
+    assert_eq!(plan.training.argmax, [Some(0), Some(1), None, None]);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn values_that_no_backward_pass_reads_are_not_kept() {
          conv2d(3, 1x1, activation = tanh, trainable = false); flatten; dense(2); {MSE}"
     )));
     assert_eq!(plan.training.slots, [group(18), example(27), example(2)]);
-    assert_eq!(plan.training.codes, [None; 3]);
+    assert_eq!(plan.training.argmax, [None; 3]);
 }
 
 #[test]
@@ -119,10 +119,10 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, memory: &'a Memory) -> Self {
-        let examples = 2 * plan.group + 1;
+        let examples = 2 * plan.micro_batch + 1;
         let pieces = |slot: &Slot| match slot.per {
             Per::Example => examples,
-            Per::Group => plan.group,
+            Per::MicroBatch => plan.micro_batch,
         };
         Self {
             plan,
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         );
         match self.memory.slots[slot].per {
             Per::Example => &mut self.slots[slot][example],
-            Per::Group => &mut self.slots[slot][example % self.plan.group],
+            Per::MicroBatch => &mut self.slots[slot][example % self.plan.micro_batch],
         }
     }
 
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
 
     fn forward(&mut self, index: usize, examples: &[usize], training: bool) {
         let step = &self.plan.steps[index];
-        if step.kernel == Kernel::Dropout && !training {
+        if step.kernel == StepKind::Dropout && !training {
             return;
         }
         examples
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
             .for_each(|&example| self.read_value(step.input, example));
         for &example in examples {
             self.write_value(step.output, example);
-            if step.kernel == Kernel::Dropout {
+            if step.kernel == StepKind::Dropout {
                 *self.mask(index, example) = Token::Mask(index, example);
             }
         }
@@ -239,26 +239,26 @@ impl<'a> Run<'a> {
 
     /// What a step's own backward pass reads beside the gradient.
     fn reads(&mut self, index: usize, step: &Step, example: usize) {
-        let pool = step.kernel == Kernel::Pool2d && step.input_gradient.is_some();
-        let conv = matches!(step.kernel, Kernel::Conv2d(_)) && step.kernel_gradient.is_some();
+        let pool = step.kernel == StepKind::Pool2d && step.input_gradient.is_some();
+        let conv = matches!(step.kernel, StepKind::Conv2d(_)) && step.kernel_gradient.is_some();
         if pool || conv {
             self.read_value(step.input, example);
         }
         if pool || step.activation != Activation::Linear {
             self.read_value(step.output, example);
         }
-        if step.kernel == Kernel::Dropout {
+        if step.kernel == StepKind::Dropout {
             let found = *self.mask(index, example);
             assert_eq!(found, Token::Mask(index, example));
         }
         if step.pool.is_some() {
-            let slot = self.memory.codes[index].expect("a slot for codes");
-            assert_eq!(self.memory.code_slots[slot], self.len(step.output));
+            let slot = self.memory.argmax[index].expect("a slot for argmax");
+            assert_eq!(self.memory.argmax_slots[slot], self.len(step.output));
         }
     }
 
     fn front(&mut self, mut pass: impl FnMut(&mut Self, &[usize])) {
-        for images in self.examples().chunks(self.plan.group) {
+        for images in self.examples().chunks(self.plan.micro_batch) {
             pass(self, images);
         }
     }
@@ -300,7 +300,7 @@ fn train(plan: &Plan) {
             .for_each(|index| run.backward(index, images));
     });
     let dense = back.map(|index| &plan.steps[index]);
-    for step in dense.filter(|s| s.kernel == Kernel::Dense && s.kernel_gradient.is_some()) {
+    for step in dense.filter(|s| s.kernel == StepKind::Dense && s.kernel_gradient.is_some()) {
         // As matrices of a whole batch: examples lie side by side, whoever computed them.
         let gradient = plan.training.gradients[step.output];
         let slots = [
@@ -326,5 +326,5 @@ fn every_pool_has_codes_of_its_own() {
     let layers = format!("input(32x32x1); {} {MSE}", pair.repeat(4));
     let plan = Plan::new(&network(&layers));
     let slots: Vec<_> = (0..4).map(Some).collect();
-    assert_eq!(plan.training.codes, slots);
+    assert_eq!(plan.training.argmax, slots);
 }

@@ -9,7 +9,7 @@ begin with `invalid_` or `missing_` (these are empty), which the parser turns in
 diagnostics, so that one run reports every mistake. Recovery happens at `;` and `}`, and
 where a line begins like a layer.
 
-`src/grammar.rs` is generated from this file; see `tests/grammar.rs`.*/
+`src/syntax/grammar.rs` is generated from this file; see `tests/grammar.rs`.*/
 #[allow(dead_code, non_camel_case_types, clippy::upper_case_acronyms)]
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Rule {

@@ -7,9 +7,9 @@
 use pest::Parser as _;
 use pest::iterators::Pair;
 
+use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::grammar::{Grammar, Rule};
-use crate::names;
+use crate::syntax::grammar::{Grammar, Rule};
 use crate::syntax::{Description, Name, NetworkSyntax, Span, Statement};
 
 /// Reads a description. What is wrong with it goes to `diagnostics`.

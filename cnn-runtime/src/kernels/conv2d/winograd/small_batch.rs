@@ -28,11 +28,7 @@ const LONG: usize = 512 * 1024;
 const SOON: usize = 16;
 
 /// Floats of W for images of `tiles`, with the longest vectors; 0 if they take U in any case.
-pub(super) const fn prepared(
-    size: TileSize,
-    tiles: usize,
-    [channels, filters]: [usize; 2],
-) -> usize {
+pub(super) const fn packed(size: TileSize, tiles: usize, [channels, filters]: [usize; 2]) -> usize {
     let u = EDGE * EDGE * channels * filters * size_of::<f32>();
     match size {
         TileSize::Four if tiles <= TILES && u > LONG => {
@@ -77,7 +73,7 @@ pub(super) struct TransformColumns<'a> {
     pub filters: usize,
     /// `[9, channels, filters]`
     pub kernel: &'a [f32],
-    /// [`prepared`] floats.
+    /// [`packed`] floats.
     pub w: &'a mut [f32],
 }
 

@@ -1,12 +1,12 @@
 //! Arguments: which value belongs to which parameter.
 //!
 //! [`Context::bind`] pairs the arguments of a layer, activation or optimizer with its
-//! [`Signature`]; the readers of `typed` then take typed values out of the result. A value is
+//! [`Signature`]; the readers of `convert` then take typed values out of the result. A value is
 //! `Ok(None)` where nothing was written, and `Err(Reported)` where something wrong was, so that
 //! nobody goes on with a guess.
 
+use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::suggest::{self, Hint, Vocabulary};
 use crate::syntax::{Argument, Name, Span, Value, ValueKind};
 
 /// What a layer, activation or optimizer takes.

@@ -1,24 +1,24 @@
 //! One step of training, cut up so that its result does not depend on the number of threads.
 //!
 //! ```text
-//! batch ──▶ lanes of neighbouring examples ──▶ each thread takes some: read, forward, backward
-//!       ──▶ values and gradients of dense layers for the whole batch, sums of convolutions' gradients by lane
-//! parameters ──▶ parts of tensors ──▶ each part: its gradient over the whole batch, update, prepared weights
+//! batch ──▶ partials of neighbouring examples ──▶ each thread takes some: read, forward, backward
+//!       ──▶ values and gradients of dense layers for the whole batch, sums of convolutions' gradients by partial
+//! parameters ──▶ parts of tensors ──▶ each part: its gradient over the whole batch, update, packed weights
 //! ```
 //!
 //! What is computed for one example does not depend on its neighbours, and every sum over examples
-//! is made in their order (within a lane, then over lanes, or over the whole batch), so who computes
+//! is made in their order (within a partial, then over partials, or over the whole batch), so who computes
 //! what does not matter. The threads meet twice in a step.
 
 use crate::data::Dataset;
 use crate::kernels::thread_pool::for_each;
 use crate::kernels::{Isa, Optimizer};
-use crate::lanes::{self, Lanes};
-use crate::model::{OptimizerState, Scratch, size};
-use crate::parameters::Buffer;
-use crate::prepared;
-use crate::spec::{Gradient, Prepared, Source, Spec, Train, Training, aligned};
+use crate::model::packed;
+use crate::model::parameters::Buffer;
+use crate::model::{BufferPool, OptimizerState, size};
+use crate::spec::{Gradient, PackedForm, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
+use crate::train::reduction::{self, Partials};
 use std::ops::Range;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
@@ -31,16 +31,16 @@ pub(crate) struct Step {
     isa: Isa,
     threads: usize,
     batch: Batch,
-    /// The gradients of the convolutions, summed over each lane.
-    lanes: Buffer,
+    /// The gradients of the convolutions, summed over each partial.
+    partials: Buffer,
     /// How many of them have been added to the first one.
     merged: usize,
     /// The scratch memory of each thread.
     workspaces: Vec<Buffer>,
     /// Where threads work off parts, while nobody does.
-    workplaces: Scratch<Workplace>,
-    prepared: Weights,
-    /// The sums of the loss and of each metric: of the batch, then of each lane.
+    workplaces: BufferPool<Workplace>,
+    packed: Weights,
+    /// The sums of the loss and of each metric: of the batch, then of each partial.
     sums: Vec<f64>,
 }
 
@@ -51,7 +51,7 @@ struct Batch {
     output: Buffer,
     losses: Buffer,
     slots: Vec<Buffer>,
-    codes: Vec<Vec<u8>>,
+    argmax: Vec<Vec<u8>>,
 }
 
 /// The weights in the forms that the passes want them in.
@@ -69,10 +69,10 @@ struct Share<'a> {
     output: &'a mut [f32],
     losses: &'a mut [f32],
     slots: Vec<&'a mut [f32]>,
-    codes: Vec<&'a mut [u8]>,
+    argmax: Vec<&'a mut [u8]>,
     workspace: &'a mut [f32],
-    lanes: Range<usize>,
-    /// The gradients of each lane.
+    partials: Range<usize>,
+    /// The gradients of each partial.
     gradients: &'a mut [f32],
     sums: &'a mut [f64],
 }
@@ -82,8 +82,8 @@ struct Share<'a> {
 struct Workplace {
     /// The gradients of a part, then what they are computed with.
     buffer: Buffer,
-    /// The gradients of the results of a dense layer, prepared for all parts of its kernel.
-    prepared: Buffer,
+    /// The gradients of the results of a dense layer, packed for all parts of its kernel.
+    packed: Buffer,
     /// The kernel that they are for.
     tensor: Option<usize>,
 }
@@ -96,7 +96,7 @@ struct Part<'a> {
     parameters: &'a mut [f32],
     slots: [&'a mut [f32]; Optimizer::MAX_SLOTS],
     /// The other forms of the tensor, forward and backward, with the place to write them to.
-    prepared: [Option<(&'static Prepared, &'a mut [f32])>; 2],
+    packed: [Option<(&'static PackedForm, &'a mut [f32])>; 2],
 }
 
 impl Step {
@@ -109,7 +109,7 @@ impl Step {
         threads: usize,
     ) -> Self {
         let isa = Isa::detect();
-        let lanes = lanes::count(batch_size);
+        let partials = reduction::count(batch_size);
         let columns = 1 + training.metrics.len();
         let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
@@ -123,21 +123,21 @@ impl Step {
                 output: values(&size(spec.output)),
                 losses: values(&1),
                 slots: training.slots.iter().map(values).collect(),
-                codes: (training.code_slots.iter())
+                argmax: (training.argmax_slots.iter())
                     .map(|len| vec![0; batch_size * len])
                     .collect(),
             },
-            lanes: Buffer::zeros(lanes * aligned(training.lane)),
+            partials: Buffer::zeros(partials * aligned(training.partial)),
             merged: 0,
-            workspaces: (0..threads.clamp(1, lanes))
+            workspaces: (0..threads.clamp(1, partials))
                 .map(|_| Buffer::zeros(training.workspace))
                 .collect(),
-            workplaces: Scratch::default(),
-            prepared: Weights {
-                forward: prepared::prepare(spec, training.prepared_forward, isa, parameters),
-                backward: prepared::prepare(spec, training.prepared_backward, isa, parameters),
+            workplaces: BufferPool::default(),
+            packed: Weights {
+                forward: packed::prepare(spec, training.packed_forward, isa, parameters),
+                backward: packed::prepare(spec, training.packed_backward, isa, parameters),
             },
-            sums: vec![0.0; (1 + lanes) * columns],
+            sums: vec![0.0; (1 + partials) * columns],
         }
     }
 
@@ -154,22 +154,22 @@ impl Step {
         let (inputs, units) = (size(spec.input), size(spec.output));
         let columns = 1 + training.metrics.len();
         let scale = 1.0 / batch.len() as f32;
-        let (total, lane_sums) = self.sums.split_at_mut(columns);
+        let (total, partial_sums) = self.sums.split_at_mut(columns);
         // The backward pass takes about twice as long as the forward pass.
         let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
-        let weights = &self.prepared;
+        let weights = &self.packed;
         let mut shares = shares(
             spec,
             training,
             batch.len(),
             threads.min(self.workspaces.len()),
             &mut self.batch,
-            &mut self.lanes,
+            &mut self.partials,
             &mut self.workspaces,
-            lane_sums,
+            partial_sums,
         );
 
-        self.merged = shares.first().map_or(0, |share| share.lanes.len());
+        self.merged = shares.first().map_or(0, |share| share.partials.len());
         for_each(threads, &mut shares, |_, share| {
             let examples = &batch[share.first..share.first + share.examples];
             for (&example, input) in examples.iter().zip(share.input.chunks_exact_mut(inputs)) {
@@ -183,27 +183,28 @@ impl Step {
                 examples: share.examples,
                 first: share.first,
                 parameters,
-                prepared_forward: &weights.forward,
-                prepared_backward: &weights.backward,
+                packed_forward: &weights.forward,
+                packed_backward: &weights.backward,
                 input: share.input,
                 target: share.target,
                 output: share.output,
                 losses: share.losses,
                 slots: &mut share.slots,
-                codes: &mut share.codes,
+                argmax: &mut share.argmax,
                 workspace: share.workspace,
-                lanes: Lanes::new(
+                partials: Partials::new(
                     batch.len(),
-                    share.lanes.clone(),
+                    share.partials.clone(),
                     share.gradients,
-                    aligned(training.lane),
+                    aligned(training.partial),
                 ),
                 scale,
                 seed,
             });
-            let lanes = share.lanes.clone();
-            for (lane, sums) in lanes.zip(share.sums.chunks_exact_mut(columns)) {
-                let [start, end] = [lane, lane + 1].map(|lane| lanes::start(lane, batch.len()));
+            let partials = share.partials.clone();
+            for (partial, sums) in partials.zip(share.sums.chunks_exact_mut(columns)) {
+                let [start, end] =
+                    [partial, partial + 1].map(|partial| reduction::start(partial, batch.len()));
                 let examples = start - share.first..end - share.first;
                 let losses = &share.losses[examples.clone()];
                 sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
@@ -216,9 +217,9 @@ impl Step {
         });
 
         total.fill(0.0);
-        for sums in lane_sums
+        for sums in partial_sums
             .chunks_exact(columns)
-            .take(lanes::count(batch.len()))
+            .take(reduction::count(batch.len()))
         {
             for (total, sum) in total.iter_mut().zip(sums) {
                 *total += sum;
@@ -228,7 +229,7 @@ impl Step {
     }
 
     /// The second phase: completes the gradients that [`forward_backward`](Self::forward_backward)
-    /// prepared for `examples`, and lets the optimizer apply them.
+    /// packed for `examples`, and lets the optimizer apply them.
     pub(crate) fn update(
         &mut self,
         parameters: &mut [f32],
@@ -242,7 +243,7 @@ impl Step {
         self.for_each_part(parameters, slots, examples, |part, gradients, isa| {
             let slots = &mut part.slots[..slot_count];
             optimizer.update(isa, iteration, part.parameters, gradients, slots);
-            for (form, place) in part.prepared.iter_mut().flatten() {
+            for (form, place) in part.packed.iter_mut().flatten() {
                 form.prepare(isa, part.parameters, place);
             }
         });
@@ -269,9 +270,12 @@ impl Step {
         f: impl Fn(&mut Part<'_>, &[f32], Isa) + Sync,
     ) {
         let (spec, isa) = (self.spec, self.isa);
-        let mut parts = parts(spec, self.training, parameters, slots, &mut self.prepared);
-        let lane = aligned(self.training.lane);
-        let (lanes, merged) = (&self.lanes[..lanes::count(examples) * lane], self.merged);
+        let mut parts = parts(spec, self.training, parameters, slots, &mut self.packed);
+        let partial = aligned(self.training.partial);
+        let (partials, merged) = (
+            &self.partials[..reduction::count(examples) * partial],
+            self.merged,
+        );
         let batch = &self.batch;
         for place in self.workplaces.idle() {
             place.tensor = None;
@@ -291,9 +295,9 @@ impl Step {
             let mut gradients = &mut gradients[..len];
             match spec.parameters[part.tensor].gradient {
                 Gradient::Frozen => {}
-                Gradient::Lanes { offset, finish } => {
+                Gradient::Partials { offset, finish } => {
                     let start = offset + part.start;
-                    lanes::total(lanes, lane, merged, start..start + len, gradients);
+                    reduction::total(partials, partial, merged, start..start + len, gradients);
                     if let Some(finish) = finish {
                         let finished = &mut rest[..len];
                         finish(isa, gradients, finished);
@@ -311,16 +315,15 @@ impl Step {
                     };
                     let dy = &batch.slots[gradient][..examples * layer.units];
                     let rows = part.start / layer.units..(part.start + len) / layer.units;
-                    let length = layer.prepared_gradient(examples);
+                    let length = layer.packed_gradient(examples);
                     if place.tensor != Some(part.tensor) {
-                        place.prepared.reserve(length);
-                        let prepared = &mut place.prepared[..length];
-                        layer.prepare_gradient(isa, examples, dy, prepared);
+                        place.packed.reserve(length);
+                        let packed = &mut place.packed[..length];
+                        layer.pack_gradient(isa, examples, dy, packed);
                         place.tensor = Some(part.tensor);
                     }
-                    let prepared = &place.prepared[..length];
-                    layer
-                        .backward_parameters(isa, examples, x, dy, prepared, rows, gradients, rest);
+                    let packed = &place.packed[..length];
+                    layer.backward_parameters(isa, examples, x, dy, packed, rows, gradients, rest);
                 }
                 Gradient::DenseBias { layer, gradient } => {
                     let dy = &batch.slots[gradient][..examples * layer.units];
@@ -338,7 +341,7 @@ impl Part<'_> {
     fn scratch(&self, spec: &Spec, examples: usize) -> usize {
         let len = self.parameters.len();
         let rest = match spec.parameters[self.tensor].gradient {
-            Gradient::Lanes { .. } => len,
+            Gradient::Partials { .. } => len,
             Gradient::DenseKernel { layer, .. } => layer.gradient_scratch(examples),
             Gradient::DenseBias { .. } | Gradient::Frozen => 0,
         };
@@ -351,7 +354,7 @@ fn flops(spec: &Spec) -> u64 {
     spec.layers.iter().map(|layer| layer.flops).sum()
 }
 
-/// Cuts a batch into one share for each thread, at the borders of lanes.
+/// Cuts a batch into one share for each thread, at the borders of partials.
 #[expect(clippy::too_many_arguments, reason = "each is a buffer of its own")]
 fn shares<'a>(
     spec: &Spec,
@@ -359,11 +362,11 @@ fn shares<'a>(
     examples: usize,
     threads: usize,
     batch: &'a mut Batch,
-    lanes: &'a mut [f32],
+    partials: &'a mut [f32],
     workspaces: &'a mut [Buffer],
     sums: &'a mut [f64],
 ) -> Vec<Share<'a>> {
-    let count = lanes::count(examples);
+    let count = reduction::count(examples);
     let threads = threads.clamp(1, count.max(1));
     let columns = 1 + training.metrics.len();
     let (inputs, units) = (size(spec.input), size(spec.output));
@@ -372,16 +375,16 @@ fn shares<'a>(
     let mut output = &mut batch.output[..];
     let mut losses = &mut batch.losses[..];
     let mut slots: Vec<_> = batch.slots.iter_mut().map(|slot| &mut slot[..]).collect();
-    let mut codes: Vec<_> = batch.codes.iter_mut().map(|slot| &mut slot[..]).collect();
-    let (mut gradients, mut sums) = (lanes, sums);
+    let mut argmax: Vec<_> = batch.argmax.iter_mut().map(|slot| &mut slot[..]).collect();
+    let (mut gradients, mut sums) = (partials, sums);
     let mut workspaces = workspaces.iter_mut();
     (0..threads)
         .map(|thread| {
             let [from, to] = [thread, thread + 1].map(|thread| thread * count / threads);
-            let [first, end] = [from, to].map(|lane| lanes::start(lane, examples));
+            let [first, end] = [from, to].map(|partial| reduction::start(partial, examples));
             let n = end - first;
             let slots = slots.iter_mut().zip(training.slots);
-            let codes = codes.iter_mut().zip(training.code_slots);
+            let argmax = argmax.iter_mut().zip(training.argmax_slots);
             Share {
                 first,
                 examples: n,
@@ -390,10 +393,10 @@ fn shares<'a>(
                 output: cut(&mut output, n * units),
                 losses: cut(&mut losses, n),
                 slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
-                codes: codes.map(|(slot, len)| cut(slot, n * len)).collect(),
+                argmax: argmax.map(|(slot, len)| cut(slot, n * len)).collect(),
                 workspace: workspaces.next().expect("a workspace for each thread"),
-                lanes: from..to,
-                gradients: cut(&mut gradients, (to - from) * aligned(training.lane)),
+                partials: from..to,
+                gradients: cut(&mut gradients, (to - from) * aligned(training.partial)),
                 sums: cut(&mut sums, (to - from) * columns),
             }
         })
@@ -407,30 +410,30 @@ fn parts<'a>(
     training: &'static Training,
     parameters: &'a mut [f32],
     slots: impl Iterator<Item = &'a mut [f32]>,
-    prepared: &'a mut Weights,
+    packed: &'a mut Weights,
 ) -> Vec<Part<'a>> {
     let mut parameters = parameters;
     let mut slots: Vec<_> = slots.collect();
     let mut forms = [
-        (training.prepared_forward, &mut prepared.forward),
-        (training.prepared_backward, &mut prepared.backward),
+        (training.packed_forward, &mut packed.forward),
+        (training.packed_backward, &mut packed.backward),
     ]
     .map(|(forms, buffer)| (forms.iter().peekable(), &mut buffer[..]));
     let mut parts = Vec::new();
     for (tensor, parameter) in spec.parameters.iter().enumerate() {
-        let prepared = forms.each_mut().map(|(forms, buffer)| {
+        let packed = forms.each_mut().map(|(forms, buffer)| {
             let form = forms.next_if(|form| form.tensor == tensor)?;
             let place = cut(buffer, aligned(form.length));
             (form.length > 0).then_some((form, &mut place[..form.length]))
         });
         let len = parameter.len();
         let step = match parameter.gradient {
-            _ if prepared.iter().any(Option::is_some) => len,
-            Gradient::Lanes { finish: None, .. } => PART,
+            _ if packed.iter().any(Option::is_some) => len,
+            Gradient::Partials { finish: None, .. } => PART,
             Gradient::DenseKernel { layer, .. } => (PART / layer.units).max(1) * layer.units,
-            Gradient::Lanes { .. } | Gradient::DenseBias { .. } | Gradient::Frozen => len,
+            Gradient::Partials { .. } | Gradient::DenseBias { .. } | Gradient::Frozen => len,
         };
-        let mut prepared = Some(prepared);
+        let mut packed = Some(packed);
         for start in (0..len).step_by(step.max(1)) {
             let values = step.min(len - start);
             let part = Part {
@@ -443,7 +446,7 @@ fn parts<'a>(
                         slots.next().map_or(&mut [][..], |slot| cut(slot, values))
                     })
                 },
-                prepared: prepared.take().unwrap_or_default(),
+                packed: packed.take().unwrap_or_default(),
             };
             if !matches!(parameter.gradient, Gradient::Frozen) {
                 parts.push(part);

@@ -2,7 +2,7 @@
 
 use super::conv2d::Case;
 use super::support::{Failures, Random};
-use crate::kernels::conv2d::narrow::{self, Shape};
+use crate::kernels::conv2d::few_filters::{self, Shape};
 use crate::kernels::{Conv2d, FusedPool, InputGradient};
 
 /// Rows of all lengths around those of tiles, filters around the widths of vectors, and kernels that the
@@ -62,7 +62,9 @@ fn narrow_matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     let convs = convs(&mut random);
-    let narrow = convs.iter().filter(|conv| narrow::is_best(16, shape(conv)));
+    let narrow = convs
+        .iter()
+        .filter(|conv| few_filters::is_best(16, shape(conv)));
     assert!(narrow.count() > 80, "geometries that have tiles");
     for conv in convs {
         let mut case = Case::random(&mut random, conv);
@@ -82,7 +84,7 @@ fn tiles_that_would_compute_much_twice_are_left_to_products() {
         channels: 6,
         taps: 5,
     };
-    assert!(narrow::is_best(16, lenet));
+    assert!(few_filters::is_best(16, lenet));
     for other in [
         Shape { cells: 7, ..lenet },
         Shape { cells: 5, ..lenet },
@@ -96,7 +98,7 @@ fn tiles_that_would_compute_much_twice_are_left_to_products() {
         },
         Shape { taps: 7, ..lenet },
     ] {
-        assert!(!narrow::is_best(16, other));
+        assert!(!few_filters::is_best(16, other));
     }
-    assert!(!narrow::is_best(8, lenet));
+    assert!(!few_filters::is_best(8, lenet));
 }

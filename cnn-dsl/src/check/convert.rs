@@ -3,10 +3,10 @@
 //! Every reader takes a value as `arguments` hands it out and either answers with its type or
 //! reports what is wrong, with what to write instead where that can be guessed.
 
-use crate::arguments::{Context, Given, Reported};
+use crate::check::arguments::{Context, Given, Reported};
+use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::layers;
-use crate::suggest::{self, Hint, Vocabulary};
 use crate::syntax::{Call, Span, Value, ValueKind};
 
 /// The largest size, number of values and number of parameters: all fit an `i32`, as the

@@ -13,12 +13,12 @@
 //! The depth is not cut into blocks, though a panel is larger than the level 1 cache: measured on
 //! 784 → 512 with AVX-512, blocks of 96 to 256 steps, whose sums are stored and loaded again, gave 113 to
 //! 130 GFLOP/s for 64 to 256 rows, and panels as a whole 128 to 137. Every value is a sum in the order
-//! of the depth that starts with the bias, as in [`tile`](super::tile), however many rows there are.
+//! of the depth that starts with the bias, as in [`tile`](super::microkernel), however many rows there are.
 
 use super::Isa;
 use super::matmul;
+use super::microkernel::{Product, Start};
 use super::simd::{Kernel, Promise, Simd, from_fn};
-use super::tile::{Product, Start};
 
 /// Lanes of the widest vector.
 const MOST_LANES: usize = 16;
@@ -47,7 +47,7 @@ pub(crate) fn pack(isa: Isa, shape: [usize; 2], matrix: &[f32], panels: &mut [f3
 }
 
 /// A product with a packed matrix.
-pub(crate) struct Packed<'a> {
+pub(crate) struct PackedProduct<'a> {
     /// Columns of `A`, rows of `B`.
     pub depth: usize,
     /// Columns of `B` and `C`.
@@ -64,7 +64,7 @@ pub(crate) struct Packed<'a> {
     pub relu: bool,
 }
 
-impl Packed<'_> {
+impl PackedProduct<'_> {
     /// Computes the product.
     ///
     /// # Panics
@@ -126,7 +126,7 @@ impl Kernel for Pack<'_> {
 }
 
 /// A product of checked lengths with this many rows, panel by panel.
-struct Rows<'a>(Packed<'a>, usize);
+struct Rows<'a>(PackedProduct<'a>, usize);
 
 impl Kernel for Rows<'_> {
     type Output = ();
@@ -137,7 +137,7 @@ impl Kernel for Rows<'_> {
             unreachable!("a product that is matrixmultiply's");
         }
         let Self(packed, rows) = self;
-        let Packed { depth, columns, .. } = packed;
+        let PackedProduct { depth, columns, .. } = packed;
         for [first, width] in panels::<S>(columns) {
             let bias = packed.bias.get(first..).unwrap_or_default();
             let product = Product {
@@ -169,7 +169,7 @@ impl Kernel for Rows<'_> {
 
 /// A product of checked lengths with one row. It reads each value of `B` once, so it takes several
 /// panels at a time: that keeps more loads under way, and no sum waits for itself.
-struct OneRow<'a>(Packed<'a>);
+struct OneRow<'a>(PackedProduct<'a>);
 
 impl Kernel for OneRow<'_> {
     type Output = ();
@@ -207,7 +207,7 @@ impl OneRow<'_> {
         &mut self,
         first: usize,
     ) -> usize {
-        let Packed { depth, columns, .. } = self.0;
+        let PackedProduct { depth, columns, .. } = self.0;
         let width = VECTORS * S::LANES;
         let bias = self.0.bias.get(first..).unwrap_or_default();
         let c = self.0.c[first..].as_mut_ptr();

@@ -11,7 +11,7 @@ pub(crate) use silent::Bar;
 
 #[cfg(not(feature = "progress"))]
 mod silent {
-    use crate::history::{Epoch, Scores};
+    use crate::train::history::{Epoch, Scores};
 
     /// Draws nothing.
     pub(crate) struct Bar;
@@ -34,7 +34,7 @@ mod terminal {
     use console::Term;
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-    use crate::history::{Epoch, Scores, Value, name};
+    use crate::train::history::{Epoch, Scores, Value, name};
 
     /// Between two changes of the line.
     const INTERVAL: Duration = Duration::from_millis(100);

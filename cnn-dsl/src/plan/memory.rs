@@ -5,13 +5,13 @@
 //! forward and a single one back, because every group passes through all of it; between them the
 //! back runs step by step, and the end comes after everything.
 
-use super::{Kernel, KernelGradient, Memory, Per, Place, Plan, Slot, Step, ValueId};
+use super::{KernelGradient, Memory, Per, Place, Plan, Slot, Step, StepKind, ValueId};
 
 /// During inference a value lives from its step to its last reader.
 pub(super) fn inference(plan: &Plan) -> Memory {
     // Dropout passes its input on: its output is the same storage.
     let mut storage: Vec<ValueId> = (0..plan.values.len()).collect();
-    for step in plan.steps.iter().filter(|s| s.kernel == Kernel::Dropout) {
+    for step in plan.steps.iter().filter(|s| s.kernel == StepKind::Dropout) {
         storage[step.output] = storage[step.input];
     }
     let readers = last_readers(plan, &storage);
@@ -36,8 +36,8 @@ pub(super) fn inference(plan: &Plan) -> Memory {
         storage,
         gradients: vec![None; plan.values.len()],
         masks: vec![None; plan.steps.len()],
-        codes: vec![None; plan.steps.len()],
-        code_slots: Vec::new(),
+        argmax: vec![None; plan.steps.len()],
+        argmax_slots: Vec::new(),
     }
 }
 
@@ -54,8 +54,8 @@ pub(super) fn training(plan: &Plan) -> Memory {
         values: vec![Place::Input; plan.values.len()],
         gradients: vec![None; plan.values.len()],
         masks: vec![None; plan.steps.len()],
-        codes: vec![None; plan.steps.len()],
-        code_slots: Vec::new(),
+        argmax: vec![None; plan.steps.len()],
+        argmax_slots: Vec::new(),
     };
     let at_the_end = |step: &Step| {
         let product = step.kernel_gradient == Some(KernelGradient::Rows);
@@ -77,14 +77,14 @@ pub(super) fn training(plan: &Plan) -> Memory {
             let uses = [reader.map(Use::Forward), by_reader, by_itself];
             Place::Slot(slots.take(len, forward, uses))
         };
-        if step.kernel == Kernel::Dropout {
+        if step.kernel == StepKind::Dropout {
             let read = step.runs_backward().then_some(backward);
             memory.masks[index] = Some(slots.take(len, forward, [read]));
         }
-        // Every group leaves its codes before the first one reads them: none can share a slot.
+        // Every group leaves its argmax before the first one reads them: none can share a slot.
         if step.pool.is_some() && step.runs_backward() {
-            memory.codes[index] = Some(memory.code_slots.len());
-            memory.code_slots.push(len);
+            memory.argmax[index] = Some(memory.argmax_slots.len());
+            memory.argmax_slots.push(len);
         }
     }
     for (index, step) in plan.steps.iter().enumerate().rev() {
@@ -146,7 +146,7 @@ impl Slots {
         let forward = all().all(|u| matches!(u, Use::Forward(step) if step < self.front));
         let backward = all().all(|u| matches!(u, Use::Backward(step) if step < self.front));
         let per = if forward || backward {
-            Per::Group
+            Per::MicroBatch
         } else {
             Per::Example
         };

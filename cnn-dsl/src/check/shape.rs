@@ -4,13 +4,13 @@
 //! known. A layer in error answers "unknown" and its followers stay silent, until one of them
 //! is known by itself, as `dense(10)` is.
 
-use crate::arguments::{Context, Reported};
+use crate::check::arguments::{Context, Reported};
+use crate::check::convert::LIMIT;
+use crate::check::resolve::Layer;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Conv2d, Dense, Node, Op, Pool2d, Shape};
 use crate::layers::{Padding, Spec, Window};
-use crate::resolve::Layer;
 use crate::syntax::Span;
-use crate::typed::LIMIT;
 
 /// What is known of the layers.
 #[derive(Debug, Default)]
@@ -135,7 +135,7 @@ impl Context<'_> {
                 let Ok((padding, [height, width])) = self.place(layer, window, image, chain) else {
                     return (None, None);
                 };
-                self.suspicious_strides(layer, window, image, padding);
+                self.lint_strides(layer, window, image, padding);
                 let shape = Shape(vec![height, width, filters]);
                 let op = Op::Conv2d(Conv2d {
                     filters,
@@ -387,7 +387,7 @@ impl Context<'_> {
     }
 
     /// Warns of rows and columns that a convolution never reads.
-    fn suspicious_strides(
+    fn lint_strides(
         &mut self,
         layer: &Layer,
         window: &Window,

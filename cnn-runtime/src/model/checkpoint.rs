@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::error::{Error, Shape};
-use crate::parameters::Buffer;
+use crate::model::parameters::Buffer;
 use crate::spec::Spec;
 
 /// Written to the metadata as `cnn_version`: what the tensors' names and layouts mean.

@@ -5,6 +5,13 @@
 //! out, reported, and marked: a statement that lost something is `damaged`, so that later
 //! stages do not complain about the rest of it.
 
+#[allow(dead_code)] // pest generates more than is called
+#[rustfmt::skip]
+pub(crate) mod grammar;
+pub(crate) mod parse;
+mod statements;
+mod values;
+
 /// A range of bytes of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {

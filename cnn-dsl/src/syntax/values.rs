@@ -3,8 +3,8 @@
 use pest::iterators::Pair;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::grammar::Rule;
-use crate::parse::{Parser, name, span};
+use crate::syntax::grammar::Rule;
+use crate::syntax::parse::{Parser, name, span};
 use crate::syntax::{Argument, Call, Name, Span, Value, ValueKind};
 
 /// What stands between two brackets.

@@ -1,16 +1,16 @@
 //! Weights in the forms that kernels want them in, side by side in one buffer.
 
 use crate::kernels::Isa;
-use crate::parameters::Buffer;
-use crate::spec::{Prepared, Spec, aligned};
+use crate::model::parameters::Buffer;
+use crate::spec::{PackedForm, Spec, aligned};
 
 /// The floats of all forms together.
-pub(crate) fn length(forms: &[Prepared]) -> usize {
+pub(crate) fn length(forms: &[PackedForm]) -> usize {
     forms.iter().map(|form| aligned(form.length)).sum()
 }
 
 /// All forms of the parameters.
-pub(crate) fn prepare(spec: &Spec, forms: &[Prepared], isa: Isa, parameters: &[f32]) -> Buffer {
+pub(crate) fn prepare(spec: &Spec, forms: &[PackedForm], isa: Isa, parameters: &[f32]) -> Buffer {
     let mut buffer = Buffer::zeros(length(forms));
     let mut rest = &mut buffer[..];
     for form in forms {

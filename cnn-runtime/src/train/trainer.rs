@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::history::{Epoch, History, Scores};
 use crate::kernels::Optimizer;
+use crate::model::parameters::{Buffer, mix, shuffle, stream};
 use crate::model::{Model, OptimizerState, check_data};
-use crate::parameters::{Buffer, mix, shuffle, stream};
-use crate::progress::Bar;
 use crate::spec::Training;
-use crate::step::Step;
 use crate::thread_count;
+use crate::train::history::{Epoch, History, Scores};
+use crate::train::progress::Bar;
+use crate::train::step::Step;
 
 /// Keeps the random streams of shuffling and of dropout apart.
 const SHUFFLE: u64 = 1;
@@ -294,10 +294,10 @@ impl<'a> Trainer<'a> {
             for (total, sum) in run.sums.iter_mut().zip(sums) {
                 *total += sum;
             }
-            let optimizer = model.state.optimizer.as_mut().expect("`fit` prepared it");
+            let optimizer = model.state.optimizer.as_mut().expect("`fit` packed it");
             run.step
                 .update(&mut model.parameters, optimizer, batch.len());
-            model.prepared = OnceLock::new();
+            model.packed = OnceLock::new();
             model.state.steps += 1;
             examples += batch.len();
             bar.step(|| Scores::mean(run.training.metrics, &run.sums, examples));

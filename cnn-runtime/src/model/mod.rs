@@ -7,6 +7,14 @@
 //!
 //! A call that finds a kept buffer large enough allocates nothing.
 
+pub(crate) mod checkpoint;
+mod network;
+pub(crate) mod packed;
+pub(crate) mod parameters;
+pub mod view;
+
+pub use network::Network;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -16,18 +24,16 @@ use ndarray::{
     Dimension, IxDyn,
 };
 
-use crate::checkpoint;
+use self::parameters::Buffer;
 use crate::data::{Dataset, check_input};
 use crate::error::Error;
-use crate::history::{History, Scores};
 use crate::kernels::thread_pool::for_each;
 use crate::kernels::{Isa, Optimizer};
-use crate::parameters::{self, Buffer};
-use crate::prepared;
 use crate::spec::{Forward, Spec, Training, aligned, split_workspace};
-use crate::step::Step;
 use crate::thread_count::{threads, worthwhile};
-use crate::trainer::Trainer;
+use crate::train::Trainer;
+use crate::train::history::{History, Scores};
+use crate::train::step::Step;
 
 /// The most examples that one thread takes at once in `predict_batch`: enough for the products of
 /// dense layers, few enough that what flows through stays in its cache. Each chunk reads all kernels of
@@ -42,9 +48,9 @@ pub struct Model {
     spec: &'static Spec,
     pub(crate) parameters: Buffer,
     pub(crate) state: TrainingState,
-    /// Derived from the parameters; see [`Model::prepared`].
-    pub(crate) prepared: OnceLock<Buffer>,
-    scratch: Scratch<Buffer>,
+    /// Derived from the parameters; see [`Model::packed`].
+    pub(crate) packed: OnceLock<Buffer>,
+    scratch: BufferPool<Buffer>,
 }
 
 /// How far a model has been trained: what outlives one call of `fit`.
@@ -105,8 +111,8 @@ impl Model {
             spec,
             parameters,
             state: TrainingState::default(),
-            prepared: OnceLock::new(),
-            scratch: Scratch::default(),
+            packed: OnceLock::new(),
+            scratch: BufferPool::default(),
         }
     }
 
@@ -392,20 +398,15 @@ impl Model {
 
     /// The weights in the forms that inference wants, made when they are first asked for after
     /// a change.
-    fn prepared(&self) -> &[f32] {
-        self.prepared.get_or_init(|| {
-            prepared::prepare(
-                self.spec,
-                self.spec.prepared,
-                Isa::detect(),
-                &self.parameters,
-            )
+    fn packed(&self) -> &[f32] {
+        self.packed.get_or_init(|| {
+            packed::prepare(self.spec, self.spec.packed, Isa::detect(), &self.parameters)
         })
     }
 
     /// All parameters, for those who change them: what was derived from them is forgotten.
     fn changed(&mut self) -> &mut [f32] {
-        self.prepared = OnceLock::new();
+        self.packed = OnceLock::new();
         &mut self.parameters
     }
 
@@ -414,7 +415,7 @@ impl Model {
             isa: Isa::detect(),
             examples,
             parameters: &self.parameters,
-            prepared: self.prepared(),
+            packed: self.packed(),
             input,
             output,
             workspace,
@@ -454,8 +455,8 @@ impl Clone for Model {
             spec: self.spec,
             parameters: self.parameters.clone(),
             state: self.state.clone(),
-            prepared: OnceLock::new(),
-            scratch: Scratch::default(),
+            packed: OnceLock::new(),
+            scratch: BufferPool::default(),
         }
     }
 }
@@ -471,9 +472,9 @@ impl fmt::Debug for Model {
 
 /// What calls work with, while none is using it: so a call seldom has to allocate.
 #[derive(Default)]
-pub(crate) struct Scratch<T>(Mutex<Vec<T>>);
+pub(crate) struct BufferPool<T>(Mutex<Vec<T>>);
 
-impl<T: Default> Scratch<T> {
+impl<T: Default> BufferPool<T> {
     /// One that was given back, or a new one.
     pub(crate) fn take(&self) -> T {
         self.lock().pop().unwrap_or_default()

@@ -4,8 +4,12 @@
 //! prints them in rustc's manner. Messages are lower case, without a full stop, with names in
 //! backticks.
 
-pub use crate::catalogue::Code;
+mod catalogue;
+mod render;
+pub(crate) mod suggest;
+
 use crate::syntax::Span;
+pub use catalogue::Code;
 
 /// Whether a description is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,7 +93,7 @@ impl Diagnostic {
 
     /// The message as rustc would print it, with the line of `source` that it is about.
     pub fn render(&self, source: &str, file_name: &str) -> String {
-        crate::render::render(self, source, file_name)
+        crate::diagnostic::render::render(self, source, file_name)
     }
 }
 
