@@ -73,12 +73,12 @@
 #![deny(missing_docs)]
 
 pub use cnn_runtime as runtime;
-pub use cnn_runtime::kernels::{Metric, Optimizer};
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
     Trainer, data, ndarray, set_threads, threads,
 };
+pub use cnn_runtime::{Metric, Optimizer};
 
 #[doc(hidden)]
 pub use cnn_macros as __macros;

@@ -3,7 +3,7 @@
 #[path = "support/small.rs"]
 mod small;
 
-use cnn::runtime::kernels::Metric;
+use cnn::Metric;
 use cnn::runtime::{Error, Model};
 use ndarray::{ArrayD, Axis, Ix2, s};
 use std::sync::LazyLock;

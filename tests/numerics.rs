@@ -7,8 +7,8 @@
 
 mod support;
 
+use cnn::Optimizer;
 use cnn::runtime::kernels::Isa;
-use cnn::runtime::kernels::Optimizer;
 use cnn::runtime::spec::Spec;
 use cnn::{Examples, Model, Network as _};
 use cnn_dsl::graph;
@@ -344,7 +344,7 @@ fn loss_output_and_gradients_are_those_of_pytorch() {
         // Inference has other buffers and no backward pass; before the last activation come the logits.
         let n = case.fixture.batch;
         let mut logits = vec![f32::NAN; n * case.spec.output.iter().product::<usize>()];
-        (case.spec.forward)(cnn::runtime::spec::Forward {
+        (case.spec.forward)(cnn::runtime::spec::Predict {
             isa: Isa::detect(),
             examples: n,
             parameters: case.model().parameters(),
@@ -404,37 +404,5 @@ fn optimizer(description: &str, written: &str) -> Optimizer {
     let own = "optimizer = sgd(learning_rate = 0.05);";
     let description = description.replace(own, &format!("optimizer = {written};"));
     let network = cnn_dsl::check(&description).unwrap();
-    match network.train.unwrap().optimizer {
-        graph::Optimizer::Sgd {
-            learning_rate,
-            momentum,
-            nesterov,
-        } => Optimizer::Sgd {
-            learning_rate,
-            momentum,
-            nesterov,
-        },
-        graph::Optimizer::RmsProp {
-            learning_rate,
-            rho,
-            momentum,
-            epsilon,
-        } => Optimizer::RmsProp {
-            learning_rate,
-            rho,
-            momentum,
-            epsilon,
-        },
-        graph::Optimizer::Adam {
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-        } => Optimizer::Adam {
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-        },
-    }
+    network.train.unwrap().optimizer
 }

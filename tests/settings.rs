@@ -5,7 +5,7 @@ mod small;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn::runtime::kernels::Optimizer;
+use cnn::Optimizer;
 use cnn::runtime::{Dataset, Error, Examples, Model};
 use ndarray::{Array1, Array2, s};
 use small::{STRIPES, UNTRAINABLE, bits, stripe_images, stripes, xor};

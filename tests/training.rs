@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 
 use cnn::Network;
-use cnn::runtime::kernels::Optimizer;
+use cnn::Optimizer;
 use cnn::runtime::spec::{Spec, Train, Training};
 use cnn::runtime::{Dataset, Error, Examples, Model};
 use ndarray::{Array2, Array4, Axis};

@@ -5,7 +5,6 @@ use crate::check::resolve::Resolved;
 use crate::check::shape::Shapes;
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Name, Network, Node, Op, Shape};
-use crate::layers::Spec;
 use crate::syntax::NetworkSyntax;
 use crate::syntax::parse::parse;
 
@@ -47,10 +46,8 @@ pub struct Outline {
 pub struct OutlineLayer {
     /// The label, or the Keras name.
     pub name: String,
-    /// What kind of layer it is: `conv2d`, `dense`.
-    pub keyword: String,
-    /// Whether it has a bias.
-    pub use_bias: bool,
+    /// The runtime's type of a view of its parameters.
+    pub view: &'static str,
 }
 
 /// Checks a description.
@@ -107,7 +104,7 @@ pub fn analyse(source: &str) -> Analysis {
 
 fn inputs(nodes: &[Node]) -> Vec<usize> {
     (0..nodes.len())
-        .filter(|&index| nodes[index].op == Op::Input)
+        .filter(|&index| matches!(nodes[index].op, Op::Input(_)))
         .collect()
 }
 
@@ -120,7 +117,7 @@ impl Outline {
             .zip(&known.shapes)
             .find_map(|(layer, shape)| {
                 let layer = layer.as_ref()?;
-                matches!(layer.spec, Spec::Input(_)).then(|| shape.clone())?
+                matches!(layer.op, Some(Op::Input(_))).then(|| shape.clone())?
             });
         Self {
             name: syntax.name.clone(),
@@ -130,15 +127,11 @@ impl Outline {
             output: known.shapes.last().cloned().flatten(),
             train: resolved.train.is_some(),
             layers: layers
-                .filter_map(|layer| match layer.spec {
-                    Spec::Conv2d { use_bias, .. } | Spec::Dense { use_bias, .. } => {
-                        Some(OutlineLayer {
-                            name: layer.name.clone(),
-                            keyword: layer.keyword.text.clone(),
-                            use_bias,
-                        })
-                    }
-                    _ => None,
+                .filter_map(|layer| {
+                    Some(OutlineLayer {
+                        name: layer.name.clone(),
+                        view: layer.kind?.view?,
+                    })
                 })
                 .collect(),
             nodes: known.nodes.clone(),

@@ -5,8 +5,14 @@
 //! order of the source), and each node names the nodes it reads, so that several readers of
 //! one node and several inputs need no other structure.
 
+use crate::layers;
+pub use crate::layers::{
+    Conv2d, Dense, Dropout, Flatten, Input, Op, Padding, Placed, Pool2d, Tensor, Window,
+};
 pub use crate::syntax::Name;
 use crate::syntax::Span;
+pub use cnn_ir::operation::PoolKind;
+pub use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer, Role};
 
 /// The shape of one example, without the batch axis: `28x28x1` (`[H, W, C]`) or `1600`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,104 +93,6 @@ pub struct Node {
     pub input_shapes: Vec<Shape>,
     /// The shape of its output.
     pub shape: Shape,
-    /// Whether training changes its parameters, if it has any.
-    pub trainable: bool,
-}
-
-/// What a node computes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Op {
-    /// A network input.
-    Input,
-    /// A two-dimensional convolution.
-    Conv2d(Conv2d),
-    /// Max or average pooling.
-    Pool2d(Pool2d),
-    /// All axes into one.
-    Flatten,
-    /// A fully connected layer.
-    Dense(Dense),
-    /// Zeroes values at random while training.
-    Dropout {
-        /// The share of values that become zero, in `0.0..1.0`.
-        rate: f64,
-    },
-    /// An activation as a layer of its own.
-    Activation(Activation),
-}
-
-/// A two-dimensional convolution over an `[H, W, C]` image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Conv2d {
-    /// Output channels.
-    pub filters: usize,
-    /// Kernel height and width.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal step.
-    pub strides: [usize; 2],
-    /// Zeros around the image: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
-    /// Distance of neighbouring kernel rows and columns.
-    pub dilation: [usize; 2],
-    /// Whether a bias is added.
-    pub use_bias: bool,
-    /// Applied to the result.
-    pub activation: Activation,
-}
-
-/// Pooling over an `[H, W, C]` image.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pool2d {
-    /// Max or average.
-    pub kind: PoolKind,
-    /// Window height and width.
-    pub size: [usize; 2],
-    /// Vertical and horizontal step.
-    pub strides: [usize; 2],
-    /// Cells around the image that no window counts: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
-}
-
-/// The two kinds of pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolKind {
-    /// The largest value of the window.
-    Max,
-    /// The mean of the window's cells inside the image.
-    Average,
-}
-
-/// A fully connected layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dense {
-    /// Output values.
-    pub units: usize,
-    /// Whether a bias is added.
-    pub use_bias: bool,
-    /// Applied to the result.
-    pub activation: Activation,
-}
-
-/// An activation function.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// The identity.
-    Linear,
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` where positive, `negative_slope * x` elsewhere.
-    LeakyRelu {
-        /// The slope below zero. The defaults are Keras', which has two: 0.3 for the layer
-        /// (`leaky_relu;`, `keras.layers.LeakyReLU`) and 0.2 for the function
-        /// (`activation = leaky_relu`, `keras.activations.leaky_relu`).
-        negative_slope: f64,
-    },
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// The hyperbolic tangent.
-    Tanh,
-    /// `exp(x) / sum(exp(x))` over the last axis.
-    Softmax,
 }
 
 /// How the network is trained.
@@ -204,86 +112,65 @@ pub struct Train {
     pub seed: u64,
 }
 
-/// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// Cross-entropy over classes, after a softmax.
-    CategoricalCrossentropy,
-    /// Cross-entropy of independent yes/no outputs, after a sigmoid.
-    BinaryCrossentropy,
-    /// The mean squared error.
-    MeanSquaredError,
-}
-
-/// The update rule, with Keras' defaults.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Optimizer {
-    /// Stochastic gradient descent.
-    Sgd {
-        /// Default 0.01.
-        learning_rate: f64,
-        /// Default 0.
-        momentum: f64,
-        /// Default false.
-        nesterov: bool,
-    },
-    /// RMSprop.
-    RmsProp {
-        /// Default 0.001.
-        learning_rate: f64,
-        /// Default 0.9.
-        rho: f64,
-        /// Default 0.
-        momentum: f64,
-        /// Default 1e-7.
-        epsilon: f64,
-    },
-    /// Adam.
-    Adam {
-        /// Default 0.001.
-        learning_rate: f64,
-        /// Default 0.9.
-        beta_1: f64,
-        /// Default 0.999.
-        beta_2: f64,
-        /// Default 1e-7.
-        epsilon: f64,
-    },
-}
-
-/// What is reported beside the loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// The share of examples classified rightly.
-    Accuracy,
-    /// `mae`.
-    MeanAbsoluteError,
-    /// `mse`.
-    MeanSquaredError,
-}
-
-impl Activation {
-    /// The name in a description: `leaky_relu`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Activation::Linear => "linear",
-            Activation::Relu => "relu",
-            Activation::LeakyRelu { .. } => "leaky_relu",
-            Activation::Sigmoid => "sigmoid",
-            Activation::Tanh => "tanh",
-            Activation::Softmax => "softmax",
-        }
-    }
-}
-
 impl Node {
     /// The activation that the node's values went through last, if it has one.
     pub fn output_activation(&self) -> Option<Activation> {
-        match &self.op {
-            Op::Conv2d(conv) => Some(conv.activation),
-            Op::Dense(dense) => Some(dense.activation),
-            Op::Activation(activation) => Some(*activation),
-            Op::Input | Op::Pool2d(_) | Op::Flatten | Op::Dropout { .. } => None,
-        }
+        self.op.layer().activation()
+    }
+
+    /// Its tensors, the kernel first.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        self.op.layer().tensors(&self.input_shapes)
+    }
+
+    /// The runtime's type of a view of its tensors; none without tensors.
+    pub fn view(&self) -> Option<&'static str> {
+        layers::kind(&self.keyword.text)?.view
+    }
+
+    /// Whether training changes its tensors, if it has some.
+    pub fn is_trainable(&self) -> bool {
+        self.op.layer().is_trainable()
+    }
+
+    /// The number of values of all tensors.
+    pub fn parameter_count(&self) -> usize {
+        self.tensors().iter().map(Tensor::len).sum()
+    }
+
+    /// The number of those that training changes by their gradients.
+    pub fn trainable_count(&self) -> usize {
+        let trained = |tensor: &Tensor| tensor.role.is_trained() && self.is_trainable();
+        let tensors = self.tensors().into_iter().filter(trained);
+        tensors.map(|tensor| tensor.len()).sum()
+    }
+
+    /// Floating-point operations of one forward pass over one example: a multiplication and
+    /// an addition for each weight that an output value reads (those that meet padding
+    /// included), one for each bias, one comparison or addition for each cell of a pooling
+    /// window, and one for each value that an activation changes.
+    pub fn flops(&self) -> u64 {
+        let each = self.op.layer().flops(&self.input_shapes);
+        (self.shape.len() as u64).saturating_mul(each)
+    }
+}
+
+impl Network {
+    /// The number of values of all tensors.
+    pub fn parameter_count(&self) -> usize {
+        self.nodes.iter().map(Node::parameter_count).sum()
+    }
+
+    /// The number of those that training changes by their gradients.
+    pub fn trainable_count(&self) -> usize {
+        self.nodes.iter().map(Node::trainable_count).sum()
+    }
+
+    /// Floating-point operations of one forward pass over one example; see [`Node::flops`].
+    pub fn flops(&self) -> u64 {
+        self.nodes
+            .iter()
+            .map(Node::flops)
+            .fold(0, u64::saturating_add)
     }
 }

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Data flows one way: `parse` makes a [`syntax`] tree of the text (by the total grammar of
-//! `grammar.pest`, so that every mistake is found in one run), `resolve` a flat list of layers
-//! whose names and arguments are known, `shape` a [`graph`] in which every shape is known.
-//! Each stage pushes into the same [`Diagnostics`]. The crate works on plain text and byte
+//! `grammar.pest`, so that every mistake is found in one run), `check` a [`graph`] in which every name,
+//! argument and shape is known, and `Plan::new` a [`plan`] of how it runs. What a layer is stands in
+//! `layers`, a file for each family. Each stage pushes into the same [`Diagnostics`]. The crate works on plain text and byte
 //! offsets and knows nothing of Rust's tokens.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -26,11 +26,10 @@ extern crate alloc;
 mod analyse;
 mod check;
 pub mod diagnostic;
-mod flops;
 pub mod graph;
 mod layers;
-pub mod parameters;
 pub mod plan;
+mod reference;
 mod summary;
 pub mod syntax;
 mod text_table;
@@ -38,3 +37,4 @@ mod text_table;
 pub use analyse::{Analysis, Outline, OutlineLayer, analyse, check};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use graph::Network;
+pub use reference::reference;

@@ -16,7 +16,7 @@ impl Network {
         let rows: Vec<_> = self
             .nodes
             .iter()
-            .filter(|node| node.op != Op::Input)
+            .filter(|node| !matches!(node.op, Op::Input(_)))
             .map(|node| {
                 vec![
                     format!("{} ({})", node.name, node.keyword.text),

@@ -1,6 +1,6 @@
 //! Good descriptions: what they mean.
 
-use cnn_dsl::graph::{Activation, Loss, Metric, Op, Optimizer, Train};
+use cnn_dsl::graph::{Activation, Initializer, Loss, Metric, Op, Optimizer, Role, Train};
 use cnn_dsl::{Network, analyse, check};
 
 const MNIST: &str = "\
@@ -178,12 +178,14 @@ fn padding_is_split_as_tensorflow_splits_it() {
     ];
     for (layers, expected) in cases {
         let network = check(&format!("network A {{ {layers} }}")).expect(layers);
-        let padding = match &network.nodes[1].op {
-            Op::Conv2d(conv) => conv.padding,
-            Op::Pool2d(pool) => pool.padding,
+        let window = match &network.nodes[1].op {
+            Op::Conv2d(conv) => conv.window,
+            Op::Pool2d(pool) => pool.window,
             other => panic!("{other:?}"),
         };
-        assert_eq!(padding, expected, "{layers}");
+        let [height, width, _] = network.nodes[0].shape.image().expect("an image");
+        let placed = window.place([height, width]).expect("a window that fits");
+        assert_eq!(placed.padding, expected, "{layers}");
     }
 }
 
@@ -371,16 +373,20 @@ fn costs_are_counted() {
         conv(10, 64),
     ];
     assert_eq!(flops, expected);
-    let parameters = network.nodes[3].parameters();
-    let found: Vec<_> = parameters
-        .iter()
-        .map(|p| (p.name, p.shape.clone(), p.fan_in, p.fan_out))
+    let glorot = Initializer::GlorotUniform {
+        fan_in: 288,
+        fan_out: 576,
+    };
+    let found: Vec<_> = network.nodes[3]
+        .tensors()
+        .into_iter()
+        .map(|t| (t.name, t.shape, t.role, t.initializer))
         .collect();
     assert_eq!(
         found,
         [
-            ("kernel", vec![3, 3, 32, 64], 288, 576),
-            ("bias", vec![64], 0, 0)
+            ("kernel", vec![3, 3, 32, 64], Role::Weight, glorot),
+            ("bias", vec![64], Role::Bias, Initializer::Zeros)
         ]
     );
 }
@@ -391,7 +397,11 @@ fn a_frozen_layer_is_not_trained() {
         "network A { input(4x4x1); conv2d(2, 3x3, trainable = false); relu; flatten;
          dense(3, use_bias = false, trainable = true); train { loss = mse; } }",
     );
-    let trainable: Vec<_> = network.nodes.iter().map(|node| node.trainable).collect();
+    let trainable: Vec<_> = network
+        .nodes
+        .iter()
+        .map(|node| node.is_trainable())
+        .collect();
     assert_eq!(trainable, [true, false, true, true, true]);
     assert_eq!(
         (network.parameter_count(), network.trainable_count()),
@@ -427,9 +437,9 @@ fn the_outline_of_a_wrong_description_tells_what_is_known() {
     let layers: Vec<_> = outline
         .layers
         .iter()
-        .map(|layer| (layer.name.as_str(), layer.keyword.as_str()))
+        .map(|layer| (layer.name.as_str(), layer.view))
         .collect();
-    assert_eq!(layers, [("stem", "conv2d"), ("dense_1", "dense")]);
+    assert_eq!(layers, [("stem", "Conv2dView"), ("dense_1", "DenseView")]);
 }
 
 #[test]

@@ -11,10 +11,13 @@
 //! which is matrixmultiply (through im2col for convolutions). Arguments are divan's; a filter applies to
 //! the table too.
 
-use cnn_runtime::kernels::{
-    Activation, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient, Isa,
-    KernelGradient, Loss, Optimizer, Pool2d, PoolKind,
+use cnn_runtime::ir::operation::{
+    Conv2d, ConvAlgorithm, Dense, FusedPool, InputGradient, KernelGradient, Pool2d, PoolKind,
 };
+use cnn_runtime::ir::{Activation, Loss, Optimizer};
+use cnn_runtime::kernels::{Isa, conv2d, dense, pool2d};
+use cnn_runtime::loss;
+use cnn_runtime::ops::{activation, dropout};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::fmt;
@@ -216,15 +219,17 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(N * conv.input.iter().product::<usize>());
         let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
-        let mut packed = floats(conv.packed_forward());
-        conv.pack_forward(isa, &kernel, &mut packed);
+        let mut packed = floats(conv2d::packed_forward(&conv));
+        conv2d::pack_forward(&conv, isa, &kernel, &mut packed);
         let mut y = floats(N * conv.output_len());
         // As in training, where the winners are kept.
         let mut argmax = vec![0; if conv.pool.is_some() { y.len() } else { 0 }];
-        let mut scratch = floats(conv.forward_scratch(N));
+        let mut scratch = floats(conv2d::forward_scratch(&conv, N));
         Box::new(move || {
             let (y, argmax, scratch) = (&mut y, &mut argmax, &mut scratch);
-            conv.forward(isa, N, &x, &kernel, &bias, &packed, y, argmax, scratch);
+            conv2d::forward(
+                &conv, isa, N, &x, &kernel, &bias, &packed, y, argmax, scratch,
+            );
             black_box(y);
         })
     };
@@ -237,13 +242,13 @@ fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(conv.input.iter().product::<usize>());
         let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
-        let mut packed = floats(conv.packed_inference());
-        conv.pack_inference(isa, &kernel, &mut packed);
+        let mut packed = floats(conv2d::packed_inference(&conv));
+        conv2d::pack_inference(&conv, isa, &kernel, &mut packed);
         let mut y = floats(conv.output_len());
-        let mut scratch = floats(conv.forward_scratch(1));
+        let mut scratch = floats(conv2d::forward_scratch(&conv, 1));
         Box::new(move || {
             let (y, scratch) = (&mut y, &mut scratch);
-            conv.infer(isa, 1, &x, &kernel, &bias, &packed, y, scratch);
+            conv2d::infer(&conv, isa, 1, &x, &kernel, &bias, &packed, y, scratch);
             black_box(y);
         })
     };
@@ -272,10 +277,10 @@ fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         let (dz, argmax) = (gradients(&conv), winners(&conv));
         let mut gradient = vec![0.0; patch(&conv) * conv.output[2]];
         let mut bias = vec![0.0; conv.output[2]];
-        let mut scratch = floats(conv.training_scratch(N));
+        let mut scratch = floats(conv2d::training_scratch(&conv, N));
         Box::new(move || {
             let (gradient, bias, scratch) = (&mut gradient, &mut bias, &mut scratch);
-            conv.backward_parameters(isa, N, &x, &dz, &argmax, gradient, bias, scratch);
+            conv2d::backward_parameters(&conv, isa, N, &x, &dz, &argmax, gradient, bias, scratch);
             black_box(gradient);
         })
     };
@@ -287,13 +292,13 @@ fn input_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let (dz, argmax) = (gradients(&conv), winners(&conv));
         let kernel = floats(patch(&conv) * conv.output[2]);
-        let mut packed = floats(conv.packed_backward());
-        conv.pack_backward(isa, &kernel, &mut packed);
+        let mut packed = floats(conv2d::packed_backward(&conv));
+        conv2d::pack_backward(&conv, isa, &kernel, &mut packed);
         let mut dx = floats(N * conv.input.iter().product::<usize>());
-        let mut scratch = floats(conv.training_scratch(N));
+        let mut scratch = floats(conv2d::training_scratch(&conv, N));
         Box::new(move || {
             let (dx, scratch) = (&mut dx, &mut scratch);
-            conv.backward_input(isa, N, &dz, &argmax, &packed, dx, scratch);
+            conv2d::backward_input(&conv, isa, N, &dz, &argmax, &packed, dx, scratch);
             black_box(dx);
         })
     };
@@ -319,43 +324,45 @@ fn dense_layers() -> Vec<Case> {
             add("forward", |dense, n, isa| {
                 let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
                 let [bias, mut y] = [dense.units, n * dense.units].map(floats);
-                let mut scratch = floats(dense.forward_scratch(n));
+                let mut scratch = floats(dense::forward_scratch(&dense, n));
                 Box::new(move || {
-                    dense.forward(isa, n, &x, &kernel, &bias, &mut y, &mut scratch);
+                    dense::forward(&dense, isa, n, &x, &kernel, &bias, &mut y, &mut scratch);
                     black_box(&mut y);
                 })
             });
             add("inference", |dense, n, isa| {
                 let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
                 let [bias, mut y] = [dense.units, n * dense.units].map(floats);
-                let mut packed = floats(dense.packed_inference());
-                dense.pack_inference(isa, &kernel, &mut packed);
-                let mut scratch = floats(dense.inference_scratch(n));
+                let mut packed = floats(dense::packed_inference(&dense));
+                dense::pack_inference(&dense, isa, &kernel, &mut packed);
+                let mut scratch = floats(dense::inference_scratch(&dense, n));
                 Box::new(move || {
                     let (y, scratch) = (&mut y, &mut scratch);
-                    dense.infer(isa, n, &x, &kernel, &bias, &packed, y, scratch);
+                    dense::infer(&dense, isa, n, &x, &kernel, &bias, &packed, y, scratch);
                     black_box(y);
                 })
             });
             add("kernel gradient", |dense, n, isa| {
                 let [x, dy] = [n * dense.inputs, n * dense.units].map(floats);
                 let mut gradient = floats(dense.inputs * dense.units);
-                let mut packed = floats(dense.packed_gradient(n));
-                let mut scratch = floats(dense.gradient_scratch(n));
+                let mut packed = floats(dense::packed_gradient(&dense, n));
+                let mut scratch = floats(dense::gradient_scratch(n));
                 Box::new(move || {
-                    dense.pack_gradient(isa, n, &dy, &mut packed);
+                    dense::pack_gradient(&dense, isa, n, &dy, &mut packed);
                     let (gradient, scratch) = (&mut gradient, &mut scratch);
                     let rows = 0..dense.inputs;
-                    dense.backward_parameters(isa, n, &x, &dy, &packed, rows, gradient, scratch);
+                    dense::backward_parameters(
+                        &dense, isa, n, &x, &dy, &packed, rows, gradient, scratch,
+                    );
                     black_box(gradient);
                 })
             });
             add("input gradient", |dense, n, isa| {
                 let [dy, kernel] = [n * dense.units, dense.inputs * dense.units].map(floats);
                 let mut dx = floats(n * dense.inputs);
-                let mut scratch = floats(dense.training_scratch());
+                let mut scratch = floats(dense::training_scratch(&dense));
                 Box::new(move || {
-                    dense.backward_input(isa, n, &dy, &kernel, &mut dx, &mut scratch);
+                    dense::backward_input(&dense, isa, n, &dy, &kernel, &mut dx, &mut scratch);
                     black_box(&mut dx);
                 })
             });
@@ -384,7 +391,7 @@ fn elementwise() -> Vec<Case> {
                 let (z, mut y) = (floats(VALUES), floats(VALUES));
                 Box::new(move || {
                     y.copy_from_slice(&z);
-                    activation.forward(isa, 16, &mut y);
+                    activation::forward(activation, isa, 16, &mut y);
                     black_box(&mut y);
                 })
             }),
@@ -396,7 +403,7 @@ fn elementwise() -> Vec<Case> {
                 Box::new(move || {
                     // In place again and again it would fade to subnormal numbers.
                     dy.copy_from_slice(&gradients);
-                    activation.backward(isa, 16, &y, &mut dy);
+                    activation::backward(activation, isa, 16, &y, &mut dy);
                     black_box(&mut dy);
                 })
             }),
@@ -414,8 +421,8 @@ fn elementwise() -> Vec<Case> {
                 let mut losses = floats(VALUES / 16);
                 Box::new(move || {
                     y.copy_from_slice(&z);
-                    loss.forward(isa, 16, &mut y, &target, &mut losses);
-                    loss.backward(isa, 16, &y, &target, 0.1, &mut dy);
+                    loss::forward(loss, isa, 16, &mut y, &target, &mut losses);
+                    loss::backward(loss, isa, 16, &y, &target, 0.1, &mut dy);
                     black_box(&mut dy);
                 })
             }),
@@ -435,7 +442,7 @@ fn elementwise() -> Vec<Case> {
             Prepare::new(move |isa| {
                 let (x, mut y) = (floats(VALUES), floats(VALUES / 4));
                 Box::new(move || {
-                    pool.forward(isa, 1, &x, &mut y);
+                    pool2d::forward(&pool, isa, 1, &x, &mut y);
                     black_box(&mut y);
                 })
             }),
@@ -445,21 +452,21 @@ fn elementwise() -> Vec<Case> {
             Prepare::new(move |isa| {
                 let [x, mut dx] = [VALUES; 2].map(floats);
                 let [mut y, dy] = [VALUES / 4; 2].map(floats);
-                pool.forward(isa, 1, &x, &mut y);
+                pool2d::forward(&pool, isa, 1, &x, &mut y);
                 Box::new(move || {
-                    pool.backward(isa, 1, &x, &y, &dy, &mut dx);
+                    pool2d::backward(&pool, isa, 1, &x, &y, &dy, &mut dx);
                     black_box(&mut dx);
                 })
             }),
         );
     }
     add(
-        "Dropout".into(),
+        "mask of a dropout".into(),
         Prepare::new(|isa| {
-            let [x, mut y, mut mask] = [VALUES; 3].map(floats);
+            let mut mask = floats(VALUES);
             Box::new(move || {
-                Dropout { rate: 0.5 }.forward(isa, 1, 0, &x, &mut y, &mut mask);
-                black_box(&mut y);
+                dropout::mask(0.5, isa, 1, 0, &mut mask);
+                black_box(&mut mask);
             })
         }),
     );
@@ -489,10 +496,17 @@ fn elementwise() -> Vec<Case> {
             name.to_owned(),
             Prepare::new(move |isa| {
                 let [mut parameters, gradients] = [VALUES; 2].map(floats);
-                let mut slots = vec![vec![0.0; VALUES]; optimizer.slots()];
+                let mut slots = vec![vec![0.0; VALUES]; cnn_runtime::optimizer::slots(&optimizer)];
                 Box::new(move || {
                     let mut slots: Vec<&mut [f32]> = slots.iter_mut().map(|s| &mut s[..]).collect();
-                    optimizer.update(isa, 1, &mut parameters, &gradients, &mut slots);
+                    cnn_runtime::optimizer::update(
+                        &optimizer,
+                        isa,
+                        1,
+                        &mut parameters,
+                        &gradients,
+                        &mut slots,
+                    );
                     black_box(&mut parameters);
                 })
             }),

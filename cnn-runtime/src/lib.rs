@@ -25,8 +25,13 @@ pub mod generated;
 // The only place where the compiler has to be told that something is safe.
 #[allow(unsafe_code)]
 pub mod kernels;
+pub mod loss;
+pub mod metric;
 #[cfg(feature = "std")]
 mod model;
+pub mod ops;
+#[cfg(feature = "std")]
+pub mod optimizer;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub mod spec;
@@ -36,6 +41,8 @@ mod train;
 #[cfg(feature = "std")]
 pub use model::view;
 
+pub use cnn_ir as ir;
+pub use cnn_ir::{Activation, Loss, Metric, Optimizer};
 #[cfg(feature = "std")]
 pub use {
     data::{Dataset, Examples},

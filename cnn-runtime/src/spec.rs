@@ -2,20 +2,23 @@
 //! the runtime.
 //!
 //! The macro emits one `static` [`Spec`] per network and, with it, the functions
-//! [`Spec::forward`] and [`Training::train`], which are unrolled calls of
-//! [`kernels`](crate::kernels). Whatever does not depend on types (allocation, training,
-//! checkpoints) reads the `Spec` and calls the two functions with plain slices. Everything here
-//! is `'static` data or borrowed slices, so it exists without `std` and without an allocator.
+//! [`Spec::forward`] and [`Training::train`], which are unrolled calls of [`ops`](crate::ops).
+//! Whatever does not depend on types (allocation, training, checkpoints) reads the `Spec` and calls the
+//! two functions with plain slices. Everything here is `'static` data or borrowed slices, so it exists
+//! without `std` and without an allocator.
 //!
 //! A training step runs in two phases, each shared by all threads:
 //!
 //! ```text
-//! a thread's examples ──train──▶ values and gradients of every dense layer, sums of convolutions' gradients by partial
-//! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ packed weights
+//! a thread's examples ──train──▶ what is kept of each example, partial sums of tensors' gradients
+//! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ packed tensors
 //! ```
 
-use crate::kernels::{Activation, Conv2d, Dense, Isa, Loss, Metric, Optimizer};
+use crate::kernels::Isa;
+use crate::ops::{self, Sizes};
 pub use crate::train::reduction::Partials;
+use cnn_ir::operation::Pass;
+use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -29,18 +32,18 @@ pub struct Spec {
     pub output: &'static [usize],
     /// Every layer after the input, in the order of the source.
     pub layers: &'static [Layer],
-    /// Every parameter tensor in the order of the flat buffer, contiguous and without gaps.
+    /// Every tensor in the order of the flat buffer, contiguous and without gaps.
     pub parameters: &'static [Parameter],
     /// The length of the flat parameter buffer, in floats.
     pub parameter_count: usize,
     /// Runs the network on a batch. Where the last activation is fused with the loss, it
     /// writes logits, and [`Spec::output_activation`] is still to be applied.
-    pub forward: fn(Forward<'_>),
+    pub forward: fn(Predict<'_>),
     /// What turns the output of [`Spec::forward`] into the network's output.
     pub output_activation: Activation,
     /// The scratch memory of [`Spec::forward`].
     pub workspace: Workspace,
-    /// The weights that [`Spec::forward`], inference, wants in another form, in the order of the parameters.
+    /// The tensors that [`Spec::forward`] wants in another form, in the order of the parameters.
     pub packed: &'static [PackedForm],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
@@ -61,7 +64,7 @@ pub struct Layer {
     pub flops: u64,
 }
 
-/// A parameter tensor and its place in the flat buffer.
+/// A tensor and its place in the flat buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {
     /// The checkpoint key: `conv2d_1.kernel`.
@@ -71,13 +74,15 @@ pub struct Parameter {
     pub shape: &'static [usize],
     /// Where it starts in the flat buffer, in floats.
     pub offset: usize,
+    /// What it is for.
+    pub role: Role,
     /// How its values start.
     pub initializer: Initializer,
     /// Where its gradient comes from while training.
     pub gradient: Gradient,
 }
 
-/// Where the gradient of a parameter tensor comes from.
+/// Where the gradient of a tensor comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Gradient {
     /// Nowhere: the tensor is not trained.
@@ -86,29 +91,23 @@ pub enum Gradient {
     Partials {
         /// Where the tensor's sums start in a partial, in floats.
         offset: usize,
-        /// Puts sums that are laid out otherwise in the order of the tensor.
-        finish: Option<Finish>,
+        /// Whose tensor it is.
+        operation: Operation,
+        /// Which of its tensors.
+        tensor: usize,
     },
-    /// The kernel of a dense layer: a product over the whole batch.
-    DenseKernel {
-        /// The layer.
-        layer: Dense,
-        /// Where its inputs lie.
+    /// A product over the whole batch.
+    Batch {
+        /// Whose tensor it is.
+        operation: Operation,
+        /// Which of its tensors.
+        tensor: usize,
+        /// Where the inputs of the operation lie.
         input: Source,
         /// The slot of the gradients with respect to its outputs before the activation.
         gradient: usize,
     },
-    /// The bias of a dense layer: a sum over the whole batch.
-    DenseBias {
-        /// The layer.
-        layer: Dense,
-        /// The slot of the gradients with respect to its outputs before the activation.
-        gradient: usize,
-    },
 }
-
-/// Writes the gradient of a tensor from sums that are laid out otherwise.
-pub type Finish = fn(Isa, &[f32], &mut [f32]);
 
 /// Where a value of the whole batch lies while training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,39 +118,33 @@ pub enum Source {
     Slot(usize),
 }
 
-/// A kernel in the form that a pass wants it in.
+/// A tensor in the form that a pass wants it in.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedForm {
-    /// The kernel's place in [`Spec::parameters`].
+    /// The tensor's place in [`Spec::parameters`].
     pub tensor: usize,
-    /// The length of the packed form, in floats; 0 if the pass takes the kernel as it is.
+    /// The length of the packed form, in floats; 0 if the pass takes the tensor as it is.
     pub length: usize,
-    /// Whose kernel it is, and for which pass.
-    pub from: PackedFrom,
-}
-
-/// A layer whose kernel a pass wants in another form.
-#[derive(Clone, Copy, Debug)]
-pub enum PackedFrom {
-    /// Inference wants that of a dense layer.
-    Dense(Dense),
-    /// Inference wants that of a convolution.
-    Conv2d(Conv2d),
-    /// The forward pass of training wants that of a convolution.
-    Forward(Conv2d),
-    /// The backward pass wants that of a convolution.
-    Backward(Conv2d),
+    /// Whose tensor it is.
+    pub operation: Operation,
+    /// The pass.
+    pub pass: Pass,
 }
 
 impl PackedForm {
-    /// Writes the form of `kernel`, [`PackedForm::length`] floats.
-    pub fn prepare(&self, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-        match self.from {
-            PackedFrom::Dense(layer) => layer.pack_inference(isa, kernel, packed),
-            PackedFrom::Conv2d(layer) => layer.pack_inference(isa, kernel, packed),
-            PackedFrom::Forward(layer) => layer.pack_forward(isa, kernel, packed),
-            PackedFrom::Backward(layer) => layer.pack_backward(isa, kernel, packed),
+    /// The form of a tensor that an operation wants for a pass.
+    pub const fn new(tensor: usize, operation: Operation, pass: Pass) -> Self {
+        Self {
+            tensor,
+            length: ops::sizes(&operation, 1).packed(pass),
+            operation,
+            pass,
         }
+    }
+
+    /// Writes the form of `tensor`, [`PackedForm::length`] floats.
+    pub fn pack(&self, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
+        ops::execute(&self.operation).pack(self.pass, isa, tensor, packed);
     }
 }
 
@@ -178,23 +171,6 @@ impl Parameter {
     }
 }
 
-/// How a parameter tensor starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initializer {
-    /// All zero.
-    Zeros,
-    /// Uniform in `±sqrt(6 / (fan_in + fan_out))` (Glorot & Bengio 2010).
-    ///
-    /// The fans are those of Keras: `inputs` and `units` of a dense kernel,
-    /// `height * width * channels` and `height * width * filters` of a convolution's.
-    GlorotUniform {
-        /// How many values flow into one output.
-        fan_in: usize,
-        /// How many values one input flows into.
-        fan_out: usize,
-    },
-}
-
 /// How much scratch memory the forward pass needs, in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workspace {
@@ -207,6 +183,29 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// The memory of inference: what the plan knows, and what the hungriest of `steps` needs beside its
+    /// operands.
+    pub const fn new(
+        per_example: usize,
+        once: usize,
+        micro_batch: usize,
+        steps: &[Operation],
+    ) -> Self {
+        let (mut single, mut batch) = (0, 0);
+        let mut index = 0;
+        while index < steps.len() {
+            let Sizes { inference, .. } = ops::sizes(&steps[index], micro_batch);
+            single = max(single, inference[0]);
+            batch = max(batch, inference[1]);
+            index += 1;
+        }
+        Self {
+            per_example,
+            single: once + single,
+            batch: once + batch,
+        }
+    }
+
     /// The floats that `examples` need.
     pub const fn floats(&self, examples: usize) -> usize {
         let once = if examples == 1 {
@@ -220,8 +219,8 @@ impl Workspace {
 
 /// The arguments of [`Spec::forward`].
 #[derive(Debug)]
-pub struct Forward<'a> {
-    /// What computes.
+pub struct Predict<'a> {
+    /// The instruction set.
     pub isa: Isa,
     /// How many examples the batch has.
     pub examples: usize,
@@ -244,7 +243,7 @@ pub struct Training {
     pub train: fn(Train<'_, '_>),
     /// The values and gradients that the whole batch keeps, in floats for one example.
     pub slots: &'static [usize],
-    /// The winners of fused pools that the whole batch keeps, in bytes for one example.
+    /// The argmax of fused pools that the whole batch keeps, in bytes for one example.
     pub argmax_slots: &'static [usize],
     /// What a thread needs beside, in floats.
     pub workspace: usize,
@@ -271,7 +270,7 @@ pub struct Training {
 /// The arguments of [`Training::train`]: a thread's share of a batch.
 #[derive(Debug)]
 pub struct Train<'a, 'b> {
-    /// What computes.
+    /// The instruction set.
     pub isa: Isa,
     /// How many examples this share has.
     pub examples: usize,
@@ -350,16 +349,34 @@ pub fn split_workspace<const N: usize>(
     (slots, rest)
 }
 
-/// Cuts the kernels of the given lengths off the front of `packed`, as [`split_workspace`] does; all are
+/// What the hungriest of `steps` needs beside its operands while training, in floats.
+pub const fn training_scratch(micro_batch: usize, steps: &[Operation]) -> usize {
+    let mut most = 0;
+    let mut index = 0;
+    while index < steps.len() {
+        most = max(most, ops::sizes(&steps[index], micro_batch).training);
+        index += 1;
+    }
+    most
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// Cuts the tensors of these forms off the front of `packed`, as [`split_workspace`] does; all are
 /// empty if it is. For generated code.
 ///
 /// # Panics
 /// If the buffer is shorter, but not empty.
 #[doc(hidden)]
-pub fn split_packed<const N: usize>(packed: &[f32], lengths: [usize; N]) -> [&[f32]; N] {
+pub fn split_packed<'a, const N: usize>(
+    packed: &'a [f32],
+    forms: &[PackedForm; N],
+) -> [&'a [f32]; N] {
     let mut rest = packed;
-    lengths.map(|length| {
-        let length = if packed.is_empty() { 0 } else { length };
+    forms.map(|form| {
+        let length = if packed.is_empty() { 0 } else { form.length };
         let (piece, tail) = rest.split_at(aligned(length));
         rest = tail;
         &piece[..length]
@@ -411,11 +428,36 @@ mod tests {
     }
 
     #[test]
-    fn packed_weights_may_be_missing() {
+    fn packed_tensors_may_be_missing() {
+        let form = |length| PackedForm {
+            length,
+            ..PackedForm::new(0, dense(1, 1), Pass::Forward)
+        };
+        let forms = [1, 0, 18].map(form);
         let weights: [f32; 48] = core::array::from_fn(|i| i as f32);
         let expected = [&weights[..1], &[], &weights[16..34]];
-        assert_eq!(split_packed(&weights, [1, 0, 18]), expected);
-        assert_eq!(split_packed(&[], [1, 0, 18]), [&[0.0; 0][..]; 3]);
+        assert_eq!(split_packed(&weights, &forms), expected);
+        assert_eq!(split_packed(&[], &forms), [&[0.0; 0][..]; 3]);
+    }
+
+    fn dense(inputs: usize, units: usize) -> Operation {
+        Operation::Dense(cnn_ir::operation::Dense {
+            inputs,
+            units,
+            activation: Activation::Relu,
+        })
+    }
+
+    #[test]
+    fn the_hungriest_step_decides() {
+        let steps = [dense(4, 3), dense(700, 500)];
+        let workspace = Workspace::new(5, 7, 1, &steps);
+        let sizes = steps.map(|step| ops::sizes(&step, 1));
+        let most = |of: fn(&Sizes) -> usize| sizes.iter().map(of).max().unwrap();
+        assert_eq!(workspace.per_example, 5);
+        assert_eq!(workspace.single, 7 + most(|sizes| sizes.inference[0]));
+        assert_eq!(workspace.batch, 7 + most(|sizes| sizes.inference[1]));
+        assert_eq!(training_scratch(1, &steps), most(|sizes| sizes.training));
     }
 
     #[test]
@@ -430,6 +472,7 @@ mod tests {
             name: "dense_1.kernel",
             shape: &[3, 5],
             offset: 7,
+            role: Role::Weight,
             initializer: Initializer::Zeros,
             gradient: Gradient::Frozen,
         };

@@ -1,24 +1,60 @@
 //! Arguments: which value belongs to which parameter.
 //!
 //! [`Context::bind`] pairs the arguments of a layer, activation or optimizer with its
-//! [`Signature`]; the readers of `convert` then take typed values out of the result. A value is
+//! [`Callee`]; the readers of `convert` then take typed values out of the result. A value is
 //! `Ok(None)` where nothing was written, and `Err(Reported)` where something wrong was, so that
 //! nobody goes on with a guess.
 
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::syntax::{Argument, Name, Span, Value, ValueKind};
+use crate::layers::{Activation, Kind, LayerKind, Parameter};
+use crate::syntax::{Argument, LayerSyntax, Name, Span, Value, ValueKind};
+use cnn_ir::vocabulary::{Range, Setting, Word};
+
+use super::convert;
 
 /// What a layer, activation or optimizer takes.
-#[derive(Debug)]
-pub(crate) struct Signature {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callee {
     pub(crate) name: &'static str,
-    /// The names of the arguments, in the order in which they stand without names.
-    pub(crate) parameters: &'static [&'static str],
-    /// How many of them must be given.
-    pub(crate) required: usize,
-    /// How it is written, for messages.
-    pub(crate) usage: &'static str,
+    pub(crate) parameters: &'static [Parameter],
+    /// Whether it is written as a layer: some defaults are others then.
+    pub(crate) is_layer: bool,
+    /// How it is written, where that does not follow from the parameters.
+    pub(crate) example: Option<&'static str>,
+}
+
+impl Callee {
+    /// How it is written: `dense(units, activation = linear, …)`.
+    pub(crate) fn usage(&self) -> String {
+        if let Some(example) = self.example {
+            return example.to_owned();
+        }
+        if self.parameters.is_empty() {
+            return self.name.to_owned();
+        }
+        let parameters: Vec<_> = self
+            .parameters
+            .iter()
+            .map(|parameter| match default(parameter, self.is_layer) {
+                Some(default) => format!("{} = {default}", parameter.name),
+                None => parameter.name.to_owned(),
+            })
+            .collect();
+        format!("{}({})", self.name, parameters.join(", "))
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.parameters.iter().map(|p| p.name).collect()
+    }
+}
+
+/// The default of a parameter as it is written; none where an argument is needed.
+pub(crate) fn default(parameter: &Parameter, is_layer: bool) -> Option<String> {
+    match parameter.kind {
+        Kind::Other(default) => default.map(str::to_owned),
+        kind => kind.default(is_layer).map(|setting| setting.to_string()),
+    }
 }
 
 /// A mistake that was reported already.
@@ -28,22 +64,27 @@ pub(crate) struct Reported;
 /// A typed argument: `None` where nothing was written.
 pub(crate) type Given<T> = Result<Option<T>, Reported>;
 
-/// Arguments in the order of a signature.
+/// Arguments in the order of the parameters.
 #[derive(Debug)]
 pub(crate) struct Bound<'a> {
-    signature: &'static Signature,
+    callee: Callee,
     values: Vec<Option<&'a Value>>,
     damaged: bool,
 }
 
 impl<'a> Bound<'a> {
+    /// Whether the callee is written as a layer.
+    pub(crate) fn is_layer(&self) -> bool {
+        self.callee.is_layer
+    }
+
     /// The value of a parameter. In damaged arguments nothing is certain.
     pub(crate) fn get(&self, parameter: &str) -> Given<&'a Value> {
         let value = self
-            .signature
+            .callee
             .parameters
             .iter()
-            .position(|name| *name == parameter)
+            .position(|other| other.name == parameter)
             .and_then(|index| self.values[index]);
         match value {
             Some(value) if value.kind == ValueKind::Invalid => Err(Reported),
@@ -73,14 +114,14 @@ impl Context<'_> {
     /// Pairs arguments with parameters.
     pub(crate) fn bind<'a>(
         &mut self,
-        signature: &'static Signature,
-        callee: Span,
+        callee: &Callee,
+        place: Span,
         arguments: &'a [Argument],
         damaged: bool,
     ) -> Bound<'a> {
         let mut bound = Bound {
-            signature,
-            values: vec![None; signature.parameters.len()],
+            callee: *callee,
+            values: vec![None; callee.parameters.len()],
             damaged,
         };
         let mut named: Option<Span> = None;
@@ -88,11 +129,11 @@ impl Context<'_> {
             let index = match &argument.name {
                 Some(name) => {
                     named = named.or(Some(argument.span()));
-                    self.parameter(signature, name)
+                    self.parameter(callee, name)
                 }
                 None => match named {
-                    None => self.position(signature, position, argument),
-                    Some(first) => Err(self.positional_after_named(signature, argument, first)),
+                    None => self.position(callee, position, argument),
+                    Some(first) => Err(self.positional_after_named(callee, argument, first)),
                 },
             };
             match index {
@@ -100,7 +141,7 @@ impl Context<'_> {
                 Ok(index) => match bound.values[index] {
                     None => bound.values[index] = Some(&argument.value),
                     Some(first) => {
-                        let parameter = signature.parameters[index];
+                        let parameter = callee.parameters[index].name;
                         self.report(
                             Diagnostic::new(
                                 Code::DuplicateArgument,
@@ -115,27 +156,27 @@ impl Context<'_> {
             }
         }
         if !bound.damaged {
-            self.required(&mut bound, callee);
+            self.required(&mut bound, place);
         }
         bound
     }
 
-    fn parameter(&mut self, signature: &'static Signature, name: &Name) -> Result<usize, Reported> {
-        let found = signature
+    fn parameter(&mut self, callee: &Callee, name: &Name) -> Result<usize, Reported> {
+        let found = callee
             .parameters
             .iter()
-            .position(|parameter| *parameter == name.text);
+            .position(|parameter| parameter.name == name.text);
         found.ok_or_else(|| {
-            let hint = suggest::hint(Vocabulary::Argument, &name.text, signature.parameters);
+            let hint = suggest::hint(Vocabulary::Argument, &name.text, &callee.names());
             let diagnostic = if matches!(hint, Some(Hint::Unsupported(_))) {
-                let message = format!("`{}` of `{}` is not supported", name.text, signature.name);
+                let message = format!("`{}` of `{}` is not supported", name.text, callee.name);
                 Diagnostic::new(Code::Unsupported, name.span, message)
             } else {
-                let message = format!("`{}` has no argument `{}`", signature.name, name.text);
+                let message = format!("`{}` has no argument `{}`", callee.name, name.text);
                 let diagnostic = Diagnostic::new(Code::UnknownArgument, name.span, message);
                 match hint {
                     Some(_) => diagnostic,
-                    None => diagnostic.note(format!("it is written `{}`", signature.usage)),
+                    None => diagnostic.note(format!("it is written `{}`", callee.usage())),
                 }
             };
             self.report(diagnostic.maybe_help(hint.and_then(|hint| hint.help())))
@@ -144,26 +185,26 @@ impl Context<'_> {
 
     fn position(
         &mut self,
-        signature: &'static Signature,
+        callee: &Callee,
         position: usize,
         argument: &Argument,
     ) -> Result<usize, Reported> {
-        if position < signature.parameters.len() {
+        if position < callee.parameters.len() {
             return Ok(position);
         }
-        let message = match signature.parameters.len() {
-            0 => format!("`{}` takes no arguments", signature.name),
-            1 => format!("`{}` takes one argument", signature.name),
-            count => format!("`{}` takes at most {count} arguments", signature.name),
+        let message = match callee.parameters.len() {
+            0 => format!("`{}` takes no arguments", callee.name),
+            1 => format!("`{}` takes one argument", callee.name),
+            count => format!("`{}` takes at most {count} arguments", callee.name),
         };
         let diagnostic = Diagnostic::new(Code::TooManyArguments, argument.span(), message)
-            .note(format!("it is written `{}`", signature.usage));
+            .note(format!("it is written `{}`", callee.usage()));
         Err(self.report(diagnostic))
     }
 
     fn positional_after_named(
         &mut self,
-        signature: &'static Signature,
+        callee: &Callee,
         argument: &Argument,
         first: Span,
     ) -> Reported {
@@ -173,25 +214,168 @@ impl Context<'_> {
             "an argument without a name stands after one with a name",
         )
         .secondary(first, "the first one with a name")
-        .note(format!("it is written `{}`", signature.usage));
+        .note(format!("it is written `{}`", callee.usage()));
         self.report(diagnostic)
     }
 
-    fn required(&mut self, bound: &mut Bound<'_>, callee: Span) {
-        let signature = bound.signature;
-        let missing: Vec<_> = signature.parameters[..signature.required]
+    fn required(&mut self, bound: &mut Bound<'_>, place: Span) {
+        let callee = bound.callee;
+        let missing: Vec<_> = callee
+            .parameters
             .iter()
             .zip(&bound.values)
-            .filter(|(_, value)| value.is_none())
-            .map(|(parameter, _)| format!("`{parameter}`"))
+            .filter(|(parameter, value)| value.is_none() && parameter.kind.is_required())
+            .map(|(parameter, _)| format!("`{}`", parameter.name))
             .collect();
         if !missing.is_empty() {
             bound.damaged = true;
-            let message = format!("`{}` needs {}", signature.name, missing.join(" and "));
+            let message = format!("`{}` needs {}", callee.name, missing.join(" and "));
             self.report(
-                Diagnostic::new(Code::MissingArgument, callee, message)
-                    .help(format!("write `{}`", signature.usage)),
+                Diagnostic::new(Code::MissingArgument, place, message)
+                    .help(format!("write `{}`", callee.usage())),
             );
         }
+    }
+}
+
+/// Reads the arguments of a layer.
+///
+/// An argument that is wrong and decides the shape is an `Err`, so that nobody goes on with a guess.
+/// One that does not is read as its default, and the layer is [`incomplete`](Reader::incomplete):
+/// its shape is known all the same, for the layers behind it.
+pub(crate) struct Reader<'c, 's> {
+    pub(crate) context: &'c mut Context<'s>,
+    callee: Callee,
+    layer: &'c LayerSyntax,
+    /// Made when an argument is first asked for.
+    bound: Option<Bound<'c>>,
+    /// Whether an argument was wrong that leaves the shape as it is.
+    pub(crate) incomplete: bool,
+}
+
+impl<'c, 's> Reader<'c, 's> {
+    /// Pairs the arguments of a line with the parameters of its kind.
+    pub(crate) fn new(
+        context: &'c mut Context<'s>,
+        kind: &LayerKind,
+        layer: &'c LayerSyntax,
+    ) -> Self {
+        let callee = Callee {
+            name: kind.name,
+            parameters: kind.parameters,
+            is_layer: true,
+            example: kind.example,
+        };
+        Self {
+            context,
+            callee,
+            layer,
+            bound: None,
+            incomplete: false,
+        }
+    }
+
+    /// The keyword.
+    pub(crate) fn name(&self) -> &'static str {
+        self.callee.name
+    }
+
+    /// The arguments as they were written.
+    pub(crate) fn written(&self) -> &'c [Argument] {
+        &self.layer.arguments
+    }
+
+    fn bound(&mut self) -> &Bound<'c> {
+        let Self {
+            context,
+            callee,
+            layer,
+            bound,
+            ..
+        } = self;
+        bound.get_or_insert_with(|| {
+            let keyword = layer.keyword.span;
+            context.bind(callee, keyword, &layer.arguments, layer.damaged)
+        })
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn get(&mut self, parameter: &str) -> Given<&'c Value> {
+        self.bound().get(parameter)
+    }
+
+    /// Where the value of a parameter stands, else the keyword.
+    pub(crate) fn span(&mut self, parameter: &str) -> Span {
+        let keyword = self.layer.keyword.span;
+        self.bound().span(parameter).unwrap_or(keyword)
+    }
+
+    /// Where each argument stands that was written.
+    pub(crate) fn spans(&mut self) -> Vec<(&'static str, Span)> {
+        let names = self.callee.parameters.iter().map(|p| p.name);
+        let bound = self.bound();
+        names
+            .filter_map(|name| Some((name, bound.span(name)?)))
+            .collect()
+    }
+
+    /// A positive integer that has to be written.
+    pub(crate) fn count(&mut self, parameter: &str) -> Result<usize, Reported> {
+        let value = self.get(parameter);
+        self.context.count(parameter, value)?.ok_or(Reported)
+    }
+
+    /// Height and width.
+    pub(crate) fn pair(&mut self, parameter: &str) -> Given<[usize; 2]> {
+        let value = self.get(parameter);
+        self.context.pair(parameter, value)
+    }
+
+    /// A number that decides no shape.
+    pub(crate) fn number(&mut self, parameter: &str, range: Range, default: f64) -> f64 {
+        let value = self.get(parameter);
+        let number = self.context.number(parameter, value, range);
+        self.or_incomplete(number.map(|number| number.unwrap_or(default)), default)
+    }
+
+    /// `true` or `false`; what is wrong is the default.
+    pub(crate) fn switch(&mut self, parameter: &str) -> bool {
+        let parameters = self.callee.parameters.iter();
+        let kind = parameters
+            .filter(|p| p.name == parameter)
+            .find_map(|p| p.kind.default(true));
+        let default = matches!(kind, Some(Setting::Switch(true)));
+        let value = self.get(parameter);
+        let switch = self.context.boolean(parameter, value);
+        // A mistake here leaves every shape as it is.
+        switch.ok().flatten().unwrap_or(default)
+    }
+
+    /// The argument `activation`.
+    pub(crate) fn activation(&mut self) -> Activation {
+        let activation = match self.get("activation") {
+            Ok(None) => Ok(Activation::Linear),
+            Ok(Some(value)) => self.context.activation(value),
+            Err(Reported) => Err(Reported),
+        };
+        self.or_incomplete(activation, Activation::Linear)
+    }
+
+    /// The value that the keyword names, with its settings.
+    pub(crate) fn settings<T: Copy>(&mut self, word: &'static Word<T>) -> T {
+        let default = (word.make)(&convert::defaults(word, true));
+        self.bound();
+        let value = match &self.bound {
+            Some(bound) => self.context.make(word, bound),
+            None => Err(Reported),
+        };
+        self.or_incomplete(value, default)
+    }
+
+    fn or_incomplete<T>(&mut self, value: Result<T, Reported>, default: T) -> T {
+        value.unwrap_or_else(|Reported| {
+            self.incomplete = true;
+            default
+        })
     }
 }

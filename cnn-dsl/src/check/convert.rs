@@ -3,11 +3,13 @@
 //! Every reader takes a value as `arguments` hands it out and either answers with its type or
 //! reports what is wrong, with what to write instead where that can be guessed.
 
-use crate::check::arguments::{Context, Given, Reported};
+use crate::check::arguments::{Bound, Callee, Context, Given, Reported};
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::layers;
+use crate::graph::Shape;
+use crate::layers::{Activation, Kind};
 use crate::syntax::{Call, Span, Value, ValueKind};
+use cnn_ir::vocabulary::{MOST, Range, Setting};
 
 /// The largest size, number of values and number of parameters: all fit an `i32`, as the
 /// generated code, other formats and 32-bit targets need it.
@@ -145,7 +147,7 @@ impl Context<'_> {
                 let help = sizes_of(values).map(|sizes| format!("write `{sizes}`"));
                 Err(self.wrong_type(parameter, expected, value, help))
             }
-            ValueKind::Name(name) if layers::ACTIVATIONS.contains(&name.as_str()) => {
+            ValueKind::Name(name) if is_activation(name) => {
                 let help = format!("write `activation = {name}`");
                 Err(self.wrong_type(parameter, expected, value, Some(help)))
             }
@@ -153,24 +155,23 @@ impl Context<'_> {
         }
     }
 
-    /// A number within `range`, which `expected` describes, both as written and as the `f32`
-    /// that it becomes.
+    /// A number within `range`, both as written and as the `f32` that it becomes.
     pub(crate) fn number(
         &mut self,
         parameter: &str,
         value: Given<&Value>,
-        range: fn(f64) -> bool,
-        expected: &str,
+        range: Range,
     ) -> Given<f64> {
         let Some(value) = value? else { return Ok(None) };
+        let expected = range.describe();
         let number = match value.kind {
             ValueKind::Float(number) => number,
             // Exact up to 2^53; nobody writes such a rate.
             ValueKind::Integer(number) => number as f64,
             _ => return Err(self.wrong_type(parameter, "a number", value, None)),
         };
-        if !range(number) {
-            let percent = range(number / 100.0) && number > 1.0 && number.fract() == 0.0;
+        if !range.contains(number) {
+            let percent = range.contains(number / 100.0) && number > 1.0 && number.fract() == 0.0;
             let help = percent.then(|| format!("write `{}` for {number} %", number / 100.0));
             return Err(self.out_of_range(parameter, expected, value, help));
         }
@@ -181,7 +182,7 @@ impl Context<'_> {
                 "networks compute with 32-bit floats, which end at {:e}",
                 f32::MAX
             ))
-        } else if !range(computed) {
+        } else if !range.contains(computed) {
             let message = format!(
                 "`{parameter}` must be {expected}, found {}",
                 self.describe(value)
@@ -279,6 +280,128 @@ impl Context<'_> {
             _ => Ok(()),
         }
     }
+
+    /// A word of a vocabulary with its settings: `leaky_relu(0.1)`, `adam`. What is called it says where
+    /// it stands, and its arguments.
+    pub(crate) fn vocabulary<'v, T: Copy>(
+        &mut self,
+        (vocabulary, words): (Vocabulary, &'static [cnn_ir::vocabulary::Word<T>]),
+        what: (&str, &str),
+        value: &'v Value,
+    ) -> Result<(T, Named<'v>), Reported> {
+        let names: Vec<_> = names(words).collect();
+        let written = self.word((vocabulary, &names), what, value)?;
+        let word = words
+            .iter()
+            .find(|word| word.name == written.name || word.aliases.contains(&written.name))
+            .ok_or(Reported)?;
+        if word.parameters.is_empty() {
+            self.no_arguments(&written)?;
+        }
+        let (arguments, damaged) = match written.call {
+            Some(call) => (&call.arguments[..], call.damaged),
+            None => (&[][..], false),
+        };
+        let callee = Callee {
+            name: word.name,
+            parameters: word.parameters,
+            is_layer: false,
+            example: None,
+        };
+        let bound = self.bind(&callee, written.span, arguments, damaged);
+        let made = self.make(word, &bound)?;
+        let span = written.span;
+        Ok((made, Named { span, bound }))
+    }
+
+    /// The value that a word makes of its arguments.
+    pub(crate) fn make<T: Copy>(
+        &mut self,
+        word: &'static cnn_ir::vocabulary::Word<T>,
+        bound: &Bound<'_>,
+    ) -> Result<T, Reported> {
+        let mut settings = defaults(word, bound.is_layer());
+        let mut failed = false;
+        for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+            let value = bound.get(parameter.name);
+            let read = match parameter.kind {
+                Kind::Number { range, .. } => self
+                    .number(parameter.name, value, range)
+                    .map(|number| number.map(Setting::Number)),
+                Kind::Switch { .. } => self
+                    .boolean(parameter.name, value)
+                    .map(|switch| switch.map(Setting::Switch)),
+                Kind::Other(_) => unreachable!("words have numbers and switches"),
+            };
+            match read {
+                Ok(Some(read)) => *setting = read,
+                Ok(None) => {}
+                Err(Reported) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Reported);
+        }
+        Ok((word.make)(&settings))
+    }
+
+    /// An activation as a value: `relu`, `leaky_relu(0.1)`.
+    pub(crate) fn activation(&mut self, value: &Value) -> Result<Activation, Reported> {
+        let vocabulary = (Vocabulary::Activation, Activation::WORDS);
+        let (activation, _) =
+            self.vocabulary(vocabulary, ("activation", "an activation"), value)?;
+        Ok(activation)
+    }
+}
+
+/// Where a word of a vocabulary stands, and its arguments.
+pub(crate) struct Named<'a> {
+    pub(crate) span: Span,
+    pub(crate) bound: Bound<'a>,
+}
+
+/// The defaults of a word's parameters.
+pub(crate) fn defaults<T>(word: &cnn_ir::vocabulary::Word<T>, is_layer: bool) -> [Setting; MOST] {
+    let mut settings = [Setting::Switch(false); MOST];
+    for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+        if let Some(default) = parameter.kind.default(is_layer) {
+            *setting = default;
+        }
+    }
+    settings
+}
+
+/// The names of words, then their other names.
+fn names<T>(words: &'static [cnn_ir::vocabulary::Word<T>]) -> impl Iterator<Item = &'static str> {
+    let aliases = words.iter().flat_map(|word| word.aliases.iter().copied());
+    words.iter().map(|word| word.name).chain(aliases)
+}
+
+fn is_activation(name: &str) -> bool {
+    Activation::WORDS.iter().any(|word| word.name == name)
+}
+
+/// Checks that a shape is not too large.
+pub(crate) fn elements(
+    context: &mut Context<'_>,
+    shape: &Shape,
+    span: Span,
+    what: &str,
+) -> Result<(), Reported> {
+    let count = product(&shape.0);
+    if count <= u128::from(LIMIT) {
+        return Ok(());
+    }
+    let message = format!("{what} has {count} values ({shape}); the limit is {LIMIT}");
+    Err(context.report(Diagnostic::new(Code::ShapeTooLarge, span, message)))
+}
+
+/// The product of sizes; one that overflows is as large as can be.
+pub(crate) fn product(sizes: &[usize]) -> u128 {
+    sizes
+        .iter()
+        .map(|&size| size as u128)
+        .fold(1, u128::saturating_mul)
 }
 
 /// A word that belongs where it stands.

@@ -3,7 +3,6 @@
 //! The warnings about strides and padding stand with the shape rules, where their numbers are.
 
 use crate::check::arguments::Context;
-use crate::check::convert::as_f32;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Node, Op};
 
@@ -14,15 +13,21 @@ impl Context<'_> {
             let previous = index.checked_sub(1).map(|index| &nodes[index]);
             let last = index + 1 == nodes.len();
             if node.output_activation() == Some(Activation::Softmax) {
-                self.lint_softmax(node, last || nodes[index + 1..].iter().all(passes_on));
+                self.lint_softmax(
+                    node,
+                    last || nodes[index + 1..]
+                        .iter()
+                        .all(|node| node.op.layer().keeps_values()),
+                );
             }
-            if let Some(reason) = previous.and_then(|previous| no_effect(node, previous)) {
+            if let Some(reason) = previous.and_then(|previous| node.op.layer().no_effect(previous))
+            {
                 let message = format!("`{}` changes nothing: {reason}", node.name);
                 self.report(
                     Diagnostic::new(Code::NoEffect, node.keyword.span, message)
                         .help("remove this line"),
                 );
-            } else if last && matches!(node.op, Op::Dropout { .. }) {
+            } else if last && matches!(node.op, Op::Dropout(_)) {
                 let message = format!("`{}` is the output of the network", node.name);
                 self.report(
                     Diagnostic::new(Code::DropoutLast, node.keyword.span, message)
@@ -56,38 +61,4 @@ impl Context<'_> {
             );
         }
     }
-}
-
-/// Whether a node leaves its input's values as they are.
-fn passes_on(node: &Node) -> bool {
-    matches!(node.op, Op::Flatten | Op::Dropout { .. })
-}
-
-/// Why a node passes its input on unchanged, if it does.
-fn no_effect(node: &Node, previous: &Node) -> Option<String> {
-    let before = previous.output_activation();
-    let reason = match &node.op {
-        Op::Dropout { rate } if as_f32(*rate) == 0.0 => "its rate is 0",
-        Op::Flatten if previous.shape.is_flat() => "its input is flat",
-        Op::Pool2d(pool) if pool.size == [1, 1] && pool.strides == [1, 1] => {
-            "its window is a single cell"
-        }
-        Op::Activation(Activation::Linear) => "`linear` is the identity",
-        Op::Activation(Activation::Relu | Activation::LeakyRelu { .. })
-            if matches!(
-                before,
-                Some(Activation::Relu | Activation::Sigmoid | Activation::Softmax)
-            ) =>
-        {
-            return before.map(|before| {
-                format!(
-                    "`{}` ends in `{}`, which is never negative",
-                    previous.name,
-                    before.name()
-                )
-            });
-        }
-        _ => return None,
-    };
-    Some(reason.to_owned())
 }

@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::check::arguments::Context;
+use crate::check::arguments::{Context, Reader};
 use crate::check::names;
+use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::layers::Spec;
+use crate::layers::{self, LayerKind, Op, Takes};
 use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax};
 
 /// A layer whose arguments are read.
@@ -19,7 +20,20 @@ pub(crate) struct Layer {
     pub(crate) label: Option<Span>,
     pub(crate) keyword: Name,
     pub(crate) docs: Vec<String>,
-    pub(crate) spec: Spec,
+    /// The row of the keyword; none where there is no such layer.
+    pub(crate) kind: Option<LayerKind>,
+    /// What it computes, as far as its line says; none where that was reported.
+    pub(crate) op: Option<Op>,
+    /// Whether an argument was wrong that leaves the shape as it is.
+    pub(crate) incomplete: bool,
+    /// Where each argument stands that was written.
+    pub(crate) arguments: Vec<(&'static str, Span)>,
+}
+
+impl Layer {
+    fn is_input(&self) -> bool {
+        self.kind.is_some_and(|kind| kind.takes == Takes::Nothing)
+    }
 }
 
 /// A network whose names are resolved.
@@ -65,19 +79,77 @@ impl Context<'_> {
                         );
                     }
                     let label = labels.get(&index).copied();
-                    resolved.layers.push(Some(Layer {
-                        name: name(layer, label, &mut counts),
-                        label: label.map(|label| label.span),
-                        keyword: layer.keyword.clone(),
-                        docs: layer.docs.clone(),
-                        spec: self.spec(layer),
-                    }));
+                    let mut read = self.layer(layer);
+                    read.name = name(layer, label, &mut counts);
+                    read.label = label.map(|label| label.span);
+                    resolved.layers.push(Some(read));
                 }
             }
         }
         self.clashes(&resolved);
         self.order(network, &mut resolved);
         resolved
+    }
+
+    /// Reads a layer's keyword and arguments.
+    fn layer(&mut self, syntax: &LayerSyntax) -> Layer {
+        let mut layer = Layer {
+            name: String::new(),
+            label: None,
+            keyword: syntax.keyword.clone(),
+            docs: syntax.docs.clone(),
+            kind: layers::kind(&syntax.keyword.text),
+            op: None,
+            incomplete: false,
+            arguments: Vec::new(),
+        };
+        let Some(kind) = layer.kind else {
+            // What stands behind the keyword was reported already; it is hardly a layer.
+            if !syntax.damaged {
+                self.unknown_layer(syntax);
+            }
+            return layer;
+        };
+        let mut reader = Reader::new(self, &kind, syntax);
+        if let Ok(op) = (kind.read)(&mut reader) {
+            layer.op = Some(op);
+            layer.arguments = reader.spans();
+        }
+        layer.incomplete = reader.incomplete;
+        layer
+    }
+
+    fn unknown_layer(&mut self, layer: &LayerSyntax) {
+        let keyword = &layer.keyword;
+        if keyword.text == "train" {
+            let diagnostic = Diagnostic::new(
+                Code::MissingOpenBrace,
+                Span::at(keyword.span.end),
+                "expected `{` after `train`",
+            )
+            .help("write `train { loss = mse; }`");
+            self.report(diagnostic);
+            return;
+        }
+        let names: Vec<_> = layers::kinds().map(|kind| kind.name).collect();
+        let hint = hint(Vocabulary::Layer, &keyword.text, &names);
+        let diagnostic = match hint {
+            Some(Hint::Unsupported(_)) => Diagnostic::new(
+                Code::Unsupported,
+                keyword.span,
+                format!("`{}` is not supported yet", keyword.text),
+            ),
+            Some(Hint::Use(_)) | None => Diagnostic::new(
+                Code::UnknownLayer,
+                keyword.span,
+                format!("there is no layer `{}`", keyword.text),
+            ),
+        };
+        let diagnostic = match &hint {
+            None => diagnostic.note(format!("there are {}", names.join(", "))),
+            Some(hint) => diagnostic.maybe_help(hint.help()),
+        };
+        self.report(diagnostic);
     }
 
     /// The labels that may be used, by the place of their statement.
@@ -155,17 +227,12 @@ impl Context<'_> {
 
     /// One input, first; at least one layer behind it.
     fn order(&mut self, network: &NetworkSyntax, resolved: &mut Resolved<'_>) {
-        let is_input = |layer: &Option<Layer>| {
-            layer
-                .as_ref()
-                .is_some_and(|layer| matches!(layer.spec, Spec::Input(_)))
-        };
+        let is_input = |layer: &Option<Layer>| layer.as_ref().is_some_and(Layer::is_input);
         let first = resolved.layers.iter().position(is_input);
-        let unreadable = resolved.layers.iter().any(|layer| {
-            layer
-                .as_ref()
-                .is_none_or(|layer| matches!(layer.spec, Spec::Unknown))
-        });
+        let unreadable = resolved
+            .layers
+            .iter()
+            .any(|layer| layer.as_ref().is_none_or(|layer| layer.kind.is_none()));
         let diagnostic = match (first, resolved.layers.len()) {
             (_, 0) => Diagnostic::new(Code::NoLayers, network.head, "the network is empty")
                 .help("begin with `input(28x28x1);`, then one layer a line"),
@@ -178,7 +245,7 @@ impl Context<'_> {
             (Some(0), _) => return self.single_input(resolved, 0),
             (Some(first), _) => {
                 // What could not be read may not be a layer at all.
-                let read = |layer: &Layer| !matches!(layer.spec, Spec::Unknown);
+                let read = |layer: &Layer| layer.kind.is_some();
                 if let Some(layer) = &resolved.layers[first]
                     && resolved.layers[..first].iter().flatten().any(read)
                 {
@@ -211,8 +278,8 @@ impl Context<'_> {
             return;
         };
         for layer in after.iter_mut().flatten() {
-            if let Spec::Input(_) = layer.spec {
-                layer.spec = Spec::Unknown;
+            if layer.is_input() {
+                (layer.kind, layer.op) = (None, None);
                 self.report(
                     Diagnostic::new(
                         Code::SeveralInputs,

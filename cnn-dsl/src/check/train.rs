@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::check::arguments::{Context, Given, Reported, Signature};
-use crate::check::convert::as_f32;
+use crate::check::arguments::{Context, Given, Reported};
+use crate::check::convert::{self, as_f32};
 use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::{Activation, Loss, Metric, Node, Op, Optimizer, Train};
+use crate::graph::{Activation, Loss, Metric, Node, Optimizer, Train};
 use crate::syntax::{Span, TrainSyntax, Value, ValueKind};
+use cnn_ir::loss::Output;
 
 const SETTINGS: &[&str] = &[
     "loss",
@@ -17,40 +18,6 @@ const SETTINGS: &[&str] = &[
     "batch_size",
     "seed",
 ];
-const LOSSES: &[&str] = &[
-    "categorical_crossentropy",
-    "binary_crossentropy",
-    "mse",
-    "mean_squared_error",
-];
-const OPTIMIZERS: &[&str] = &["sgd", "rmsprop", "adam"];
-const METRICS: &[&str] = &[
-    "accuracy",
-    "mae",
-    "mse",
-    "mean_absolute_error",
-    "mean_squared_error",
-];
-
-const SGD: Signature = Signature {
-    name: "sgd",
-    parameters: &["learning_rate", "momentum", "nesterov"],
-    required: 0,
-    usage: "sgd(learning_rate = 0.01, momentum = 0.0, nesterov = false)",
-};
-const RMSPROP: Signature = Signature {
-    name: "rmsprop",
-    parameters: &["learning_rate", "rho", "momentum", "epsilon"],
-    required: 0,
-    usage: "rmsprop(learning_rate = 0.001, rho = 0.9, momentum = 0.0, epsilon = 1e-7)",
-};
-const ADAM: Signature = Signature {
-    name: "adam",
-    parameters: &["learning_rate", "beta_1", "beta_2", "epsilon"],
-    required: 0,
-    usage: "adam(learning_rate = 0.001, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-7)",
-};
-
 impl Context<'_> {
     /// Reads a `train` block. `nodes` are those of the network, if it is known.
     pub(crate) fn train(&mut self, train: &TrainSyntax, nodes: Option<&[Node]>) -> Option<Train> {
@@ -75,8 +42,7 @@ impl Context<'_> {
         }
         let optimizer = get("optimizer").and_then(|value| match value {
             Some(value) => self.optimizer(value),
-            // As Keras' `compile`.
-            None => self.rmsprop(&[], false, train.keyword),
+            None => Ok(Optimizer::default()),
         });
         let metrics = get("metrics").and_then(|value| self.metrics(value));
         let epochs = self.count("epochs", get("epochs"));
@@ -104,7 +70,7 @@ impl Context<'_> {
     /// evaluate, but it was hardly meant.
     fn something_to_train(&mut self, place: Span, nodes: &[Node]) {
         let with_parameters: Vec<_> = nodes.iter().filter(|n| n.parameter_count() > 0).collect();
-        if with_parameters.iter().any(|node| node.trainable) {
+        if with_parameters.iter().any(|node| node.is_trainable()) {
             return;
         }
         let (message, help) = match with_parameters.first() {
@@ -155,106 +121,30 @@ impl Context<'_> {
 
     fn loss(&mut self, value: Given<&Value>) -> Given<(Loss, Span)> {
         let Some(value) = value? else { return Ok(None) };
-        let word = self.word((Vocabulary::Loss, LOSSES), ("loss", "a loss"), value)?;
-        self.no_arguments(&word)?;
-        let loss = match word.name {
-            "categorical_crossentropy" => Loss::CategoricalCrossentropy,
-            "binary_crossentropy" => Loss::BinaryCrossentropy,
-            _ => Loss::MeanSquaredError,
-        };
-        Ok(Some((loss, word.span)))
+        let vocabulary = (Vocabulary::Loss, Loss::WORDS);
+        let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), value)?;
+        Ok(Some((loss, named.span)))
     }
 
     fn optimizer(&mut self, value: &Value) -> Result<Optimizer, Reported> {
-        let vocabulary = (Vocabulary::Optimizer, OPTIMIZERS);
-        let word = self.word(vocabulary, ("optimizer", "an optimizer"), value)?;
-        let (arguments, damaged) = match word.call {
-            Some(call) => (&call.arguments[..], call.damaged),
-            None => (&[][..], false),
-        };
-        match word.name {
-            "sgd" => self.sgd(arguments, damaged, word.span),
-            "rmsprop" => self.rmsprop(arguments, damaged, word.span),
-            _ => self.adam(arguments, damaged, word.span),
-        }
-    }
-
-    fn sgd(
-        &mut self,
-        arguments: &[crate::syntax::Argument],
-        damaged: bool,
-        at: Span,
-    ) -> Result<Optimizer, Reported> {
-        let bound = self.bind(&SGD, at, arguments, damaged);
-        let learning_rate = self.positive("learning_rate", bound.get("learning_rate"));
-        let momentum = self.fraction("momentum", bound.get("momentum"));
-        let nesterov = self
-            .boolean("nesterov", bound.get("nesterov"))?
-            .unwrap_or(false);
-        let momentum = momentum?.unwrap_or(0.0);
-        if nesterov && as_f32(momentum) == 0.0 {
-            let span = bound.span("nesterov").unwrap_or(at);
+        let vocabulary = (Vocabulary::Optimizer, Optimizer::WORDS);
+        let (optimizer, named) =
+            self.vocabulary(vocabulary, ("optimizer", "an optimizer"), value)?;
+        if let Optimizer::Sgd {
+            momentum,
+            nesterov: true,
+            ..
+        } = optimizer
+            && as_f32(momentum) == 0.0
+        {
+            let place = named.bound.span("nesterov").unwrap_or(named.span);
+            let message = "`nesterov` changes nothing without momentum";
             self.report(
-                Diagnostic::new(
-                    Code::NesterovWithoutMomentum,
-                    span,
-                    "`nesterov` changes nothing without momentum",
-                )
-                .help("write `momentum = 0.9` beside it"),
+                Diagnostic::new(Code::NesterovWithoutMomentum, place, message)
+                    .help("write `momentum = 0.9` beside it"),
             );
         }
-        Ok(Optimizer::Sgd {
-            learning_rate: learning_rate?.unwrap_or(0.01),
-            momentum,
-            nesterov,
-        })
-    }
-
-    fn rmsprop(
-        &mut self,
-        arguments: &[crate::syntax::Argument],
-        damaged: bool,
-        at: Span,
-    ) -> Result<Optimizer, Reported> {
-        let bound = self.bind(&RMSPROP, at, arguments, damaged);
-        let learning_rate = self.positive("learning_rate", bound.get("learning_rate"));
-        let rho = self.fraction("rho", bound.get("rho"));
-        let momentum = self.fraction("momentum", bound.get("momentum"));
-        let epsilon = self.positive("epsilon", bound.get("epsilon"));
-        Ok(Optimizer::RmsProp {
-            learning_rate: learning_rate?.unwrap_or(1e-3),
-            rho: rho?.unwrap_or(0.9),
-            momentum: momentum?.unwrap_or(0.0),
-            epsilon: epsilon?.unwrap_or(1e-7),
-        })
-    }
-
-    fn adam(
-        &mut self,
-        arguments: &[crate::syntax::Argument],
-        damaged: bool,
-        at: Span,
-    ) -> Result<Optimizer, Reported> {
-        let bound = self.bind(&ADAM, at, arguments, damaged);
-        let learning_rate = self.positive("learning_rate", bound.get("learning_rate"));
-        let beta_1 = self.fraction("beta_1", bound.get("beta_1"));
-        let beta_2 = self.fraction("beta_2", bound.get("beta_2"));
-        let epsilon = self.positive("epsilon", bound.get("epsilon"));
-        Ok(Optimizer::Adam {
-            learning_rate: learning_rate?.unwrap_or(1e-3),
-            beta_1: beta_1?.unwrap_or(0.9),
-            beta_2: beta_2?.unwrap_or(0.999),
-            epsilon: epsilon?.unwrap_or(1e-7),
-        })
-    }
-
-    fn positive(&mut self, parameter: &str, value: Given<&Value>) -> Given<f64> {
-        self.number(parameter, value, |number| number > 0.0, "positive")
-    }
-
-    fn fraction(&mut self, parameter: &str, value: Given<&Value>) -> Given<f64> {
-        let range = |number| (0.0..1.0).contains(&number);
-        self.number(parameter, value, range, "at least 0 and less than 1")
+        Ok(optimizer)
     }
 
     fn metrics(&mut self, value: Option<&Value>) -> Result<Vec<Metric>, Reported> {
@@ -290,31 +180,22 @@ impl Context<'_> {
     }
 
     fn metric(&mut self, value: &Value) -> Result<Metric, Reported> {
-        let word = self.word(
-            (Vocabulary::Metric, METRICS),
-            ("metrics", "a metric"),
-            value,
-        )?;
-        self.no_arguments(&word)?;
-        Ok(match word.name {
-            "accuracy" => Metric::Accuracy,
-            "mae" | "mean_absolute_error" => Metric::MeanAbsoluteError,
-            _ => Metric::MeanSquaredError,
-        })
+        let vocabulary = (Vocabulary::Metric, Metric::WORDS);
+        let (metric, _) = self.vocabulary(vocabulary, ("metrics", "a metric"), value)?;
+        Ok(metric)
     }
 
     /// A cross-entropy reads probabilities, so the last layer must produce them.
     fn loss_fits(&mut self, loss: Loss, place: Span, nodes: &[Node]) {
         let Some(last) = nodes.last() else { return };
-        let (name, wanted, activation) = match loss {
-            Loss::MeanSquaredError => return,
-            Loss::CategoricalCrossentropy => {
-                ("categorical_crossentropy", Activation::Softmax, "softmax")
-            }
-            Loss::BinaryCrossentropy => ("binary_crossentropy", Activation::Sigmoid, "sigmoid"),
-        };
+        let properties = loss.properties();
+        let (name, wanted) = (loss.name(), properties.activation);
+        if wanted == Activation::Linear {
+            return;
+        }
+        let activation = wanted.name();
         let shape = &last.shape;
-        let categorical = loss == Loss::CategoricalCrossentropy;
+        let categorical = properties.output == Output::Classes;
         let (message, help) = if categorical && !shape.is_flat() {
             (
                 format!(
@@ -334,14 +215,7 @@ impl Context<'_> {
                 Some(Activation::Linear) | None => "without an activation".to_owned(),
                 Some(found) => format!("in `{}`", found.name()),
             };
-            let help = match &last.op {
-                Op::Dense(dense) => {
-                    format!("write `dense({}, activation = {activation});`", dense.units)
-                }
-                Op::Conv2d(_) => format!("give `{}` an `activation = {activation}`", last.name),
-                Op::Activation(_) => format!("write `{activation};` instead of this activation"),
-                _ => format!("write `{activation};` as the last layer"),
-            };
+            let help = last.op.layer().with_activation(&last.name, activation);
             (
                 format!(
                     "`{name}` needs a {activation} output, but `{}` ends {found}",
@@ -362,9 +236,13 @@ impl Context<'_> {
 
 /// The loss that the last layer was probably made for.
 fn fitting_loss(last: &Node) -> &'static str {
-    match last.output_activation() {
-        Some(Activation::Softmax) => "categorical_crossentropy",
-        Some(Activation::Sigmoid) => "binary_crossentropy",
-        _ => "mse",
+    let activation = last.output_activation().unwrap_or(Activation::Linear);
+    let losses = Loss::WORDS
+        .iter()
+        .map(|word| (word.make)(&convert::defaults(word, false)));
+    let mut fitting = losses.filter(|loss| loss.properties().activation == activation);
+    match (activation, fitting.next()) {
+        (Activation::Linear, _) | (_, None) => Loss::MeanSquaredError.name(),
+        (_, Some(loss)) => loss.name(),
     }
 }

@@ -53,8 +53,9 @@
 //! | 32 → 32 | 32x32 | 59 / 58 % | 34 / 34 % | 43 / 45 % |
 //! | 64 → 128 | 5x5 | 88 / 86 % | 109 / 104 % | 143 / 146 % |
 
-use super::{Conv2dAlgorithm, InputGradient, KernelGradient, Plan, Step, StepKind, Value};
-use crate::graph::{Conv2d, Network, Op};
+use super::{Plan, Step};
+use cnn_ir::Operation;
+use cnn_ir::operation::{Conv2d, ConvAlgorithm, InputGradient, KernelGradient};
 
 /// The multiply-adds that could be done while a value of a transformed kernel comes from beyond the
 /// caches of a core: with fewer tiles than that, the products of an image wait. Measured with 1 and 4 tiles on a
@@ -84,110 +85,109 @@ const FULL_TILE: usize = 8;
 const SPARSE: u128 = 48;
 
 /// Chooses for every convolution.
-pub(super) fn choose(plan: &mut Plan, network: &Network) {
+pub(super) fn choose(plan: &mut Plan) {
     for step in &mut plan.steps {
-        let Some(case) = Case::of(step, &plan.values, network) else {
+        let wanted = step.wanted();
+        let Operation::Conv2d(conv) = &mut step.operation else {
             continue;
         };
-        step.kernel = StepKind::Conv2d(case.forward());
-        step.input_gradient = match step.input_gradient {
-            Some(InputGradient::Direct) => Some(case.input_gradient()),
-            Some(InputGradient::PoolSparse) => Some(case.sparse_input_gradient()),
-            other => other,
-        };
-        if step.kernel_gradient == Some(KernelGradient::Direct) && case.pointwise() {
-            step.kernel_gradient = Some(KernelGradient::Pointwise);
+        let case = Case(*conv);
+        conv.algorithm = case.forward();
+        if wanted.input {
+            let is_sparse = conv.input_gradient == InputGradient::PoolSparse;
+            conv.input_gradient = if is_sparse {
+                case.sparse_input_gradient()
+            } else {
+                case.input_gradient()
+            };
+        }
+        if wanted.tensors && conv.kernel_gradient == KernelGradient::Direct && case.pointwise() {
+            conv.kernel_gradient = KernelGradient::Pointwise;
         }
     }
 }
 
-/// How many images a step asks the front to take at a time.
-pub(super) fn images(step: &Step, plan: &Plan, network: &Network) -> usize {
-    let Some(case) = Case::of(step, &plan.values, network) else {
+/// How many images a step asks its stage to take at a time.
+pub(super) fn images(step: &Step) -> usize {
+    let (wanted, Operation::Conv2d(conv)) = (step.wanted(), &step.operation) else {
         return 1;
     };
-    let winograd = StepKind::Conv2d(Conv2dAlgorithm::Winograd);
-    let forward = step.kernel == winograd;
-    let backward = step.input_gradient == Some(InputGradient::Winograd);
+    let case = Case(*conv);
+    let forward = conv.algorithm == ConvAlgorithm::Winograd;
+    let backward = wanted.input && conv.input_gradient == InputGradient::Winograd;
     let runs = [
         case.winograd(Tile::Two).filter(|_| forward),
-        case.turned(Tile::Two).filter(|_| backward),
+        case.rotated(Tile::Two).filter(|_| backward),
     ];
     let tiles = runs.iter().flatten().map(Winograd::images);
-    let winners = few_windows(step, plan, &case).map(|_| 2);
-    tiles.chain(winners).max().unwrap_or(1)
-}
-
-/// The windows of a convolution whose sparse kernel gradient takes two images at once.
-fn few_windows(step: &Step, plan: &Plan, case: &Case<'_>) -> Option<usize> {
-    let [height, width, _] = plan.values[step.output].shape.image()?;
-    let windows = height * width;
-    let is_sparse = step.kernel_gradient == Some(KernelGradient::PoolSparse);
-    // Behind padding the kernel takes a copy of each image, one at a time.
-    let is_stored = case.conv.padding == [[0, 0]; 2];
-    let [rows, columns] = case.conv.kernel;
-    let sums = rows * columns * case.input[2] * case.output[2];
-    let pays = windows <= FEW_WINDOWS && sums > MANY_SUMS;
-    (is_sparse && is_stored && pays).then_some(windows)
+    let windows = case.few_windows(wanted.tensors).map(|_| 2);
+    tiles.chain(windows).max().unwrap_or(1)
 }
 
 /// Why a convolution runs forward as it does, and why the gradient of its input, where that
 /// has a reason of its own.
-pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
-    let Some(case) = Case::of(step, &plan.values, network) else {
+pub(super) fn why(step: &Step) -> Vec<String> {
+    let (wanted, Operation::Conv2d(conv)) = (step.wanted(), &step.operation) else {
         return Vec::new();
     };
+    let case = Case(*conv);
     let mut reasons = vec![case.why_forward()];
-    if let Some(windows) = few_windows(step, plan, &case) {
-        reasons.push(format!("winners in {windows} windows: 2 images"));
+    if let Some(windows) = case.few_windows(wanted.tensors) {
+        reasons.push(format!("argmax of {windows} windows: 2 images"));
     }
-    match step.input_gradient {
-        Some(InputGradient::Winograd | InputGradient::Winograd4 | InputGradient::Direct) => {
-            let turned = TILES.map(|tile| case.turned(tile));
-            reasons.extend(why_winograd(turned).map(|why| format!("back: {why}")));
+    if !wanted.input {
+        return reasons;
+    }
+    match conv.input_gradient {
+        InputGradient::Winograd | InputGradient::Winograd4 | InputGradient::Direct => {
+            let rotated = TILES.map(|tile| case.rotated(tile));
+            reasons.extend(why_winograd(rotated).map(|why| format!("back: {why}")));
         }
-        Some(InputGradient::Columns) if case.is_unstrided() => {
-            let channels = case.input[2];
+        InputGradient::Columns if case.is_unstrided() => {
+            let [_, _, channels] = conv.input;
             reasons.push(format!(
                 "back: {channels} channels, direct needs {FULL_TILE}"
             ));
         }
-        _ => {}
+        InputGradient::Columns | InputGradient::Pointwise | InputGradient::PoolSparse => {}
     }
     reasons
 }
 
-/// A convolution and the images around it.
-struct Case<'a> {
-    conv: &'a Conv2d,
-    /// Whether a pool is fused behind it.
-    pooled: bool,
-    input: [usize; 3],
-    output: [usize; 3],
-}
+/// A convolution.
+struct Case(Conv2d);
 
-impl<'a> Case<'a> {
-    fn of(step: &Step, values: &[Value], network: &'a Network) -> Option<Self> {
-        let Op::Conv2d(conv) = &network.nodes[step.node].op else {
-            return None;
-        };
-        Some(Self {
-            conv,
-            pooled: step.pool.is_some(),
-            input: values[step.input].shape.image()?,
-            output: step.conv_output?,
-        })
+impl Case {
+    /// The windows of a pool behind it whose sparse kernel gradient takes two images at once.
+    fn few_windows(&self, trains_kernel: bool) -> Option<usize> {
+        let conv = &self.0;
+        let [height, width] = conv.pool?.output;
+        let windows = height * width;
+        let is_sparse = trains_kernel && conv.kernel_gradient == KernelGradient::PoolSparse;
+        // Behind padding the kernel takes a copy of each image, one at a time.
+        let is_stored = conv.padding == [0, 0] && !self.overhangs(0) && !self.overhangs(1);
+        let sums = conv.patch() * conv.output[2];
+        let pays = windows <= FEW_WINDOWS && sums > MANY_SUMS;
+        (is_sparse && is_stored && pays).then_some(windows)
     }
 
-    fn forward(&self) -> Conv2dAlgorithm {
+    /// Whether the last window reaches beyond the end of the image.
+    fn overhangs(&self, axis: usize) -> bool {
+        let conv = &self.0;
+        let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
+        let last = (conv.output[axis] - 1) * conv.strides[axis] + extent;
+        last > conv.padding[axis] + conv.input[axis]
+    }
+
+    fn forward(&self) -> ConvAlgorithm {
         if self.pointwise() {
-            Conv2dAlgorithm::Pointwise
+            ConvAlgorithm::Pointwise
         } else {
             match best(TILES.map(|tile| self.winograd(tile))).map(|w| w.tile) {
-                Some(Tile::Two) => Conv2dAlgorithm::Winograd,
-                Some(Tile::Four) => Conv2dAlgorithm::Winograd4,
-                Some(Tile::Five) => Conv2dAlgorithm::Winograd5,
-                None => Conv2dAlgorithm::Direct,
+                Some(Tile::Two) => ConvAlgorithm::Winograd,
+                Some(Tile::Four) => ConvAlgorithm::Winograd4,
+                Some(Tile::Five) => ConvAlgorithm::Winograd5,
+                None => ConvAlgorithm::Direct,
             }
         }
     }
@@ -195,9 +195,9 @@ impl<'a> Case<'a> {
     fn input_gradient(&self) -> InputGradient {
         if self.pointwise() {
             InputGradient::Pointwise
-        } else if let Some(winograd) = best(TILES.map(|tile| self.turned(tile))) {
+        } else if let Some(winograd) = best(TILES.map(|tile| self.rotated(tile))) {
             winograd.input_gradient()
-        } else if self.is_unstrided() && self.input[2] >= FULL_TILE {
+        } else if self.is_unstrided() && self.0.input[2] >= FULL_TILE {
             InputGradient::Direct
         } else {
             InputGradient::Columns
@@ -206,10 +206,10 @@ impl<'a> Case<'a> {
 
     /// The same behind a pool that leaves most gradients zero.
     fn sparse_input_gradient(&self) -> InputGradient {
-        let [height, width, filters] = self.output;
+        let [height, width, filters] = self.0.output;
         // The winners are cells of the output, however large the input is.
-        let direct = direct([height, width, self.input[2]], filters);
-        best(TILES.map(|tile| self.turned(tile)))
+        let direct = direct([height, width, self.0.input[2]], filters);
+        best(TILES.map(|tile| self.rotated(tile)))
             .filter(|winograd| 100 * winograd.cost() < SPARSE * direct)
             .map_or(InputGradient::PoolSparse, |winograd| {
                 winograd.input_gradient()
@@ -217,47 +217,45 @@ impl<'a> Case<'a> {
     }
 
     fn pointwise(&self) -> bool {
-        let Conv2d {
-            kernel, padding, ..
-        } = self.conv;
-        *kernel == [1, 1] && self.is_unstrided() && *padding == [[0, 0]; 2] && !self.pooled
+        let conv = &self.0;
+        conv.kernel == [1, 1]
+            && self.is_unstrided()
+            && conv.padding == [0, 0]
+            && conv.pool.is_none()
     }
 
-    /// Whether the gradient of the input is a convolution with the kernel turned round.
+    /// Whether the gradient of the input is a convolution with the kernel rotated.
     fn is_unstrided(&self) -> bool {
-        self.conv.strides == [1, 1]
+        self.0.strides == [1, 1]
     }
 
     /// The forward convolution as Winograd would run it, if it can.
     fn winograd(&self, tile: Tile) -> Option<Winograd> {
         self.fits_winograd()
-            .then(|| Winograd::new(tile, self.input[2], self.output))
+            .then(|| Winograd::new(tile, self.0.input[2], self.0.output))
     }
 
     /// The gradient of the input as Winograd would run it, if it can.
-    fn turned(&self, tile: Tile) -> Option<Winograd> {
+    fn rotated(&self, tile: Tile) -> Option<Winograd> {
         (self.fits_winograd() && tile != Tile::Five)
-            .then(|| Winograd::new(tile, self.output[2], self.input))
+            .then(|| Winograd::new(tile, self.0.output[2], self.0.input))
     }
 
     fn fits_winograd(&self) -> bool {
-        let Conv2d {
-            kernel, dilation, ..
-        } = self.conv;
-        *kernel == [3, 3] && self.is_unstrided() && *dilation == [1, 1]
+        self.0.kernel == [3, 3] && self.is_unstrided() && self.0.dilation == [1, 1]
     }
 
     fn why_forward(&self) -> String {
-        let [rows, columns] = self.conv.kernel;
+        let [rows, columns] = self.0.kernel;
         match why_winograd(TILES.map(|tile| self.winograd(tile))) {
             Some(why) => why,
             None if self.pointwise() => "1x1: the image is the matrix".to_owned(),
             None if !self.is_unstrided() => {
-                let [down, right] = self.conv.strides;
+                let [down, right] = self.0.strides;
                 format!("{rows}x{columns} kernel, strides {down}x{right}")
             }
-            None if self.conv.dilation != [1, 1] => {
-                let [down, right] = self.conv.dilation;
+            None if self.0.dilation != [1, 1] => {
+                let [down, right] = self.0.dilation;
                 format!("{rows}x{columns} kernel, dilation {down}x{right}")
             }
             None => format!("{rows}x{columns} kernel"),
@@ -376,7 +374,7 @@ impl Winograd {
         match self.tile {
             Tile::Two => InputGradient::Winograd,
             Tile::Four => InputGradient::Winograd4,
-            Tile::Five => unreachable!("`turned` has none of 5x5"),
+            Tile::Five => unreachable!("`rotated` has none of 5x5"),
         }
     }
 

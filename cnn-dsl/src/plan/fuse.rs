@@ -1,28 +1,25 @@
 //! Steps that another step can take along in the same call.
 //!
 //! A convolution or dense layer takes the activation behind it, and a convolution the max pool
-//! behind it too, before or behind its activation: all of them but softmax are monotone, so the
-//! largest value of a window stays the largest. (Where an activation rounds several values of a
-//! window to the same one, the gradient goes to the largest of them instead of the first.) The loss
-//! takes the last softmax or sigmoid.
+//! behind it too, before or behind its activation if that is monotone: the largest value of a window
+//! then stays the largest. (Where an activation rounds several values of a window to the same one, the
+//! gradient goes to the largest of them instead of the first.) A value that others read too stays as it
+//! is. The loss takes the last softmax or sigmoid.
 
-use super::{Plan, Step, StepKind, Value, ValueId};
-use crate::graph::{Activation, Loss, Network, Op, Pool2d, PoolKind};
+use super::{Plan, Step, Value, ValueId};
+use crate::graph::{Activation, Network};
+use cnn_ir::Operation;
+use cnn_ir::operation::{Conv2d, FusedPool, Pool2d, PoolKind, Wanted};
 
-/// The largest window of a fused pool: a code is one byte, and one of its values says that
+/// The largest window of a fused pool: its argmax is one byte, and one of the byte's values says that
 /// no cell gets any gradient.
 const LARGEST_WINDOW: usize = 255;
 
 /// Lets steps join those before them.
-pub(super) fn steps(plan: &mut Plan, network: &Network) {
-    let mut readers = vec![0; plan.values.len()];
-    for step in &plan.steps {
-        readers[step.input] += 1;
-    }
-    debug_assert!(
-        readers.iter().all(|&count| count <= 1),
-        "a second reader would overwrite the gradient that the first one left"
-    );
+pub(super) fn steps(plan: &mut Plan) {
+    let mut readers: Vec<_> = plan.readers().iter().map(Vec::len).collect();
+    // The caller.
+    readers[plan.output] += 1;
     let mut values: Vec<Value> = Vec::with_capacity(plan.values.len());
     let mut steps: Vec<Step> = Vec::with_capacity(plan.steps.len());
     // The new place of each value, in the order of the old ones: each comes after what it is made of.
@@ -36,19 +33,23 @@ pub(super) fn steps(plan: &mut Plan, network: &Network) {
             continue;
         };
         debug_assert_eq!(step.output, old, "steps write values in their order");
-        let only_reader = readers[step.input] == 1;
-        step.input = moved[step.input];
-        let producer = values[step.input].producer.filter(|_| only_reader);
-        let joined = producer.and_then(|producer| {
-            let before: &mut Step = &mut steps[producer];
-            let same_shape = values[step.input].shape == value.shape;
-            (before.takes_activation(&step, same_shape)
-                || before.takes_pool(&step, &network.nodes[step.node].op))
-            .then_some(before.output)
+        let only_reader = step.inputs.iter().all(|&input| readers[input] == 1);
+        for input in &mut step.inputs {
+            *input = moved[*input];
+        }
+        let before = match step.inputs[..] {
+            [input] if only_reader => values[input].producer,
+            _ => None,
+        };
+        let joined = before.and_then(|before| {
+            let before = &mut steps[before];
+            let same_shape = values[before.output].shape == value.shape;
+            let takes = before.takes_activation(&step, same_shape) || before.takes_pool(&step);
+            takes.then_some(before.output)
         });
         if let Some(place) = joined {
             moved.push(place);
-            if step.kernel == StepKind::Pool2d {
+            if let Operation::Pool2d(_) = step.operation {
                 value.producer = values[place].producer;
                 values[place] = value;
             }
@@ -64,94 +65,134 @@ pub(super) fn steps(plan: &mut Plan, network: &Network) {
     plan.output = moved[plan.output];
     plan.values = values;
     plan.steps = steps;
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        if let Operation::Dropout(dropout) = &mut step.operation {
+            dropout.stream = index as u64;
+        }
+    }
+}
+
+/// The activation that an operation applies to its result, if it can apply one.
+fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
+    match operation {
+        Operation::Conv2d(conv) => Some(&mut conv.activation),
+        Operation::Dense(dense) => Some(&mut dense.activation),
+        Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => None,
+    }
 }
 
 impl Step {
     /// Takes an activation step along, if that can be.
     fn takes_activation(&mut self, step: &Step, same_shape: bool) -> bool {
+        let Operation::Activate(activate) = step.operation else {
+            return false;
+        };
         // Softmax works along the last axis, which flatten changes, and never behind a fused pool.
-        let elementwise = step.activation != Activation::Softmax;
-        let joins = step.kernel == StepKind::Activation
-            && self.activation == Activation::Linear
-            && matches!(self.kernel, StepKind::Conv2d(_) | StepKind::Dense)
-            && (elementwise || (same_shape && self.pool.is_none()));
-        if joins {
-            self.activation = step.activation;
+        let is_elementwise = activate.activation.properties().is_elementwise;
+        let keeps_rows = same_shape && self.pool.is_none();
+        if !is_elementwise && !keeps_rows {
+            return false;
         }
-        joins
+        match activation_of(&mut self.operation) {
+            Some(activation) if *activation == Activation::Linear => {
+                *activation = activate.activation;
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Takes a pool along, if that can be.
-    fn takes_pool(&mut self, step: &Step, op: &Op) -> bool {
-        let joins = self
-            .awaits_max_pool(op)
-            .is_some_and(|pool| self.obstacle(pool).is_none());
-        if joins {
-            self.pool = Some(step.node);
+    fn takes_pool(&mut self, step: &Step) -> bool {
+        let (Operation::Conv2d(conv), Operation::Pool2d(pool)) =
+            (&mut self.operation, &step.operation)
+        else {
+            return false;
+        };
+        if !awaits_max_pool(conv, pool) || obstacle(conv, pool).is_some() {
+            return false;
         }
-        joins
+        conv.pool = Some(FusedPool {
+            output: [pool.output[0], pool.output[1]],
+            size: pool.size,
+            strides: pool.strides,
+            padding: pool.padding,
+        });
+        self.pool = Some(step.node);
+        true
     }
+}
 
-    /// The max pool that `op` is, behind a convolution that has none yet.
-    fn awaits_max_pool<'a>(&self, op: &'a Op) -> Option<&'a Pool2d> {
-        match op {
-            Op::Pool2d(pool) if pool.kind == PoolKind::Max => {
-                let waits = matches!(self.kernel, StepKind::Conv2d(_)) && self.pool.is_none();
-                waits.then_some(pool)
-            }
-            _ => None,
-        }
-    }
+/// Whether a max pool stands behind a convolution that has none yet.
+fn awaits_max_pool(conv: &Conv2d, pool: &Pool2d) -> bool {
+    pool.kind == PoolKind::Max && conv.pool.is_none()
+}
 
-    /// What keeps a convolution from taking a max pool along. Windows over padding stay with the pool's own kernel.
-    fn obstacle(&self, pool: &Pool2d) -> Option<&'static str> {
-        if pool.padding != [[0, 0]; 2] {
-            Some("padding")
-        } else if self.activation == Activation::Softmax {
-            Some("softmax before it")
-        } else if pool.size[0].saturating_mul(pool.size[1]) > LARGEST_WINDOW {
-            Some("too many cells in a window")
-        } else {
-            None
-        }
+/// What keeps a convolution from taking a max pool along. Windows over padding stay with the pool's own
+/// kernel.
+fn obstacle(conv: &Conv2d, pool: &Pool2d) -> Option<String> {
+    let covers = |axis: usize| {
+        let last = (pool.output[axis] - 1) * pool.strides[axis] + pool.size[axis];
+        last > pool.padding[axis] + pool.input[axis]
+    };
+    if pool.padding != [0, 0] || covers(0) || covers(1) {
+        Some("padding".to_owned())
+    } else if !conv.activation.properties().is_monotone {
+        Some(format!("{} before it", conv.activation.name()))
+    } else if pool.size[0].saturating_mul(pool.size[1]) > LARGEST_WINDOW {
+        Some("too many cells in a window".to_owned())
+    } else {
+        None
     }
 }
 
 /// Why a max pool behind a convolution is computed on its own.
-pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Option<String> {
-    let before = &plan.steps[plan.values[step.input].producer?];
-    let pool = before.awaits_max_pool(&network.nodes[step.node].op)?;
-    let obstacle = before.obstacle(pool)?;
+pub(super) fn why(step: &Step, plan: &Plan) -> Option<String> {
+    let Operation::Pool2d(pool) = &step.operation else {
+        return None;
+    };
+    let before = &plan.steps[plan.values[*step.inputs.first()?].producer?];
+    let Operation::Conv2d(conv) = &before.operation else {
+        return None;
+    };
+    let obstacle = awaits_max_pool(conv, pool).then(|| obstacle(conv, pool))??;
     Some(format!("not fused: {obstacle}"))
 }
 
-/// Softmax before categorical cross-entropy and sigmoid before binary cross-entropy are
-/// computed by the loss, from the logits.
+/// The activation that belongs to a loss is computed by the loss, from the logits.
 pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
-    let fused = match network.train.as_ref().map(|train| train.loss) {
-        Some(Loss::CategoricalCrossentropy) => Activation::Softmax,
-        Some(Loss::BinaryCrossentropy) => Activation::Sigmoid,
-        Some(Loss::MeanSquaredError) | None => return,
-    };
+    let Some(train) = &network.train else { return };
+    let fused = train.loss.properties().activation;
     let Some(last) = plan.values[plan.output].producer else {
         return;
     };
-    if plan.steps[last].activation != fused {
-        return;
+    let applied = match &mut plan.steps[last].operation {
+        Operation::Activate(activate) => Some(&mut activate.activation),
+        operation => activation_of(operation),
+    };
+    match applied {
+        Some(activation) if *activation == fused && fused != Activation::Linear => {
+            *activation = Activation::Linear;
+        }
+        Some(_) | None => return,
     }
     plan.output_activation = fused;
-    plan.steps[last].activation = Activation::Linear;
-    if plan.steps[last].kernel != StepKind::Activation {
+    let Operation::Activate(_) = plan.steps[last].operation else {
         return;
-    }
+    };
     // The loss turns the logits into probabilities in place. If the step before may compute its
-    // gradient from its own output, the logits are a copy: the step stays, without activation.
-    let logits = plan.steps[last].input;
+    // gradient from its own output, the logits are a copy: the step stays, without activation. So it
+    // does where others read the logits.
+    let logits = plan.steps[last].inputs[0];
+    let everything = Wanted {
+        tensors: true,
+        input: true,
+    };
     let reads_its_output = plan.values[logits].producer.is_some_and(|step| {
-        let step = &plan.steps[step];
-        step.activation != Activation::Linear || step.kernel == StepKind::Pool2d
+        let facts = plan.steps[step].operation.facts();
+        facts.saves(everything).output
     });
-    if !reads_its_output {
+    if !reads_its_output && plan.readers()[logits].len() == 1 {
         plan.output = logits;
         plan.steps.pop();
         plan.values.pop();

@@ -1,11 +1,12 @@
-//! Whose gradients are wanted: those of the kernels that are trained, and of every value that
+//! Whose gradients are wanted: those of the tensors that are trained, and of every value that
 //! something trained lies at or before. The first layer's input has none, and frozen layers pass
 //! the gradient on only where something before them is trained.
 //!
-//! Each wanted gradient gets the way that always works; later passes know better ones for some
-//! convolutions.
+//! The gradient of a value that several steps read is the sum of what they leave, in a fixed order: the
+//! backward pass runs the steps in reverse, so the last reader stores and the others add. The loss
+//! stores before all of them.
 
-use super::{InputGradient, KernelGradient, Plan, StepKind};
+use super::{Plan, Write};
 use crate::graph::Network;
 
 /// Marks what is wanted; nothing is without a `train` block.
@@ -14,18 +15,21 @@ pub(super) fn find(plan: &mut Plan, network: &Network) {
         return;
     }
     for step in &mut plan.steps {
-        let node = &network.nodes[step.node];
-        let through = plan.values[step.input].wants_gradient;
-        let trained = node.trainable && node.parameter_count() > 0;
-        let (of_kernel, of_input) = match step.kernel {
-            StepKind::Conv2d(_) => (Some(KernelGradient::Direct), InputGradient::Direct),
-            StepKind::Dense => (Some(KernelGradient::Rows), InputGradient::Rows),
-            StepKind::Pool2d => (None, InputGradient::Pool),
-            StepKind::Dropout => (None, InputGradient::Dropout),
-            StepKind::Activation => (None, InputGradient::Activation),
-        };
-        step.kernel_gradient = of_kernel.filter(|_| trained);
-        step.input_gradient = through.then_some(of_input);
-        plan.values[step.output].wants_gradient = step.runs_backward();
+        let mut tensors = plan.parameters[step.tensors.clone()].iter();
+        step.trains_tensors = tensors.any(|tensor| tensor.trainable);
+        for (gradient, &input) in step.input_gradients.iter_mut().zip(&step.inputs) {
+            *gradient = plan.values[input].wants_gradient.then_some(Write::Store);
+        }
+        plan.values[step.output].wants_gradient = step.wanted().any();
+    }
+    let mut is_written = vec![false; plan.values.len()];
+    is_written[plan.output] = true;
+    for step in plan.steps.iter_mut().rev() {
+        for (gradient, &input) in step.input_gradients.iter_mut().zip(&step.inputs) {
+            let Some(write) = gradient else { continue };
+            if std::mem::replace(&mut is_written[input], true) {
+                *write = Write::Add;
+            }
+        }
     }
 }

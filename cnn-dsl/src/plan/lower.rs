@@ -1,10 +1,12 @@
 //! A checked network as values, steps and parameters, in source order and as it was written: one
 //! step for each layer that computes something. What becomes of the steps is for later passes.
 
-use super::{Conv2dAlgorithm, Memory, Parameter, Plan, Step, StepKind, Value, ValueId};
-use crate::graph::{Activation, Network, Op, Shape};
+use super::{Memory, Parameter, Plan, Step, Value, ValueId};
+use crate::graph::{Activation, Network, Shape};
+use std::ops::Range;
 
 pub(super) fn lower(network: &Network) -> Plan {
+    let (parameters, tensors) = parameters(network);
     let mut values: Vec<Value> = Vec::with_capacity(network.nodes.len());
     let mut steps = Vec::with_capacity(network.nodes.len());
     let mut value_of: Vec<ValueId> = Vec::with_capacity(network.nodes.len());
@@ -14,69 +16,63 @@ pub(super) fn lower(network: &Network) -> Plan {
             values.push(Value::new(&node.name, &node.shape, None));
             continue;
         };
-        let input = value_of[source];
-        let (kernel, activation) = match &node.op {
-            // Flatten leaves the values in their order, so it needs no step.
-            Op::Input | Op::Flatten => {
-                value_of.push(input);
-                continue;
-            }
-            Op::Conv2d(conv) => (StepKind::Conv2d(Conv2dAlgorithm::Direct), conv.activation),
-            Op::Pool2d(_) => (StepKind::Pool2d, Activation::Linear),
-            Op::Dense(dense) => (StepKind::Dense, dense.activation),
-            Op::Dropout { .. } => (StepKind::Dropout, Activation::Linear),
-            Op::Activation(activation) => (StepKind::Activation, *activation),
+        // Without an operation the values lie in the input in their order.
+        let Some(operation) = node.op.operation(&node.input_shapes, &node.shape) else {
+            value_of.push(value_of[source]);
+            continue;
         };
         let output = values.len();
+        let inputs: Vec<_> = node.inputs.iter().map(|&input| value_of[input]).collect();
         value_of.push(output);
         values.push(Value::new(&node.name, &node.shape, Some(steps.len())));
         steps.push(Step {
             node: id,
             pool: None,
-            kernel,
-            activation,
-            conv_output: match node.op {
-                Op::Conv2d(_) => node.shape.image(),
-                _ => None,
-            },
-            kernel_gradient: None,
-            input_gradient: None,
-            input,
+            operation,
+            input_gradients: vec![None; inputs.len()],
+            inputs,
             output,
+            tensors: tensors[id].clone(),
+            trains_tensors: false,
         });
     }
     Plan {
         input: value_of[network.inputs[0]],
         output: value_of[network.outputs[0]],
         values,
-        front: steps.len(),
         steps,
+        stages: Vec::new(),
         micro_batch: 1,
         output_activation: Activation::Linear,
-        parameters: parameters(network),
+        parameters,
         inference: Memory::default(),
         training: Memory::default(),
     }
 }
 
-fn parameters(network: &Network) -> Vec<Parameter> {
+/// All tensors, and which of them belong to each node.
+fn parameters(network: &Network) -> (Vec<Parameter>, Vec<Range<usize>>) {
     let mut parameters = Vec::new();
+    let mut of_nodes = Vec::with_capacity(network.nodes.len());
     let mut offset = 0;
     for (id, node) in network.nodes.iter().enumerate() {
-        for tensor in node.parameters() {
+        let first = parameters.len();
+        for tensor in node.tensors() {
             let len = tensor.len();
             parameters.push(Parameter {
                 node: id,
-                role: tensor.name,
+                name: tensor.name,
                 shape: tensor.shape,
                 range: offset..offset + len,
-                fans: (tensor.fan_in > 0).then_some((tensor.fan_in, tensor.fan_out)),
-                trainable: node.trainable,
+                role: tensor.role,
+                initializer: tensor.initializer,
+                trainable: node.is_trainable() && tensor.role.is_trained(),
             });
             offset += len;
         }
+        of_nodes.push(first..parameters.len());
     }
-    parameters
+    (parameters, of_nodes)
 }
 
 impl Value {

@@ -1,20 +1,125 @@
-//! Where values live: those whose lifetimes do not overlap share a slot.
+//! The memory planner: values whose lifetimes do not overlap share a slot.
 //!
-//! Slots of the two kinds are handed out apart, each kind along a time of its own. For a group of
-//! the front, time is the step, forward and back. For a whole batch the front is a single moment
-//! forward and a single one back, because every group passes through all of it; between them the
-//! back runs step by step, and the end comes after everything.
+//! Slots of the two kinds are handed out apart, each kind along a time of its own. For a micro-batch of
+//! a stage, time is the step, forward and back. For a whole batch a stage of images is a single moment
+//! forward and a single one back, because every micro-batch passes through all of it; other steps are
+//! moments of their own, and the end comes after everything.
 
-use super::{KernelGradient, Memory, Per, Place, Plan, Slot, Step, StepKind, ValueId};
+use super::{Plan, Scope, Step, ValueId};
+use cnn_ir::operation::Reduction;
+
+/// Where each value lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The slots of floats.
+    pub slots: Vec<Slot>,
+    /// The value whose storage each value is: its own but where a step passes its input on.
+    pub storage: Vec<ValueId>,
+    /// The place of each value.
+    pub values: Vec<Place>,
+    /// The slot of each value's gradient.
+    pub gradients: Vec<Option<usize>>,
+    /// By step: the slot of the floats that its forward pass saves (a mask, a pre-activation).
+    pub saved: Vec<Option<usize>>,
+    /// By step: the byte slot of its argmax; none where no backward pass reads it.
+    pub argmax: Vec<Option<usize>>,
+    /// By step and input: the slot of a gradient that is to be added to what other readers have left.
+    pub addends: Vec<Vec<Option<usize>>>,
+    /// The size of each byte slot, for one example.
+    pub argmax_slots: Vec<usize>,
+}
+
+/// A piece of the workspace that values share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its size, in floats for one example.
+    pub len: usize,
+    /// How many examples lie in it.
+    pub per: Per,
+}
+
+/// How many examples lie in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// All of them, each in a piece of its own.
+    Example,
+    /// A micro-batch; the next one overwrites it.
+    MicroBatch,
+}
+
+/// Where a value lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the caller's input.
+    Input,
+    /// In the caller's output.
+    Output,
+    /// In a slot of the workspace.
+    Slot(usize),
+}
+
+impl Place {
+    /// The slot, if the value lives in one.
+    pub fn slot(self) -> Option<usize> {
+        match self {
+            Self::Slot(slot) => Some(slot),
+            Self::Input | Self::Output => None,
+        }
+    }
+}
+
+impl Memory {
+    fn new(plan: &Plan, storage: Vec<ValueId>) -> Self {
+        Self {
+            storage,
+            values: vec![Place::Input; plan.values.len()],
+            gradients: vec![None; plan.values.len()],
+            saved: vec![None; plan.steps.len()],
+            argmax: vec![None; plan.steps.len()],
+            addends: plan
+                .steps
+                .iter()
+                .map(|step| vec![None; step.inputs.len()])
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Floats for each example.
+    pub fn per_example(&self) -> usize {
+        self.floats(Per::Example)
+    }
+
+    /// Floats for each image of a micro-batch, whatever the number of examples.
+    pub fn per_micro_batch_image(&self) -> usize {
+        self.floats(Per::MicroBatch)
+    }
+
+    /// Bytes for each example.
+    pub fn argmax_bytes(&self) -> usize {
+        self.argmax_slots.iter().sum()
+    }
+
+    fn floats(&self, per: Per) -> usize {
+        let slots = self.slots.iter().filter(|slot| slot.per == per);
+        slots.map(|slot| slot.len).sum()
+    }
+}
 
 /// During inference a value lives from its step to its last reader.
 pub(super) fn inference(plan: &Plan) -> Memory {
-    // Dropout passes its input on: its output is the same storage.
     let mut storage: Vec<ValueId> = (0..plan.values.len()).collect();
-    for step in plan.steps.iter().filter(|s| s.kernel == StepKind::Dropout) {
-        storage[step.output] = storage[step.input];
+    for step in &plan.steps {
+        if step.operation.facts().passes_on_in_inference() {
+            storage[step.output] = storage[step.inputs[0]];
+        }
     }
-    let readers = last_readers(plan, &storage);
+    let mut last_reader = vec![None; plan.values.len()];
+    for (index, step) in plan.steps.iter().enumerate() {
+        for &input in &step.inputs {
+            last_reader[storage[input]] = Some(index);
+        }
+    }
     let mut slots = Slots::new(plan);
     let mut places: Vec<Option<Place>> = vec![None; plan.values.len()];
     places[storage[plan.output]] = Some(Place::Output);
@@ -23,89 +128,76 @@ pub(super) fn inference(plan: &Plan) -> Memory {
         let value = storage[step.output];
         places[value].get_or_insert_with(|| {
             let len = plan.values[value].shape.len();
-            let read = readers[value].map(Use::Forward);
-            Place::Slot(slots.take(len, Use::Forward(index), [read]))
+            let read = last_reader[value].map(Use::Forward);
+            Place::Slot(slots.take(len, Use::Forward(index), read))
         });
     }
-    Memory {
-        slots: slots.finish(),
-        values: storage
-            .iter()
-            .map(|&value| places[value].unwrap_or(Place::Input))
-            .collect(),
-        storage,
-        gradients: vec![None; plan.values.len()],
-        masks: vec![None; plan.steps.len()],
-        argmax: vec![None; plan.steps.len()],
-        argmax_slots: Vec::new(),
+    let mut memory = Memory::new(plan, storage);
+    memory.slots = slots.finish();
+    for (place, &value) in memory.values.iter_mut().zip(&memory.storage) {
+        *place = places[value].unwrap_or(Place::Input);
     }
+    memory
 }
 
-/// A value lives from its step to the last pass that reads it, a gradient from its reader's
-/// backward pass to its own step's, and what the kernel gradient of a dense layer is made of lives
-/// to the end.
+/// A value lives from its step to the last pass that reads it, a gradient from the first backward pass
+/// of a reader to that of its own step, and what a product over the whole batch is made of lives to the
+/// end.
 pub(super) fn training(plan: &Plan) -> Memory {
-    let storage: Vec<ValueId> = (0..plan.values.len()).collect();
-    let readers = last_readers(plan, &storage);
+    let readers = plan.readers();
     let mut slots = Slots::new(plan);
-    let mut memory = Memory {
-        slots: Vec::new(),
-        storage,
-        values: vec![Place::Input; plan.values.len()],
-        gradients: vec![None; plan.values.len()],
-        masks: vec![None; plan.steps.len()],
-        argmax: vec![None; plan.steps.len()],
-        argmax_slots: Vec::new(),
-    };
+    let mut memory = Memory::new(plan, (0..plan.values.len()).collect());
     let at_the_end = |step: &Step| {
-        let product = step.kernel_gradient == Some(KernelGradient::Rows);
-        product.then_some(Use::End)
+        let product = step.operation.facts().reduction() == Reduction::Batch;
+        (product && step.trains_tensors).then_some(Use::End)
     };
     for (index, step) in plan.steps.iter().enumerate() {
         let (forward, backward) = (Use::Forward(index), Use::Backward(index));
+        let saves = step.saves();
         let len = plan.values[step.output].shape.len();
         memory.values[step.output] = if step.output == plan.output {
             Place::Output
         } else {
-            let reader = readers[step.output];
-            let by_reader = reader.and_then(|reader| {
-                let reads = plan.steps[reader].reads_input();
-                let backward = reads.then_some(Use::Backward(reader));
-                at_the_end(&plan.steps[reader]).or(backward)
+            let by_readers = readers[step.output].iter().flat_map(|&reader| {
+                let step = &plan.steps[reader];
+                let backward = step.saves().input.then_some(Use::Backward(reader));
+                [Some(Use::Forward(reader)), at_the_end(step).or(backward)]
             });
-            let by_itself = step.reads_output().then_some(backward);
-            let uses = [reader.map(Use::Forward), by_reader, by_itself];
+            let by_itself = saves.output.then_some(backward);
+            let uses = by_readers.chain([by_itself]).flatten();
             Place::Slot(slots.take(len, forward, uses))
         };
-        if step.kernel == StepKind::Dropout {
-            let read = step.runs_backward().then_some(backward);
-            memory.masks[index] = Some(slots.take(len, forward, [read]));
+        if saves.floats > 0 {
+            let read = step.wanted().any().then_some(backward);
+            memory.saved[index] = Some(slots.take(saves.floats, forward, read));
         }
-        // Every group leaves its argmax before the first one reads them: none can share a slot.
-        if step.pool.is_some() && step.runs_backward() {
+        // Every micro-batch leaves its argmax before the first one reads them: none can share a slot.
+        if saves.bytes > 0 && step.wanted().any() {
             memory.argmax[index] = Some(memory.argmax_slots.len());
-            memory.argmax_slots.push(len);
+            memory.argmax_slots.push(saves.bytes);
         }
     }
     for (index, step) in plan.steps.iter().enumerate().rev() {
         let value = &plan.values[step.output];
         if value.wants_gradient {
-            let from = readers[step.output].map_or(Use::Loss, Use::Backward);
+            let from = match readers[step.output].last() {
+                Some(&reader) if step.output != plan.output => Use::Backward(reader),
+                Some(_) | None => Use::Loss,
+            };
             let uses = [Some(Use::Backward(index)), at_the_end(step)];
+            let uses = uses.into_iter().flatten();
             memory.gradients[step.output] = Some(slots.take(value.shape.len(), from, uses));
+        }
+        for (place, (&input, write)) in step.inputs.iter().zip(&step.input_gradients).enumerate() {
+            if *write == Some(super::Write::Add) {
+                let len = plan.values[input].shape.len();
+                let slot = slots.take(len, Use::Backward(index), []);
+                memory.addends[index][place] = Some(slot);
+            }
         }
     }
     memory.slots = slots.finish();
     memory
-}
-
-/// The last step that reads each storage.
-fn last_readers(plan: &Plan, storage: &[ValueId]) -> Vec<Option<usize>> {
-    let mut readers = vec![None; plan.values.len()];
-    for (index, step) in plan.steps.iter().enumerate() {
-        readers[storage[step.input]] = Some(index);
-    }
-    readers
 }
 
 /// A moment at which a value is written or read.
@@ -124,35 +216,28 @@ enum Use {
 
 /// Hands out slots: the smallest free one that fits, else the largest free one grown, else a new one.
 /// Requests for each kind come in the order of their start.
-struct Slots {
-    front: usize,
-    steps: usize,
+struct Slots<'a> {
+    plan: &'a Plan,
     /// Each slot and the last moment at which it is taken.
     taken: Vec<(Slot, usize)>,
 }
 
-impl Slots {
-    fn new(plan: &Plan) -> Self {
+impl<'a> Slots<'a> {
+    fn new(plan: &'a Plan) -> Self {
         Self {
-            front: plan.front,
-            steps: plan.steps.len(),
+            plan,
             taken: Vec::new(),
         }
     }
 
     /// A slot for a value that is written first and then has these uses.
-    fn take<const N: usize>(&mut self, len: usize, first: Use, uses: [Option<Use>; N]) -> usize {
-        let all = || uses.into_iter().flatten().chain([first]);
-        let forward = all().all(|u| matches!(u, Use::Forward(step) if step < self.front));
-        let backward = all().all(|u| matches!(u, Use::Backward(step) if step < self.front));
-        let per = if forward || backward {
-            Per::MicroBatch
-        } else {
-            Per::Example
-        };
+    fn take(&mut self, len: usize, first: Use, uses: impl IntoIterator<Item = Use>) -> usize {
+        let uses: Vec<Use> = uses.into_iter().chain([first]).collect();
+        let per = self.per(&uses);
         let from = self.time(first, per);
-        let until = all().map(|u| self.time(u, per)).max().unwrap_or(from);
-        let most = match all().any(|u| matches!(u, Use::End)) {
+        let times = uses.iter().map(|&at| self.time(at, per));
+        let until = times.max().unwrap_or(from);
+        let most = match uses.iter().any(|at| matches!(at, Use::End)) {
             true => len,
             false => usize::MAX,
         };
@@ -175,17 +260,40 @@ impl Slots {
         index
     }
 
+    /// A micro-batch is enough where all uses lie in one pass through one stage of images.
+    fn per(&self, uses: &[Use]) -> Per {
+        let pass = |at: &Use| match *at {
+            Use::Forward(step) => Some((true, self.images(step)?)),
+            Use::Backward(step) => Some((false, self.images(step)?)),
+            Use::Loss | Use::End => None,
+        };
+        let first = uses.first().and_then(pass);
+        if first.is_some() && uses.iter().all(|at| pass(at) == first) {
+            Per::MicroBatch
+        } else {
+            Per::Example
+        }
+    }
+
+    /// The first step of a stage of images, if the step is in one.
+    fn images(&self, step: usize) -> Option<usize> {
+        let stage = self.plan.stage_of(step);
+        (stage.scope == Scope::Images).then_some(stage.steps.start)
+    }
+
     /// When a use happens, in the time of a kind of slot.
     fn time(&self, at: Use, per: Per) -> usize {
-        let end = 2 * self.steps + 1;
-        let in_a_batch = |step: usize| per == Per::Example && step < self.front;
+        let steps = self.plan.steps.len();
+        // In the time of a whole batch a stage of images is one moment.
+        let moment = |step: usize| match per {
+            Per::Example => self.images(step).unwrap_or(step),
+            Per::MicroBatch => step,
+        };
         match at {
-            Use::Forward(step) if in_a_batch(step) => 0,
-            Use::Forward(step) => step,
-            Use::Loss => self.steps,
-            Use::Backward(step) if in_a_batch(step) => end,
-            Use::Backward(step) => 2 * self.steps - step,
-            Use::End => end,
+            Use::Forward(step) => moment(step),
+            Use::Loss => steps,
+            Use::Backward(step) => 2 * steps - moment(step),
+            Use::End => 2 * steps + 1,
         }
     }
 

@@ -1,31 +1,38 @@
-//! The plan: which kernel runs each layer, what is fused, and where every value lives.
+//! The plan: which operation runs each layer, what is fused, and where every value lives.
 //!
 //! Data flows `Network` → `lower` (one step a layer; flatten shares its input's value) → `fuse`
 //! (activations and max pools join the convolution or dense layer before them, the last softmax
 //! or sigmoid joins the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
-//! convolutions are computed) → `front` (what runs image by image) → `memory` (values whose
+//! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `memory` (values whose
 //! lifetimes do not overlap share a slot). `table` says all of it as text. The code generator
 //! prints the plan as Rust, one call a step.
 //!
-//! A plan runs in two parts. The *front* takes the images in small groups, so that what flows
-//! between its steps stays in the cache; the *back*, from the first dense layer on, takes all
-//! examples at once, so that its kernels are read once. While training, the front runs forward
-//! over all groups, then the back forward, the loss and the back backward, then the front backward
-//! over all groups; the kernel gradients of dense layers are one product over the whole batch at
-//! the end.
+//! A step holds its [`Operation`]: the constant that the generated code will have. Passes that are
+//! about all operations ask its [`Facts`](cnn_ir::operation::Facts); only those that are about
+//! particular ones (`fuse`, `sparsity`, `algorithm`) look at its kind.
+//!
+//! A plan runs in [`Stage`]s. Some take a micro-batch of images at a time, so that what flows between
+//! their steps stays in the cache; others take all examples of a thread, so that large kernels are read
+//! once. While training the stages run forward in their order, then the loss, then backward in reverse;
+//! the kernel gradients of dense layers are one product over the whole batch at the end.
 
 mod algorithm;
-mod front;
 mod fuse;
 mod gradients;
 mod lower;
 mod memory;
 mod sparsity;
+mod stages;
 mod table;
 mod trim;
 
+pub use memory::{Memory, Per, Place, Slot};
+pub use stages::{Scope, Stage};
+
 use crate::graph::{Activation, Network, NodeId, Shape};
+use cnn_ir::operation::{Saves, Wanted};
+use cnn_ir::{Initializer, Operation, Role};
 use std::ops::Range;
 
 /// The place of a value in [`Plan::values`].
@@ -36,19 +43,19 @@ pub type ValueId = usize;
 pub struct Plan {
     /// What the steps read and write.
     pub values: Vec<Value>,
-    /// The kernel calls of the forward pass in order; the backward pass runs them in reverse.
+    /// The calls of the forward pass in order; the backward pass runs them in reverse.
     pub steps: Vec<Step>,
-    /// `steps[..front]` run on a group of images at a time, the others on all examples at once.
-    pub front: usize,
-    /// The images that the front takes at a time.
+    /// The steps in groups that take as many examples at once, in order and without gaps.
+    pub stages: Vec<Stage>,
+    /// The images that a stage of images takes at a time.
     pub micro_batch: usize,
     /// The value that flows in.
     pub input: ValueId,
-    /// The value that the last step writes while training.
+    /// The value that flows out.
     pub output: ValueId,
     /// Taken out of the last step because the loss computes it stably from the logits.
     pub output_activation: Activation,
-    /// Every parameter tensor in buffer order, without gaps.
+    /// Every tensor in buffer order, without gaps.
     pub parameters: Vec<Parameter>,
     /// Where values live during inference.
     pub inference: Memory,
@@ -69,190 +76,66 @@ pub struct Value {
     pub wants_gradient: bool,
 }
 
-/// One kernel call.
+/// One call.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The layer whose geometry and parameters the step uses.
+    /// The layer that it computes.
     pub node: NodeId,
-    /// A max pool fused behind the convolution: the step writes the pooled value.
+    /// A max pool fused behind it: the step writes the pooled value.
     pub pool: Option<NodeId>,
-    /// What runs forward.
-    pub kernel: StepKind,
-    /// Applied to the result in the same call, behind the pool where there is one.
-    pub activation: Activation,
-    /// What a convolution computes before the pool: `[height, width, filters]`, without what
-    /// nobody reads.
-    pub conv_output: Option<[usize; 3]>,
-    /// How the gradient of the kernel is computed; none without parameters or where they are not
-    /// trained.
-    pub kernel_gradient: Option<KernelGradient>,
-    /// How the gradient of the input is computed; none where nobody wants it.
-    pub input_gradient: Option<InputGradient>,
+    /// What runs, on values as they are stored.
+    pub operation: Operation,
     /// What it reads.
-    pub input: ValueId,
+    pub inputs: Vec<ValueId>,
     /// What it writes.
     pub output: ValueId,
+    /// Its tensors, among [`Plan::parameters`].
+    pub tensors: Range<usize>,
+    /// Whether the backward pass computes the gradients of its tensors.
+    pub trains_tensors: bool,
+    /// Which of its inputs' gradients the backward pass computes, and how.
+    pub input_gradients: Vec<Option<Write>>,
 }
 
-/// What runs a step.
+/// What becomes of a gradient with respect to a step's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepKind {
-    /// A convolution.
-    Conv2d(Conv2dAlgorithm),
-    /// Pooling.
-    Pool2d,
-    /// A dense layer.
-    Dense,
-    /// Dropout; during inference its output is its input.
-    Dropout,
-    /// An activation that no other step could take.
-    Activation,
+pub enum Write {
+    /// It is the first one of its value, or the only one.
+    Store,
+    /// It is added to what other readers of the value have left.
+    Add,
 }
 
-/// How a convolution is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conv2dAlgorithm {
-    /// Register tiles over the outputs, reading the image where it lies.
-    Direct,
-    /// Winograd's F(2x2, 3x3): tiles of 2x2 outputs from 16 multiplications instead of 36.
-    Winograd,
-    /// F(4x4, 3x3): tiles of 4x4 outputs from 36 multiplications instead of 144.
-    Winograd4,
-    /// F(5x5, 3x3): tiles of 5x5 outputs from 49 multiplications instead of 225. It rounds most.
-    Winograd5,
-    /// A 1x1 kernel, stride 1, no padding, no pool: the image is a matrix already.
-    Pointwise,
-}
-
-/// How the gradient of a kernel is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelGradient {
-    /// Register tiles over all outputs; behind a fused pool once its gradient is scattered.
-    Direct,
-    /// A 1x1 convolution: a matrix product.
-    Pointwise,
-    /// Behind a fused pool: over the winners of its windows alone.
-    PoolSparse,
-    /// Behind a fused pool: over all positions of a window at once.
-    Windowed,
-    /// A dense layer: a product over the whole batch.
-    Rows,
-}
-
-/// How the gradient of a step's input is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputGradient {
-    /// Strides of 1: register tiles over the inputs; behind a fused pool once its gradient is
-    /// scattered.
-    Direct,
-    /// [`Conv2dAlgorithm::Winograd`] with the kernel turned round.
-    Winograd,
-    /// [`Conv2dAlgorithm::Winograd4`] with the kernel turned round.
-    Winograd4,
-    /// A 1x1 convolution: a matrix product.
-    Pointwise,
-    /// Any convolution: a product, its columns added up where their windows overlap (`col2im`).
-    Columns,
-    /// Behind a fused pool: over the winners of its windows alone.
-    PoolSparse,
-    /// A dense layer: a product.
-    Rows,
-    /// Back to the cells that a pool read.
-    Pool,
-    /// Through the mask of a dropout.
-    Dropout,
-    /// The gradient passes on.
-    Activation,
-}
-
-/// A parameter tensor.
+/// A tensor of parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// The layer it belongs to.
     pub node: NodeId,
     /// `kernel` or `bias`.
-    pub role: &'static str,
+    pub name: &'static str,
     /// Its shape: HWIO for convolutions, in×out for dense layers.
     pub shape: Vec<usize>,
     /// Its range in the flat buffer, in floats.
     pub range: Range<usize>,
-    /// Fan in and fan out of Glorot's limit; none for biases, which start at zero.
-    pub fans: Option<(usize, usize)>,
+    /// What it is for.
+    pub role: Role,
+    /// How it starts.
+    pub initializer: Initializer,
     /// Whether training changes it; a frozen one keeps its place in the buffer.
     pub trainable: bool,
 }
 
-/// Where each value lives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// The slots of floats.
-    pub slots: Vec<Slot>,
-    /// The value whose storage each value is: its own but where a step passes its input on.
-    pub storage: Vec<ValueId>,
-    /// The place of each value.
-    pub values: Vec<Place>,
-    /// The slot of each value's gradient.
-    pub gradients: Vec<Option<usize>>,
-    /// The slot of each dropout step's mask, by step.
-    pub masks: Vec<Option<usize>>,
-    /// The code slot of each step with a fused pool, by step; none where no backward pass reads it.
-    pub argmax: Vec<Option<usize>>,
-    /// The size of each code slot, in bytes for one example: one for each pooled value, which cell
-    /// of its window won.
-    pub argmax_slots: Vec<usize>,
-}
-
-/// A piece of the workspace that values share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Its size, in floats for one example.
-    pub len: usize,
-    /// How many examples lie in it.
-    pub per: Per,
-}
-
-/// How many examples lie in a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Per {
-    /// All of them, each in a piece of its own.
-    Example,
-    /// A group of the front's images; the next group overwrites them.
-    MicroBatch,
-}
-
-/// Where a value lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the caller's input.
-    Input,
-    /// In the caller's output.
-    Output,
-    /// In a slot of the workspace.
-    Slot(usize),
-}
-
-impl Place {
-    /// The slot, if the value lives in one.
-    pub fn slot(self) -> Option<usize> {
-        match self {
-            Self::Slot(slot) => Some(slot),
-            Self::Input | Self::Output => None,
-        }
-    }
-}
-
 impl Plan {
-    /// Plans a checked network of one input, one output, and one reader of each value; the
-    /// language has no more yet.
+    /// Plans a checked network of one input and one output.
     pub fn new(network: &Network) -> Self {
         let mut plan = lower::lower(network);
-        fuse::steps(&mut plan, network);
+        fuse::steps(&mut plan);
         fuse::output_activation(&mut plan, network);
-        trim::unread(&mut plan, network);
+        trim::unread(&mut plan);
         gradients::find(&mut plan, network);
-        sparsity::exploit(&mut plan, network);
-        algorithm::choose(&mut plan, network);
-        front::split(&mut plan, network);
+        sparsity::exploit(&mut plan);
+        algorithm::choose(&mut plan);
+        stages::split(&mut plan);
         plan.inference = memory::inference(&plan);
         if network.train.is_some() {
             plan.training = memory::training(&plan);
@@ -260,54 +143,39 @@ impl Plan {
         plan
     }
 
-    /// The tensors of one layer.
-    pub fn parameters_of(&self, node: NodeId) -> impl Iterator<Item = &Parameter> {
-        let first = self.parameters.partition_point(|p| p.node < node);
-        self.parameters[first..]
-            .iter()
-            .take_while(move |p| p.node == node)
+    /// The tensors of one step.
+    pub fn tensors(&self, step: &Step) -> &[Parameter] {
+        &self.parameters[step.tensors.clone()]
+    }
+
+    /// The step that computes with the tensors of a layer.
+    pub fn step_of(&self, node: NodeId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.node == node)
+    }
+
+    /// The steps that read each value, in order.
+    fn readers(&self) -> Vec<Vec<usize>> {
+        let mut readers = vec![Vec::new(); self.values.len()];
+        for (index, step) in self.steps.iter().enumerate() {
+            for &input in &step.inputs {
+                readers[input].push(index);
+            }
+        }
+        readers
     }
 }
 
 impl Step {
-    /// Whether the step's backward pass reads what the step read. (Codes tell who won behind a
-    /// fused pool; a pool of its own compares its input with its output.)
-    pub fn reads_input(&self) -> bool {
-        self.kernel_gradient.is_some() || self.input_gradient == Some(InputGradient::Pool)
+    /// What its backward pass has to compute.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            tensors: self.trains_tensors,
+            input: self.input_gradients.iter().any(Option::is_some),
+        }
     }
 
-    /// Whether the step's backward pass reads what the step wrote: an activation's derivative is
-    /// computed from it. Not so behind a linear one, with or without a fused pool: its place may
-    /// hold something else by then.
-    pub fn reads_output(&self) -> bool {
-        let derives = self.activation != Activation::Linear && self.runs_backward();
-        derives || self.input_gradient == Some(InputGradient::Pool)
-    }
-
-    /// Whether the step has a backward pass.
-    pub fn runs_backward(&self) -> bool {
-        self.kernel_gradient.is_some() || self.input_gradient.is_some()
-    }
-}
-
-impl Memory {
-    /// Floats for each example.
-    pub fn per_example(&self) -> usize {
-        self.floats(Per::Example)
-    }
-
-    /// Floats for each image of a group, whatever the number of examples.
-    pub fn per_micro_batch_image(&self) -> usize {
-        self.floats(Per::MicroBatch)
-    }
-
-    /// Bytes of argmax for each example.
-    pub fn argmax_bytes(&self) -> usize {
-        self.argmax_slots.iter().sum()
-    }
-
-    fn floats(&self, per: Per) -> usize {
-        let slots = self.slots.iter().filter(|slot| slot.per == per);
-        slots.map(|slot| slot.len).sum()
+    /// What its forward pass leaves for the backward pass.
+    pub fn saves(&self) -> Saves {
+        self.operation.facts().saves(self.wanted())
     }
 }

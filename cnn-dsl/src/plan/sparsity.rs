@@ -29,8 +29,9 @@
 //!
 //! [`FULL_ROW`] and [`WINDOWED`] were measured on a machine with AVX-512 and AVX2.
 
-use super::{InputGradient, KernelGradient, Plan, Step, Value};
-use crate::graph::{Network, NodeId, Op};
+use super::{Plan, Step};
+use cnn_ir::Operation;
+use cnn_ir::operation::{Conv2d, InputGradient, KernelGradient};
 
 /// The cells for each window from which on a list of winners pays: below, it costs what it saves.
 const PAYING_CELLS: usize = 4;
@@ -56,21 +57,30 @@ const VECTOR: usize = 16;
 const WINDOWED: usize = 24;
 
 /// Computes the gradients of convolutions behind their pools from the winners, where that pays.
-pub(super) fn exploit(plan: &mut Plan, network: &Network) {
+pub(super) fn exploit(plan: &mut Plan) {
     for step in &mut plan.steps {
-        let Some(case) = Case::of(step, &plan.values, network).filter(Case::pays) else {
+        let wanted = step.wanted();
+        let Operation::Conv2d(conv) = &mut step.operation else {
             continue;
         };
-        step.kernel_gradient = step.kernel_gradient.map(|_| case.kernel_gradient());
-        if case.fills_rows() {
-            step.input_gradient = step.input_gradient.map(|_| InputGradient::PoolSparse);
+        let Some(case) = Case::of(conv).filter(Case::pays) else {
+            continue;
+        };
+        if wanted.tensors {
+            conv.kernel_gradient = case.kernel_gradient();
+        }
+        if wanted.input && case.fills_rows() {
+            conv.input_gradient = InputGradient::PoolSparse;
         }
     }
 }
 
 /// Why the gradients behind a fused pool are computed as they are.
-pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
-    let Some(case) = Case::of(step, &plan.values, network).filter(|_| step.runs_backward()) else {
+pub(super) fn why(step: &Step) -> Vec<String> {
+    let (wanted, Operation::Conv2d(conv)) = (step.wanted(), &step.operation) else {
+        return Vec::new();
+    };
+    let Some(case) = Case::of(conv).filter(|_| wanted.any()) else {
         return Vec::new();
     };
     let Case { cells, row, .. } = case;
@@ -78,13 +88,13 @@ pub(super) fn why(step: &Step, plan: &Plan, network: &Network) -> Vec<String> {
     if !case.pays() {
         reasons[0] += &format!(", sparse needs 1 in {PAYING_CELLS}");
     } else if !case.fills_rows() {
-        if step.kernel_gradient.is_some() {
+        if wanted.tensors {
             reasons.push(match case.windowed() {
                 Some(cost) => format!("windowed costs {cost}, pays up to {WINDOWED}"),
                 None => format!("windowed needs rows of up to {REACH} values in a window"),
             });
         }
-        if step.input_gradient.is_some() {
+        if wanted.input {
             reasons.push(format!(
                 "back: rows of {row} values, sparse needs {FULL_ROW}"
             ));
@@ -109,21 +119,18 @@ struct Case {
 }
 
 impl Case {
-    fn of(step: &Step, values: &[Value], network: &Network) -> Option<Self> {
-        let op = |node: NodeId| &network.nodes[node].op;
-        let (Op::Conv2d(conv), Op::Pool2d(pool)) = (op(step.node), op(step.pool?)) else {
-            return None;
-        };
-        let [_, _, channels] = values[step.input].shape.image()?;
-        let [_, _, filters] = step.conv_output?;
+    fn of(conv: &Conv2d) -> Option<Self> {
+        let pool = conv.pool?;
+        let [_, _, channels] = conv.input;
+        let [_, _, filters] = conv.output;
         let own = |axis: usize| pool.size[axis].min(pool.strides[axis]);
         let is_plain = [pool.size, pool.strides] == [[2, 2]; 2]
-            && pool.padding == [[0, 0]; 2]
+            && pool.padding == [0, 0]
             && [conv.strides, conv.dilation] == [[1, 1]; 2]
             && matches!(conv.kernel[1], 3 | 5 | 7)
             && channels <= 3;
         let is_narrow = (pool.size[1] - 1) * conv.strides[1] * channels < REACH;
-        let [_, windows, _] = values[step.output].shape.image()?;
+        let [_, windows] = pool.output;
         Some(Self {
             window: pool.size[0] * pool.size[1],
             cells: own(0) * own(1),

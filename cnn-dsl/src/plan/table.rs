@@ -1,11 +1,9 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
-use super::{
-    Conv2dAlgorithm, InputGradient, KernelGradient, Memory, Plan, Step, StepKind, algorithm, fuse,
-    sparsity,
-};
+use super::{Memory, Plan, Scope, Step, algorithm, fuse, sparsity};
 use crate::graph::{Activation, Network, Shape};
 use crate::text_table::{Align, draw, thousands};
+use cnn_ir::Operation;
 
 const LAYERS: [(&str, Align); 3] = [
     ("Layers", Align::Left),
@@ -35,10 +33,12 @@ impl Plan {
             .iter()
             .map(|step| {
                 let (layers, computed) = self.layers(step, network);
-                let mut row = vec![layers, computed, step.kernel.name().to_owned()];
+                let facts = step.operation.facts();
+                let mut row = vec![layers, computed, facts.forward_name().to_owned()];
                 if network.train.is_some() {
-                    let of_kernel = step.kernel_gradient.map(KernelGradient::name);
-                    let of_input = step.input_gradient.map(InputGradient::name);
+                    let wanted = step.wanted();
+                    let of_kernel = wanted.tensors.then(|| facts.kernel_gradient_name());
+                    let of_input = wanted.input.then(|| facts.input_gradient_name());
                     row.extend([of_kernel, of_input].map(|name| name.unwrap_or("–").to_owned()));
                 }
                 row.push(self.why(step, network).join("\n"));
@@ -47,13 +47,17 @@ impl Plan {
             .collect();
         let mut table = format!("Plan: \"{}\"\n", network.name.text);
         table += &draw(&columns, &rows);
-        let (front, back) = self.steps.split_at(self.front);
         let images = match self.micro_batch {
             1 => "image by image".to_owned(),
-            group => format!("{group} images at a time"),
+            count => format!("{count} images at a time"),
         };
-        for (steps, how) in [(front, &*images), (back, "all examples at once")] {
-            if let (Some(first), Some(last)) = (steps.first(), steps.last()) {
+        for stage in &self.stages {
+            let steps = &self.steps[stage.steps.clone()];
+            let how = match stage.scope {
+                Scope::Images => &*images,
+                Scope::Share => "all examples at once",
+            };
+            if let [first, .., last] | [first @ last] = steps {
                 let from = &network.nodes[first.node].name;
                 let to = &self.values[last.output].name;
                 let range = if from == to {
@@ -76,8 +80,15 @@ impl Plan {
         let node = &network.nodes[step.node];
         let mut layers = node.name.clone();
         let output = &self.values[step.output].shape;
-        if step.kernel != StepKind::Activation && step.activation != Activation::Linear {
-            layers += &format!(", {}", step.activation.name());
+        let applied = match &step.operation {
+            Operation::Conv2d(conv) => conv.activation,
+            Operation::Dense(dense) => dense.activation,
+            Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
+                Activation::Linear
+            }
+        };
+        if applied != Activation::Linear {
+            layers += &format!(", {}", applied.name());
         }
         if step.output == self.output && self.output_activation != Activation::Linear {
             layers += &format!(", {} in the loss", self.output_activation.name());
@@ -85,9 +96,13 @@ impl Plan {
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
             return (layers, computed(output, &node.shape));
         };
-        let conv_output = step
-            .conv_output
-            .map_or(node.shape.clone(), |s| Shape(s.to_vec()));
+        let conv_output = match &step.operation {
+            Operation::Conv2d(conv) => Shape(conv.output.to_vec()),
+            Operation::Pool2d(_)
+            | Operation::Dense(_)
+            | Operation::Dropout(_)
+            | Operation::Activate(_) => node.shape.clone(),
+        };
         (
             format!("{layers}\n{}", pool.name),
             format!(
@@ -99,20 +114,21 @@ impl Plan {
     }
 
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
-        let mut reasons = algorithm::why(step, self, network);
-        reasons.extend(fuse::why(step, self, network));
+        let mut reasons = algorithm::why(step);
+        reasons.extend(fuse::why(step, self));
         if network.train.is_none() {
             return reasons;
         }
-        reasons.extend(sparsity::why(step, self, network));
-        let node = &network.nodes[step.node];
-        if !node.trainable {
+        reasons.extend(sparsity::why(step));
+        if !network.nodes[step.node].is_trainable() {
             reasons.push("frozen".to_owned());
         }
-        if step.input_gradient.is_none() {
+        if !step.wanted().input {
             reasons.push("nothing is trained before it".to_owned());
         }
-        if step.kernel == StepKind::Activation && step.activation == Activation::Linear {
+        if let Operation::Activate(activate) = &step.operation
+            && activate.activation == Activation::Linear
+        {
             reasons.push("a copy, for the loss works in place".to_owned());
         }
         reasons
@@ -140,47 +156,5 @@ fn computed(stored: &Shape, whole: &Shape) -> String {
             format!("{stored} of {height}x{width}")
         }
         _ => stored.to_string(),
-    }
-}
-
-impl StepKind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Conv2d(Conv2dAlgorithm::Direct) => "direct",
-            Self::Conv2d(Conv2dAlgorithm::Winograd) => "winograd",
-            Self::Conv2d(Conv2dAlgorithm::Winograd4) => "winograd 4x4",
-            Self::Conv2d(Conv2dAlgorithm::Winograd5) => "winograd 5x5",
-            Self::Conv2d(Conv2dAlgorithm::Pointwise) | Self::Dense => "product",
-            Self::Pool2d => "pool",
-            Self::Dropout => "dropout",
-            Self::Activation => "activation",
-        }
-    }
-}
-
-impl KernelGradient {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Pointwise | Self::Rows => "product",
-            Self::PoolSparse => "pool-sparse",
-            Self::Windowed => "windowed",
-        }
-    }
-}
-
-impl InputGradient {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Winograd => "winograd",
-            Self::Winograd4 => "winograd 4x4",
-            Self::Pointwise | Self::Rows => "product",
-            Self::Columns => "columns",
-            Self::PoolSparse => "pool-sparse",
-            Self::Pool => "pool",
-            Self::Dropout => "mask",
-            Self::Activation => "passes on",
-        }
     }
 }

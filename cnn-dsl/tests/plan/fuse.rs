@@ -1,6 +1,7 @@
-use crate::{CROSSENTROPY, Cases, MNIST, name, network};
+use crate::{CROSSENTROPY, Cases, MNIST, activation, name, network};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{Place, Plan, StepKind};
+use cnn_dsl::plan::{Place, Plan};
+use cnn_ir::Operation;
 
 #[test]
 fn what_joins_the_step_before_it() {
@@ -79,7 +80,7 @@ fn what_joins_the_step_before_it() {
         ),
     ];
     Cases(cases)
-        .check(|network, _, step| format!("{} {}", name(network, step), step.activation.name()));
+        .check(|network, _, step| format!("{} {}", name(network, step), activation(step).name()));
 }
 
 #[test]
@@ -103,10 +104,10 @@ fn a_step_with_a_pool_writes_the_pooled_value() {
 fn the_last_softmax_belongs_to_the_loss() {
     let with_loss = Plan::new(&network(&format!("{MNIST} {CROSSENTROPY}")));
     assert_eq!(with_loss.output_activation, Activation::Softmax);
-    assert_eq!(with_loss.steps[3].activation, Activation::Linear);
+    assert_eq!(activation(&with_loss.steps[3]), Activation::Linear);
     let without_loss = Plan::new(&network(MNIST));
     assert_eq!(without_loss.output_activation, Activation::Linear);
-    assert_eq!(without_loss.steps[3].activation, Activation::Softmax);
+    assert_eq!(activation(&without_loss.steps[3]), Activation::Softmax);
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_softmax_of_its_own_gives_way_to_the_loss() {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
         assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
         let last = plan.steps.last().unwrap();
-        assert_ne!(last.kernel, StepKind::Activation, "{layers}");
+        assert_ne!(last.operation.kind(), "Activate", "{layers}");
         assert_eq!(last.output, plan.output, "{layers}");
         assert_eq!(plan.training.values[plan.output], Place::Output, "{layers}");
         assert_eq!(
@@ -140,8 +141,10 @@ fn logits_are_a_copy_if_their_step_reads_its_output_in_the_backward_pass() {
     ] {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
         let last = plan.steps.last().unwrap();
-        let copy = (StepKind::Activation, Activation::Linear);
-        assert_eq!((last.kernel, last.activation), copy, "{layers}");
+        let Operation::Activate(copy) = last.operation else {
+            panic!("{layers}: {:?}", last.operation);
+        };
+        assert_eq!(copy.activation, Activation::Linear, "{layers}");
         assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
     }
 }

@@ -50,8 +50,8 @@ fn gradients_are_computed_where_something_is_trained() {
         .map(|(layers, e)| (&**layers, *e))
         .collect();
     Cases(&cases).check(|network, plan, step| {
-        let kernel = step.kernel_gradient.map(|_| "kernel");
-        let input = step.input_gradient.map(|_| "input");
+        let kernel = step.wanted().tensors.then_some("kernel");
+        let input = step.wanted().input.then_some("input");
         let found: Vec<_> = kernel.into_iter().chain(input).collect();
         let wanted = plan.values[step.output].wants_gradient;
         assert_eq!(wanted, !found.is_empty(), "{}", name(network, step));
@@ -67,7 +67,7 @@ fn gradients_are_computed_where_something_is_trained() {
 #[test]
 fn nothing_is_trained_without_a_train_block() {
     let plan = Plan::new(&network(crate::MNIST));
-    assert!(plan.steps.iter().all(|step| !step.runs_backward()));
+    assert!(plan.steps.iter().all(|step| !step.wanted().any()));
     assert!(plan.values.iter().all(|value| !value.wants_gradient));
     assert_eq!(plan.training, Default::default());
 }

@@ -16,7 +16,7 @@ fn steps_stand_in_source_order_and_flatten_is_none() {
 #[test]
 fn a_network_that_only_reshapes_hands_its_input_out() {
     let plan = Plan::new(&network("input(2x2x3); flatten;"));
-    assert_eq!((plan.input, plan.output, plan.front), (0, 0, 0));
+    assert_eq!((plan.input, plan.output, plan.steps.len()), (0, 0, 0));
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn parameters_lie_side_by_side_in_source_order() {
     let ranges: Vec<_> = plan
         .parameters
         .iter()
-        .map(|p| (p.node, p.role, p.range.clone()))
+        .map(|p| (p.node, p.name, p.range.clone()))
         .collect();
     let expected = [
         (1, "kernel", 0..288),
@@ -38,9 +38,8 @@ fn parameters_lie_side_by_side_in_source_order() {
         (7, "bias", 121_920..121_930),
     ];
     assert_eq!(ranges, expected);
-    let of_a_dense_layer: Vec<_> = plan.parameters_of(6).collect();
-    assert_eq!(of_a_dense_layer, [&plan.parameters[4], &plan.parameters[5]]);
-    assert_eq!(plan.parameters_of(2).count(), 0);
+    let tensors: Vec<_> = plan.steps.iter().map(|step| step.tensors.clone()).collect();
+    assert_eq!(tensors, [0..2, 2..4, 4..6, 6..8]);
 }
 
 #[test]

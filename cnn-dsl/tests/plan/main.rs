@@ -10,7 +10,9 @@ mod table;
 mod trim;
 
 use cnn_dsl::Network;
-use cnn_dsl::plan::{Plan, Step};
+use cnn_dsl::graph::{Activation, Shape};
+use cnn_dsl::plan::{Plan, Scope, Step};
+use cnn_ir::Operation;
 use proptest::prelude::*;
 
 /// The convnet of the Keras MNIST tutorial.
@@ -61,6 +63,61 @@ fn name(network: &Network, step: &Step) -> String {
         .map(|n| &*network.nodes[n].name)
         .collect();
     names.join("+")
+}
+
+/// What runs forward, and what computes the gradients of the kernel and of the input; `-` where
+/// nothing does.
+fn algorithms(step: &Step) -> [String; 3] {
+    let wanted = step.wanted();
+    let [forward, kernel, input] = match &step.operation {
+        Operation::Conv2d(conv) => [
+            format!("{:?}", conv.algorithm),
+            format!("{:?}", conv.kernel_gradient),
+            format!("{:?}", conv.input_gradient),
+        ],
+        other => [
+            other.kind().to_owned(),
+            other.facts().kernel_gradient_name().to_owned(),
+            other.facts().input_gradient_name().to_owned(),
+        ],
+    };
+    let variant = |name: String| name.rsplit("::").next().unwrap_or_default().to_owned();
+    let if_wanted = |wanted: bool, name: String| {
+        if wanted {
+            variant(name)
+        } else {
+            "-".to_owned()
+        }
+    };
+    [
+        variant(forward),
+        if_wanted(wanted.tensors, kernel),
+        if_wanted(wanted.input, input),
+    ]
+}
+
+/// The activation that a step applies.
+fn activation(step: &Step) -> Activation {
+    match &step.operation {
+        Operation::Conv2d(conv) => conv.activation,
+        Operation::Dense(dense) => dense.activation,
+        Operation::Activate(activate) => activate.activation,
+        Operation::Pool2d(_) | Operation::Dropout(_) => Activation::Linear,
+    }
+}
+
+/// What a convolution computes before its pool.
+fn conv_output(step: &Step) -> Option<Shape> {
+    match &step.operation {
+        Operation::Conv2d(conv) => Some(Shape(conv.output.to_vec())),
+        _ => None,
+    }
+}
+
+/// How many steps stand before the first that takes all examples at once.
+fn front(plan: &Plan) -> usize {
+    let share = plan.stages.iter().find(|stage| stage.scope == Scope::Share);
+    share.map_or(plan.steps.len(), |stage| stage.steps.start)
 }
 
 /// Few cases, for each of them is checked many times over, and no files beside the tests.

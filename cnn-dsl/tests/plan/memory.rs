@@ -1,6 +1,7 @@
-use crate::{CROSSENTROPY, MNIST, MSE, config, network, networks};
+use crate::{CROSSENTROPY, MNIST, MSE, activation, config, network, networks};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{Memory, Per, Place, Plan, Slot, Step, StepKind, ValueId};
+use cnn_dsl::plan::{Memory, Per, Place, Plan, Scope, Slot, Step, ValueId};
+use cnn_ir::operation::Reduction;
 use proptest::prelude::*;
 
 fn example(len: usize) -> Slot {
@@ -8,7 +9,7 @@ fn example(len: usize) -> Slot {
     Slot { len, per }
 }
 
-fn group(len: usize) -> Slot {
+fn micro_batch(len: usize) -> Slot {
     let per = Per::MicroBatch;
     Slot { len, per }
 }
@@ -19,12 +20,17 @@ fn the_tutorial_keeps_little_between_the_front_and_the_back() {
     let (first, second) = (12 * 12 * 32, 5 * 5 * 64);
     assert_eq!(
         plan.inference.slots,
-        [group(first), example(second), example(64)]
+        [micro_batch(first), example(second), example(64)]
     );
     assert_eq!(plan.inference.values[plan.output], Place::Output);
     // The values, then their gradients from the last on.
     let values = [example(first), example(second), example(64)];
-    let gradients = [example(10), example(64), example(second), group(first)];
+    let gradients = [
+        example(10),
+        example(64),
+        example(second),
+        micro_batch(first),
+    ];
     assert_eq!(plan.training.slots, [&values[..], &gradients].concat());
     assert_eq!(plan.training.argmax_slots, [first, second]);
     assert_eq!(plan.training.argmax, [Some(0), Some(1), None, None]);
@@ -36,7 +42,11 @@ fn a_long_front_needs_two_slots() {
         "input(8x8x2); conv2d(4, 3x3, padding = same); conv2d(3, 3x3, padding = same);
          conv2d(4, 3x3, padding = same); conv2d(2, 3x3, padding = same); flatten; dense(2);",
     ));
-    let slots = [group(8 * 8 * 4), group(8 * 8 * 3), example(8 * 8 * 2)];
+    let slots = [
+        micro_batch(8 * 8 * 4),
+        micro_batch(8 * 8 * 3),
+        example(8 * 8 * 2),
+    ];
     assert_eq!(plan.inference.slots, slots);
 }
 
@@ -58,7 +68,10 @@ fn values_that_no_backward_pass_reads_are_not_kept() {
         "input(8x8x1); conv2d(2, 3x3, trainable = false); max_pool2d(2x2);
          conv2d(3, 1x1, activation = tanh, trainable = false); flatten; dense(2); {MSE}"
     )));
-    assert_eq!(plan.training.slots, [group(18), example(27), example(2)]);
+    assert_eq!(
+        plan.training.slots,
+        [micro_batch(18), example(27), example(2)]
+    );
     assert_eq!(plan.training.argmax, [None; 3]);
 }
 
@@ -70,7 +83,7 @@ fn every_read_finds_what_was_written() {
          sigmoid; flatten; dropout(0.1); dense(7); dense(7); dense(2); tanh; train { loss = mse; }"
             .to_owned(),
         "input(3); dense(2); train { loss = mse; }".to_owned(),
-        // In groups of two.
+        // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
             .to_owned(),
@@ -112,7 +125,7 @@ enum Token {
 struct Run<'a> {
     plan: &'a Plan,
     memory: &'a Memory,
-    /// By slot, then by example or by image of a group.
+    /// By slot, then by example or by image of a micro-batch.
     slots: Vec<Vec<Token>>,
     output: Vec<Token>,
 }
@@ -193,28 +206,34 @@ impl<'a> Run<'a> {
     }
 
     fn mask(&mut self, index: usize, example: usize) -> &mut Token {
-        let slot = self.memory.masks[index].expect("a slot for a mask");
-        let len = self.len(self.plan.steps[index].output);
+        let slot = self.memory.saved[index].expect("a slot for a mask");
+        let len = self.plan.steps[index].saves().floats;
         self.piece(slot, len, example)
     }
 
     fn forward(&mut self, index: usize, examples: &[usize], training: bool) {
         let step = &self.plan.steps[index];
-        if step.kernel == StepKind::Dropout && !training {
+        if step.operation.facts().passes_on_in_inference() && !training {
             return;
         }
-        examples
-            .iter()
-            .for_each(|&example| self.read_value(step.input, example));
+        let saves = training && step.saves().floats > 0;
+        let reads = |run: &mut Self| {
+            for &input in &step.inputs {
+                examples
+                    .iter()
+                    .for_each(|&example| run.read_value(input, example));
+            }
+        };
+        reads(self);
         for &example in examples {
             self.write_value(step.output, example);
-            if step.kernel == StepKind::Dropout {
+            if saves {
                 *self.mask(index, example) = Token::Mask(index, example);
             }
         }
         // Nothing was written over what other images still had to be computed from.
+        reads(self);
         for &example in examples {
-            self.read_value(step.input, example);
             self.read_value(step.output, example);
         }
     }
@@ -228,8 +247,10 @@ impl<'a> Run<'a> {
             self.read_gradient(step.output, example);
             self.reads(index, step, example);
         }
-        for &example in examples.iter().filter(|_| step.input_gradient.is_some()) {
-            *self.gradient(step.input, example) = Token::Gradient(step.input, example);
+        for (&input, write) in step.inputs.iter().zip(&step.input_gradients) {
+            for &example in examples.iter().filter(|_| write.is_some()) {
+                *self.gradient(input, example) = Token::Gradient(input, example);
+            }
         }
         for &example in examples {
             self.read_gradient(step.output, example);
@@ -239,15 +260,18 @@ impl<'a> Run<'a> {
 
     /// What a step's own backward pass reads beside the gradient.
     fn reads(&mut self, index: usize, step: &Step, example: usize) {
-        let pool = step.kernel == StepKind::Pool2d && step.input_gradient.is_some();
-        let conv = matches!(step.kernel, StepKind::Conv2d(_)) && step.kernel_gradient.is_some();
+        // Independent of `Facts::saves`: what the kernels read.
+        let wanted = step.wanted();
+        let is = |kind: &str| step.operation.kind() == kind;
+        let pool = is("Pool2d") && wanted.input;
+        let conv = is("Conv2d") && wanted.tensors;
         if pool || conv {
-            self.read_value(step.input, example);
+            self.read_value(step.inputs[0], example);
         }
-        if pool || step.activation != Activation::Linear {
+        if pool || activation(step) != Activation::Linear {
             self.read_value(step.output, example);
         }
-        if step.kernel == StepKind::Dropout {
+        if is("Dropout") {
             let found = *self.mask(index, example);
             assert_eq!(found, Token::Mask(index, example));
         }
@@ -257,30 +281,47 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn front(&mut self, mut pass: impl FnMut(&mut Self, &[usize])) {
-        for images in self.examples().chunks(self.plan.micro_batch) {
-            pass(self, images);
+    /// Runs a pass over the steps of a stage, on as many examples at once as it takes.
+    fn stage(&mut self, scope: Scope, mut pass: impl FnMut(&mut Self, &[usize])) {
+        let examples = self.examples();
+        match scope {
+            Scope::Images => examples
+                .chunks(self.plan.micro_batch)
+                .for_each(|images| pass(self, images)),
+            Scope::Share => pass(self, &examples),
+        }
+    }
+
+    fn forward_stages(&mut self, training: bool) {
+        for stage in &self.plan.stages {
+            self.stage(stage.scope, |run, examples| {
+                (stage.steps.clone()).for_each(|index| run.forward(index, examples, training));
+            });
+        }
+    }
+
+    fn backward_stages(&mut self) {
+        for stage in self.plan.stages.iter().rev() {
+            self.stage(stage.scope, |run, examples| {
+                let steps = stage.steps.clone().rev();
+                steps.for_each(|index| run.backward(index, examples));
+            });
         }
     }
 }
 
 fn infer(plan: &Plan) {
     let mut run = Run::new(plan, &plan.inference);
-    run.front(|run, images| (0..plan.front).for_each(|index| run.forward(index, images, false)));
-    let examples = run.examples();
-    (plan.front..plan.steps.len()).for_each(|index| run.forward(index, &examples, false));
-    examples
-        .iter()
-        .for_each(|&example| run.read_value(plan.output, example));
+    run.forward_stages(false);
+    for example in run.examples() {
+        run.read_value(plan.output, example);
+    }
 }
 
 fn train(plan: &Plan) {
     let mut run = Run::new(plan, &plan.training);
-    run.front(|run, images| (0..plan.front).for_each(|index| run.forward(index, images, true)));
+    run.forward_stages(true);
     let examples = run.examples();
-    let back = plan.front..plan.steps.len();
-    back.clone()
-        .for_each(|index| run.forward(index, &examples, true));
     for &example in &examples {
         run.read_value(plan.output, example);
         // In place, where the loss takes an activation.
@@ -291,37 +332,30 @@ fn train(plan: &Plan) {
             *run.gradient(plan.output, example) = Token::Gradient(plan.output, example);
         }
     }
-    back.clone()
-        .rev()
-        .for_each(|index| run.backward(index, &examples));
-    run.front(|run, images| {
-        (0..plan.front)
-            .rev()
-            .for_each(|index| run.backward(index, images));
-    });
-    let dense = back.map(|index| &plan.steps[index]);
-    for step in dense.filter(|s| s.kernel == StepKind::Dense && s.kernel_gradient.is_some()) {
+    run.backward_stages();
+    let is_product = |step: &&Step| {
+        step.trains_tensors && step.operation.facts().reduction() == Reduction::Batch
+    };
+    for step in plan.steps.iter().filter(is_product) {
         // As matrices of a whole batch: examples lie side by side, whoever computed them.
         let gradient = plan.training.gradients[step.output];
-        let slots = [
-            Some(plan.training.values[step.input]),
-            gradient.map(Place::Slot),
-        ];
-        for (place, value) in slots.iter().zip([step.input, step.output]) {
+        let input = step.inputs[0];
+        let slots = [Some(plan.training.values[input]), gradient.map(Place::Slot)];
+        for (place, value) in slots.iter().zip([input, step.output]) {
             if let Some(Place::Slot(slot)) = place {
                 assert_eq!(plan.training.slots[*slot].len, run.len(value));
             }
         }
         for &example in &examples {
-            run.read_value(step.input, example);
+            run.read_value(input, example);
             run.read_gradient(step.output, example);
         }
     }
 }
 
-/// Codes are read after every group left its own, so no two steps may share a slot.
+/// An argmax is read after every micro-batch left its own, so no two steps may share a slot.
 #[test]
-fn every_pool_has_codes_of_its_own() {
+fn every_pool_has_an_argmax_of_its_own() {
     let pair = "conv2d(2, 3x3, padding = same); max_pool2d(2x2);";
     let layers = format!("input(32x32x1); {} {MSE}", pair.repeat(4));
     let plan = Plan::new(&network(&layers));

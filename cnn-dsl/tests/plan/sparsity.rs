@@ -1,4 +1,4 @@
-use crate::{Cases, name};
+use crate::{Cases, algorithms, name};
 
 #[test]
 fn gradients_behind_a_pool_are_sparse_where_it_pays() {
@@ -111,9 +111,7 @@ fn short_rows_are_windowed_where_vectors_of_filters_are_full() {
 #[track_caller]
 fn check(cases: &[(&str, &[&str])]) {
     Cases(cases).check(|network, _, step| {
-        let kernel = step.kernel_gradient.map(|gradient| format!("{gradient:?}"));
-        let input = step.input_gradient.map(|gradient| format!("{gradient:?}"));
-        let [kernel, input] = [kernel, input].map(|name| name.unwrap_or("-".to_owned()));
+        let [_, kernel, input] = algorithms(step);
         format!("{} {kernel}, {input}", name(network, step))
     });
 }

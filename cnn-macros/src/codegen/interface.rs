@@ -1,8 +1,8 @@
 //! What a user sees: the struct, its constants, its methods.
 
-use super::text::{activation, array, literal, table, tokens};
-use super::{Context, array_of_zeros, array_type, geometry};
-use cnn_dsl::graph::{Activation, Node, Op, Shape};
+use super::text::{array, literal, table, tokens};
+use super::{Context, array_of_zeros, array_type, constants};
+use cnn_dsl::graph::{Activation, Node, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
@@ -79,14 +79,14 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let parameters = literal(network.parameter_count() as u64);
     let flops = literal(network.flops());
     let plan = table(&context.plan.table(network));
-    let layers = geometry::layer_table(context);
+    let layers = constants::layer_table(context);
     let (input_type, output_type) = (array_type(input), array_type(output));
     let zeros = array_of_zeros(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
-        let activation = tokens(&activation(context.plan.output_activation));
+        let activation = tokens(&format!("rt::{:?}", context.plan.output_activation));
         let units = literal(output.0.last().map_or(1, |&units| units as u64));
-        quote!(#activation.forward(isa, #units, #flat_output);)
+        quote!(rt::activation::forward(#activation, isa, #units, #flat_output);)
     });
     quote! {
         impl #name {
@@ -123,7 +123,7 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
             ) -> #output_type {
                 let mut output = #zeros;
                 let isa = rt::Isa::detect();
-                forward(rt::Forward {
+                forward(rt::Predict {
                     isa,
                     examples: 1,
                     parameters,
@@ -278,17 +278,15 @@ fn accessors(context: &Context<'_>) -> TokenStream {
         .iter()
         .enumerate()
         .filter_map(|(id, node)| {
-            let first = context.plan.parameters.iter().position(|p| p.node == id)?;
-            let count = context.plan.parameters_of(id).count();
+            let mut tensors = context.plan.parameters.iter().enumerate();
+            let first = tensors.position(|(_, tensor)| tensor.node == id)?;
+            let count = node.tensors().len();
+            let view = format_ident!("{}", node.view()?);
             let span = node
                 .label
                 .map_or_else(Span::call_site, |label| (context.span)(label));
             let name = Ident::new(&node.name, span);
             let docs = layer_docs(node);
-            let view = match node.op {
-                Op::Conv2d(_) => format_ident!("Conv2dView"),
-                _ => format_ident!("DenseView"),
-            };
             let bias = match count {
                 1 => quote!(::core::option::Option::None),
                 _ => {

@@ -1,21 +1,23 @@
 //! A checked network and its plan as Rust.
 //!
-//! Each file writes one part: `geometry` the constants of the layers and the description
-//! that the runtime reads, `passes` the unrolled forward and training passes, `interface` the
-//! struct with its public constants and methods, `stub` the same interface after an error,
-//! `hover` what an editor shows over a layer; `text` makes tokens of what is written as text. Everything but the struct stands in one `const _`
-//! block, so no helper's name can meet a name of the user's.
+//! Each file writes one part: `constants` the operations and the description that the runtime reads,
+//! `stages` the unrolled forward and training passes, `interface` the struct with its public constants and
+//! methods, `stub` the same interface after an error, `hover` what an editor shows over a layer; `text`
+//! makes tokens of what is written as text. Nothing here knows one layer from another: a step is its
+//! operation, printed by its `Debug` form, and one uniform call. Everything but the struct stands in one
+//! `const _` block, so no helper's name can meet a name of the user's.
 
-mod geometry;
+mod constants;
 pub mod hover;
 mod interface;
-mod passes;
+mod stages;
 mod stub;
 mod text;
 
-use cnn_dsl::graph::{Network, Node, Shape};
-use cnn_dsl::plan::{Conv2dAlgorithm, Plan, Step, StepKind};
+use cnn_dsl::graph::{Network, Shape};
+use cnn_dsl::plan::{Plan, Step};
 use cnn_dsl::syntax::Span as Range;
+use cnn_ir::operation::Pass;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
@@ -39,10 +41,11 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     // Said several times, made once.
     let summary = text::table(&context.network.summary());
     let structure = interface::structure(context, &summary);
-    let geometry = geometry::constants(context);
-    let spec = geometry::spec(context);
-    let forward = passes::forward(context);
-    let train = passes::train(context);
+    let layers = constants::layers(context);
+    let sizes = constants::sizes(context);
+    let spec = constants::spec(context);
+    let forward = stages::forward(context);
+    let train = stages::train(context);
     let constants = interface::constants(context, &summary);
     let methods = interface::methods(context);
     quote! {
@@ -51,7 +54,15 @@ pub fn network(context: &Context<'_>) -> TokenStream {
             use #krate::runtime::generated as rt;
             // The user's module may give these names to something else.
             use ::core::primitive::{f32, str, u64, usize};
-            #geometry
+            #[allow(unused_imports)]
+            use #krate::runtime::generated::Execute as _;
+            /// What each step computes, named after its layer.
+            #[allow(unused_imports)]
+            mod layers {
+                use #krate::runtime::generated::*;
+                #layers
+            }
+            #sizes
             #forward
             #constants
             #krate::__with_std! {
@@ -68,55 +79,32 @@ impl Context<'_> {
         Ident::new(&self.network.name.text, Span::call_site())
     }
 
-    fn node(&self, step: &Step) -> &Node {
-        &self.network.nodes[step.node]
+    /// The name of the layer that a step computes.
+    fn name(&self, step: &Step) -> &str {
+        &self.network.nodes[step.node].name
     }
 
-    /// The steps that want their kernel in this form.
-    fn packed(&self, form: Form) -> impl Iterator<Item = &Step> {
+    /// The constant of a step's operation: `layers::CONV2D_1`.
+    fn constant(&self, step: &Step) -> String {
+        format!("layers::{}", self.name(step).to_uppercase())
+    }
+
+    /// The constant of a step's operation as a value of the enum.
+    fn operation(&self, step: &Step) -> String {
+        let kind = step.operation.kind();
+        format!("rt::Operation::{kind}({})", self.constant(step))
+    }
+
+    /// The steps that want their first tensor in the form of a pass.
+    fn packed(&self, pass: Pass) -> impl Iterator<Item = &Step> {
         let steps = self.plan.steps.iter();
-        steps.filter(move |step| form.is_wanted_by(step))
+        steps.filter(move |step| is_packed(step, pass))
     }
 }
 
-/// The forms of a kernel, each for one pass.
-#[derive(Clone, Copy)]
-enum Form {
-    Inference,
-    Forward,
-    Backward,
-}
-
-impl Form {
-    /// Not where the pass takes the kernel as it is.
-    fn is_wanted_by(self, step: &Step) -> bool {
-        let converts = |kernel| match kernel {
-            StepKind::Conv2d(algorithm) => algorithm != Conv2dAlgorithm::Direct,
-            _ => false,
-        };
-        match self {
-            Self::Inference => converts(step.kernel) || step.kernel == StepKind::Dense,
-            Self::Forward => converts(step.kernel),
-            Self::Backward => {
-                matches!(step.kernel, StepKind::Conv2d(_)) && step.input_gradient.is_some()
-            }
-        }
-    }
-
-    /// Of the method that tells how long it is.
-    fn length(self) -> &'static str {
-        match self {
-            Self::Inference => "packed_inference",
-            Self::Forward => "packed_forward",
-            Self::Backward => "packed_backward",
-        }
-    }
-}
-
-/// The constant of a layer's geometry: `LAYER_CONV2D_1`. The prefix keeps it apart from the
-/// other constants of the block, whatever the label.
-fn constant(name: &str) -> String {
-    format!("LAYER_{}", name.to_uppercase())
+/// Whether a step wants its first tensor in the form of a pass.
+fn is_packed(step: &Step, pass: Pass) -> bool {
+    step.operation.facts().packs(pass, step.wanted())
 }
 
 /// The nested array of one example: `[[[f32; 1]; 28]; 28]`.

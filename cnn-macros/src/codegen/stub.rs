@@ -39,10 +39,7 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
         .filter(|layer| names.insert(&layer.name));
     let layers = layers.map(|layer| {
         let method = Ident::new(&layer.name, Span::call_site());
-        let view = match layer.keyword.as_str() {
-            "conv2d" => format_ident!("Conv2dView"),
-            _ => format_ident!("DenseView"),
-        };
+        let view = format_ident!("{}", layer.view);
         quote!(pub fn #method(&self) -> rt::#view<'_> { ::core::unreachable!() })
     });
     quote! {

@@ -4,7 +4,6 @@
 //! crate without optimisation, where a token that is put together here costs ten times one that the lexer
 //! makes. `quote!` is left what has the user's own tokens in it, or is the same for all networks.
 
-use cnn_dsl::graph::{Activation, Loss};
 use proc_macro::{Group, TokenTree};
 use proc_macro2::{Literal, TokenStream};
 
@@ -81,45 +80,6 @@ pub fn table(text: &str) -> TokenStream {
 /// `[28, 28, 1]`.
 pub fn array(values: impl IntoIterator<Item = usize>) -> String {
     format!("[{}]", join(values.into_iter().map(number)))
-}
-
-/// `f32` as the runtime computes: the nearest to what was written.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the runtime computes in f32"
-)]
-pub fn float(value: f64) -> String {
-    Literal::f32_unsuffixed(value as f32).to_string()
-}
-
-/// `f64`, for the hyperparameters of optimizers.
-pub fn double(value: f64) -> String {
-    Literal::f64_unsuffixed(value).to_string()
-}
-
-/// `rt::Activation::Relu`.
-pub fn activation(activation: Activation) -> String {
-    let variant = match activation {
-        Activation::Linear => "Linear",
-        Activation::Relu => "Relu",
-        Activation::LeakyRelu { negative_slope } => {
-            let slope = float(negative_slope);
-            return format!("rt::Activation::LeakyRelu {{ negative_slope: {slope} }}");
-        }
-        Activation::Sigmoid => "Sigmoid",
-        Activation::Tanh => "Tanh",
-        Activation::Softmax => "Softmax",
-    };
-    format!("rt::Activation::{variant}")
-}
-
-/// `rt::Loss::MeanSquaredError`.
-pub const fn loss(loss: Loss) -> &'static str {
-    match loss {
-        Loss::CategoricalCrossentropy => "rt::Loss::CategoricalCrossentropy",
-        Loss::BinaryCrossentropy => "rt::Loss::BinaryCrossentropy",
-        Loss::MeanSquaredError => "rt::Loss::MeanSquaredError",
-    }
 }
 
 /// Separated by commas.

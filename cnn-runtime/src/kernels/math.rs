@@ -110,3 +110,6 @@ pub fn tanh(x: f32) -> f32 {
     let result = if magnitude < 0.625 { near_zero } else { far };
     result.copysign(x)
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,7 +231,7 @@ fn by_definition(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixM
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tests::support::{Failures, Guarded, Random};
+    use crate::kernels::test_support::{Failures, Guarded, Random};
 
     type Gemm = fn(f32, Matrix<'_>, Matrix<'_>, f32, MatrixMut<'_>);
 

@@ -9,11 +9,11 @@
 //! may be cut up by rows and columns without a change of a bit.
 
 use super::matmul;
-use super::simd::{Kernel, Promise, Simd, accumulate, from_fn};
+use super::simd::{Kernel, Simd, ValidPointers, accumulate, from_fn};
 
 /// The product of matrices in memory. Strides are in floats.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Product {
+pub(crate) struct TiledGemm {
     /// Rows of `A` and `C`.
     pub rows: usize,
     /// Columns of `B` and `C`, which lie side by side.
@@ -49,7 +49,7 @@ pub(crate) struct Product {
     /// Whether negative results become 0. NaN stays.
     pub relu: bool,
     /// That all of these places may be read, and those of `C` written.
-    pub _promise: Promise,
+    pub _valid: ValidPointers,
 }
 
 /// What the sums of a product start with.
@@ -75,7 +75,7 @@ impl Start {
 }
 
 /// Computes the product.
-impl Kernel for &Product {
+impl Kernel for &TiledGemm {
     type Output = ();
 
     #[inline(always)]
@@ -108,24 +108,24 @@ impl Kernel for &Product {
 ///
 /// Called out of line: LLVM takes long over functions that hold the tiles of all widths.
 struct Panel<'a, const VECTORS: usize> {
-    product: &'a Product,
+    product: &'a TiledGemm,
     column: usize,
     count: usize,
     /// That the columns are the product's.
-    _promise: Promise,
+    _valid: ValidPointers,
 }
 
 impl<'a, const VECTORS: usize> Panel<'a, VECTORS> {
     /// # Safety
     /// The columns exist.
     #[inline(always)]
-    unsafe fn new(product: &'a Product, column: usize, count: usize) -> Self {
+    unsafe fn new(product: &'a TiledGemm, column: usize, count: usize) -> Self {
         Self {
             product,
             column,
             count,
             // SAFETY: the caller vouches for the columns, the product's own promise for the rest.
-            _promise: unsafe { Promise::new() },
+            _valid: unsafe { ValidPointers::new() },
         }
     }
 }
@@ -146,7 +146,7 @@ impl<const VECTORS: usize> Kernel for Panel<'_, VECTORS> {
 /// The machine has the target features of `S`. These columns are the product's, whose promise covers the
 /// rest.
 #[inline(always)]
-unsafe fn panel<S: Simd, const VECTORS: usize>(product: &Product, column: usize, count: usize) {
+unsafe fn panel<S: Simd, const VECTORS: usize>(product: &TiledGemm, column: usize, count: usize) {
     let most = const { highest::<S>(VECTORS) };
     // Heights that differ by one at most: a tile of one row waits for its own sums.
     let tiles = product.rows.div_ceil(most);
@@ -211,7 +211,7 @@ struct Rows {
 
 impl Rows {
     #[inline(always)]
-    fn next(&mut self, product: &Product) -> *const f32 {
+    fn next(&mut self, product: &TiledGemm) -> *const f32 {
         let row = self.next;
         self.left = self.left.wrapping_sub(1);
         let step = match self.left {
@@ -234,7 +234,7 @@ static ZEROS: [f32; 64] = [0.0; 64];
 /// the rest, and `rows` has come to them.
 #[inline(always)]
 unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
-    product: &Product,
+    product: &TiledGemm,
     Place { row, column, count }: Place,
     rows: &mut Rows,
 ) {

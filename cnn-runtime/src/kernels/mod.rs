@@ -26,33 +26,20 @@
 //! Each operation has a slow, obvious twin in the `reference` module, and a test that compares
 //! the two.
 
-pub mod activation;
 pub(crate) mod bias;
 pub mod conv2d;
 pub mod dense;
-pub mod dropout;
-pub mod loss;
 pub mod math;
 pub mod matmul;
-pub mod metric;
 pub(crate) mod microkernel;
-pub mod optimizer;
 pub(crate) mod packed_gemm;
 pub mod pool2d;
 pub(crate) mod random;
 pub mod simd;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod test_support;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
 mod transpose;
 
-pub use activation::Activation;
-pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
-pub use dense::Dense;
-pub use dropout::Dropout;
-pub use loss::Loss;
-pub use metric::Metric;
-pub use optimizer::Optimizer;
-pub use pool2d::{Pool2d, PoolKind};
 pub use simd::Isa;

@@ -17,8 +17,8 @@
 
 use super::Isa;
 use super::matmul;
-use super::microkernel::{Product, Start};
-use super::simd::{Kernel, Promise, Simd, from_fn};
+use super::microkernel::{Start, TiledGemm};
+use super::simd::{Kernel, Simd, ValidPointers, from_fn};
 
 /// Lanes of the widest vector.
 const MOST_LANES: usize = 16;
@@ -47,7 +47,7 @@ pub(crate) fn pack(isa: Isa, shape: [usize; 2], matrix: &[f32], panels: &mut [f3
 }
 
 /// A product with a packed matrix.
-pub(crate) struct PackedProduct<'a> {
+pub(crate) struct PackedGemm<'a> {
     /// Columns of `A`, rows of `B`.
     pub depth: usize,
     /// Columns of `B` and `C`.
@@ -64,7 +64,7 @@ pub(crate) struct PackedProduct<'a> {
     pub relu: bool,
 }
 
-impl PackedProduct<'_> {
+impl PackedGemm<'_> {
     /// Computes the product.
     ///
     /// # Panics
@@ -126,7 +126,7 @@ impl Kernel for Pack<'_> {
 }
 
 /// A product of checked lengths with this many rows, panel by panel.
-struct Rows<'a>(PackedProduct<'a>, usize);
+struct Rows<'a>(PackedGemm<'a>, usize);
 
 impl Kernel for Rows<'_> {
     type Output = ();
@@ -137,10 +137,10 @@ impl Kernel for Rows<'_> {
             unreachable!("a product that is matrixmultiply's");
         }
         let Self(packed, rows) = self;
-        let PackedProduct { depth, columns, .. } = packed;
+        let PackedGemm { depth, columns, .. } = packed;
         for [first, width] in panels::<S>(columns) {
             let bias = packed.bias.get(first..).unwrap_or_default();
-            let product = Product {
+            let product = TiledGemm {
                 rows,
                 columns: width.min(columns - first),
                 depth,
@@ -159,7 +159,7 @@ impl Kernel for Rows<'_> {
                 start: Start::bias(bias),
                 relu: packed.relu,
                 // SAFETY: `multiply` has compared all lengths; the panel and its columns lie in them.
-                _promise: unsafe { Promise::new() },
+                _valid: unsafe { ValidPointers::new() },
             };
             // SAFETY: the caller vouches for the target features.
             unsafe { S::call(&product) };
@@ -169,7 +169,7 @@ impl Kernel for Rows<'_> {
 
 /// A product of checked lengths with one row. It reads each value of `B` once, so it takes several
 /// panels at a time: that keeps more loads under way, and no sum waits for itself.
-struct OneRow<'a>(PackedProduct<'a>);
+struct OneRow<'a>(PackedGemm<'a>);
 
 impl Kernel for OneRow<'_> {
     type Output = ();
@@ -207,7 +207,7 @@ impl OneRow<'_> {
         &mut self,
         first: usize,
     ) -> usize {
-        let PackedProduct { depth, columns, .. } = self.0;
+        let PackedGemm { depth, columns, .. } = self.0;
         let width = VECTORS * S::LANES;
         let bias = self.0.bias.get(first..).unwrap_or_default();
         let c = self.0.c[first..].as_mut_ptr();

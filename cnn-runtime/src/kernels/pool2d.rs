@@ -6,108 +6,83 @@
 
 use super::Isa;
 use super::simd::{Kernel, Simd};
+pub use cnn_ir::operation::{Pool2d, PoolKind};
 
-/// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool2d {
-    /// Max or average.
-    pub kind: PoolKind,
-    /// Height, width and channels of the input.
-    pub input: [usize; 3],
-    /// Height, width and channels of the output.
-    pub output: [usize; 3],
-    /// Height and width of the window.
-    pub size: [usize; 2],
-    /// The step down and across.
-    pub strides: [usize; 2],
-    /// Cells above and left of the image; those below and right follow from the output's size.
-    pub padding: [usize; 2],
+/// Pools `x`, `[n, ..input]`, to `y`, `[n, ..output]`, which is overwritten.
+///
+/// # Panics
+/// If a slice is of another length, or a window lies wholly in the padding.
+pub fn forward(pool: &Pool2d, isa: Isa, n: usize, x: &[f32], y: &mut [f32]) {
+    check(pool, n, x.len(), y.len());
+    isa.run(Forward { pool, x, y });
 }
 
-/// The two kinds of pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolKind {
-    /// The largest value of the window; the first one on ties; NaN if there is one.
-    Max,
-    /// The mean of the window's cells inside the image.
-    Average,
+/// The gradient with respect to the input: `dx`, `[n, ..input]`, overwritten, from the
+/// gradient `dy` with respect to the output `y` of `x`.
+///
+/// # Panics
+/// If a slice is of another length, or a window lies wholly in the padding.
+pub fn backward(
+    pool: &Pool2d,
+    isa: Isa,
+    n: usize,
+    x: &[f32],
+    y: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    check(pool, n, x.len(), y.len());
+    check(pool, n, dx.len(), dy.len());
+    isa.run(Backward { pool, x, y, dy, dx });
 }
 
-impl Pool2d {
-    /// Pools `x`, `[n, ..input]`, to `y`, `[n, ..output]`, which is overwritten.
-    ///
-    /// # Panics
-    /// If a slice is of another length, or a window lies wholly in the padding.
-    pub fn forward(&self, isa: Isa, n: usize, x: &[f32], y: &mut [f32]) {
-        self.check(n, x.len(), y.len());
-        isa.run(Forward { pool: self, x, y });
-    }
+/// Values of an input image and of an output image, and their channels.
+fn sizes(pool: &Pool2d) -> [usize; 3] {
+    [
+        pool.input.iter().product(),
+        pool.output.iter().product(),
+        pool.input[2],
+    ]
+}
 
-    /// The gradient with respect to the input: `dx`, `[n, ..input]`, overwritten, from the
-    /// gradient `dy` with respect to the output `y` of `x`.
-    ///
-    /// # Panics
-    /// If a slice is of another length, or a window lies wholly in the padding.
-    pub fn backward(&self, isa: Isa, n: usize, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32]) {
-        self.check(n, x.len(), y.len());
-        self.check(n, dx.len(), dy.len());
-        isa.run(Backward {
-            pool: self,
-            x,
-            y,
-            dy,
-            dx,
-        });
+/// The window of output cell `(oy, ox)`.
+#[inline(always)]
+fn window(pool: &Pool2d, oy: usize, ox: usize) -> Window {
+    let [_, width, channels] = pool.input;
+    let [[top, bottom], [left, right]] = [inside(pool, 0, oy), inside(pool, 1, ox)];
+    Window {
+        first: (top * width + left) * channels,
+        rows: bottom - top,
+        columns: right - left,
+        row: width * channels,
+        channels,
     }
+}
 
-    /// Values of an input image and of an output image, and their channels.
-    fn sizes(&self) -> [usize; 3] {
-        [
-            self.input.iter().product(),
-            self.output.iter().product(),
-            self.input[2],
-        ]
-    }
+/// From where to where a window reaches in the image.
+#[inline(always)]
+fn inside(pool: &Pool2d, axis: usize, step: usize) -> [usize; 2] {
+    let start = step * pool.strides[axis];
+    let end = (start + pool.size[axis])
+        .saturating_sub(pool.padding[axis])
+        .min(pool.input[axis]);
+    let start = start.saturating_sub(pool.padding[axis]);
+    assert!(start < end, "a window that reaches into the image");
+    [start, end]
+}
 
-    /// The window of output cell `(oy, ox)`.
-    #[inline(always)]
-    fn window(&self, oy: usize, ox: usize) -> Window {
-        let [_, width, channels] = self.input;
-        let [[top, bottom], [left, right]] = [self.inside(0, oy), self.inside(1, ox)];
-        Window {
-            first: (top * width + left) * channels,
-            rows: bottom - top,
-            columns: right - left,
-            row: width * channels,
-            channels,
-        }
-    }
-
-    /// From where to where a window reaches in the image.
-    #[inline(always)]
-    fn inside(&self, axis: usize, step: usize) -> [usize; 2] {
-        let start = step * self.strides[axis];
-        let end = (start + self.size[axis])
-            .saturating_sub(self.padding[axis])
-            .min(self.input[axis]);
-        let start = start.saturating_sub(self.padding[axis]);
-        assert!(start < end, "a window that reaches into the image");
-        [start, end]
-    }
-
-    fn check(&self, n: usize, x: usize, y: usize) {
-        assert_eq!(
-            x,
-            n * self.input.iter().product::<usize>(),
-            "values of a pool's input"
-        );
-        assert_eq!(
-            y,
-            n * self.output.iter().product::<usize>(),
-            "values of a pool's output"
-        );
-        assert_eq!(self.input[2], self.output[2], "channels of a pool");
-    }
+fn check(pool: &Pool2d, n: usize, x: usize, y: usize) {
+    assert_eq!(
+        x,
+        n * pool.input.iter().product::<usize>(),
+        "values of a pool's input"
+    );
+    assert_eq!(
+        y,
+        n * pool.output.iter().product::<usize>(),
+        "values of a pool's output"
+    );
+    assert_eq!(pool.input[2], pool.output[2], "channels of a pool");
 }
 
 /// The part of a window that lies inside the image: all its cells are there.
@@ -160,11 +135,11 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { pool, x, y } = self;
-        let [image, result, channels] = pool.sizes();
+        let [image, result, channels] = sizes(pool);
         for (x, y) in x.chunks_exact(image).zip(y.chunks_exact_mut(result)) {
             for oy in 0..pool.output[0] {
                 for ox in 0..pool.output[1] {
-                    let window = pool.window(oy, ox);
+                    let window = window(pool, oy, ox);
                     let output = (oy * pool.output[1] + ox) * channels;
                     for first in (0..channels).step_by(S::LANES) {
                         let count = S::LANES.min(channels - first);
@@ -198,14 +173,14 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { pool, x, y, dy, dx } = self;
-        let [image, result, channels] = pool.sizes();
+        let [image, result, channels] = sizes(pool);
         dx.fill(0.0);
         let inputs = x.chunks_exact(image).zip(dx.chunks_exact_mut(image));
         let outputs = y.chunks_exact(result).zip(dy.chunks_exact(result));
         for ((x, dx), (y, dy)) in inputs.zip(outputs) {
             for oy in 0..pool.output[0] {
                 for ox in 0..pool.output[1] {
-                    let window = pool.window(oy, ox);
+                    let window = window(pool, oy, ox);
                     let output = (oy * pool.output[1] + ox) * channels;
                     for first in (0..channels).step_by(S::LANES) {
                         let count = S::LANES.min(channels - first);
@@ -261,7 +236,7 @@ unsafe fn maximum<S: Simd>(window: Window, count: usize, x: *const f32, y: *mut 
         let (mut cell, mut column) = (window.first, 0);
         for _ in 0..window.cells() {
             let x = load::<S>(x.add(cell), count);
-            best = S::select(S::beats(x, best), x, best);
+            best = S::select(S::greater(x, best), x, best);
             cell += window.step(&mut column);
         }
         store::<S>(y, best, count);
@@ -326,3 +301,6 @@ unsafe fn spread<S: Simd>(window: Window, count: usize, dy: *const f32, dx: *mut
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -324,3 +324,6 @@ unsafe fn work<T: Send, F: Fn(usize, &mut T) + Sync>(task: *const ()) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

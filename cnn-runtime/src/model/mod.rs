@@ -27,13 +27,15 @@ use ndarray::{
 use self::parameters::Buffer;
 use crate::data::{Dataset, check_input};
 use crate::error::Error;
+use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::kernels::{Isa, Optimizer};
-use crate::spec::{Forward, Spec, Training, aligned, split_workspace};
+use crate::spec::{Predict, Spec, Training, aligned, split_workspace};
 use crate::thread_count::{threads, worthwhile};
 use crate::train::Trainer;
 use crate::train::history::{History, Scores};
 use crate::train::step::Step;
+use crate::{loss, metric, ops};
+use cnn_ir::Optimizer;
 
 /// The most examples that one thread takes at once in `predict_batch`: enough for the products of
 /// dense layers, few enough that what flows through stays in its cache. Each chunk reads all kernels of
@@ -340,10 +342,10 @@ impl Model {
                 data.read_target(first + offset, target);
             }
             self.forward(examples, input, output, workspace);
-            training.loss.forward(isa, units, output, target, losses);
+            loss::forward(training.loss, isa, units, output, target, losses);
             sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
             for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                *sum = metric.sum(training.loss, units, output, target);
+                *sum = metric::sum(*metric, training.loss, units, output, target);
             }
             self.scratch.give_back(buffer);
         });
@@ -411,7 +413,7 @@ impl Model {
     }
 
     fn forward(&self, examples: usize, input: &[f32], output: &mut [f32], workspace: &mut [f32]) {
-        (self.spec.forward)(Forward {
+        (self.spec.forward)(Predict {
             isa: Isa::detect(),
             examples,
             parameters: &self.parameters,
@@ -429,9 +431,8 @@ impl Model {
         workspace.reserve(floats);
         self.forward(examples, input, output, &mut workspace[..floats]);
         let units = self.spec.output.last().copied().unwrap_or(1);
-        self.spec
-            .output_activation
-            .forward(Isa::detect(), units, output);
+        let activation = self.spec.output_activation;
+        ops::activation::forward(activation, Isa::detect(), units, output);
         self.scratch.give_back(workspace);
     }
 }

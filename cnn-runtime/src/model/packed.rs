@@ -18,7 +18,7 @@ pub(crate) fn prepare(spec: &Spec, forms: &[PackedForm], isa: Isa, parameters: &
         rest = tail;
         if form.length > 0 {
             let kernel = &parameters[spec.parameters[form.tensor].range()];
-            form.prepare(isa, kernel, &mut piece[..form.length]);
+            form.pack(isa, kernel, &mut piece[..form.length]);
         }
     }
     buffer

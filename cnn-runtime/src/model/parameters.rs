@@ -9,7 +9,8 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::kernels::random::split_mix;
-use crate::spec::{Initializer, Spec};
+use crate::spec::Spec;
+use cnn_ir::Initializer;
 
 /// Floats in a cache line, and in the widest vector register.
 pub(crate) const ALIGNMENT: usize = 64 / size_of::<f32>();
@@ -83,6 +84,7 @@ pub(crate) fn initialize(spec: &Spec, seed: u64) -> Buffer {
         let values = &mut parameters[parameter.range()];
         match parameter.initializer {
             Initializer::Zeros => values.fill(0.0),
+            Initializer::Ones => values.fill(1.0),
             Initializer::GlorotUniform { fan_in, fan_out } => {
                 let mut random = stream(&[seed, index as u64]);
                 // Glorot & Bengio 2010, equation 16, as Keras' `glorot_uniform`.

@@ -1,7 +1,7 @@
 //! Convolution as nested loops over examples, output cells, filters and taps.
 
 use super::{Real, activation, inside, pixel, pool2d};
-use crate::kernels::{Conv2d, Pool2d, PoolKind};
+use cnn_ir::operation::{Conv2d, Pool2d, PoolKind};
 
 /// `activation(pool(x * kernel + bias))`, the pool where there is one; an empty bias means none.
 pub fn forward<T: Real>(conv: &Conv2d, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {

@@ -1,7 +1,7 @@
 //! Fully connected layers as nested loops over examples, inputs and units.
 
 use super::{Real, activation};
-use crate::kernels::Dense;
+use cnn_ir::operation::Dense;
 
 /// `activation(x * kernel + bias)`, `[n, units]`; an empty bias means none.
 pub fn forward<T: Real>(dense: &Dense, n: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {

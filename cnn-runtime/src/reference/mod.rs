@@ -6,16 +6,17 @@
 //! vectors. Backward passes start from the input of an operation, not from its output, so that
 //! they share no shortcut with the kernels.
 
-pub mod activation;
 pub mod conv2d;
 pub mod dense;
-pub mod dropout;
-pub mod loss;
-pub mod metric;
-pub mod optimizer;
+pub mod operation;
 pub mod pool2d;
 mod real;
 
+pub use crate::loss::reference as loss;
+pub use crate::metric::reference as metric;
+pub use crate::ops::activation::reference as activation;
+pub use crate::ops::dropout::reference as dropout;
+pub use crate::optimizer::reference as optimizer;
 pub use real::Real;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pooling window by window, channel by channel.
 
 use super::{Real, inside, pixel};
-use crate::kernels::{Pool2d, PoolKind};
+use cnn_ir::operation::{Pool2d, PoolKind};
 
 /// The pooled images, `[n, ..output]`.
 pub fn forward<T: Real>(pool: &Pool2d, n: usize, x: &[T]) -> Vec<T> {

@@ -2,13 +2,11 @@
 //! formula against numbers worked out by hand.
 
 use super::*;
-use crate::kernels::tests::conv2d::{Choice, random_conv};
-use crate::kernels::tests::pool2d::random_pool;
-use crate::kernels::tests::support::{Failures, Random};
-use crate::kernels::{
-    Activation, Conv2d, ConvAlgorithm, Dense, InputGradient, KernelGradient, Loss, Optimizer,
-    PoolKind,
-};
+use crate::kernels::conv2d::tests::{Algorithms, random_conv};
+use crate::kernels::pool2d::tests::random_pool;
+use crate::kernels::test_support::{Failures, Random};
+use cnn_ir::operation::{Conv2d, ConvAlgorithm, Dense, InputGradient, KernelGradient, PoolKind};
+use cnn_ir::{Activation, Loss, Optimizer};
 
 /// The gradient of `f` at `x` by central differences.
 fn finite_differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
@@ -38,15 +36,15 @@ fn convolution_gradients() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for _ in 0..20 {
-        let choice = Choice {
+        let algorithms = Algorithms {
             input_gradient: InputGradient::Columns,
             products: 400,
             channels: &[1, 2, 3],
-            ..Choice::DIRECT
+            ..Algorithms::DIRECT
         };
         let conv = Conv2d {
             activation: Activation::Linear,
-            ..random_conv(&mut random, choice)
+            ..random_conv(&mut random, algorithms)
         };
         let n = 1 + random.below(2);
         let patch = conv.kernel.iter().product::<usize>() * conv.input[2];
@@ -164,7 +162,7 @@ fn pool_gradients() {
 fn activation_gradients() {
     let mut random = Random::new(4);
     let mut failures = Failures::default();
-    for activation in crate::kernels::tests::activation::ALL {
+    for activation in crate::ops::activation::tests::all() {
         for units in [1, 2, 10] {
             let [z, dy] = [3 * units, 3 * units].map(|length| random.doubles(length));
             failures.compare(
@@ -184,7 +182,7 @@ fn activation_gradients() {
 fn loss_gradients() {
     let mut random = Random::new(5);
     let mut failures = Failures::default();
-    for loss in crate::kernels::tests::loss::ALL {
+    for loss in crate::loss::tests::all() {
         for units in [1, 2, 10] {
             let z = random.doubles(3 * units);
             // Soft targets, which do not sum to one.
@@ -257,7 +255,7 @@ fn optimizers_by_hand() {
     let mut failures = Failures::default();
     for (optimizer, expected) in cases {
         let mut parameter = [1.0];
-        let mut slots = vec![vec![0.0]; optimizer.slots()];
+        let mut slots = vec![vec![0.0]; crate::optimizer::slots(&optimizer)];
         for iteration in 1..=2 {
             optimizer::update(&optimizer, iteration, &mut parameter, &[2.0], &mut slots);
         }

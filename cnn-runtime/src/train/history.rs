@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernels::Metric;
+use cnn_ir::Metric;
 
 /// The mean loss over some examples, and the metrics in the order of the `train` block.
 ///
@@ -45,18 +45,9 @@ impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "loss: {}", Value(self.loss))?;
         for (metric, value) in &self.metrics {
-            write!(f, " - {}: {}", name(*metric), Value(*value))?;
+            write!(f, " - {}: {}", metric.name(), Value(*value))?;
         }
         Ok(())
-    }
-}
-
-/// The name of a metric, as Keras writes it.
-pub(crate) fn name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Accuracy => "accuracy",
-        Metric::MeanAbsoluteError => "mae",
-        Metric::MeanSquaredError => "mse",
     }
 }
 

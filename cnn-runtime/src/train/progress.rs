@@ -34,7 +34,7 @@ mod terminal {
     use console::Term;
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-    use crate::train::history::{Epoch, Scores, Value, name};
+    use crate::train::history::{Epoch, Scores, Value};
 
     /// Between two changes of the line.
     const INTERVAL: Duration = Duration::from_millis(100);
@@ -200,7 +200,7 @@ mod terminal {
     fn items(prefix: &str, scores: &Scores) -> Vec<String> {
         let metrics = scores.metrics.iter();
         let mut values: Vec<_> = metrics
-            .map(|(metric, value)| (name(*metric), *value))
+            .map(|(metric, value)| (metric.name(), *value))
             .collect();
         values.push(("loss", scores.loss));
         values.sort_by_key(|(name, _)| *name);
@@ -239,7 +239,7 @@ mod terminal {
     #[cfg(test)]
     mod tests {
         use super::*;
-        use crate::kernels::Metric;
+        use cnn_ir::Metric;
 
         fn epoch() -> Epoch {
             let scores = |loss, accuracy| Scores {

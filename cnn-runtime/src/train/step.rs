@@ -11,14 +11,16 @@
 //! what does not matter. The threads meet twice in a step.
 
 use crate::data::Dataset;
+use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::kernels::{Isa, Optimizer};
 use crate::model::packed;
 use crate::model::parameters::Buffer;
 use crate::model::{BufferPool, OptimizerState, size};
+use crate::ops::{self, BatchGradient};
 use crate::spec::{Gradient, PackedForm, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
 use crate::train::reduction::{self, Partials};
+use crate::{metric, optimizer};
 use std::ops::Range;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
@@ -94,7 +96,7 @@ struct Part<'a> {
     /// Where it starts in the tensor, in values.
     start: usize,
     parameters: &'a mut [f32],
-    slots: [&'a mut [f32]; Optimizer::MAX_SLOTS],
+    slots: [&'a mut [f32]; optimizer::MAX_SLOTS],
     /// The other forms of the tensor, forward and backward, with the place to write them to.
     packed: [Option<(&'static PackedForm, &'a mut [f32])>; 2],
 }
@@ -211,7 +213,7 @@ impl Step {
                 let values = examples.start * units..examples.end * units;
                 let (output, target) = (&share.output[values.clone()], &share.target[values]);
                 for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                    *sum = metric.sum(training.loss, units, output, target);
+                    *sum = metric::sum(*metric, training.loss, units, output, target);
                 }
             }
         });
@@ -237,14 +239,14 @@ impl Step {
         examples: usize,
     ) {
         state.iteration += 1;
-        let (iteration, optimizer) = (state.iteration, state.optimizer);
+        let (iteration, rule) = (state.iteration, state.optimizer);
         let slot_count = state.slots.len();
         let slots = state.slots.iter_mut().map(|slot| &mut slot[..]);
         self.for_each_part(parameters, slots, examples, |part, gradients, isa| {
             let slots = &mut part.slots[..slot_count];
-            optimizer.update(isa, iteration, part.parameters, gradients, slots);
+            optimizer::update(&rule, isa, iteration, part.parameters, gradients, slots);
             for (form, place) in part.packed.iter_mut().flatten() {
-                form.prepare(isa, part.parameters, place);
+                form.pack(isa, part.parameters, place);
             }
         });
     }
@@ -295,39 +297,52 @@ impl Step {
             let mut gradients = &mut gradients[..len];
             match spec.parameters[part.tensor].gradient {
                 Gradient::Frozen => {}
-                Gradient::Partials { offset, finish } => {
+                Gradient::Partials {
+                    offset,
+                    operation,
+                    tensor,
+                } => {
                     let start = offset + part.start;
                     reduction::total(partials, partial, merged, start..start + len, gradients);
-                    if let Some(finish) = finish {
+                    let operation = ops::execute(&operation);
+                    if operation.is_rearranged(tensor) {
                         let finished = &mut rest[..len];
-                        finish(isa, gradients, finished);
+                        operation.finish_gradient(isa, gradients, finished);
                         gradients = finished;
                     }
                 }
-                Gradient::DenseKernel {
-                    layer,
+                Gradient::Batch {
+                    operation,
+                    tensor,
                     input,
                     gradient,
                 } => {
+                    let operation = ops::execute(&operation);
+                    let sizes = operation.batch_sizes(tensor, examples);
                     let x = match input {
-                        Source::Input => &batch.input[..examples * layer.inputs],
-                        Source::Slot(slot) => &batch.slots[slot][..examples * layer.inputs],
+                        Source::Input => &batch.input[..examples * sizes.input],
+                        Source::Slot(slot) => &batch.slots[slot][..examples * sizes.input],
                     };
-                    let dy = &batch.slots[gradient][..examples * layer.units];
-                    let rows = part.start / layer.units..(part.start + len) / layer.units;
-                    let length = layer.packed_gradient(examples);
+                    let dy = &batch.slots[gradient][..examples * sizes.output];
                     if place.tensor != Some(part.tensor) {
-                        place.packed.reserve(length);
-                        let packed = &mut place.packed[..length];
-                        layer.pack_gradient(isa, examples, dy, packed);
+                        place.packed.reserve(sizes.packed);
+                        let packed = &mut place.packed[..sizes.packed];
+                        if sizes.packed > 0 {
+                            operation.pack_gradient(isa, examples, dy, packed);
+                        }
                         place.tensor = Some(part.tensor);
                     }
-                    let packed = &place.packed[..length];
-                    layer.backward_parameters(isa, examples, x, dy, packed, rows, gradients, rest);
-                }
-                Gradient::DenseBias { layer, gradient } => {
-                    let dy = &batch.slots[gradient][..examples * layer.units];
-                    layer.backward_bias(isa, examples, dy, gradients);
+                    operation.batch_gradient(BatchGradient {
+                        isa,
+                        examples,
+                        tensor,
+                        start: part.start,
+                        input: x,
+                        output_gradient: dy,
+                        packed: &place.packed[..sizes.packed],
+                        gradient: gradients,
+                        scratch: rest,
+                    });
                 }
             }
             f(part, gradients, isa);
@@ -342,8 +357,13 @@ impl Part<'_> {
         let len = self.parameters.len();
         let rest = match spec.parameters[self.tensor].gradient {
             Gradient::Partials { .. } => len,
-            Gradient::DenseKernel { layer, .. } => layer.gradient_scratch(examples),
-            Gradient::DenseBias { .. } | Gradient::Frozen => 0,
+            Gradient::Batch {
+                operation, tensor, ..
+            } => {
+                let operation = ops::execute(&operation);
+                operation.batch_sizes(tensor, examples).scratch
+            }
+            Gradient::Frozen => 0,
         };
         aligned(len) + rest
     }
@@ -429,9 +449,19 @@ fn parts<'a>(
         let len = parameter.len();
         let step = match parameter.gradient {
             _ if packed.iter().any(Option::is_some) => len,
-            Gradient::Partials { finish: None, .. } => PART,
-            Gradient::DenseKernel { layer, .. } => (PART / layer.units).max(1) * layer.units,
-            Gradient::Partials { .. } | Gradient::DenseBias { .. } | Gradient::Frozen => len,
+            Gradient::Frozen => len,
+            Gradient::Partials {
+                operation, tensor, ..
+            } => match ops::execute(&operation).is_rearranged(tensor) {
+                true => len,
+                false => PART,
+            },
+            Gradient::Batch {
+                operation, tensor, ..
+            } => match ops::execute(&operation).batch_sizes(tensor, 1).grain {
+                0 => len,
+                grain => (PART / grain).max(1) * grain,
+            },
         };
         let mut packed = Some(packed);
         for start in (0..len).step_by(step.max(1)) {

@@ -10,14 +10,16 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::kernels::Optimizer;
 use crate::model::parameters::{Buffer, mix, shuffle, stream};
 use crate::model::{Model, OptimizerState, check_data};
+use crate::optimizer;
 use crate::spec::Training;
 use crate::thread_count;
 use crate::train::history::{Epoch, History, Scores};
 use crate::train::progress::Bar;
 use crate::train::step::Step;
+use cnn_ir::Optimizer;
+use cnn_ir::vocabulary::{Kind, Range, Setting};
 
 /// Keeps the random streams of shuffling and of dropout apart.
 const SHUFFLE: u64 = 1;
@@ -30,7 +32,7 @@ const DROPOUT: u64 = 2;
 ///
 /// Calls of `fit` continue each other, as in Keras: with the same seed, two calls of two epochs give
 /// the same model as one of four. The optimizer's state is kept as long as its kind stays the same
-/// and the number of values that it keeps for a parameter ([`Optimizer::slots`]) does too.
+/// and the number of values that it keeps for a parameter ([`slots`](crate::optimizer::slots)) does too.
 ///
 /// While `fit` runs it holds, beside the parameters and the optimizer's state, for a batch its input, target and
 /// output and what the plan keeps of each example; the gradients of all convolutions for each of up to sixteen
@@ -88,7 +90,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// The update rule. Its state begins anew if the model was trained before with another kind, or
-    /// with one of another number of [`slots`](Optimizer::slots).
+    /// with one of another number of [`slots`](crate::optimizer::slots).
     ///
     /// Learning rate and `epsilon` must be above 0 and finite; `momentum`, `rho`, `beta_1` and
     /// `beta_2` at least 0 and less than 1; all of them also when rounded to `f32`.
@@ -225,19 +227,7 @@ impl<'a> Trainer<'a> {
         }
         let mut optimizer = self.optimizer.unwrap_or(training.optimizer);
         if let Some(learning_rate) = self.learning_rate {
-            let (Optimizer::Sgd {
-                learning_rate: rate,
-                ..
-            }
-            | Optimizer::RmsProp {
-                learning_rate: rate,
-                ..
-            }
-            | Optimizer::Adam {
-                learning_rate: rate,
-                ..
-            }) = &mut optimizer;
-            *rate = learning_rate;
+            optimizer = optimizer.with_learning_rate(learning_rate);
         }
         check_optimizer(&optimizer)?;
         Ok(optimizer)
@@ -250,7 +240,7 @@ impl<'a> Trainer<'a> {
         match &mut self.model.state.optimizer {
             Some(state)
                 if std::mem::discriminant(&state.optimizer) == kind
-                    && state.slots.len() == optimizer.slots() =>
+                    && state.slots.len() == optimizer::slots(&optimizer) =>
             {
                 state.optimizer = optimizer;
             }
@@ -258,7 +248,9 @@ impl<'a> Trainer<'a> {
                 *state = Some(OptimizerState {
                     optimizer,
                     iteration: 0,
-                    slots: (0..optimizer.slots()).map(|_| Buffer::zeros(len)).collect(),
+                    slots: (0..optimizer::slots(&optimizer))
+                        .map(|_| Buffer::zeros(len))
+                        .collect(),
                 });
             }
         }
@@ -315,67 +307,27 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Whether the hyperparameters are in the ranges of the `train` block.
+/// Whether the hyperparameters are in their ranges, as the `f32` that the arithmetic on tensors makes of
+/// them: 1e-50 is 0 there.
 fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
-    match *optimizer {
-        Optimizer::Sgd {
-            learning_rate,
-            momentum,
-            nesterov: _,
-        } => {
-            check_positive("learning_rate", learning_rate)?;
-            check_fraction("momentum", momentum)
-        }
-        Optimizer::RmsProp {
-            learning_rate,
-            rho,
-            momentum,
-            epsilon,
-        } => {
-            check_positive("learning_rate", learning_rate)?;
-            check_fraction("rho", rho)?;
-            check_fraction("momentum", momentum)?;
-            check_positive("epsilon", epsilon)
-        }
-        Optimizer::Adam {
-            learning_rate,
-            beta_1,
-            beta_2,
-            epsilon,
-        } => {
-            check_positive("learning_rate", learning_rate)?;
-            check_fraction("beta_1", beta_1)?;
-            check_fraction("beta_2", beta_2)?;
-            check_positive("epsilon", epsilon)
+    let parameters = optimizer.word().parameters.iter();
+    for (parameter, setting) in parameters.zip(optimizer.settings()) {
+        let (Kind::Number { range, .. }, Setting::Number(value)) = (parameter.kind, setting) else {
+            continue;
+        };
+        if !range.contains(f64::from(value as f32)) {
+            return Err(Error::Setting {
+                name: parameter.name,
+                value: format!("{value:?}"),
+                expected: match range {
+                    Range::Positive => "above 0 and finite as `f32`",
+                    Range::NonNegative => "zero or more and finite as `f32`",
+                    Range::Fraction => "at least 0 and less than 1 as `f32`",
+                },
+            });
         }
     }
-}
-
-fn check_positive(name: &'static str, value: f64) -> Result<(), Error> {
-    let expected = "above 0 and finite as `f32`";
-    check_range(name, value, |v| v > 0.0 && v.is_finite(), expected)
-}
-
-fn check_fraction(name: &'static str, value: f64) -> Result<(), Error> {
-    let expected = "at least 0 and less than 1 as `f32`";
-    check_range(name, value, |v| (0.0..1.0).contains(&v), expected)
-}
-
-/// Judges `value` as the `f32` that the arithmetic on tensors makes of it: 1e-50 is 0 there.
-fn check_range(
-    name: &'static str,
-    value: f64,
-    range: fn(f32) -> bool,
-    expected: &'static str,
-) -> Result<(), Error> {
-    if range(value as f32) {
-        return Ok(());
-    }
-    Err(Error::Setting {
-        name,
-        value: format!("{value:?}"),
-        expected,
-    })
+    Ok(())
 }
 
 /// What the epochs of one call of `fit` share.

@@ -9,20 +9,22 @@ use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
 use crate::kernels::Isa;
 pub(super) use crate::kernels::matmul::is_best;
 use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
-use crate::kernels::microkernel::{Product, Start};
-use crate::kernels::simd::Promise;
+use crate::kernels::microkernel::{Start, TiledGemm};
+use crate::kernels::simd::ValidPointers;
+use crate::ops::activation;
+use cnn_ir::Activation;
 
 /// Floats of scratch memory that [`forward`] takes.
 pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
     if !cfg!(feature = "std") {
         return 0;
     }
-    conv.patches_scratch() + conv.unpooled_scratch()
+    patches_scratch(conv) + conv.unpooled_len()
 }
 
 /// Floats of scratch memory that [`kernel_gradient`] and [`input_gradient`] take.
 pub(super) const fn training_scratch(conv: &Conv2d) -> usize {
-    conv.cells() * conv.patch() + conv.unpooled_scratch()
+    conv.cells() * conv.patch() + conv.unpooled_len()
 }
 
 pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
@@ -38,13 +40,13 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
     } = operands;
     let filters = conv.output[2];
     let kernel = Matrix::new(kernel, conv.patch(), filters);
-    let (patches, unpooled) = scratch.split_at_mut(conv.patches_scratch());
+    let (patches, unpooled) = scratch.split_at_mut(patches_scratch(conv));
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, y)) in images
         .zip(y.chunks_exact_mut(conv.output_len()))
         .enumerate()
     {
-        let patches = conv.patches(image, patches);
+        let patches = self::patches(conv, image, patches);
         let product = |z: &mut [f32]| {
             gemm(
                 1.0,
@@ -56,12 +58,12 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         };
         let Some(pool) = conv.pool else {
             product(y);
-            conv.activation.forward_with_bias(isa, filters, bias, y);
+            activation::forward_with_bias(conv.activation, isa, filters, bias, y);
             continue;
         };
-        let z = &mut unpooled[..conv.unpooled_scratch()];
+        let z = &mut unpooled[..conv.unpooled_len()];
         product(z);
-        crate::kernels::Activation::Linear.forward_with_bias(isa, filters, bias, z);
+        activation::forward_with_bias(Activation::Linear, isa, filters, bias, z);
         let argmax = argmax
             .get_mut(i * conv.output_len()..(i + 1) * conv.output_len())
             .unwrap_or_default();
@@ -80,7 +82,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
                     .unwrap_or_default(),
             });
         }
-        conv.activation.forward(isa, filters, y);
+        activation::forward(conv.activation, isa, filters, y);
     }
 }
 
@@ -94,12 +96,12 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         scratch,
     } = operands;
     let filters = conv.output[2];
-    let (patches, unpooled) = scratch.split_at_mut(conv.patches_scratch());
+    let (patches, unpooled) = scratch.split_at_mut(patches_scratch(conv));
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
-        let patches = conv.patches(image, patches);
+        let patches = self::patches(conv, image, patches);
         let dy = Matrix::new(
-            conv.unpool(isa, i, dz, argmax, unpooled),
+            super::pooled::unpool(conv, isa, i, dz, argmax, unpooled),
             conv.cells(),
             filters,
         );
@@ -128,13 +130,13 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         .zip(dx.chunks_exact_mut(conv.input_len()))
         .enumerate()
     {
-        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
-        if conv.is_flat() {
+        let dy = super::pooled::unpool(conv, isa, i, dz, argmax, unpooled);
+        if is_flat(conv) {
             multiply(isa, [cells, filters, patch], dy, packed, dx);
         } else {
             multiply(isa, [cells, filters, patch], dy, packed, columns);
             dx.fill(0.0);
-            conv.col2im(columns, dx);
+            super::im2col::col2im(conv, columns, dx);
         }
     }
 }
@@ -146,7 +148,7 @@ fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
         return gemm(1.0, a, b, 0.0, MatrixMut::new(c, m, n));
     }
     assert_eq!([a.len(), b.len(), c.len()], [m * k, k * n, m * n]);
-    isa.run(&Product {
+    isa.run(&TiledGemm {
         rows: m,
         columns: n,
         depth: k,
@@ -165,32 +167,30 @@ fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
         start: Start::Zero,
         relu: false,
         // SAFETY: the assertion compares all lengths.
-        _promise: unsafe { Promise::new() },
+        _valid: unsafe { ValidPointers::new() },
     });
 }
 
-impl Conv2d {
-    /// Whether an image is its own matrix of patches.
-    pub(super) fn is_flat(&self) -> bool {
-        self.kernel == [1, 1]
-            && self.strides == [1, 1]
-            && self.padding == [0, 0]
-            && self.input[..2] == self.output[..2]
-    }
+/// Whether an image is its own matrix of patches.
+fn is_flat(conv: &Conv2d) -> bool {
+    conv.kernel == [1, 1]
+        && conv.strides == [1, 1]
+        && conv.padding == [0, 0]
+        && conv.input[..2] == conv.output[..2]
+}
 
-    /// Floats that [`Conv2d::patches`] takes.
-    const fn patches_scratch(&self) -> usize {
-        self.cells() * self.patch()
-    }
+/// Floats that [`patches`] takes.
+const fn patches_scratch(conv: &Conv2d) -> usize {
+    conv.cells() * conv.patch()
+}
 
-    /// The patches of one image as a matrix, `[cells, patch]`.
-    fn patches<'a>(&self, image: &'a [f32], scratch: &'a mut [f32]) -> Matrix<'a> {
-        let patches = if self.is_flat() {
-            image
-        } else {
-            self.im2col(image, scratch);
-            scratch
-        };
-        Matrix::new(patches, self.cells(), self.patch())
-    }
+/// The patches of one image as a matrix, `[cells, patch]`.
+fn patches<'a>(conv: &Conv2d, image: &'a [f32], scratch: &'a mut [f32]) -> Matrix<'a> {
+    let patches = if is_flat(conv) {
+        image
+    } else {
+        super::im2col::im2col(conv, image, scratch);
+        scratch
+    };
+    Matrix::new(patches, conv.cells(), conv.patch())
 }

@@ -9,13 +9,16 @@
 //! The gradient of the input is the same with the kernel flipped, on the gradient of the output. The
 //! gradient of a kernel row is a product of the image's rows, transposed, and the output's.
 
+use super::few_channels::{self, Windows};
 use super::pooled::MaxRow;
-use super::thin::{self, Windows};
-use super::{BackwardInput, BackwardKernel, Conv2d, Forward, few_filters, inside, max, planar};
-use crate::kernels::microkernel::{Product, Start};
-use crate::kernels::simd::Promise;
+use super::{
+    BackwardInput, BackwardKernel, Conv2d, Forward, channel_planes, few_filters, inside, max,
+};
+use crate::kernels::Isa;
+use crate::kernels::microkernel::{Start, TiledGemm};
+use crate::kernels::simd::ValidPointers;
 use crate::kernels::transpose::transpose;
-use crate::kernels::{Activation, Isa};
+use cnn_ir::Activation;
 use core::ops::Range;
 
 /// Floats of scratch memory that [`forward`] takes.
@@ -26,18 +29,18 @@ pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
     };
     max(
         Correlation::of_images(conv).scratch() + rows,
-        planar::forward_scratch(conv),
+        channel_planes::forward_scratch(conv),
     )
 }
 
 /// Floats of scratch memory that [`kernel_gradient`] takes.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
-    Correlation::of_images(conv).scratch() + conv.unpooled_scratch()
+    Correlation::of_images(conv).scratch() + conv.unpooled_len()
 }
 
 /// Floats of scratch memory that [`input_gradient`] takes.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
-    Correlation::of_gradients(conv).scratch() + conv.unpooled_scratch()
+    Correlation::of_gradients(conv).scratch() + conv.unpooled_len()
 }
 
 /// The weights as [`input_gradient`] wants them, `[kernel height, kernel width, filters, channels]` with
@@ -51,8 +54,8 @@ pub(super) fn flip(conv: &Conv2d, isa: Isa, kernel: &[f32], flipped: &mut [f32])
 }
 
 pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
-    if planar::is_best(conv, operands.isa.lanes()) {
-        return planar::forward(conv, operands);
+    if channel_planes::is_best(conv, operands.isa.lanes()) {
+        return channel_planes::forward(conv, operands);
     }
     let Forward {
         isa,
@@ -70,7 +73,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
     let Some(pool) = conv.pool else {
         let weights = Weights { kernel, bias, relu };
         correlation.run(isa, n, x, weights, y, scratch);
-        return conv.activate(isa, y);
+        return super::activate(conv, isa, y);
     };
     let weights = Weights {
         kernel,
@@ -80,7 +83,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
     // The convolution's rows that a row of windows sees; a row stays until the next one needs its place.
     let (padded, rows) = scratch.split_at_mut(correlation.scratch());
     let row = conv.output[1] * conv.output[2];
-    let is_thin = isa != Isa::PORTABLE && thin::is_best(conv);
+    let is_few_channels = isa != Isa::PORTABLE && few_channels::is_best(conv);
     let values = pool.output[1] * conv.output[2];
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, y)) in images
@@ -99,7 +102,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
                 &mut y[place.clone()],
                 argmax.get_mut(place).unwrap_or_default(),
             );
-            if is_thin && correlation.is_whole(seen.clone()) {
+            if is_few_channels && correlation.is_whole(seen.clone()) {
                 let top = seen.start * conv.strides[0] - conv.padding[0];
                 isa.run(Windows {
                     conv,
@@ -135,7 +138,7 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
             });
         }
     }
-    conv.activate(isa, y);
+    super::activate(conv, isa, y);
 }
 
 pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
@@ -155,7 +158,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
         let source = correlation.source(image, padded);
-        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
+        let dy = super::pooled::unpool(conv, isa, i, dz, argmax, unpooled);
         // By groups of output rows that stay in the first cache while all of the kernel sees them.
         let rows_of_a_group = rows_of_a_group(conv, source.row);
         for start in (0..output_height).step_by(rows_of_a_group) {
@@ -173,7 +176,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                     let place = (ky * kernel_width + kx) * channels * filters;
                     let gradient = &mut kernel_gradient[place..place + rows * filters];
                     // Row `r` of A is value `r` of the run of taps; its columns are the output's cells.
-                    isa.run(&Product {
+                    isa.run(&TiledGemm {
                         rows,
                         columns: filters,
                         depth: output_width,
@@ -194,7 +197,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                         // SAFETY: the rows `seen` see row `ky` of the kernel inside the image, whose source
                         // holds all columns that they read; `dy` has these rows, cut above, and the
                         // gradient all taps of the run.
-                        _promise: unsafe { Promise::new() },
+                        _valid: unsafe { ValidPointers::new() },
                     });
                 }
             }
@@ -236,7 +239,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         .zip(dx.chunks_exact_mut(conv.input_len()))
         .enumerate()
     {
-        let dy = conv.unpool(isa, i, dz, argmax, unpooled);
+        let dy = super::pooled::unpool(conv, isa, i, dz, argmax, unpooled);
         correlation.run(isa, 1, dy, weights, dx, padded);
     }
 }
@@ -488,7 +491,7 @@ impl Correlation {
                     relu: weights.relu,
                     y: c.as_mut_ptr(),
                     // SAFETY: as below.
-                    _promise: unsafe { Promise::new() },
+                    _valid: unsafe { ValidPointers::new() },
                 });
                 oy += lines;
                 continue;
@@ -498,7 +501,7 @@ impl Correlation {
                 true => [right, down],
                 false => [down, right],
             };
-            isa.run(&Product {
+            isa.run(&TiledGemm {
                 rows: lines * output_width,
                 columns: filters,
                 depth: taps * channels,
@@ -519,7 +522,7 @@ impl Correlation {
                 // SAFETY: the kernel's rows `rows` lie inside the image for all `lines`, which see the
                 // whole kernel if there is more than one, and the source holds all columns that they
                 // read; `Conv2d` has checked the kernel and the bias, and `c` is cut to size.
-                _promise: unsafe { Promise::new() },
+                _valid: unsafe { ValidPointers::new() },
             });
             oy += lines;
         }

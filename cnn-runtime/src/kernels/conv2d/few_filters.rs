@@ -7,7 +7,7 @@
 //!
 //! Every value is the sum over kernel rows, channels and taps of a row in this order, whatever the tile.
 
-use crate::kernels::simd::{Kernel, Promise, Simd, from_fn, unrolled};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn, unrolled};
 
 /// Whether [`Rows`] computes this faster than a product: it has tiles for kernels of these widths, and they
 /// fit the rows of results without much work done twice. Images of up to three channels have kernels of
@@ -65,7 +65,7 @@ pub(super) struct Rows<'a> {
     /// `[rows, cells, filters]`, overwritten.
     pub y: *mut f32,
     /// That all of these places may be read, and those of `y` written.
-    pub _promise: Promise,
+    pub _valid: ValidPointers,
 }
 
 impl Kernel for Rows<'_> {

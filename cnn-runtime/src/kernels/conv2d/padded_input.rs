@@ -7,7 +7,7 @@ use super::Conv2d;
 
 /// The part of the padded input that the outputs of a convolution reach.
 #[derive(Clone, Copy)]
-pub(super) struct Field {
+pub(super) struct PaddedInput {
     /// Height and width of the rows that patches lie in.
     size: [usize; 2],
     /// Values of a pixel.
@@ -24,7 +24,7 @@ pub(super) struct Field {
     pub tap_row: usize,
 }
 
-impl Field {
+impl PaddedInput {
     pub(super) const fn new(conv: &Conv2d) -> Self {
         let reach = [reach(conv, 0), reach(conv, 1)];
         let [height, width, channels] = conv.input;
@@ -52,7 +52,7 @@ impl Field {
         if self.stored { 0 } else { self.len() }
     }
 
-    /// Values of the field.
+    /// Values of the padded_input.
     pub(super) const fn len(&self) -> usize {
         self.size[0] * self.row()
     }
@@ -86,10 +86,10 @@ impl Field {
     }
 
     /// Copies what there is of `image` to `padded_input` and zeros around it.
-    fn fill(&self, conv: &Conv2d, image: &[f32], field: &mut [f32]) {
+    fn fill(&self, conv: &Conv2d, image: &[f32], padded_input: &mut [f32]) {
         let [left, end] = self.inside(conv, 1).map(|x| x * self.channels);
         let [top, bottom] = self.inside(conv, 0);
-        for (y, to) in field.chunks_exact_mut(self.row()).enumerate() {
+        for (y, to) in padded_input.chunks_exact_mut(self.row()).enumerate() {
             if (top..bottom).contains(&y) {
                 let from = self.place(conv, y);
                 to[..left].fill(0.0);
@@ -102,7 +102,7 @@ impl Field {
     }
 
     /// Copies what lies inside the image back to it, and zeros to what the field does not reach.
-    pub(super) fn extract(&self, conv: &Conv2d, field: &[f32], image: &mut [f32]) {
+    pub(super) fn extract(&self, conv: &Conv2d, padded_input: &[f32], image: &mut [f32]) {
         let [left, end] = self.inside(conv, 1).map(|x| x * self.channels);
         let [top, bottom] = self.inside(conv, 0);
         let mut written = 0;
@@ -110,7 +110,7 @@ impl Field {
             let to = self.place(conv, y);
             image[written..to].fill(0.0);
             written = to + end - left;
-            image[to..written].copy_from_slice(&field[y * self.row()..][left..end]);
+            image[to..written].copy_from_slice(&padded_input[y * self.row()..][left..end]);
         }
         image[written..].fill(0.0);
     }

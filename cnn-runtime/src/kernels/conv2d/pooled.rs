@@ -6,58 +6,27 @@
 use super::{Conv2d, FusedPool};
 use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Simd, from_fn};
-use core::ops::Range;
 
-impl FusedPool {
-    /// The cells of an axis, `0..size` of the convolution's output, that a window sees.
-    #[inline(always)]
-    pub(super) fn cells(&self, axis: usize, window: usize, size: usize) -> Range<usize> {
-        let start = window * self.strides[axis];
-        let end = (start + self.size[axis]).saturating_sub(self.padding[axis]);
-        let cells = start.saturating_sub(self.padding[axis])..end.min(size);
-        assert!(!cells.is_empty(), "a window that reaches into the image");
-        cells
-    }
-
-    /// The code of a cell of a window.
-    #[inline(always)]
-    fn code(&self, windows: [usize; 2], cell: [usize; 2]) -> usize {
-        let [row, column] =
-            [0, 1].map(|axis| cell[axis] + self.padding[axis] - windows[axis] * self.strides[axis]);
-        row * self.size[1] + column
-    }
-}
-
-impl Conv2d {
-    /// Floats that [`Conv2d::unpool`] takes.
-    pub(super) const fn unpooled_scratch(&self) -> usize {
-        match self.pool {
-            Some(_) => self.cells() * self.output[2],
-            None => 0,
-        }
-    }
-
-    /// The gradient with respect to the convolution's own output, of image `i` of the batch that `argmax`
-    /// belong to: `dz` itself if there is no pool.
-    pub(super) fn unpool<'a>(
-        &self,
-        isa: Isa,
-        i: usize,
-        dz: &'a [f32],
-        argmax: &[u8],
-        scratch: &'a mut [f32],
-    ) -> &'a [f32] {
-        let Some(pool) = self.pool else { return dz };
-        let dy = &mut scratch[..self.unpooled_scratch()];
-        isa.run(Unpool {
-            pool,
-            output: self.output,
-            dz,
-            argmax: &argmax[i * dz.len()..(i + 1) * dz.len()],
-            dy,
-        });
-        dy
-    }
+/// The gradient with respect to the convolution's own output, of image `i` of the batch that `argmax`
+/// belongs to: `dz` itself if there is no pool. `scratch` holds [`Conv2d::unpooled_len`] floats.
+pub(super) fn unpool<'a>(
+    conv: &Conv2d,
+    isa: Isa,
+    i: usize,
+    dz: &'a [f32],
+    argmax: &[u8],
+    scratch: &'a mut [f32],
+) -> &'a [f32] {
+    let Some(pool) = conv.pool else { return dz };
+    let dy = &mut scratch[..conv.unpooled_len()];
+    isa.run(Unpool {
+        pool,
+        output: conv.output,
+        dz,
+        argmax: &argmax[i * dz.len()..(i + 1) * dz.len()],
+        dy,
+    });
+    dy
 }
 
 /// One row of windows: their largest values, and the argmax of these.
@@ -220,7 +189,7 @@ unsafe fn cell<S: Simd>(z: *const f32, count: usize, code: usize) -> (S::V, S::V
 pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
-        let better = S::beats(b.0, a.0);
+        let better = S::greater(b.0, a.0);
         (S::select(better, b.0, a.0), S::select(better, b.1, a.1))
     }
 }

@@ -19,10 +19,10 @@ mod windows;
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
 use self::windows::Region;
-use super::padded_input::Field;
+use super::padded_input::PaddedInput;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
 use crate::kernels::Isa;
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 use crate::kernels::transpose::transpose;
 
 /// Pooled cells of a block of the kernel gradient, if an image has so many.
@@ -44,7 +44,7 @@ const WIDEST: usize = 16;
 /// Floats of scratch memory.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
-    Field::new(conv).scratch()
+    PaddedInput::new(conv).scratch()
         + Lists::scratch(kernel_block(conv) * conv.output[2] + WIDEST, conv.output[2])
         + TRANSPOSED
         + images_at_once(conv) * pooled_cells(conv) * pool.size[0] * pool.size[1]
@@ -56,7 +56,7 @@ const fn images_at_once(conv: &Conv2d) -> usize {
         0 => 1,
         cells
             if cells <= MOST_CELLS
-                && Field::new(conv).stored
+                && PaddedInput::new(conv).stored
                 // So that the places of all patches are whole numbers of 32 bits.
                 && conv.input_len() <= u32::MAX as usize / MOST_CELLS =>
         {
@@ -82,7 +82,7 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
     let block = min(pooled_cells(conv), INPUT_BLOCK);
     let places = block * pool.size[0] * pool.size[1];
-    Field::new(conv).scratch()
+    PaddedInput::new(conv).scratch()
         + Lists::scratch(block * conv.output[2] + WIDEST, places)
         + 3 * conv.output[2].next_multiple_of(WIDEST)
         + pooled_cells(conv) * pool.size[0] * pool.size[1]
@@ -99,17 +99,17 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         scratch,
     } = operands;
     let pool = fused(conv);
-    let field = Field::new(conv);
+    let padded_input = PaddedInput::new(conv);
     let filters = conv.output[2];
     let cells = pooled_cells(conv);
     let (block, at_once) = (kernel_block(conv), images_at_once(conv));
-    let (copy, scratch) = scratch.split_at_mut(field.scratch());
+    let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
     let (transposed, scratch) = scratch.split_at_mut(TRANSPOSED);
-    let codes_of_a_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(at_once * cells * codes_of_a_window);
+    let cells_per_window = pool.size[0] * pool.size[1];
+    let (patches, scratch) = scratch.split_at_mut(at_once * cells * cells_per_window);
     let patches = as_u32(patches);
-    let (first, others) = patches.split_at_mut(cells * codes_of_a_window);
-    place_patches(conv, &pool, &field, first);
+    let (first, others) = patches.split_at_mut(cells * cells_per_window);
+    place_patches(conv, &pool, &padded_input, first);
     for (image, others) in others.chunks_exact_mut(first.len()).enumerate() {
         let offset = (image + 1) * conv.input_len();
         for (other, patch) in others.iter_mut().zip(&*first) {
@@ -123,7 +123,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         .zip(dz.chunks(at_once * cells * filters))
         .zip(argmax.chunks(at_once * cells * filters));
     for ((x, dz), argmax) in images {
-        let x = field.whole(conv, x, copy);
+        let x = padded_input.whole(conv, x, copy);
         let cells = dz.len() / filters;
         for first in (0..cells).step_by(block) {
             let end = cells.min(first + block);
@@ -131,12 +131,12 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
             isa.run(KernelBlock {
                 conv,
                 pool,
-                field,
+                padded_input,
                 x,
                 dz: &dz[block.clone()],
                 argmax: &argmax[block],
                 kernel_gradient,
-                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
+                patches: &patches[first * cells_per_window..end * cells_per_window],
                 transposed,
                 lists: &mut lists,
             });
@@ -148,9 +148,9 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
 ///
 /// A window that hangs over the border starts at a negative place, which wraps. No winner is there, and
 /// what argmax that no forward pass wrote lead to is at most the last patch.
-fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [u32]) {
+fn place_patches(conv: &Conv2d, pool: &FusedPool, padded_input: &PaddedInput, patches: &mut [u32]) {
     // Sums of steps that are multiplied out once: this is done for each image.
-    let [down, right] = [[1, 0], [0, 1]].map(|cell| field.patch(conv, cell) as u32);
+    let [down, right] = [[1, 0], [0, 1]].map(|cell| padded_input.patch(conv, cell) as u32);
     let last = (conv.output[0] - 1) as u32 * down + (conv.output[1] - 1) as u32 * right;
     let first = 0_u32
         .wrapping_sub(pool.padding[0] as u32 * down)
@@ -181,7 +181,7 @@ fn place_patches(conv: &Conv2d, pool: &FusedPool, field: &Field, patches: &mut [
 struct KernelBlock<'a, 'b> {
     conv: &'a Conv2d,
     pool: FusedPool,
-    field: Field,
+    padded_input: PaddedInput,
     /// The field of the image, or of all images.
     x: &'a [f32],
     /// `[cells, filters]`.
@@ -190,7 +190,7 @@ struct KernelBlock<'a, 'b> {
     argmax: &'a [u8],
     /// `[filters, ..patch]`.
     kernel_gradient: &'a mut [f32],
-    /// For each cell and code a patch of the field.
+    /// For each cell and code a patch of the padded_input.
     patches: &'a [u32],
     /// As [`TRANSPOSED`] says.
     transposed: &'a mut [f32],
@@ -207,14 +207,17 @@ impl Kernel for KernelBlock<'_, '_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self {
-            conv, field, lists, ..
+            conv,
+            padded_input,
+            lists,
+            ..
         } = self;
         let filters = conv.output[2];
-        let codes_of_a_window = self.pool.size[0] * self.pool.size[1];
+        let cells_per_window = self.pool.size[0] * self.pool.size[1];
         let cells = self.dz.len() / filters;
         assert!(cells <= MOST_CELLS && self.transposed.len() == TRANSPOSED);
         assert!(self.dz.len() == cells * filters && self.argmax.len() == self.dz.len());
-        assert!(self.patches.len() >= cells * codes_of_a_window);
+        assert!(self.patches.len() >= cells * cells_per_window);
         assert!(lists.values.len() >= self.dz.len() + S::LANES);
         let square = self.transposed.as_mut_ptr();
         lists.clear();
@@ -232,10 +235,10 @@ impl Kernel for KernelBlock<'_, '_> {
                     for row in 0..rows {
                         let at = (cell + row) * filters + first;
                         let winner = S::load_bytes(self.argmax.as_ptr().add(at), count);
-                        let patches = &self.patches[(cell + row) * codes_of_a_window..];
+                        let patches = &self.patches[(cell + row) * cells_per_window..];
                         let mut place = S::splat(f32::from_bits(patches[0]));
                         for (code, patch) in
-                            patches.iter().enumerate().take(codes_of_a_window).skip(1)
+                            patches.iter().enumerate().take(cells_per_window).skip(1)
                         {
                             let wins = S::eq(winner, S::splat(code as f32));
                             place = S::select(wins, S::splat(f32::from_bits(*patch)), place);
@@ -279,17 +282,17 @@ impl Kernel for KernelBlock<'_, '_> {
             S::call(&Sums {
                 rows: conv.kernel[0],
                 rows_at_once: MOST_ROWS,
-                runs: field.runs,
-                run: field.run,
+                runs: padded_input.runs,
+                run: padded_input.run,
                 to: self.kernel_gradient.as_mut_ptr(),
-                to_row: field.runs * field.run,
-                to_run: field.run,
+                to_row: padded_input.runs * padded_input.run,
+                to_run: padded_input.run,
                 from: self.x.as_ptr(),
-                from_row: field.tap_row,
-                from_run: field.run_step,
+                from_row: padded_input.tap_row,
+                from_run: padded_input.run_step,
                 in_lines: false,
                 lists,
-                _promise: Promise::new(),
+                _valid: ValidPointers::new(),
             });
         }
     }
@@ -332,10 +335,10 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         ..
     } = operands;
     let pool = fused(conv);
-    let field = Field::new(conv);
+    let padded_input = PaddedInput::new(conv);
     let filters = conv.output[2];
     let cells = pooled_cells(conv);
-    let (copy, scratch) = scratch.split_at_mut(field.scratch());
+    let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
     let padded = filters.next_multiple_of(WIDEST);
     let (gradients, scratch) = scratch.split_at_mut(padded);
     let (winners, scratch) = scratch.split_at_mut(padded);
@@ -345,16 +348,16 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
         *place = (filter * conv.patch()) as u32;
     }
     let block = cells.min(INPUT_BLOCK);
-    let codes_of_a_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(cells * codes_of_a_window);
+    let cells_per_window = pool.size[0] * pool.size[1];
+    let (patches, scratch) = scratch.split_at_mut(cells * cells_per_window);
     let patches = as_u32(patches);
-    place_patches(conv, &pool, &field, patches);
-    let places = block * codes_of_a_window;
+    place_patches(conv, &pool, &padded_input, patches);
+    let places = block * cells_per_window;
     let mut lists = Lists::new(scratch, block * filters + WIDEST, places);
 
     for_each_block(
         conv,
-        &field,
+        &padded_input,
         dx,
         copy,
         (dz, argmax),
@@ -362,10 +365,10 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
             let end = first + dz.len() / filters;
             isa.run(InputBlock {
                 conv,
-                field,
+                padded_input,
                 dz,
                 argmax,
-                patches: &patches[first * codes_of_a_window..end * codes_of_a_window],
+                patches: &patches[first * cells_per_window..end * cells_per_window],
                 weights: packed,
                 dx,
                 filters: filter_places,
@@ -383,7 +386,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
 #[inline]
 fn for_each_block(
     conv: &Conv2d,
-    field: &Field,
+    padded_input: &PaddedInput,
     dx: &mut [f32],
     copy: &mut [f32],
     (dz, argmax): (&[f32], &[u8]),
@@ -396,14 +399,18 @@ fn for_each_block(
         .zip(dz.chunks_exact(cells * filters))
         .zip(argmax.chunks_exact(cells * filters));
     for ((dx, dz), argmax) in images {
-        let to = if field.stored { &mut *dx } else { &mut *copy };
+        let to = if padded_input.stored {
+            &mut *dx
+        } else {
+            &mut *copy
+        };
         to.fill(0.0);
         for first in (0..cells).step_by(INPUT_BLOCK) {
             let block = first * filters..cells.min(first + INPUT_BLOCK) * filters;
             add(first, &dz[block.clone()], &argmax[block], to);
         }
-        if !field.stored {
-            field.extract(conv, copy, dx);
+        if !padded_input.stored {
+            padded_input.extract(conv, copy, dx);
         }
     }
 }
@@ -411,12 +418,12 @@ fn for_each_block(
 /// The input gradient of some pooled cells of an image.
 struct InputBlock<'a, 'b> {
     conv: &'a Conv2d,
-    field: Field,
+    padded_input: PaddedInput,
     /// `[cells, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
     argmax: &'a [u8],
-    /// For each cell and code a patch of the field.
+    /// For each cell and code a patch of the padded_input.
     patches: &'a [u32],
     weights: &'a [f32],
     /// The field of the image.
@@ -436,7 +443,10 @@ impl Kernel for InputBlock<'_, '_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self {
-            conv, field, lists, ..
+            conv,
+            padded_input,
+            lists,
+            ..
         } = self;
         let filters = conv.output[2];
         let cells = self.dz.len() / filters;
@@ -489,17 +499,17 @@ impl Kernel for InputBlock<'_, '_> {
                 } else {
                     MOST_ROWS
                 },
-                runs: field.runs,
-                run: field.run,
+                runs: padded_input.runs,
+                run: padded_input.run,
                 to: self.dx.as_mut_ptr(),
-                to_row: field.tap_row,
-                to_run: field.run_step,
+                to_row: padded_input.tap_row,
+                to_run: padded_input.run_step,
                 from: self.weights.as_ptr(),
-                from_row: field.runs * field.run,
-                from_run: field.run,
+                from_row: padded_input.runs * padded_input.run,
+                from_run: padded_input.run,
                 in_lines: false,
                 lists,
-                _promise: Promise::new(),
+                _valid: ValidPointers::new(),
             });
         }
     }

@@ -9,16 +9,16 @@
 //! masked:  dW[tap][filters] += x[patch of place + tap] * (argmax[filters] == place ? dz[filters] : 0), for each place
 //! ```
 //!
-//! [`picked`] permutes the few values that the window has for a tap, and so needs one step for two of its rows;
+//! [`permuted`] permutes the few values that the window has for a tap, and so needs one step for two of its rows;
 //! [`masked`] needs one for each place, in any geometry and on any machine.
 
 mod masked;
-mod picked;
+mod permuted;
 
-use self::picked::Together;
-use super::padded_input::Field;
-use super::{BackwardKernel, Conv2d, FusedPool, max, planar};
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use self::permuted::Together;
+use super::padded_input::PaddedInput;
+use super::{BackwardKernel, Conv2d, FusedPool, channel_planes, max};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 use core::ops::Range;
 
 /// Values of a kernel's row in the widest block.
@@ -28,8 +28,8 @@ const MOST_COLUMNS: usize = 5;
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
     max(
-        Field::new(&whole_windows(conv, &pool).0).scratch() + masked::scratch(&pool),
-        planar::kernel_gradient_scratch(conv),
+        PaddedInput::new(&whole_windows(conv, &pool).0).scratch() + masked::scratch(&pool),
+        channel_planes::kernel_gradient_scratch(conv),
     )
 }
 
@@ -50,8 +50,8 @@ const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPool) {
 
 /// Adds to the gradient, laid out as the kernel.
 pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
-    if planar::is_best_backward(conv, operands.isa.lanes()) {
-        return planar::kernel_gradient(conv, operands);
+    if channel_planes::is_best_backward(conv, operands.isa.lanes()) {
+        return channel_planes::kernel_gradient(conv, operands);
     }
     let BackwardKernel {
         isa,
@@ -63,8 +63,8 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     } = operands;
     let pool = conv.pool.expect("a fused pool behind a windowed gradient");
     let (conv, pool) = &whole_windows(conv, &pool);
-    let field = Field::new(conv);
-    let (copy, scratch) = scratch.split_at_mut(field.scratch());
+    let padded_input = PaddedInput::new(conv);
+    let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
     let scratch = &mut scratch[..masked::scratch(pool)];
     let images = x
         .chunks_exact(conv.input_len())
@@ -74,14 +74,14 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         isa.run(Image {
             conv,
             pool: *pool,
-            field,
-            x: field.whole(conv, x, copy),
+            padded_input,
+            x: padded_input.whole(conv, x, copy),
             dz,
             argmax,
             kernel_gradient: kernel_gradient.as_mut_ptr(),
             scratch: scratch.as_mut_ptr(),
             // SAFETY: the gradient is as long as the kernel, and the scratch as `masked` says.
-            _promise: unsafe { Promise::new() },
+            _valid: unsafe { ValidPointers::new() },
         });
     }
 }
@@ -91,7 +91,7 @@ struct Image<'a> {
     /// As [`whole_windows`] says, like the pool.
     conv: &'a Conv2d,
     pool: FusedPool,
-    field: Field,
+    padded_input: PaddedInput,
     /// The field of the image.
     x: &'a [f32],
     dz: &'a [f32],
@@ -101,7 +101,7 @@ struct Image<'a> {
     /// What [`masked`] takes.
     scratch: *mut f32,
     /// That these two are so long.
-    _promise: Promise,
+    _valid: ValidPointers,
 }
 
 /// Where the taps of a block start in the kernel.
@@ -109,7 +109,7 @@ struct Image<'a> {
 struct Taps {
     row: usize,
     column: usize,
-    /// Where they start in a patch of the field.
+    /// Where they start in a patch of the padded_input.
     place: usize,
 }
 
@@ -124,15 +124,15 @@ impl Kernel for Image<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Field { run, runs, .. } = self.field;
+        let PaddedInput { run, runs, .. } = self.padded_input;
         let filters = self.conv.output[2];
-        let is_picked = picked::is_best::<S>(&self);
-        let together = match is_picked {
+        let is_permuted = permuted::is_best::<S>(&self);
+        let together = match is_permuted {
             true => Together::new::<S>(&self),
             false => Together::ONE,
         };
-        let most = |rows, columns| match is_picked {
-            true => picked::most::<S>(rows, columns),
+        let most = |rows, columns| match is_permuted {
+            true => permuted::most::<S>(rows, columns),
             false => masked::MOST,
         };
         for part in 0..runs {
@@ -142,16 +142,18 @@ impl Kernel for Image<'_> {
                     let taps = Taps {
                         row: rows.start,
                         column: part * run + columns.start,
-                        place: part * self.field.run_step
-                            + rows.start * self.field.tap_row
+                        place: part * self.padded_input.run_step
+                            + rows.start * self.padded_input.tap_row
                             + columns.start,
                     };
                     let [rows, columns] = [rows.len(), columns.len()];
                     let [_, vectors] = most(rows, columns);
                     for filter in (0..filters).step_by(vectors * S::LANES) {
                         let count = filters.min(filter + vectors * S::LANES) - filter;
-                        let add = match is_picked {
-                            true => picked::block_of::<S>(rows, columns, count.div_ceil(S::LANES)),
+                        let add = match is_permuted {
+                            true => {
+                                permuted::block_of::<S>(rows, columns, count.div_ceil(S::LANES))
+                            }
                             false => masked::block_of::<S>(columns),
                         };
                         // SAFETY: the caller vouches for the target features; the taps are parts of the
@@ -163,7 +165,7 @@ impl Kernel for Image<'_> {
                                 taps,
                                 filter,
                                 count,
-                                _promise: Promise::new(),
+                                _valid: ValidPointers::new(),
                             });
                         }
                     }
@@ -189,7 +191,7 @@ struct Block<'a> {
     filter: usize,
     count: usize,
     /// That taps and filters are the image's.
-    _promise: Promise,
+    _valid: ValidPointers,
 }
 
 impl Block<'_> {

@@ -29,22 +29,23 @@
 //! finite are computed again by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
 mod filtering;
+mod gemm;
 mod geometry;
-mod kernels;
+mod kernel_transform;
 mod pass;
-mod products;
 mod small_batch;
-mod transforms;
+mod tile_transforms;
 mod zero_patches;
 
+use self::gemm::UNROLL;
 use self::geometry::Geometry;
-use self::kernels::TransformKernel;
+use self::kernel_transform::TransformKernel;
 use self::pass::Pass;
-use self::products::TURN;
 use self::small_batch::TransformColumns;
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
-use crate::kernels::{Activation, Isa};
+use crate::kernels::Isa;
+use cnn_ir::Activation;
 
 /// Floats of V and M together that a block may take: half of a second-level cache of 1 MiB.
 const BLOCK: usize = 128 * 1024;
@@ -93,7 +94,7 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d, size: TileSize, n: usi
     scratch(
         &Geometry::input_gradient(conv, size),
         n,
-        conv.unpooled_scratch(),
+        conv.unpooled_len(),
     )
 }
 
@@ -123,7 +124,7 @@ pub(super) const fn packed_backward(conv: &Conv2d, size: TileSize) -> usize {
 /// Floats of U with as many rows and columns for each cell, for the longest vectors and the most panels.
 const fn packed(size: TileSize, [depth, columns]: [usize; 2]) -> usize {
     let lines = columns.div_ceil(LINE);
-    size.cells() * lines * odd_lines(depth.next_multiple_of(TURN) * LINE)
+    size.cells() * lines * odd_lines(depth.next_multiple_of(UNROLL) * LINE)
 }
 
 /// Writes U.
@@ -139,7 +140,7 @@ pub(super) fn pack_forward(
         depth: conv.input[2],
         columns: conv.output[2],
         kernel,
-        turned: false,
+        flipped: false,
         u: packed,
     });
 }
@@ -164,7 +165,7 @@ pub(super) fn pack_inference(
     }
 }
 
-/// Writes U of the kernel turned round.
+/// Writes U of the kernel flipped round.
 pub(super) fn pack_backward(
     conv: &Conv2d,
     size: TileSize,
@@ -177,7 +178,7 @@ pub(super) fn pack_backward(
         depth: conv.output[2],
         columns: conv.input[2],
         kernel,
-        turned: true,
+        flipped: true,
         u: packed,
     });
 }
@@ -240,7 +241,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
                 scratch,
             })
         };
-        conv.activate(isa, y);
+        super::activate(conv, isa, y);
         for image in (0..images).filter(|image| odd >> image & 1 == 1) {
             let place = image * conv.output_len()..(image + 1) * conv.output_len();
             let operands = Forward {
@@ -302,7 +303,7 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
         scratch,
     } = operands;
     let geometry = Geometry::input_gradient(conv, size);
-    let dense = conv.unpooled_scratch();
+    let dense = conv.unpooled_len();
     let group = geometry.images(n, dense > 0);
     for first in (0..n).step_by(group.max(1)) {
         let images = group.min(n - first);
@@ -311,7 +312,7 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
         if dense > 0 {
             let gradients = dz.chunks_exact(conv.output_len());
             for (i, (dz, dy)) in gradients.zip(dy.chunks_exact_mut(dense)).enumerate() {
-                conv.unpool(isa, first + i, dz, argmax, dy);
+                super::pooled::unpool(conv, isa, first + i, dz, argmax, dy);
             }
         }
         isa.run(Pass {
@@ -337,7 +338,7 @@ const fn dense_output(conv: &Conv2d, size: TileSize) -> usize {
     if pools_tiles(conv, size) {
         0
     } else {
-        conv.unpooled_scratch()
+        conv.unpooled_len()
     }
 }
 

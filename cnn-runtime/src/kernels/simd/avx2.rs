@@ -128,7 +128,7 @@ impl Simd for Avx2 {
         unsafe { _mm256_cmp_ps::<_CMP_NEQ_UQ>(a, b) }
     }
     #[inline(always)]
-    unsafe fn beats(a: __m256, b: __m256) -> __m256 {
+    unsafe fn greater(a: __m256, b: __m256) -> __m256 {
         // Not `a <= b` is also true where one is NaN; `b == b` leaves out those where that is `b`.
         unsafe {
             let greater_or_nan = _mm256_cmp_ps::<_CMP_NLE_UQ>(a, b);
@@ -190,7 +190,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn unzip(a: __m256, b: __m256) -> [__m256; 2] {
+    unsafe fn deinterleave(a: __m256, b: __m256) -> [__m256; 2] {
         unsafe {
             let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
             let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
@@ -201,7 +201,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn pick(first: *const f32, last: *const f32, places: __m256) -> __m256 {
+    unsafe fn permute(first: *const f32, last: *const f32, places: __m256) -> __m256 {
         unsafe {
             let both = _mm256_loadu2_m128(last.sub(3), first);
             _mm256_permutevar8x32_ps(both, _mm256_cvtps_epi32(places))

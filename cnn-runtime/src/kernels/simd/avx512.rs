@@ -121,7 +121,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(a, b) }
     }
     #[inline(always)]
-    unsafe fn beats(a: __m512, b: __m512) -> __mmask16 {
+    unsafe fn greater(a: __m512, b: __m512) -> __mmask16 {
         // Not `a <= b` is also true where one is NaN; `b` ordered with itself leaves out NaNs in `b`.
         unsafe {
             let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(b, b);
@@ -156,7 +156,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn unzip(a: __m512, b: __m512) -> [__m512; 2] {
+    unsafe fn deinterleave(a: __m512, b: __m512) -> [__m512; 2] {
         unsafe {
             let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
             let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
@@ -167,7 +167,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn pick(first: *const f32, last: *const f32, places: __m512) -> __m512 {
+    unsafe fn permute(first: *const f32, last: *const f32, places: __m512) -> __m512 {
         unsafe {
             let first = _mm512_castps256_ps512(_mm256_loadu_ps(first));
             let both = _mm512_insertf32x8::<1>(first, _mm256_loadu_ps(last.sub(7)));

@@ -23,6 +23,8 @@ mod avx512;
 #[cfg(feature = "reference")]
 mod peak;
 mod portable;
+#[cfg(test)]
+mod tests;
 
 use core::mem::MaybeUninit;
 
@@ -127,6 +129,32 @@ impl Isa {
     }
 }
 
+/// Work in plain Rust loops, which LLVM vectorises for the instruction set that they run with.
+pub(crate) trait Loop {
+    /// Does the work. Implementations are `#[inline(always)]`, like all they call.
+    fn run(self);
+}
+
+/// A loop as a kernel that uses no primitives.
+struct Vectorised<L>(L);
+
+impl<L: Loop> Kernel for Vectorised<L> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        self.0.run();
+    }
+}
+
+impl Isa {
+    /// Runs a loop compiled for this instruction set.
+    #[inline]
+    pub(crate) fn run_loop<L: Loop>(self, work: L) {
+        self.run(Vectorised(work));
+    }
+}
+
 /// Work that can be done by any instruction set.
 pub(crate) trait Kernel {
     /// What it returns.
@@ -144,9 +172,9 @@ pub(crate) trait Kernel {
 /// buffers, and that what it writes overlaps nothing else. Such a kernel has it as a field, so that
 /// safe code cannot start one without saying why it may.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Promise(());
+pub(crate) struct ValidPointers(());
 
-impl Promise {
+impl ValidPointers {
     /// # Safety
     /// The places are as the type says.
     pub(crate) const unsafe fn new() -> Self {
@@ -230,7 +258,7 @@ pub(crate) trait Simd: Copy {
     const TILE_VECTORS: usize;
     /// Accumulators that stay in registers beside what feeds them.
     const ACCUMULATORS: usize;
-    /// Values at each of the two places where [`Simd::pick`] looks.
+    /// Values at each of the two places where [`Simd::permute`] looks.
     const REACH: usize;
     /// A vector.
     type V: Copy;
@@ -267,7 +295,7 @@ pub(crate) trait Simd: Copy {
     /// Whether `a != b`; true for NaN.
     unsafe fn ne(a: Self::V, b: Self::V) -> Self::M;
     /// Whether `a > b` or `a` is NaN, and `b` is not NaN: `a` takes the place of a maximum `b`.
-    unsafe fn beats(a: Self::V, b: Self::V) -> Self::M;
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::M;
     /// `a` where the bit is set, else `b`.
     unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
     /// `a` where `a > 0` or NaN, else 0.
@@ -282,11 +310,11 @@ pub(crate) trait Simd: Copy {
         to_row: usize,
     );
     /// What is at even places of `a` and then `b`, and what is at odd ones.
-    unsafe fn unzip(a: Self::V, b: Self::V) -> [Self::V; 2];
+    unsafe fn deinterleave(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// For each lane one of the `REACH` values from `first` on, or of those up to `last`: that at its place, a
     /// whole number below `2 * REACH`, counted through both; any of them at any other place. Both are valid for
     /// all of them.
-    unsafe fn pick(first: *const f32, last: *const f32, places: Self::V) -> Self::V;
+    unsafe fn permute(first: *const f32, last: *const f32, places: Self::V) -> Self::V;
     /// The first `count <= LANES` bytes at `p` as floats, then zeros.
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V;
     /// Writes the first `count <= LANES` values, whole numbers in `0..=255`, as bytes.

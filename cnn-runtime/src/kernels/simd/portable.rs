@@ -86,7 +86,7 @@ impl Simd for Portable {
         from_fn(|lane| a[lane] != b[lane])
     }
     #[inline(always)]
-    unsafe fn beats(a: Self::V, b: Self::V) -> Self::M {
+    unsafe fn greater(a: Self::V, b: Self::V) -> Self::M {
         from_fn(|lane| !b[lane].is_nan() & ((a[lane] > b[lane]) | a[lane].is_nan()))
     }
     #[inline(always)]
@@ -114,7 +114,7 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
-    unsafe fn unzip(a: Self::V, b: Self::V) -> [Self::V; 2] {
+    unsafe fn deinterleave(a: Self::V, b: Self::V) -> [Self::V; 2] {
         let both = |lane: usize| match lane.checked_sub(LANES) {
             None => a[lane],
             Some(lane) => b[lane],
@@ -122,7 +122,7 @@ impl Simd for Portable {
         from_fn(|odd| from_fn(|lane| both(2 * lane + odd)))
     }
     #[inline(always)]
-    unsafe fn pick(first: *const f32, last: *const f32, places: Self::V) -> Self::V {
+    unsafe fn permute(first: *const f32, last: *const f32, places: Self::V) -> Self::V {
         from_fn(|lane| {
             let place = (places[lane] as usize).min(2 * Self::REACH - 1);
             // SAFETY: both ends are valid for `REACH` values.

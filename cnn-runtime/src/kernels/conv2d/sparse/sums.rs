@@ -2,7 +2,7 @@
 
 use super::WIDEST;
 use super::lists::Lists;
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 
 /// For each list, `to[r][s][i] += Σ scale * from[place][r][s][i]`, for all values `i` of all runs `s` of all
 /// rows `r` of a patch. The sum starts with what is there, and takes the entries in their order.
@@ -24,7 +24,7 @@ pub(super) struct Sums<'a> {
     pub(super) in_lines: bool,
     pub(super) lists: &'a Lists<'a>,
     /// That what the lists name may be read and written.
-    pub(super) _promise: Promise,
+    pub(super) _valid: ValidPointers,
 }
 
 impl Kernel for &Sums<'_> {
@@ -76,7 +76,7 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
                 to: to.add(column),
                 from: from.add(column),
                 width,
-                _promise: Promise::new(),
+                _valid: ValidPointers::new(),
             };
             match end - vector {
                 8 if const { widest::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
@@ -126,7 +126,7 @@ struct Part<'a> {
     from: *const f32,
     width: usize,
     /// That they are among those of `sums`.
-    _promise: Promise,
+    _valid: ValidPointers,
 }
 
 /// `ROWS` rows of `width` columns, which `VECTORS` vectors hold, from `to` and `from` on, for all lists. The

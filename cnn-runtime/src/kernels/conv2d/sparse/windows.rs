@@ -17,12 +17,12 @@
 //!
 //! A gradient that is not finite makes NaN of the zeros, in its window's region and nowhere else.
 
-use super::super::padded_input::Field;
+use super::super::padded_input::PaddedInput;
 use super::super::{BackwardInput, Conv2d, FusedPool};
 use super::lists::{Lists, as_u32};
 use super::sums::Sums;
 use super::{INPUT_BLOCK, MOST_ROWS, WIDEST, for_each_block, fused, min, pooled_cells};
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 
 /// Multiply-adds of whole vectors that the zeros may cost for a window, if all its filters live. Measured on a Zen 5 core,
 /// three of five alive, 3x3 kernels on 14x14 cells, AVX-512 (AVX2), of the time that a list for each place takes:
@@ -109,7 +109,7 @@ impl Region {
     /// Floats of scratch memory.
     pub(super) const fn scratch(&self, conv: &Conv2d) -> usize {
         let block = min(pooled_cells(conv), INPUT_BLOCK);
-        Field::new(conv).scratch()
+        PaddedInput::new(conv).scratch()
             + Lists::scratch(block * conv.output[2] + WIDEST, block)
             + table(conv)
     }
@@ -125,10 +125,10 @@ impl Region {
             scratch,
             ..
         } = operands;
-        let field = Field::new(conv);
+        let padded_input = PaddedInput::new(conv);
         let cells = pooled_cells(conv);
         let filters = conv.output[2];
-        let (copy, scratch) = scratch.split_at_mut(field.scratch());
+        let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
         let (starts, scratch) = scratch.split_at_mut(table(conv));
         let starts = as_u32(starts);
         self.place_starts(conv, starts);
@@ -137,7 +137,7 @@ impl Region {
 
         for_each_block(
             conv,
-            &field,
+            &padded_input,
             dx,
             copy,
             (dz, argmax),
@@ -145,7 +145,7 @@ impl Region {
                 isa.run(Windows {
                     conv,
                     region: *self,
-                    field,
+                    padded_input,
                     first,
                     dz,
                     argmax,
@@ -184,7 +184,7 @@ const fn table(conv: &Conv2d) -> usize {
 struct Windows<'a, 'b> {
     conv: &'a Conv2d,
     region: Region,
-    field: Field,
+    padded_input: PaddedInput,
     /// The first window.
     first: usize,
     /// `[windows, filters]`.
@@ -207,7 +207,7 @@ impl Kernel for Windows<'_, '_> {
         let Self {
             conv,
             region,
-            field,
+            padded_input,
             lists,
             ..
         } = self;
@@ -218,7 +218,7 @@ impl Kernel for Windows<'_, '_> {
         let places = pool.size[0] * pool.size[1];
         assert!(self.dz.len() == windows * filters && self.argmax.len() == self.dz.len());
         assert!(self.starts.len() == places * padded);
-        assert!(self.weights.len() == region.packed(conv) && self.dx.len() >= field.len());
+        assert!(self.weights.len() == region.packed(conv) && self.dx.len() >= padded_input.len());
         assert!(lists.values.len() >= self.dz.len() + S::LANES);
         lists.clear();
         for window in 0..windows {
@@ -250,7 +250,7 @@ impl Kernel for Windows<'_, '_> {
                 (self.first + window) / pool.output[1],
                 (self.first + window) % pool.output[1],
             ];
-            let place = field.patch(conv, [row * pool.strides[0], column * pool.strides[1]]);
+            let place = padded_input.patch(conv, [row * pool.strides[0], column * pool.strides[1]]);
             lists.end(place as u32, length);
         }
         // SAFETY: the lists hold starts of regions in the weights, and start where regions do in a field that, as
@@ -262,14 +262,14 @@ impl Kernel for Windows<'_, '_> {
                 runs: 1,
                 run: region.columns,
                 to: self.dx.as_mut_ptr(),
-                to_row: field.tap_row,
+                to_row: padded_input.tap_row,
                 to_run: 0,
                 from: self.weights.as_ptr(),
                 from_row: region.row,
                 from_run: 0,
                 in_lines: true,
                 lists,
-                _promise: Promise::new(),
+                _valid: ValidPointers::new(),
             });
         }
     }

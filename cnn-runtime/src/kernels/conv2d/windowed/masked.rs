@@ -51,13 +51,16 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
             ..
         } = self.0;
         let Image {
-            conv, pool, field, ..
+            conv,
+            pool,
+            padded_input,
+            ..
         } = image;
         let filters = conv.output[2];
         let windows = pool.output[1];
         let rows_at_once = rows_at_once(windows);
         let [window_down, window_right] =
-            [[pool.strides[0], 0], [0, pool.strides[1]]].map(|cell| field.patch(conv, cell));
+            [[pool.strides[0], 0], [0, pool.strides[1]]].map(|cell| padded_input.patch(conv, cell));
         // SAFETY: for the whole function: the caller vouches for the instruction set; `count` filters from
         // `filter` on exist, at most a vector; the scratch memory holds two vectors for each cell of the rows that
         // are taken at once; and the field holds the patches of whole windows.
@@ -79,7 +82,7 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
                     let wins = S::splat(place as f32);
                     let place = [place / pool.size[1], place % pool.size[1]];
                     let line = [first * pool.strides[0] + place[0], place[1]];
-                    let mut line = field.patch(conv, line) + taps.place;
+                    let mut line = padded_input.patch(conv, line) + taps.place;
                     for row in 0..end - first {
                         let mut x = image.x.as_ptr().add(line);
                         line += window_down;

@@ -79,7 +79,7 @@ impl Geometry {
     pub(super) const fn scratch(&self, images: usize) -> usize {
         let [v, m] = self.strides();
         let tiles = self.block(images * self.tiles[0] * self.tiles[1]);
-        // Groups have 4 to 8 places, of which some of the last may be empty; a cell of one takes up to a line
+        // TileGroups have 4 to 8 places, of which some of the last may be empty; a cell of one takes up to a line
         // more in V and two in M.
         let groups = tiles / 4 + 1;
         LINE + self.zeros() + (tiles + 8) * (v + m) + 3 * groups * self.size.cells() * LINE

@@ -1,13 +1,13 @@
 //! A pass over images: tiles in, products, outputs.
 
 use super::filtering::{Filtering, Five, Four, Two};
+use super::gemm::{BatchedGemm, TileGroups, panel_start, panel_width};
 use super::geometry::{Geometry, Tile};
-use super::products::{Groups, Products, panel_start, panel_width};
-use super::small_batch::{self, FewTiles};
-use super::transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
+use super::small_batch::{self, SmallBatch};
+use super::tile_transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
 use super::{IMAGES, LINE, PANEL, TileSize, zero_patches};
 use crate::kernels::matmul;
-use crate::kernels::simd::{Kernel, Promise, Simd};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 
 /// `y = relu(pool(x * kernel + bias))` of up to 64 images, pool and relu where asked for. Returns a bit for
 /// each image: whether any of its values before pool and relu is not finite.
@@ -96,26 +96,26 @@ impl Pass<'_> {
         let room = rest.len();
         let v = rest.as_mut_ptr();
 
-        let is_few = const { EDGE == small_batch::EDGE }
+        let is_small_batch = const { EDGE == small_batch::EDGE }
             && !self.w.is_empty()
             && small_batch::is_best::<S>(total);
-        assert!(!is_few || self.w.len() >= small_batch::length::<S>([channels, filters]));
+        assert!(!is_small_batch || self.w.len() >= small_batch::length::<S>([channels, filters]));
 
         let mut odd_images = 0;
         let blocks = total.div_ceil(most.max(1));
         let mut first = Tile::default();
         for block in 0..blocks {
             let count = total * (block + 1) / blocks - total * block / blocks;
-            let groups = match is_few {
-                true => Groups::single(cells, count),
-                false => Groups::new::<S>(cells, count, channels, filters),
+            let groups = match is_small_batch {
+                true => TileGroups::single(cells, count),
+                false => TileGroups::new::<S>(cells, count, channels, filters),
             };
             let v_cell = groups.cell(channels.next_multiple_of(LINE));
-            let v_steps = match is_few {
+            let v_steps = match is_small_batch {
                 true => small_batch::v_steps(count, channels),
                 false => [EDGE * v_cell, v_cell, groups.most * LINE],
             };
-            let panel = |filter: usize| match is_few {
+            let panel = |filter: usize| match is_small_batch {
                 true => S::LANES,
                 false => panel_width::<S>(channels, filters, filter),
             };
@@ -138,8 +138,8 @@ impl Pass<'_> {
                 while filter < filters {
                     let width = panel(filter);
                     let m_cell = groups.cell(width);
-                    if is_few {
-                        S::call(&FewTiles {
+                    if is_small_batch {
+                        S::call(&SmallBatch {
                             tiles: count,
                             channels,
                             v,
@@ -149,18 +149,18 @@ impl Pass<'_> {
                                 .add(small_batch::length::<S>([channels, filter])),
                             m,
                             m_cell,
-                            _promise: Promise::new(),
+                            _valid: ValidPointers::new(),
                         });
                     } else {
                         let start = panel_start::<S>(cells, [channels, filters], filter);
-                        S::call(&Products {
+                        S::call(&BatchedGemm {
                             groups,
                             channels,
                             width,
                             v,
                             u: self.u.as_ptr().add(start),
                             m,
-                            _promise: Promise::new(),
+                            _valid: ValidPointers::new(),
                         });
                     }
                     let mut tile = first;
@@ -173,8 +173,8 @@ impl Pass<'_> {
                                 ((tile.image * rows + row) * columns + column) * filters + filter;
                             let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
                             let to = Outputs {
-                                blanks: match keeps_zeros {
-                                    true => zero_patches::of(&self.geometry, self.x, tile),
+                                zero_patches: match keeps_zeros {
+                                    true => zero_patches::mask_of(&self.geometry, self.x, tile),
                                     false => 0,
                                 },
                                 filters: width.min(filters - filter),

@@ -10,11 +10,11 @@
 //!   W ── · Gᵀ ──▶ a row of U in registers ── products with V, all tiles ──▶ M
 //! ```
 //!
-//! Values of U and the order of sums are those of [`products`](super::products), so the results are the same to the bit.
+//! Values of U and the order of sums are those of [`products`](super::gemm), so the results are the same to the bit.
 
 use super::filtering::{Filtering, Four};
 use super::{LINE, TileSize};
-use crate::kernels::simd::{Kernel, Promise, Simd, from_fn};
+use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn};
 
 /// Cells of a row.
 pub(super) const EDGE: usize = 6;
@@ -122,7 +122,7 @@ impl Kernel for TransformColumns<'_> {
 }
 
 /// The products of all cells with one vector of filters.
-pub(super) struct FewTiles {
+pub(super) struct SmallBatch {
     pub tiles: usize,
     pub channels: usize,
     /// `[cell rows, channels / LINE, cells of a row, tiles, LINE]`
@@ -134,10 +134,10 @@ pub(super) struct FewTiles {
     /// From a cell of M to the next.
     pub m_cell: usize,
     /// That V and W may be read, and M written.
-    pub _promise: Promise,
+    pub _valid: ValidPointers,
 }
 
-impl Kernel for &FewTiles {
+impl Kernel for &SmallBatch {
     type Output = ();
 
     #[inline(always)]
@@ -159,7 +159,7 @@ impl Kernel for &FewTiles {
 }
 
 #[inline(always)]
-unsafe fn multiply<S: Simd, const COUNT: usize>(few: &FewTiles) {
+unsafe fn multiply<S: Simd, const COUNT: usize>(few: &SmallBatch) {
     let [v_row, v_cell, v_line] = v_steps(COUNT, few.channels);
     let mut w = few.w;
     for i in 0..EDGE {

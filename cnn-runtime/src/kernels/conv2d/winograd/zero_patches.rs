@@ -10,7 +10,7 @@ use super::geometry::{Geometry, Tile};
 const MOST: usize = 7;
 
 /// A bit for each output of the tile, row by row. `x` is `[images, ..input]`.
-pub(super) fn of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
+pub(super) fn mask_of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
     let outputs = geometry.size.outputs();
     let edge = outputs + 2;
     let [height, width, channels] = geometry.input;
@@ -18,7 +18,7 @@ pub(super) fn of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
     // Above and left of an image they wrap, far beyond its size.
     let top = (outputs * tile.row).wrapping_sub(geometry.padding[0]);
     let left = (outputs * tile.column).wrapping_sub(geometry.padding[1]);
-    let is_blank = |i: usize, j: usize| {
+    let is_zero = |i: usize, j: usize| {
         let (row, column) = (top.wrapping_add(i), left.wrapping_add(j));
         if row >= height || column >= width {
             return true;
@@ -28,13 +28,13 @@ pub(super) fn of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
     };
     // Every patch of 3x3 has one of these pixels.
     let mut some = (2..edge).step_by(3);
-    if !some.any(|i| (2..edge).step_by(3).any(|j| is_blank(i, j))) {
+    if !some.any(|i| (2..edge).step_by(3).any(|j| is_zero(i, j))) {
         return 0;
     }
     // For each row and column whether the three pixels from there on have something.
     let mut rows = [0_u32; MOST];
     for (i, row) in rows.iter_mut().enumerate().take(edge) {
-        let pixels = (0..edge).fold(0, |bits, j| bits | u32::from(!is_blank(i, j)) << j);
+        let pixels = (0..edge).fold(0, |bits, j| bits | u32::from(!is_zero(i, j)) << j);
         *row = pixels | pixels >> 1 | pixels >> 2;
     }
     let all = (1 << outputs) - 1;

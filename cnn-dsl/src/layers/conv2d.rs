@@ -1,0 +1,149 @@
+//! `conv2d`: a two-dimensional convolution.
+
+use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
+use super::{Window, activation_flops, argument, window};
+use crate::check::arguments::{Reader, Reported};
+use crate::check::shape::Site;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::Shape;
+use cnn_ir::Operation;
+use cnn_ir::operation::{self, image};
+
+/// A two-dimensional convolution over an `[H, W, C]` image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv2d {
+    /// Output channels.
+    pub filters: usize,
+    /// The kernel, which moves over the image and its padding of zeros.
+    pub window: Window,
+    /// Whether a bias is added.
+    pub use_bias: bool,
+    /// Whether training changes its parameters.
+    pub trainable: bool,
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+pub(super) const CONV2D: LayerKind = LayerKind {
+    name: "conv2d",
+    docs: "A two-dimensional convolution.",
+    example: None,
+    takes: Takes::Image,
+    view: Some("Conv2dView"),
+    parameters: &[
+        argument("filters", None, &["How many channels come out."]),
+        argument(
+            "kernel",
+            None,
+            &["Height and width of the kernel, or one number for both."],
+        ),
+        argument("strides", Some("1"), &["The step down and across."]),
+        window::PADDING,
+        argument(
+            "dilation",
+            Some("1"),
+            &["The distance of neighbouring kernel rows and columns."],
+        ),
+        ACTIVATION,
+        USE_BIAS,
+        TRAINABLE,
+    ],
+    read,
+};
+
+fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
+    let filters = reader.count("filters");
+    let window = read_window(reader);
+    let activation = reader.activation();
+    let use_bias = reader.switch("use_bias");
+    let trainable = reader.switch("trainable");
+    Ok(Op::Conv2d(Conv2d {
+        filters: filters?,
+        window: window?,
+        use_bias,
+        trainable,
+        activation,
+    }))
+}
+
+fn read_window(reader: &mut Reader<'_, '_>) -> Result<Window, Reported> {
+    let size = reader.pair("kernel");
+    let strides = reader.pair("strides");
+    let padding = window::padding(reader);
+    let dilation = reader.pair("dilation");
+    let window = Window {
+        size: size?.ok_or(Reported)?,
+        strides: strides?.unwrap_or([1, 1]),
+        padding: padding?,
+        dilation: dilation?.unwrap_or([1, 1]),
+    };
+    let moves = |steps: [usize; 2]| steps.iter().any(|&step| step > 1);
+    if moves(window.strides) && moves(window.dilation) {
+        let (dilation, strides) = (reader.span("dilation"), reader.span("strides"));
+        let message = "strides and dilation cannot both be larger than 1";
+        let diagnostic = Diagnostic::new(Code::DilatedStrides, dilation, message)
+            .secondary(strides, "the strides")
+            .help("use one of the two, as in Keras");
+        return Err(reader.context.report(diagnostic));
+    }
+    Ok(window)
+}
+
+impl Layer for Conv2d {
+    fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
+        let [height, width, _] = image(&input.0);
+        let placed = window::place(&self.window, "kernel", "kernel", [height, width], site)?;
+        window::lint(&self.window, [height, width], placed, site);
+        let [height, width] = placed.output;
+        Ok(Shape(vec![height, width, self.filters]))
+    }
+
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor> {
+        let Some(input) = inputs.first() else {
+            return Vec::new();
+        };
+        let [_, _, channels] = image(&input.0);
+        let [height, width] = self.window.size;
+        let area = height * width;
+        let kernel = Tensor::kernel(
+            vec![height, width, channels, self.filters],
+            area * channels,
+            area.saturating_mul(self.filters),
+        );
+        let bias = self.use_bias.then(|| Tensor::bias(self.filters));
+        [kernel].into_iter().chain(bias).collect()
+    }
+
+    fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    /// A multiplication and an addition for each weight that an output value reads, those that meet
+    /// padding included.
+    fn flops(&self, inputs: &[Shape]) -> u64 {
+        let [_, _, channels] = inputs.first().map_or([0; 3], |input| image(&input.0));
+        let [height, width] = self.window.size;
+        let patch = (height * width * channels) as u64;
+        2 * patch + u64::from(self.use_bias) + activation_flops(self.activation)
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
+    }
+
+    fn with_activation(&self, name: &str, activation: &str) -> String {
+        format!("give `{name}` an `activation = {activation}`")
+    }
+
+    fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
+        let input = image(&inputs.first()?.0);
+        let conv = operation::Conv2d {
+            strides: self.window.strides,
+            padding: self.window.place([input[0], input[1]])?.before(),
+            dilation: self.window.dilation,
+            activation: self.activation,
+            ..operation::Conv2d::new(input, self.window.size, image(&output.0))
+        };
+        Some(conv.into())
+    }
+}

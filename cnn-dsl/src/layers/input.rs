@@ -1,0 +1,117 @@
+//! `input`: what flows into the network.
+
+use super::{Layer, LayerKind, Op, Takes, argument};
+use crate::check::arguments::{Reader, Reported};
+use crate::check::convert;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::Shape;
+use crate::syntax::{Value, ValueKind};
+use cnn_ir::Operation;
+
+/// A network input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The shape of one example.
+    pub shape: Shape,
+}
+
+pub(super) const INPUT: LayerKind = LayerKind {
+    name: "input",
+    docs: "What flows into the network: one to three sizes, height x width x channels for an image.",
+    example: Some("input(28x28x1)"),
+    takes: Takes::Nothing,
+    view: None,
+    parameters: &[argument(
+        "shape",
+        None,
+        &["The sizes of one example, without the batch."],
+    )],
+    read,
+};
+
+impl Layer for Input {
+    fn shape_of_itself(&self) -> Option<Shape> {
+        Some(self.shape.clone())
+    }
+
+    fn operation(&self, _inputs: &[Shape], _output: &Shape) -> Option<Operation> {
+        None
+    }
+}
+
+fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
+    separate_sizes(reader)?;
+    let value = reader.get("shape")?.ok_or(Reported)?;
+    let shape = match &value.kind {
+        ValueKind::Integer(size) => {
+            let Ok(size) = u64::try_from(*size) else {
+                return Err(reader
+                    .context
+                    .out_of_range("input", "positive", value, None));
+            };
+            Shape(vec![reader.context.size("input", size, value)?])
+        }
+        ValueKind::Dims(sizes) => image(reader, sizes, value)?,
+        ValueKind::List(_) => {
+            let help = Some("write `input(28x28x1)`".to_owned());
+            return Err(wrong_type(reader, value, help));
+        }
+        ValueKind::Float(_) | ValueKind::Name(_) | ValueKind::Call(_) | ValueKind::Invalid => {
+            return Err(wrong_type(reader, value, None));
+        }
+    };
+    Ok(Op::Input(Input { shape }))
+}
+
+fn wrong_type(reader: &mut Reader<'_, '_>, value: &Value, help: Option<String>) -> Reported {
+    reader
+        .context
+        .wrong_type("input", "sizes, as in `28x28x1`", value, help)
+}
+
+/// Reports `input(28, 28, 1)`.
+fn separate_sizes(reader: &mut Reader<'_, '_>) -> Result<(), Reported> {
+    let sizes: Option<Vec<_>> = reader
+        .written()
+        .iter()
+        .map(|argument| match (&argument.name, &argument.value.kind) {
+            (None, ValueKind::Integer(size)) => u64::try_from(*size).ok(),
+            _ => None,
+        })
+        .collect();
+    let (Some(sizes), [first, .., last]) = (sizes, reader.written()) else {
+        return Ok(());
+    };
+    let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
+    let diagnostic = Diagnostic::new(
+        Code::SeparateSizes,
+        first.span().to(last.span()),
+        "the sizes of an input are one value, joined by `x`",
+    )
+    .help(format!("write `input({})`", joined.join("x")));
+    Err(reader.context.report(diagnostic))
+}
+
+fn image(reader: &mut Reader<'_, '_>, sizes: &[u64], value: &Value) -> Result<Shape, Reported> {
+    if sizes.len() > 3 {
+        let diagnostic = Diagnostic::new(
+            Code::TooManyAxes,
+            value.span,
+            format!("an input has at most 3 axes, found {}", sizes.len()),
+        )
+        .note("an image is height x width x channels; the batch is not part of it");
+        let last: Vec<_> = sizes[sizes.len() - 3..]
+            .iter()
+            .map(u64::to_string)
+            .collect();
+        let diagnostic = diagnostic.help(format!("write `input({})`", last.join("x")));
+        return Err(reader.context.report(diagnostic));
+    }
+    let shape: Result<Vec<_>, _> = sizes
+        .iter()
+        .map(|&size| reader.context.size("input", size, value))
+        .collect();
+    let shape = Shape(shape?);
+    convert::elements(reader.context, &shape, value.span, "the input")?;
+    Ok(shape)
+}

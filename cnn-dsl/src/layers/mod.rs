@@ -1,0 +1,264 @@
+//! The layers, each family in one file: how it is written, what it computes, what shape comes out.
+//!
+//! A [`LayerKind`] is a row for each keyword: what it takes, its arguments with their defaults and
+//! documentation, and how to read them. `check` reads a line by its row, which gives an [`Op`]; the
+//! `Layer` behind it tells everything else. "Did you mean", the messages and the reference page of
+//! the language come from the same rows.
+//!
+//! A new layer is a file here, a row in [`LAYERS`] for each keyword and a line in [`Op`].
+
+mod activation;
+mod conv2d;
+mod dense;
+mod dropout;
+mod flatten;
+mod input;
+mod pool2d;
+mod window;
+
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use input::Input;
+pub use pool2d::Pool2d;
+pub use window::{Padding, Placed, Window};
+
+pub use cnn_ir::Activation;
+pub(crate) use cnn_ir::vocabulary::{Kind, Parameter};
+use cnn_ir::{Initializer, Operation, Role};
+
+use crate::check::arguments::{Reader, Reported};
+use crate::check::shape::Site;
+use crate::graph::{Node, Shape};
+
+/// How a layer is written. One row for each keyword.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LayerKind {
+    pub(crate) name: &'static str,
+    /// What it is, for the reference page.
+    pub(crate) docs: &'static str,
+    /// How it is written, where its arguments' names would not show that.
+    pub(crate) example: Option<&'static str>,
+    pub(crate) takes: Takes,
+    /// The runtime's type of a view of its tensors; none without tensors.
+    pub(crate) view: Option<&'static str>,
+    pub(crate) parameters: &'static [Parameter],
+    pub(crate) read: fn(&mut Reader<'_, '_>) -> Result<Op, Reported>,
+}
+
+/// What may flow into a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Nothing: an input of the network.
+    Nothing,
+    /// A value of any shape.
+    Anything,
+    /// Height, width and channels.
+    Image,
+    /// A single axis.
+    Flat,
+}
+
+/// Every keyword, but for the activations, whose names are layers too.
+const LAYERS: &[LayerKind] = &[
+    input::INPUT,
+    conv2d::CONV2D,
+    pool2d::MAX_POOL2D,
+    pool2d::AVG_POOL2D,
+    flatten::FLATTEN,
+    dense::DENSE,
+    dropout::DROPOUT,
+    activation::ACTIVATION,
+];
+
+/// Every keyword, in the order of the reference page.
+pub(crate) fn kinds() -> impl Iterator<Item = LayerKind> {
+    LAYERS.iter().copied().chain(activation::kinds())
+}
+
+/// The row of a keyword.
+pub(crate) fn kind(keyword: &str) -> Option<LayerKind> {
+    kinds().find(|kind| kind.name == keyword)
+}
+
+/// What a node computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// A network input.
+    Input(Input),
+    /// A two-dimensional convolution.
+    Conv2d(Conv2d),
+    /// Max or average pooling.
+    Pool2d(Pool2d),
+    /// All axes into one.
+    Flatten(Flatten),
+    /// A fully connected layer.
+    Dense(Dense),
+    /// Zeroes values at random while training.
+    Dropout(Dropout),
+    /// An activation as a layer of its own.
+    Activation(Activation),
+}
+
+impl Op {
+    pub(crate) fn layer(&self) -> &dyn Layer {
+        match self {
+            Self::Input(layer) => layer,
+            Self::Conv2d(layer) => layer,
+            Self::Pool2d(layer) => layer,
+            Self::Flatten(layer) => layer,
+            Self::Dense(layer) => layer,
+            Self::Dropout(layer) => layer,
+            Self::Activation(layer) => layer,
+        }
+    }
+
+    /// The operation that computes it from whole inputs, each layer by itself; none where the output
+    /// is what lies in the input already.
+    pub fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
+        self.layer().operation(inputs, output)
+    }
+}
+
+/// What the compiler asks of a layer. The defaults are those of a layer without tensors that changes
+/// no shape.
+pub(crate) trait Layer {
+    /// The shape of its output, from an input that is what [`Takes`] asks for.
+    fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
+        let _ = site;
+        Ok(input.clone())
+    }
+
+    /// The shape of its output where nothing is known of its input, if that is possible.
+    fn shape_of_itself(&self) -> Option<Shape> {
+        None
+    }
+
+    /// Its tensors, for inputs of these shapes.
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor> {
+        let _ = inputs;
+        Vec::new()
+    }
+
+    /// Whether training changes its tensors.
+    fn is_trainable(&self) -> bool {
+        true
+    }
+
+    /// Floating-point operations for each value of its output.
+    fn flops(&self, inputs: &[Shape]) -> u64 {
+        let _ = inputs;
+        0
+    }
+
+    /// The activation that its values went through last, if it has one.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// How to write it with another activation, if it takes one.
+    fn with_activation(&self, name: &str, activation: &str) -> String {
+        let _ = name;
+        format!("write `{activation};` as the last layer")
+    }
+
+    /// Whether its output has the values of its input, at least in inference.
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
+    /// Why it passes its input on unchanged, if it does.
+    fn no_effect(&self, previous: &Node) -> Option<String> {
+        let _ = previous;
+        None
+    }
+
+    /// The operation that computes it from whole inputs; none where the output is what lies in the
+    /// input already.
+    fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation>;
+}
+
+/// A tensor of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// `kernel` or `bias`.
+    pub name: &'static str,
+    /// Kernels of convolutions are `[height, width, input channels, filters]`, those of dense
+    /// layers `[inputs, units]`, biases `[filters]` or `[units]`.
+    pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// How it starts.
+    pub initializer: Initializer,
+}
+
+impl Tensor {
+    /// A kernel, with Keras' fan-in and fan-out.
+    pub(crate) fn kernel(shape: Vec<usize>, fan_in: usize, fan_out: usize) -> Self {
+        Self {
+            name: "kernel",
+            shape,
+            role: Role::Weight,
+            initializer: Initializer::GlorotUniform { fan_in, fan_out },
+        }
+    }
+
+    /// A bias.
+    pub(crate) fn bias(units: usize) -> Self {
+        Self {
+            name: "bias",
+            shape: vec![units],
+            role: Role::Bias,
+            initializer: Initializer::Zeros,
+        }
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no values; never so in a checked network.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One operation for each value that an activation changes.
+fn activation_flops(activation: Activation) -> u64 {
+    u64::from(activation != Activation::Linear)
+}
+
+/// An argument that the layer reads itself; `default` as it is written, none where it is needed.
+const fn argument(
+    name: &'static str,
+    default: Option<&'static str>,
+    docs: &'static [&'static str],
+) -> Parameter {
+    Parameter {
+        name,
+        docs,
+        kind: Kind::Other(default),
+    }
+}
+
+/// A switch.
+const fn switch(name: &'static str, default: bool, docs: &'static [&'static str]) -> Parameter {
+    Parameter {
+        name,
+        docs,
+        kind: Kind::Switch { default },
+    }
+}
+
+/// `activation = …` of a layer that has one.
+const ACTIVATION: Parameter = argument("activation", Some("linear"), &["Applied to the result."]);
+
+const USE_BIAS: Parameter = switch("use_bias", true, &["Whether a bias is added."]);
+
+const TRAINABLE: Parameter = switch(
+    "trainable",
+    true,
+    &["Whether training changes its parameters."],
+);

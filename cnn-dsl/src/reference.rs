@@ -1,0 +1,110 @@
+//! The reference page of the language, from the rows that the compiler reads by.
+
+use crate::check::arguments::default;
+use crate::layers::{self, LayerKind, Parameter, Takes};
+use cnn_ir::vocabulary::Word;
+use cnn_ir::{Activation, Loss, Metric, Optimizer};
+
+/// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
+pub fn reference() -> String {
+    let mut page = HEAD.to_owned();
+    page += "\n## Layers\n\nOne layer a line: `conv2d(32, 3x3, activation = relu);`. Arguments stand in this order, or \
+             with their names.\n";
+    for kind in layers::kinds() {
+        page += &layer(&kind);
+    }
+    page += "\n## Activations\n\nAs `activation = …` of a layer, or as a layer of its own (`linear` as \
+             `activation(linear)`).\n\n";
+    page += &words(Activation::WORDS);
+    page += "\n## Losses\n\n`loss = …`\n\n";
+    page += &words(Loss::WORDS);
+    page +=
+        "\n## Optimizers\n\n`optimizer = …`; `rmsprop` where nothing is written, as in Keras.\n\n";
+    page += &words(Optimizer::WORDS);
+    page += "\n## Metrics\n\n`metrics = […]`\n\n";
+    page += &words(Metric::WORDS);
+    page
+}
+
+const HEAD: &str = "\
+<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current`. -->
+
+# The language
+
+A network is a list of layers, from the input on, with the names and the defaults of Keras. Images are
+height x width x channels. `train` says how it is trained; without it the network is for inference.
+
+```text
+network Digits {
+    input(28x28x1);
+    stem: conv2d(32, 3x3, activation = relu);     // a label names the layer
+    max_pool2d(2x2);
+    flatten;
+    dense(10, activation = softmax);
+
+    train {
+        loss = categorical_crossentropy;
+        optimizer = adam(learning_rate = 1e-3);
+        metrics = [accuracy];
+        epochs = 5;                                // 1 where nothing is written
+        batch_size = 64;                           // 32
+        seed = 0;                                  // of shuffling and dropout
+    }
+}
+```
+";
+
+fn layer(kind: &LayerKind) -> String {
+    let takes = match kind.takes {
+        Takes::Nothing => "Stands first.",
+        Takes::Anything => "Takes a value of any shape.",
+        Takes::Image => "Takes an image.",
+        Takes::Flat => "Takes a flat value.",
+    };
+    let mut text = format!("\n### `{}`\n\n{} {takes}\n", kind.name, kind.docs.trim());
+    if !kind.parameters.is_empty() {
+        text += "\n| argument | default | |\n|---|---|---|\n";
+        for parameter in kind.parameters {
+            text += &row(parameter, true);
+        }
+    }
+    text
+}
+
+fn row(parameter: &Parameter, is_layer: bool) -> String {
+    let default = default(parameter, is_layer).map_or(String::new(), |text| format!("`{text}`"));
+    format!(
+        "| `{}` | {default} | {} |\n",
+        parameter.name,
+        sentence(parameter.docs)
+    )
+}
+
+fn words<T>(words: &[Word<T>]) -> String {
+    let mut text = "| | arguments | |\n|---|---|---|\n".to_owned();
+    for word in words {
+        let names = [word.name].into_iter().chain(word.aliases.iter().copied());
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        let arguments: Vec<_> = word
+            .parameters
+            .iter()
+            .map(|parameter| {
+                let default = default(parameter, false).unwrap_or_default();
+                format!("`{} = {default}`", parameter.name)
+            })
+            .collect();
+        text += &format!(
+            "| {} | {} | {} |\n",
+            names.join(", "),
+            arguments.join(", "),
+            sentence(word.docs)
+        );
+    }
+    text
+}
+
+/// Lines of documentation as one cell of a table.
+fn sentence(docs: &[&str]) -> String {
+    let lines: Vec<_> = docs.iter().map(|line| line.trim()).collect();
+    lines.join(" ").replace('|', "\\|").trim().to_owned()
+}

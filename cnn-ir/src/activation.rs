@@ -1,0 +1,66 @@
+//! The activations.
+
+use crate::vocabulary::{Kind, Range, vocabulary};
+
+/// What the compiler has to know of an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Whether a larger input never has a smaller output. The largest value of a pool's window then
+    /// stays the largest, so the pool may be computed first.
+    pub is_monotone: bool,
+    /// Whether each value has an output of its own, whatever its neighbours are.
+    pub is_elementwise: bool,
+    /// Whether no output is below 0.
+    pub is_non_negative: bool,
+    /// What the backward pass computes the derivative from.
+    pub saves: Saved,
+}
+
+/// What a backward pass reads of an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The output: the derivative is a function of it.
+    Output,
+    /// The pre-activation: two of them may have the same output and other derivatives.
+    PreActivation,
+}
+
+/// A monotone activation of single values whose derivative is a function of its output.
+const MONOTONE: Properties = Properties {
+    is_monotone: true,
+    is_elementwise: true,
+    is_non_negative: false,
+    saves: Saved::Output,
+};
+
+vocabulary! {
+    /// An activation function.
+    pub enum Activation with properties: Properties {
+        /// The identity.
+        "linear" => Linear with MONOTONE;
+
+        /// `max(x, 0)`; NaN stays NaN.
+        "relu" => Relu with Properties { is_non_negative: true, ..MONOTONE };
+
+        /// `x` where positive, `negative_slope * x` elsewhere.
+        "leaky_relu" => LeakyRelu {
+            /// The slope below zero; not negative, as the backward pass tells the sides apart by the
+            /// sign of the output.
+            negative_slope: f32 = Kind::number(Range::NonNegative, 0.2).as_layer(0.3),
+        } with MONOTONE;
+
+        /// `1 / (1 + exp(-x))`.
+        "sigmoid" => Sigmoid with Properties { is_non_negative: true, ..MONOTONE };
+
+        /// The hyperbolic tangent.
+        "tanh" => Tanh with MONOTONE;
+
+        /// `exp(x) / sum(exp(x))` over the last axis.
+        "softmax" => Softmax with Properties {
+            is_monotone: false,
+            is_elementwise: false,
+            is_non_negative: true,
+            saves: Saved::Output,
+        };
+    }
+}

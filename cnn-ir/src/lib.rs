@@ -1,0 +1,24 @@
+//! What the compiler and the runtime of `cnn` both know, said once.
+//!
+//! Plain data without dependencies, allocation or `std`: the words of the language that name a
+//! value ([`Activation`], [`Loss`], [`Optimizer`], [`Metric`], rows of a [`vocabulary`]) and the
+//! operations that a plan is made of, with their geometry ([`Operation`]). The compiler builds these
+//! values and prints them as Rust by their `Debug` form; the runtime computes what they say.
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod activation;
+pub mod loss;
+pub mod metric;
+pub mod operation;
+pub mod optimizer;
+pub mod tensor;
+pub mod vocabulary;
+
+pub use activation::Activation;
+pub use loss::Loss;
+pub use metric::Metric;
+pub use operation::Operation;
+pub use optimizer::Optimizer;
+pub use tensor::{Initializer, Role};

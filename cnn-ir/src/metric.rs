@@ -1,0 +1,25 @@
+//! The metrics.
+
+use crate::vocabulary::vocabulary;
+
+/// What the compiler has to know of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Whether larger is better.
+    pub larger_is_better: bool,
+}
+
+vocabulary! {
+    /// What is reported beside the loss.
+    pub enum Metric with properties: Properties {
+        /// The share classified rightly: examples whose largest output is that of the target, or, for
+        /// yes/no outputs, outputs on the target's side of 0.5.
+        "accuracy" => Accuracy with Properties { larger_is_better: true };
+
+        /// `mean(|y - t|)`.
+        "mae" | "mean_absolute_error" => MeanAbsoluteError with Properties { larger_is_better: false };
+
+        /// `mean((y - t)^2)`.
+        "mse" | "mean_squared_error" => MeanSquaredError with Properties { larger_is_better: false };
+    }
+}

@@ -1,0 +1,44 @@
+//! An activation that no other operation could take along.
+
+use super::{Extent, Facts, Saves, Wanted, image};
+use crate::activation::{Activation, Saved};
+
+/// An activation over a value of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Activate {
+    /// The activation; `Linear` copies.
+    pub activation: Activation,
+    /// Height, width and channels of the input as it is stored: at least as many rows and columns as
+    /// the output has.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output: what is needed of it.
+    pub output: [usize; 3],
+}
+
+impl Facts for Activate {
+    fn reads(&self, output: Extent, _whole: Extent) -> Extent {
+        output
+    }
+
+    fn store(&mut self, input: &[usize], output: &[usize]) {
+        (self.input, self.output) = (image(input), image(output));
+    }
+
+    fn saves(&self, wanted: Wanted) -> Saves {
+        let derives = wanted.any() && self.activation != Activation::Linear;
+        let saved = self.activation.properties().saves;
+        Saves {
+            input: derives && saved == Saved::PreActivation,
+            output: derives && saved == Saved::Output,
+            ..Saves::default()
+        }
+    }
+
+    fn forward_name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn input_gradient_name(&self) -> &'static str {
+        "passes on"
+    }
+}

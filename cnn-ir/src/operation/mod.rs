@@ -1,0 +1,187 @@
+//! The operations that a plan is made of: geometry, and what the planner has to know of each.
+//!
+//! One file an operation. The compiler makes an operation of each layer and lets its passes change
+//! it (what is fused, trimmed, how it is computed); generated code holds it as a constant; the runtime
+//! implements its passes. An operation that is new gets a file here and a line in [`operations!`].
+
+mod activate;
+mod conv2d;
+mod dense;
+mod dropout;
+mod image;
+mod pool2d;
+
+pub use activate::Activate;
+pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use image::{Extent, image};
+pub use pool2d::{Pool2d, PoolKind};
+
+/// How many examples a step takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A micro-batch of images, so that what flows between steps stays in the cache.
+    Images,
+    /// All examples of a thread, so that a large kernel is read once for all of them.
+    Share,
+    /// As many as the step before it.
+    Inherited,
+}
+
+/// What a backward pass has to compute of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The gradients of its tensors, of which it has some and trains them.
+    pub tensors: bool,
+    /// The gradient with respect to its input.
+    pub input: bool,
+}
+
+impl Wanted {
+    /// Whether there is a backward pass at all.
+    pub const fn any(self) -> bool {
+        self.tensors || self.input
+    }
+}
+
+/// What the forward pass of training leaves for the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Saves {
+    /// What the step read.
+    pub input: bool,
+    /// What the step wrote.
+    pub output: bool,
+    /// Floats for each example: a mask, a pre-activation. Written whether or not a backward pass
+    /// follows.
+    pub floats: usize,
+    /// Bytes for each example: the argmax of a pool. Written only where a backward pass follows.
+    pub bytes: usize,
+}
+
+/// How the gradients of a step's tensors are summed over a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// In partial sums over a few examples each, which are then added in their order.
+    Partials,
+    /// By one product over the whole batch, from the step's input and the gradient of its output.
+    Batch,
+}
+
+/// The passes that may want a step's tensors in another form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Prediction.
+    Inference,
+    /// The forward pass of training.
+    Forward,
+    /// The backward pass.
+    Backward,
+}
+
+/// What the planner has to know of an operation. The defaults are those of an operation without
+/// tensors that reads its whole input, keeps nothing, and works on any number of examples.
+pub trait Facts {
+    /// How many examples it takes at once.
+    fn scope(&self) -> Scope {
+        Scope::Inherited
+    }
+
+    /// The rows and columns that it reads of an image of `whole` ones to compute so many of its output.
+    /// Where nothing is said, all.
+    fn reads(&self, output: Extent, whole: Extent) -> Extent {
+        let _ = output;
+        whole
+    }
+
+    /// Takes on the shapes in which its input and its output are stored, without what nobody reads.
+    fn store(&mut self, input: &[usize], output: &[usize]);
+
+    /// Whether its output is its input during inference, so that both share one place.
+    fn passes_on_in_inference(&self) -> bool {
+        false
+    }
+
+    /// What its backward pass reads.
+    fn saves(&self, wanted: Wanted) -> Saves {
+        let _ = wanted;
+        Saves::default()
+    }
+
+    /// How the gradients of its tensors are summed.
+    fn reduction(&self) -> Reduction {
+        Reduction::Partials
+    }
+
+    /// Whether a pass wants its first tensor in another form.
+    fn packs(&self, pass: Pass, wanted: Wanted) -> bool {
+        let _ = (pass, wanted);
+        false
+    }
+
+    /// What runs forward, as the plan's table calls it.
+    fn forward_name(&self) -> &'static str;
+
+    /// How the gradient of its first tensor is computed.
+    fn kernel_gradient_name(&self) -> &'static str {
+        "–"
+    }
+
+    /// How the gradient with respect to its input is computed.
+    fn input_gradient_name(&self) -> &'static str;
+}
+
+/// Makes [`Operation`] of its kinds, and [`delegate!`](crate::delegate) for matches that treat all
+/// alike.
+macro_rules! operations {
+    ($($Kind:ident),+ $(,)?) => {
+        /// An operation of a plan.
+        #[derive(Clone, Copy, PartialEq)]
+        pub enum Operation {
+            $(
+                #[doc = concat!("See [`", stringify!($Kind), "`].")]
+                $Kind($Kind),
+            )+
+        }
+
+        $(impl From<$Kind> for Operation {
+            fn from(operation: $Kind) -> Self {
+                Self::$Kind(operation)
+            }
+        })+
+
+        impl Operation {
+            /// The name of its type: `Conv2d`.
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$Kind(_) => stringify!($Kind),)+
+                }
+            }
+
+            /// What the planner has to know of it.
+            pub fn facts(&self) -> &dyn Facts {
+                match self {
+                    $(Self::$Kind(operation) => operation,)+
+                }
+            }
+
+            /// The same, to take on shapes.
+            pub fn facts_mut(&mut self) -> &mut dyn Facts {
+                match self {
+                    $(Self::$Kind(operation) => operation,)+
+                }
+            }
+        }
+
+        /// The operation alone: the Rust expression that makes it.
+        impl core::fmt::Debug for Operation {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self {
+                    $(Self::$Kind(operation) => operation.fmt(f),)+
+                }
+            }
+        }
+    };
+}
+
+operations!(Conv2d, Pool2d, Dense, Dropout, Activate);

@@ -1,0 +1,73 @@
+//! Max and average pooling.
+
+use super::image::{image, windows};
+use super::{Extent, Facts, Saves, Scope, Wanted};
+
+/// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool2d {
+    /// Max or average.
+    pub kind: PoolKind,
+    /// Height, width and channels of the input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output.
+    pub output: [usize; 3],
+    /// Height and width of the window.
+    pub size: [usize; 2],
+    /// The step down and across.
+    pub strides: [usize; 2],
+    /// Cells above and left of the image; those below and right follow from the output's size.
+    pub padding: [usize; 2],
+}
+
+/// The two kinds of pooling.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PoolKind {
+    /// The largest value of the window; the first one on ties; NaN if there is one.
+    Max,
+    /// The mean of the window's cells inside the image.
+    Average,
+}
+
+/// The Rust expression that makes it.
+impl core::fmt::Debug for PoolKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Max => "PoolKind::Max",
+            Self::Average => "PoolKind::Average",
+        })
+    }
+}
+
+impl Facts for Pool2d {
+    fn scope(&self) -> Scope {
+        Scope::Inherited
+    }
+
+    fn reads(&self, output: Extent, whole: Extent) -> Extent {
+        windows(output, whole, self.size, self.strides, self.padding, [1, 1])
+    }
+
+    fn store(&mut self, input: &[usize], output: &[usize]) {
+        self.input = image(input);
+        // A global pool writes a flat value: one cell.
+        self.output = image(output);
+    }
+
+    /// A max pool finds the argmax again by comparing its input with its output.
+    fn saves(&self, wanted: Wanted) -> Saves {
+        Saves {
+            input: wanted.input,
+            output: wanted.input,
+            ..Saves::default()
+        }
+    }
+
+    fn forward_name(&self) -> &'static str {
+        "pool"
+    }
+
+    fn input_gradient_name(&self) -> &'static str {
+        "pool"
+    }
+}

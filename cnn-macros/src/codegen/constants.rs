@@ -1,0 +1,233 @@
+//! The constants of the layers and the static description that the runtime reads.
+//!
+//! An operation, an optimizer, a loss is printed by its `Debug` form, which is the Rust expression that
+//! makes it.
+
+use super::text::{array, join, number, number_u64, tokens};
+use super::{Context, is_packed};
+use cnn_dsl::graph::{Op, Train};
+use cnn_dsl::plan::{Memory, Parameter, Per, Place, Step};
+use cnn_ir::operation::{Pass, Reduction};
+use proc_macro2::TokenStream;
+
+/// The body of `mod layers`: the operation of each step.
+pub fn layers(context: &Context<'_>) -> TokenStream {
+    let layers = context.plan.steps.iter().map(|step| {
+        let (name, operation) = (context.name(step).to_uppercase(), &step.operation);
+        let kind = operation.kind();
+        format!("pub const {name}: {kind} = {operation:?};\n")
+    });
+    tokens(&layers.collect::<String>())
+}
+
+/// What the passes and the description of the network share.
+pub fn sizes(context: &Context<'_>) -> TokenStream {
+    let plan = context.plan;
+    let steps = join(plan.steps.iter().map(|step| context.operation(step)));
+    let memory = &plan.inference;
+    let (per_example, once) = (number(memory.per_example()), number(once(context, memory)));
+    let micro_batch = number(plan.micro_batch);
+    let lengths = array(plan.parameters.iter().map(|p| p.range.len()));
+    let (count, tensors) = (number(plan.steps.len()), number(plan.parameters.len()));
+    let packed = packed(context, Pass::Inference);
+    tokens(&format!(
+        "/// The operations of all steps.
+        const STEPS: [rt::Operation; {count}] = [{steps}];
+        /// The lengths of the parameter tensors.
+        const TENSORS: [usize; {tensors}] = {lengths};
+        /// The images that a stage of images takes at a time.
+        const MICRO_BATCH: usize = {micro_batch};
+        {packed}
+        const WORKSPACE: rt::Workspace =
+            rt::Workspace::new({per_example}, {once}, MICRO_BATCH, &STEPS);"
+    ))
+}
+
+/// The constant of the tensors that a pass wants in another form.
+pub fn packed_name(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Inference => "PACKED_INFERENCE",
+        Pass::Forward => "PACKED_FORWARD",
+        Pass::Backward => "PACKED_BACKWARD",
+    }
+}
+
+/// `const PACKED_FORWARD: [rt::PackedForm; 1] = [rt::PackedForm::new(2, STEPS[1], rt::Pass::Forward)];`
+fn packed(context: &Context<'_>, pass: Pass) -> String {
+    let steps = context.plan.steps.iter().enumerate();
+    let wanted = steps.filter(|(_, step)| is_packed(step, pass));
+    let forms: Vec<_> = wanted
+        .map(|(index, step)| {
+            let (tensor, index) = (number(step.tensors.start), number(index));
+            format!("rt::PackedForm::new({tensor}, STEPS[{index}], rt::Pass::{pass:?})")
+        })
+        .collect();
+    let (name, count) = (packed_name(pass), number(forms.len()));
+    let forms = join(forms.into_iter());
+    format!("const {name}: [rt::PackedForm; {count}] = [{forms}];")
+}
+
+/// The most that is lost where a slot starts at a cache line, in floats.
+const CACHE_LINE: usize = 16;
+
+/// The floats of the slots that hold a micro-batch, and what is lost between all slots.
+fn once(context: &Context<'_>, memory: &Memory) -> usize {
+    let floats = memory.slots.iter().map(|slot| match slot.per {
+        Per::MicroBatch => (context.plan.micro_batch * slot.len).next_multiple_of(CACHE_LINE),
+        Per::Example => CACHE_LINE,
+    });
+    floats.sum()
+}
+
+/// `static SPEC`, the description that the runtime reads.
+pub fn spec(context: &Context<'_>) -> TokenStream {
+    let name = &context.network.name.text;
+    let parameters = context.plan.parameters.iter().enumerate();
+    let parameters = join(parameters.map(|(index, p)| parameter(context, index, p)));
+    let output_activation = context.plan.output_activation;
+    let (constants, training) = match &context.network.train {
+        Some(train) => {
+            let packed = [Pass::Forward, Pass::Backward].map(|pass| packed(context, pass));
+            (
+                packed.concat(),
+                format!("Some({})", training(context, train)),
+            )
+        }
+        None => (String::new(), "None".to_owned()),
+    };
+    tokens(&format!(
+        "{constants}
+        static SPEC: rt::Spec = rt::Spec {{
+            name: \"{name}\",
+            input: &{name}::INPUT,
+            output: &{name}::OUTPUT,
+            layers: {name}::LAYERS,
+            parameters: &[{parameters}],
+            parameter_count: {name}::PARAMETERS,
+            forward,
+            output_activation: rt::{output_activation:?},
+            workspace: WORKSPACE,
+            packed: &PACKED_INFERENCE,
+            training: rt::{training},
+        }};"
+    ))
+}
+
+/// The rows of the public table of layers: all but the input, as Keras' summary has them.
+pub fn layer_table(context: &Context<'_>) -> TokenStream {
+    let layers = context.network.nodes.iter();
+    let layers = layers.filter(|node| !matches!(node.op, Op::Input(_)));
+    let layers = join(layers.map(|node| {
+        let (name, kind) = (&node.name, &node.keyword.text);
+        let output = array(node.shape.0.clone());
+        let parameters = number(node.parameter_count());
+        let flops = number_u64(node.flops());
+        format!("rt::Layer::new(\"{name}\", \"{kind}\", &{output}, {parameters}, {flops})")
+    }));
+    tokens(&format!("&[{layers}]"))
+}
+
+fn parameter(context: &Context<'_>, index: usize, parameter: &Parameter) -> String {
+    let layer = &context.network.nodes[parameter.node].name;
+    let Parameter {
+        name,
+        role,
+        initializer,
+        ..
+    } = parameter;
+    let shape = array(parameter.shape.clone());
+    let offset = number(parameter.range.start);
+    let gradient = gradient(context, index);
+    format!(
+        "rt::Parameter::new(
+            \"{layer}.{name}\", &{shape}, {offset}, rt::{role:?}, rt::{initializer:?}, {gradient},
+        )"
+    )
+}
+
+/// The tensors whose gradients are summed in partials, with their steps.
+pub fn partial_tensors<'a>(
+    context: &'a Context<'_>,
+) -> impl Iterator<Item = (&'a Step, usize, &'a Parameter)> {
+    let plan = context.plan;
+    let steps = plan.steps.iter().filter(|step| {
+        step.trains_tensors && step.operation.facts().reduction() == Reduction::Partials
+    });
+    steps.flat_map(move |step| {
+        let tensors = step.tensors.clone();
+        tensors.map(move |index| (step, index, &plan.parameters[index]))
+    })
+}
+
+/// Where the gradient of a tensor comes from.
+fn gradient(context: &Context<'_>, index: usize) -> String {
+    let plan = context.plan;
+    let mut steps = plan.steps.iter().enumerate();
+    let owner = steps.find(|(_, step)| step.tensors.contains(&index));
+    let Some((place, step)) = owner.filter(|(_, step)| step.trains_tensors) else {
+        return "rt::Gradient::Frozen".to_owned();
+    };
+    let (operation, tensor) = (number(place), number(index - step.tensors.start));
+    match step.operation.facts().reduction() {
+        Reduction::Partials => {
+            let before = partial_tensors(context).take_while(|(_, other, _)| *other != index);
+            let offset = number(before.map(|(_, _, tensor)| tensor.range.len()).sum());
+            format!("rt::Gradient::partials({offset}, STEPS[{operation}], {tensor})")
+        }
+        Reduction::Batch => {
+            let slot = |slot| number(kept_slot(context, slot));
+            let gradient = plan.training.gradients[step.output].expect("the plan gave it a slot");
+            let gradient = slot(gradient);
+            let input = match plan.training.values[step.inputs[0]] {
+                Place::Slot(index) => format!("Slot({})", slot(index)),
+                Place::Input | Place::Output => "Input".to_owned(),
+            };
+            format!(
+                "rt::Gradient::batch(STEPS[{operation}], {tensor}, rt::Source::{input}, {gradient})"
+            )
+        }
+    }
+}
+
+/// The place of a slot among those that the whole batch keeps.
+fn kept_slot(context: &Context<'_>, slot: usize) -> usize {
+    let before = &context.plan.training.slots[..slot];
+    before
+        .iter()
+        .filter(|slot| slot.per == Per::Example)
+        .count()
+}
+
+fn training(context: &Context<'_>, train: &Train) -> String {
+    let memory = &context.plan.training;
+    let kept = memory.slots.iter().filter(|slot| slot.per == Per::Example);
+    let slots = array(kept.map(|slot| slot.len));
+    let argmax_slots = array(memory.argmax_slots.iter().copied());
+    let once = number(once(context, memory));
+    let partial = partial_tensors(context).map(|(_, _, tensor)| tensor.range.len());
+    let partial = number(partial.sum());
+    let Train {
+        loss, optimizer, ..
+    } = train;
+    let metrics = train.metrics.iter();
+    let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
+    let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
+    let seed = number_u64(train.seed);
+    format!(
+        "rt::Training {{
+            train,
+            slots: &{slots},
+            argmax_slots: &{argmax_slots},
+            workspace: {once} + rt::training_scratch(MICRO_BATCH, &STEPS),
+            partial: {partial},
+            packed_forward: &PACKED_FORWARD,
+            packed_backward: &PACKED_BACKWARD,
+            loss: rt::{loss:?},
+            optimizer: rt::{optimizer:?},
+            metrics: &[{metrics}],
+            epochs: {epochs},
+            batch_size: {batch_size},
+            seed: {seed},
+        }}"
+    )
+}

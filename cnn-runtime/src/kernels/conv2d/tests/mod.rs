@@ -1,0 +1,11 @@
+//! Each algorithm of a convolution against the slow twin in [`reference`](crate::reference).
+
+mod case;
+mod channel_planes;
+mod direct;
+mod few_channels;
+mod few_filters;
+mod sparse;
+mod winograd;
+
+pub use case::{Algorithms, random_conv};

@@ -1,0 +1,169 @@
+//! Gradients behind a fused pool, from its winners.
+
+use super::case::{Algorithms, Case, check_not_finite, random_conv};
+use crate::kernels::Isa;
+use crate::kernels::conv2d;
+use crate::kernels::conv2d::sparse;
+use crate::kernels::test_support::{Failures, Guarded, Random};
+use cnn_ir::operation::{InputGradient, KernelGradient};
+
+/// Both gradients from lists of winners.
+const SPARSE: Algorithms<'static> = Algorithms {
+    kernel_gradient: KernelGradient::PoolSparse,
+    input_gradient: InputGradient::PoolSparse,
+    pooled: true,
+    ..Algorithms::DIRECT
+};
+
+/// The kernel gradient by windows, picked or masked.
+const WINDOWED: Algorithms<'static> = Algorithms {
+    kernel_gradient: KernelGradient::Windowed,
+    ..SPARSE
+};
+
+/// The gradients of random geometries, each changed by `mend`.
+fn check_gradients(seed: u64, cases: usize, algorithms: Algorithms<'_>, mend: impl Fn(&mut Case)) {
+    let mut random = Random::new(seed);
+    let mut failures = Failures::default();
+    for _ in 0..cases {
+        let conv = random_conv(&mut random, algorithms);
+        let mut case = Case::random(&mut random, conv);
+        mend(&mut case);
+        case.check_kernel_gradient(&mut failures);
+        case.check_input_gradient(&mut failures);
+    }
+    failures.report();
+}
+
+#[test]
+fn sparse_matches_the_reference() {
+    check_gradients(1, 300, SPARSE, |_| {});
+}
+
+/// Windows taken whole, of any size and however far apart.
+#[test]
+fn short_patches_match_the_reference() {
+    let mut random = Random::new(10);
+    let mut failures = Failures::default();
+    let few = Algorithms {
+        channels: &[1, 2, 3, 6, 16, 17],
+        ..SPARSE
+    };
+    let mut whole = 0;
+    for _ in 0..600 {
+        let mut conv = random_conv(&mut random, few);
+        [conv.strides, conv.dilation] = [[1, 1]; 2];
+        let pool = conv.pool.as_mut().expect("a fused pool");
+        pool.size = [1, 2].map(|most| 1 + random.below(most + 1));
+        pool.strides = [2, 3].map(|most| 1 + random.below(most));
+        pool.padding = [0, 0];
+        for axis in [0, 1] {
+            let last = (pool.output[axis] - 1) * pool.strides[axis];
+            conv.output[axis] = last + pool.size[axis] + random.below(2);
+        }
+        if sparse::takes_windows(&conv) {
+            whole += 1;
+            Case::random(&mut random, conv).check_input_gradient(&mut failures);
+        }
+    }
+    failures.report();
+    assert!(whole > 100, "{whole} cases took windows whole");
+}
+
+#[test]
+fn windowed_matches_the_reference() {
+    check_gradients(2, 300, WINDOWED, |_| {});
+    let few = Algorithms {
+        channels: &[1, 2, 3, 17, 32],
+        ..WINDOWED
+    };
+    check_gradients(3, 100, few, |_| {});
+}
+
+/// Geometries that the plan does not choose these kernels for, but which they can do.
+#[test]
+fn dilated_matches_the_reference() {
+    for algorithms in [SPARSE, WINDOWED] {
+        check_gradients(4, 100, algorithms, |case| {
+            // What the image does not have is padding then.
+            case.conv.dilation = [2, 3];
+        });
+    }
+}
+
+#[test]
+fn overlapping_windows_match_the_reference() {
+    check_gradients(5, 100, WINDOWED, |case| {
+        let pool = case.conv.pool.as_mut().expect("a fused pool");
+        pool.strides = [1, 1];
+    });
+}
+
+#[test]
+fn dead_gradients_add_nothing() {
+    for algorithms in [SPARSE, WINDOWED] {
+        check_gradients(6, 20, algorithms, |case| case.dz.fill(-0.0));
+    }
+}
+
+#[test]
+fn only_one_filter_lives() {
+    for algorithms in [SPARSE, WINDOWED] {
+        check_gradients(7, 50, algorithms, |case| {
+            let filters = case.conv.output[2];
+            for (i, dz) in case.dz.iter_mut().enumerate() {
+                *dz = if i % filters == filters / 2 { *dz } else { 0.0 };
+            }
+        });
+    }
+}
+
+#[test]
+fn nan_and_infinity_reach_every_gradient_that_sees_them() {
+    for algorithms in [SPARSE, WINDOWED] {
+        check_not_finite(8, algorithms, true);
+    }
+}
+
+/// Codes that no forward pass writes give wrong sums, but touch nothing else.
+#[test]
+fn wrong_codes_stay_inside() {
+    let mut random = Random::new(9);
+    for algorithms in [SPARSE, WINDOWED] {
+        for _ in 0..50 {
+            let conv = random_conv(&mut random, algorithms);
+            let case = Case::random(&mut random, conv);
+            let Case { conv, n, x, dz, .. } = &case;
+            let argmax: Vec<u8> = dz.iter().map(|_| random.bits() as u8).collect();
+            for isa in Isa::available() {
+                let [mut sums, mut dx] = [&case.kernel, x].map(|like| Guarded::holding(like));
+                let mut scratch = Guarded::new(conv2d::training_scratch(conv, *n));
+                let packed = vec![1.0; conv2d::packed_backward(conv)];
+                conv2d::backward_parameters(
+                    conv,
+                    isa,
+                    *n,
+                    x,
+                    dz,
+                    &argmax,
+                    sums.values(),
+                    &mut [],
+                    scratch.values(),
+                );
+                conv2d::backward_input(
+                    conv,
+                    isa,
+                    *n,
+                    dz,
+                    &argmax,
+                    &packed,
+                    dx.values(),
+                    scratch.values(),
+                );
+                for buffer in [scratch, sums, dx] {
+                    buffer.into_values();
+                }
+            }
+        }
+    }
+}

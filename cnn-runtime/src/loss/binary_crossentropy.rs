@@ -1,0 +1,47 @@
+//! `-mean(t * ln(p) + (1 - t) * ln(1 - p))` over the outputs, with `p = sigmoid(z)`.
+
+use super::{Function, means};
+use crate::kernels::math;
+use crate::ops::activation::map;
+#[cfg(any(test, feature = "reference"))]
+use crate::reference::Real;
+
+#[derive(Clone, Copy)]
+pub(super) struct BinaryCrossentropy;
+
+impl Function for BinaryCrossentropy {
+    #[inline(always)]
+    fn forward(self, units: usize, output: &mut [f32], target: &[f32], losses: &mut [f32]) {
+        means(units, output, target, losses, of_logit);
+        map(&[], output, math::sigmoid);
+    }
+
+    #[inline(always)]
+    fn backward(self, output: &[f32], target: &[f32], scale: f32, gradient: &mut [f32]) {
+        let factor = scale / output.len() as f32;
+        for ((g, p), t) in gradient.iter_mut().zip(output).zip(target) {
+            *g = factor * (p - t);
+        }
+    }
+
+    #[cfg(any(test, feature = "reference"))]
+    fn twin<T: Real>(self, y: &[T], t: &[T]) -> T {
+        let [one, mean] = [1.0, 1.0 / y.len() as f64].map(T::from_f64);
+        let of = |(p, t): (&T, &T)| -(*t * p.ln() + (one - *t) * (one - *p).ln()) * mean;
+        y.iter().zip(t).map(of).sum()
+    }
+
+    #[cfg(any(test, feature = "reference"))]
+    fn slope<T: Real>(self, y: &[T], t: &[T]) -> Vec<T> {
+        let [one, mean] = [1.0, 1.0 / y.len() as f64].map(T::from_f64);
+        let of = |(p, t): (&T, &T)| mean * ((one - *t) / (one - *p) - *t / *p);
+        y.iter().zip(t).map(of).collect()
+    }
+}
+
+/// `max(z, 0) - z * t + ln(1 + exp(-|z|))`: the cross-entropy of `sigmoid(z)` and `t`.
+#[inline(always)]
+fn of_logit(z: f32, t: f32) -> f32 {
+    let positive = if z < 0.0 { 0.0 } else { z };
+    positive - z * t + math::ln_1p(math::exp(-z.abs()))
+}

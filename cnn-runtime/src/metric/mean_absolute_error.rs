@@ -1,0 +1,13 @@
+//! `mean(|y - t|)`, Keras' `mae`.
+
+use super::sum_of_means;
+
+pub(super) fn sum(units: usize, output: &[f32], target: &[f32]) -> f64 {
+    sum_of_means(units, output, target, |y, t| f64::from((y - t).abs()))
+}
+
+/// By definition, of one example.
+#[cfg(any(test, feature = "reference"))]
+pub(super) fn twin(y: &[f64], t: &[f64]) -> f64 {
+    super::reference::mean(y, t, |y, t| (y - t).abs())
+}

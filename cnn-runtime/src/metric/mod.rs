@@ -1,0 +1,35 @@
+//! What is reported beside the loss: a file each, and one table.
+
+mod accuracy;
+mod mean_absolute_error;
+mod mean_squared_error;
+#[cfg(any(test, feature = "reference"))]
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+use cnn_ir::{Loss, Metric};
+
+/// The sum of a metric over the examples; `output` and `target` are `[n, units]`, and `output` holds what
+/// [`loss::forward`](crate::loss::forward) left: probabilities, not logits.
+///
+/// # Panics
+/// If the slices differ in length or are not made of whole rows of `units`.
+pub fn sum(metric: Metric, loss: Loss, units: usize, output: &[f32], target: &[f32]) -> f64 {
+    assert!(
+        units > 0 && output.len().is_multiple_of(units),
+        "whole rows of `units`"
+    );
+    assert_eq!(output.len(), target.len(), "a target for each output");
+    match metric {
+        Metric::Accuracy => accuracy::sum(loss, units, output, target),
+        Metric::MeanAbsoluteError => mean_absolute_error::sum(units, output, target),
+        Metric::MeanSquaredError => mean_squared_error::sum(units, output, target),
+    }
+}
+
+/// The sum over examples of the mean of `f` over their outputs.
+fn sum_of_means(units: usize, output: &[f32], target: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+    let pairs = output.iter().zip(target);
+    pairs.map(|(y, t)| f(*y, *t)).sum::<f64>() / units as f64
+}

@@ -1,0 +1,125 @@
+//! Two-dimensional convolution, with its bias, its activation and the max pool that is fused behind it.
+
+use super::{Backward, Execute, Forward, Infer, Sizes, activation};
+use crate::kernels::{Isa, conv2d};
+use cnn_ir::Activation;
+use cnn_ir::activation::Saved;
+use cnn_ir::operation::{Conv2d, Pass};
+
+pub(super) const fn sizes(conv: &Conv2d, micro_batch: usize) -> Sizes {
+    let inference = conv2d::forward_scratch(conv, micro_batch);
+    Sizes {
+        packed_inference: conv2d::packed_inference(conv),
+        packed_forward: conv2d::packed_forward(conv),
+        packed_backward: conv2d::packed_backward(conv),
+        inference: [inference, inference],
+        training: conv2d::training_scratch(conv, micro_batch),
+    }
+}
+
+/// The kernel and the bias, which is empty where there is none.
+fn tensors<'a>(tensors: &[&'a [f32]]) -> [&'a [f32]; 2] {
+    match *tensors {
+        [kernel, bias] => [kernel, bias],
+        [kernel] => [kernel, &[]],
+        _ => unreachable!("a convolution has a kernel and maybe a bias"),
+    }
+}
+
+impl Execute for Conv2d {
+    fn infer(&self, call: Infer<'_>) {
+        let [kernel, bias] = tensors(call.tensors);
+        conv2d::infer(
+            self,
+            call.run.isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            call.output,
+            call.scratch,
+        );
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let [kernel, bias] = tensors(call.tensors);
+        let isa = call.run.isa;
+        let is_apart = !call.saved.is_empty();
+        let activation = if is_apart {
+            Activation::Linear
+        } else {
+            self.activation
+        };
+        conv2d::forward(
+            &Self {
+                activation,
+                ..*self
+            },
+            isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            call.output,
+            call.argmax,
+            call.scratch,
+        );
+        if is_apart {
+            call.saved.copy_from_slice(call.output);
+            activation::forward(self.activation, isa, self.output[2], call.output);
+        }
+    }
+
+    fn backward(&self, call: Backward<'_>) {
+        let (isa, n) = (call.run.isa, call.run.examples);
+        let saved = match self.activation.properties().saves {
+            Saved::Output => call.output,
+            Saved::PreActivation => call.saved,
+        };
+        if self.activation != Activation::Linear {
+            activation::backward(self.activation, isa, self.output[2], saved, call.gradient);
+        }
+        let dz = &*call.gradient;
+        let (kernel, bias) = match call.tensor_gradients {
+            [kernel, bias] => (&mut **kernel, &mut **bias),
+            [kernel] => (&mut **kernel, &mut [][..]),
+            _ => (&mut [][..], &mut [][..]),
+        };
+        if !kernel.is_empty() {
+            conv2d::backward_parameters(
+                self,
+                isa,
+                n,
+                call.inputs[0],
+                dz,
+                call.argmax,
+                kernel,
+                bias,
+                call.scratch,
+            );
+        }
+        if let [dx] = call.input_gradients
+            && !dx.is_empty()
+        {
+            conv2d::backward_input(self, isa, n, dz, call.argmax, call.packed, dx, call.scratch);
+        }
+    }
+
+    fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
+        match pass {
+            Pass::Inference => conv2d::pack_inference(self, isa, tensor, packed),
+            Pass::Forward => conv2d::pack_forward(self, isa, tensor, packed),
+            Pass::Backward => conv2d::pack_backward(self, isa, tensor, packed),
+        }
+    }
+
+    fn is_rearranged(&self, tensor: usize) -> bool {
+        tensor == 0 && self.gradient_is_transposed()
+    }
+
+    fn finish_gradient(&self, isa: Isa, sums: &[f32], gradient: &mut [f32]) {
+        conv2d::finish_kernel_gradient(self, isa, sums, gradient);
+    }
+}

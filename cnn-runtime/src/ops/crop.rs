@@ -1,0 +1,84 @@
+//! The rows and columns of an image that are needed, among those that are stored.
+//!
+//! An operation that hands values through may read more than it writes: its input is the caller's, or
+//! has another reader that needs more of it.
+
+/// The rows of `x`, `[n, ..input]`, that are needed, each without the columns that are not.
+///
+/// # Panics
+/// If the slice is no whole number of images, or the output is larger than the input.
+pub(super) fn rows(
+    input: [usize; 3],
+    output: [usize; 3],
+    x: &[f32],
+) -> impl Iterator<Item = &[f32]> {
+    let ([height, width, channels], [rows, columns, _]) = (input, output);
+    assert!(
+        rows <= height && columns <= width && channels == output[2],
+        "a part of the input"
+    );
+    let image = height * width * channels;
+    assert!(x.len().is_multiple_of(image), "whole images");
+    x.chunks_exact(image).flat_map(move |image| {
+        let lines = image.chunks_exact(width * channels).take(rows);
+        lines.map(move |line| &line[..columns * channels])
+    })
+}
+
+/// Copies the first rows and columns of each image of `x`, `[n, ..input]`, to `y`, `[n, ..output]`.
+///
+/// # Panics
+/// If a slice is of another length, or the output is larger than the input.
+pub(super) fn copy(input: [usize; 3], output: [usize; 3], x: &[f32], y: &mut [f32]) {
+    if input == output {
+        return y.copy_from_slice(x);
+    }
+    let mut lines = y.chunks_exact_mut(output[1] * output[2]);
+    for row in rows(input, output, x) {
+        lines.next().expect("as many rows").copy_from_slice(row);
+    }
+    assert!(lines.next().is_none(), "as many rows");
+}
+
+/// The other way for gradients: what was not copied has none.
+///
+/// # Panics
+/// If a slice is of another length, or the output is larger than the input.
+pub(super) fn scatter(input: [usize; 3], output: [usize; 3], dy: &[f32], dx: &mut [f32]) {
+    if input == output {
+        return dx.copy_from_slice(dy);
+    }
+    let ([height, width, channels], [rows, columns, _]) = (input, output);
+    assert_eq!(
+        dx.len() / (height * width * channels),
+        dy.len() / (rows * columns * channels),
+        "as many images"
+    );
+    dx.fill(0.0);
+    let images = dx.chunks_exact_mut(height * width * channels);
+    for (dx, dy) in images.zip(dy.chunks_exact(rows * columns * channels)) {
+        let lines = dx.chunks_exact_mut(width * channels);
+        for (dx, dy) in lines.zip(dy.chunks_exact(columns * channels)) {
+            dx[..columns * channels].copy_from_slice(dy);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corner_is_copied_and_gets_the_gradient() {
+        // Two images of 2x3 cells with one channel, of which 1x2 are needed.
+        let x: [f32; 12] = core::array::from_fn(|i| i as f32);
+        let (input, output) = ([2, 3, 1], [1, 2, 1]);
+        let mut y = [f32::NAN; 4];
+        copy(input, output, &x, &mut y);
+        assert_eq!(y, [0.0, 1.0, 6.0, 7.0]);
+        let mut dx = [f32::NAN; 12];
+        scatter(input, output, &[1.0, 2.0, 3.0, 4.0], &mut dx);
+        let expected = [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(dx, expected);
+    }
+}

@@ -1,0 +1,153 @@
+//! Fully connected layers. The gradients of their tensors are products over the whole batch, which the
+//! training step makes; see [`kernels::dense`](crate::kernels::dense).
+
+use super::{Backward, BatchGradient, BatchSizes, Execute, Forward, Infer, Sizes, activation};
+use crate::kernels::{Isa, dense};
+use cnn_ir::Activation;
+use cnn_ir::activation::Saved;
+use cnn_ir::operation::{Dense, Pass};
+
+pub(super) const fn sizes(layer: &Dense, _micro_batch: usize) -> Sizes {
+    Sizes {
+        packed_inference: dense::packed_inference(layer),
+        packed_forward: 0,
+        packed_backward: 0,
+        inference: [
+            dense::inference_scratch(layer, 1),
+            dense::inference_scratch(layer, usize::MAX),
+        ],
+        training: dense::training_scratch(layer),
+    }
+}
+
+/// The place of the kernel among the tensors.
+const KERNEL: usize = 0;
+
+/// The kernel and the bias, which is empty where there is none.
+fn tensors<'a>(tensors: &[&'a [f32]]) -> [&'a [f32]; 2] {
+    match *tensors {
+        [kernel, bias] => [kernel, bias],
+        [kernel] => [kernel, &[]],
+        _ => unreachable!("a dense layer has a kernel and maybe a bias"),
+    }
+}
+
+impl Execute for Dense {
+    fn infer(&self, call: Infer<'_>) {
+        let [kernel, bias] = tensors(call.tensors);
+        dense::infer(
+            self,
+            call.run.isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            call.output,
+            call.scratch,
+        );
+    }
+
+    fn forward(&self, call: Forward<'_>) {
+        let [kernel, bias] = tensors(call.tensors);
+        let isa = call.run.isa;
+        let is_apart = !call.saved.is_empty();
+        let activation = if is_apart {
+            Activation::Linear
+        } else {
+            self.activation
+        };
+        dense::forward(
+            &Self {
+                activation,
+                ..*self
+            },
+            isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.output,
+            call.scratch,
+        );
+        if is_apart {
+            call.saved.copy_from_slice(call.output);
+            activation::forward(self.activation, isa, self.units, call.output);
+        }
+    }
+
+    fn backward(&self, call: Backward<'_>) {
+        let isa = call.run.isa;
+        let saved = match self.activation.properties().saves {
+            Saved::Output => call.output,
+            Saved::PreActivation => call.saved,
+        };
+        if self.activation != Activation::Linear {
+            activation::backward(self.activation, isa, self.units, saved, call.gradient);
+        }
+        if let [dx] = call.input_gradients
+            && !dx.is_empty()
+        {
+            let [kernel, _] = tensors(call.tensors);
+            dense::backward_input(
+                self,
+                isa,
+                call.run.examples,
+                call.gradient,
+                kernel,
+                dx,
+                call.scratch,
+            );
+        }
+    }
+
+    fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
+        match pass {
+            Pass::Inference => dense::pack_inference(self, isa, tensor, packed),
+            Pass::Forward | Pass::Backward => {}
+        }
+    }
+
+    fn batch_sizes(&self, tensor: usize, examples: usize) -> BatchSizes {
+        let kernel = tensor == KERNEL;
+        BatchSizes {
+            input: self.inputs,
+            output: self.units,
+            grain: if kernel { self.units } else { 0 },
+            packed: if kernel {
+                dense::packed_gradient(self, examples)
+            } else {
+                0
+            },
+            scratch: if kernel {
+                dense::gradient_scratch(examples)
+            } else {
+                0
+            },
+        }
+    }
+
+    fn pack_gradient(&self, isa: Isa, examples: usize, gradient: &[f32], packed: &mut [f32]) {
+        dense::pack_gradient(self, isa, examples, gradient, packed);
+    }
+
+    fn batch_gradient(&self, call: BatchGradient<'_>) {
+        let (isa, n, dy) = (call.isa, call.examples, call.output_gradient);
+        if call.tensor != KERNEL {
+            return dense::backward_bias(self, isa, n, dy, call.gradient);
+        }
+        let first = call.start / self.units;
+        let rows = first..first + call.gradient.len() / self.units;
+        dense::backward_parameters(
+            self,
+            isa,
+            n,
+            call.input,
+            dy,
+            call.packed,
+            rows,
+            call.gradient,
+            call.scratch,
+        );
+    }
+}

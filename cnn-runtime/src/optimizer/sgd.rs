@@ -1,0 +1,63 @@
+//! Stochastic gradient descent.
+
+use super::Rule;
+#[cfg(any(test, feature = "reference"))]
+use crate::reference::Real;
+
+#[derive(Clone, Copy)]
+pub(super) struct Sgd {
+    pub(super) learning_rate: f64,
+    pub(super) momentum: f64,
+    pub(super) nesterov: bool,
+}
+
+impl Rule for Sgd {
+    fn slots(self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+
+    #[inline(always)]
+    fn update(
+        self,
+        _iteration: u64,
+        parameters: &mut [f32],
+        gradients: &[f32],
+        slots: &mut [&mut [f32]],
+    ) {
+        let (rate, momentum) = (self.learning_rate as f32, self.momentum as f32);
+        let steps = parameters.iter_mut().zip(gradients);
+        match slots {
+            [velocity] => {
+                for ((w, g), velocity) in steps.zip(velocity.iter_mut()) {
+                    *velocity = momentum * *velocity - rate * g;
+                    *w += if self.nesterov {
+                        momentum * *velocity - rate * g
+                    } else {
+                        *velocity
+                    };
+                }
+            }
+            _ => {
+                for (w, g) in steps {
+                    *w -= rate * g;
+                }
+            }
+        }
+    }
+
+    #[cfg(any(test, feature = "reference"))]
+    fn twin<T: Real>(self, _iteration: u64, parameter: T, g: T, slots: &mut [T]) -> T {
+        let [rate, momentum] = [self.learning_rate, self.momentum].map(T::from_f64);
+        if self.momentum == 0.0 {
+            return parameter - rate * g;
+        }
+        let velocity = slots[0] * momentum - g * rate;
+        slots[0] = velocity;
+        let step = if self.nesterov {
+            velocity * momentum - g * rate
+        } else {
+            velocity
+        };
+        parameter + step
+    }
+}

@@ -1,0 +1,42 @@
+//! Any operation by its twin, for whole networks that are computed layer by layer.
+
+use super::{Real, activation, conv2d, dense, pool2d};
+use cnn_ir::Operation;
+
+/// The output, `[n, ..]`, of inputs `[n, ..]` and tensors, as inference computes it.
+///
+/// # Panics
+/// If a slice is of another length than the operation's.
+pub fn forward<T: Real>(
+    operation: &Operation,
+    n: usize,
+    inputs: &[&[T]],
+    tensors: &[&[T]],
+) -> Vec<T> {
+    let x = inputs[0];
+    let tensor = |index: usize| tensors.get(index).copied().unwrap_or_default();
+    match operation {
+        Operation::Conv2d(conv) => conv2d::forward(conv, n, x, tensor(0), tensor(1)),
+        Operation::Pool2d(pool) => pool2d::forward(pool, n, x),
+        Operation::Dense(layer) => dense::forward(layer, n, x, tensor(0), tensor(1)),
+        Operation::Dropout(dropout) => corner(dropout.input, dropout.output, n, x),
+        Operation::Activate(activate) => {
+            let z = corner(activate.input, activate.output, n, x);
+            activation::forward(activate.activation, activate.output[2], &z)
+        }
+    }
+}
+
+/// The first rows and columns of each image.
+fn corner<T: Real>(input: [usize; 3], output: [usize; 3], n: usize, x: &[T]) -> Vec<T> {
+    let mut y = Vec::new();
+    for i in 0..n {
+        for row in 0..output[0] {
+            for column in 0..output[1] {
+                let first = super::pixel(input, i, row, column, 0);
+                y.extend_from_slice(&x[first..first + output[2]]);
+            }
+        }
+    }
+    y
+}
