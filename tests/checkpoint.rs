@@ -1,51 +1,18 @@
-//! Saving and loading, and files that are not what they should be.
+//! The format of checkpoints, and files that are not what they should be.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/small.rs"]
 mod small;
 
-use std::path::{Path, PathBuf};
-use std::process::{self, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs};
+use std::fs;
+use std::sync::LazyLock;
 
 use cnn::runtime::spec::{Parameter, Spec};
 use cnn::runtime::{CheckpointError, Error, Model};
-use std::sync::LazyLock;
-
+use folder::Folder;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use small::{STRIPES, XOR, bits, stripes};
-
-/// A folder of its own for each test, that vanishes with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cnn-{name}-{}-{number}", process::id());
-        let path = env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<_> = entries.map(|e| name(e).into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn saved_bytes(model: &Model) -> Vec<u8> {
     let folder = Folder::new("bytes");
@@ -318,117 +285,6 @@ fn errors_name_the_file() {
         error.contains("damaged.safetensors") && error.contains("safetensors file"),
         "{error}"
     );
-}
-
-#[test]
-fn a_failed_save_leaves_everything_as_it_was() {
-    let folder = Folder::new("failed");
-    let model = Model::new(&XOR, 1);
-
-    let nowhere = folder.file("missing").join("model.safetensors");
-    let error = model.save(&nowhere).unwrap_err();
-    assert!(
-        matches!(&error, Error::Io { path, .. } if *path == nowhere),
-        "{error}"
-    );
-
-    for path in [Path::new(""), Path::new("/"), Path::new("..")] {
-        assert!(
-            matches!(model.save(path), Err(Error::Io { .. })),
-            "{path:?}"
-        );
-    }
-
-    // The last of all steps fails: a folder cannot be replaced by a file.
-    let occupied = folder.file("occupied");
-    fs::create_dir(&occupied).unwrap();
-    fs::write(occupied.join("content"), "kept").unwrap();
-    assert!(model.save(&occupied).is_err());
-    assert_eq!(folder.names(), ["occupied"]);
-    assert_eq!(fs::read(occupied.join("content")).unwrap(), b"kept");
-}
-
-#[test]
-fn names_of_one_file_in_the_current_folder_need_no_folder() {
-    // The current folder is that of the whole process, so a process of its own stands in another.
-    const CHILD: &str = "CNN_TEST_IN_CURRENT_FOLDER";
-    if env::var_os(CHILD).is_some() {
-        Model::new(&XOR, 1).save("model.safetensors").unwrap();
-        Model::load(&XOR, "model.safetensors").unwrap();
-        return;
-    }
-    let folder = Folder::new("current");
-    let child = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "names_of_one_file_in_the_current_folder_need_no_folder",
-        ])
-        .env(CHILD, "1")
-        .current_dir(&folder.0)
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{child:?}");
-    assert_eq!(folder.names(), ["model.safetensors"]);
-}
-
-/// A killed process of the same number, as it always is in a container, may have left them.
-#[test]
-fn files_that_a_killed_process_left_are_in_nobodys_way() {
-    let folder = Folder::new("stale");
-    let path = folder.file("model.safetensors");
-    // Other tests of this process take numbers too, but fewer than these.
-    let mut expected: Vec<String> = (0..200)
-        .map(|number| format!(".model.safetensors.{}-{number}.tmp", process::id()))
-        .collect();
-    for name in &expected {
-        fs::write(folder.file(name), "stale").unwrap();
-    }
-    let model = Model::new(&XOR, 1);
-    model.save(&path).unwrap();
-    let loaded = Model::load(&XOR, &path).unwrap();
-    assert_eq!(bits(loaded.parameters()), bits(model.parameters()));
-    for name in &expected {
-        assert_eq!(fs::read(folder.file(name)).unwrap(), b"stale", "{name}");
-    }
-    expected.push("model.safetensors".into());
-    expected.sort();
-    assert_eq!(folder.names(), expected);
-}
-
-/// Such a folder cannot be synced, but the file is in place. (The superuser may open it.)
-#[cfg(unix)]
-#[test]
-fn a_folder_that_may_not_be_opened_takes_files() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = Folder::new("closed");
-    let path = folder.file("model.safetensors");
-    let allow = |mode| fs::set_permissions(&folder.0, fs::Permissions::from_mode(mode)).unwrap();
-    allow(0o300);
-    let saved = Model::new(&XOR, 1).save(&path);
-    allow(0o700);
-    saved.unwrap();
-    Model::load(&XOR, &path).unwrap();
-}
-
-#[test]
-fn threads_may_save_to_the_same_file_at_once() {
-    let folder = Folder::new("race");
-    let path = folder.file("model.safetensors");
-    let models: Vec<_> = (0..4).map(|seed| Model::new(&STRIPES, seed)).collect();
-    std::thread::scope(|scope| {
-        for model in &models {
-            let path = &path;
-            scope.spawn(move || (0..5).for_each(|_| model.save(path).unwrap()));
-        }
-    });
-    let loaded = bits(Model::load(&STRIPES, &path).unwrap().parameters());
-    assert!(
-        models
-            .iter()
-            .any(|model| bits(model.parameters()) == loaded)
-    );
-    assert_eq!(folder.names(), ["model.safetensors"]);
 }
 
 #[test]

@@ -97,6 +97,18 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// What shall be written is no regular file, but a folder, a device, a pipe or a socket.
+    NotAFile {
+        /// The path, which may be a link to it.
+        path: PathBuf,
+        /// What it is, in words: `a folder`.
+        found: &'static str,
+    },
+    /// A file shall be written that is read-only, for everybody or for this user.
+    ReadOnly {
+        /// The path, which may be a link to the file.
+        path: PathBuf,
+    },
     /// A data file in the IDX format is not as it should be.
     Idx {
         /// The file.
@@ -181,6 +193,12 @@ impl fmt::Display for Error {
                 Ok(())
             }
             Error::Io { path, source } => write!(f, "`{}`: {source}", path.display()),
+            Error::NotAFile { path, found } => write!(
+                f,
+                "`{}` is {found}, but must be a regular file",
+                path.display()
+            ),
+            Error::ReadOnly { path } => write!(f, "`{}` is read-only", path.display()),
             Error::Idx { path, source } => write!(f, "`{}`: {source}", path.display()),
             Error::Checkpoint {
                 path: Some(path),

@@ -20,6 +20,8 @@
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
+#[cfg(feature = "std")]
+mod file;
 #[doc(hidden)]
 pub mod generated;
 // The only place where the compiler has to be told that something is safe.

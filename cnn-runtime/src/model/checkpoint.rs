@@ -11,16 +11,15 @@
 //! validated by the crate, and then compared with the network, tensor by tensor, before a model
 //! comes to be.
 
-use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::error::{Error, Shape};
+use crate::file;
 use crate::model::parameters::Buffer;
 use crate::spec::Spec;
 
@@ -29,9 +28,6 @@ const VERSION: u32 = 1;
 
 /// Bytes that a header may take beside what the network's own needs.
 const HEADER_ALLOWANCE: u64 = 1 << 20;
-
-/// How many temporary names a call of [`save`] tries.
-const ATTEMPTS: u32 = 1024;
 
 /// What is wrong with a checkpoint.
 #[derive(Debug)]
@@ -121,88 +117,20 @@ impl std::error::Error for CheckpointError {
     }
 }
 
-/// Writes `parameters` to `path`, as a whole or not at all.
-///
-/// The bytes go to a temporary file in the same folder, which takes the name `path` once they are
-/// on the disk. That is the last step that can fail.
+/// Writes `parameters` to the file `path`.
 pub(crate) fn save(spec: &Spec, parameters: &[f32], path: &Path) -> Result<(), Error> {
-    let io_error = |source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    };
-    let write = || -> io::Result<()> {
-        let (temporary, file) = create_first_free(temporary_names(path)?)?;
-        let written = encode(spec, parameters, &file)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            // The first error tells more than one of cleaning up.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
-    };
-    write().map_err(io_error)?;
-    sync_folder(path);
-    Ok(())
-}
-
-/// Names beside `path` that no other call of this process uses. A process of the same number that
-/// was killed may have left files under some of them: in a container that is the usual case.
-fn temporary_names(path: &Path) -> io::Result<impl Iterator<Item = PathBuf>> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the path names no file",
-        ));
-    };
-    let prefix = [OsStr::new("."), name].into_iter().collect::<OsString>();
-    Ok((0..ATTEMPTS).map(move |_| {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut temporary = prefix.clone();
-        temporary.push(format!(".{}-{number}.tmp", std::process::id()));
-        path.with_file_name(temporary)
-    }))
-}
-
-/// Creates a file under the first of `names` that is free.
-fn create_first_free(names: impl Iterator<Item = PathBuf>) -> io::Result<(PathBuf, File)> {
-    let mut taken = io::Error::from(io::ErrorKind::AlreadyExists);
-    for name in names {
-        // `create_new`: neither follows a link nor overwrites what somebody else left.
-        match OpenOptions::new().write(true).create_new(true).open(&name) {
-            Ok(file) => return Ok((name, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(taken)
-}
-
-/// Makes the new name last: on Unix a folder is a file that can be synced.
-///
-/// The file is in place already, and some folders may be written to but not opened, and some file
-/// systems do not sync folders; so a failure is none of [`save`].
-fn sync_folder(path: &Path) {
-    if cfg!(unix) {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
+    file::replace(path, |writer| encode(spec, parameters, writer))
 }
 
 /// Writes the file's bytes.
-fn encode(spec: &Spec, parameters: &[f32], file: impl Write) -> io::Result<()> {
+fn encode(spec: &Spec, parameters: &[f32], writer: &mut dyn Write) -> io::Result<()> {
     let header = header(spec);
-    let mut file = BufWriter::with_capacity(1 << 16, file);
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(header.as_bytes())?;
+    writer.write_all(&(header.len() as u64).to_le_bytes())?;
+    writer.write_all(header.as_bytes())?;
     for value in parameters {
-        file.write_all(&value.to_le_bytes())?;
+        writer.write_all(&value.to_le_bytes())?;
     }
-    file.flush()
+    Ok(())
 }
 
 /// The header: a pure function of the network.
@@ -299,32 +227,5 @@ fn check_version(bytes: &[u8]) -> Result<(), CheckpointError> {
             found: found.clone(),
         }),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_free_name_is_taken() {
-        let folder = std::env::temp_dir().join(format!("cnn-free-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let names = |count: usize| (0..count).map(|number| folder.join(number.to_string()));
-        names(3).for_each(|name| fs::write(name, "kept").unwrap());
-
-        let kind = create_first_free(names(3)).unwrap_err().kind();
-        assert_eq!(kind, io::ErrorKind::AlreadyExists);
-        let (name, _) = create_first_free(names(9)).unwrap();
-        assert_eq!(name, folder.join("3"));
-        for name in names(3) {
-            assert_eq!(fs::read(name).unwrap(), b"kept");
-        }
-
-        // Another error would be the same for every name.
-        let nowhere = [folder.join("missing/0"), folder.join("4")];
-        let kind = create_first_free(nowhere.into_iter()).unwrap_err().kind();
-        assert_eq!(kind, io::ErrorKind::NotFound);
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

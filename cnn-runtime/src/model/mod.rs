@@ -120,16 +120,34 @@ impl Model {
 
     /// Writes the parameters to `path` in the safetensors format, under the tensors' names.
     ///
-    /// The file appears whole or not at all, even if the machine stops: until then a file that was
-    /// there before stays as it was. The state of the optimizer is not saved.
+    /// The file appears whole or not at all, even if the process or the machine stops: until then a
+    /// file that was there before stays as it was. The state of the optimizer is not saved.
     ///
     /// On success the file's bytes are on the disk, and `path` names them. Where the folder cannot
     /// be synced, a machine that stops soon after may forget the new name; `path` is then the file
     /// of before.
     ///
+    /// A new file takes the place of the old one:
+    ///
+    /// - If `path` is a symbolic link, the file that it leads to is replaced. If `path` is one of
+    ///   several hard links, the others keep the old contents.
+    /// - The file keeps its permissions, and its owner and group where the system allows it.
+    ///   Otherwise fewer users have access than before, never others. Extended attributes are not
+    ///   kept, and of an access control list only its mask, as the permissions of the group.
+    /// - Threads and processes may save to one file at the same time: the last one to finish wins.
+    /// - While it works, a call has a temporary file `.cnn-….tmp` in the file's folder. If the
+    ///   process is killed, the next call for the same file removes what it left; on Unix only.
+    ///
+    /// Two kinds of files are *overwritten in place* instead, because they cannot be replaced: one
+    /// in a folder that this user may not write to, and one that is a mount point of its own or
+    /// belongs to another user in a folder like `/tmp`. Then the file is not whole while it is
+    /// written, nor after an error. Calls that overwrite the same file wait for each other.
+    ///
     /// # Errors
     ///
-    /// [`Error::Io`]; a file that was there before is then untouched.
+    /// [`Error::NotAFile`] for a folder, a device, a pipe or a socket; [`Error::ReadOnly`] for a file
+    /// that is read-only, whoever asks; [`Error::Io`] for everything else. A file that was there
+    /// before is then untouched, unless it is one of those that are overwritten in place.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         checkpoint::save(self.spec, &self.parameters, path.as_ref())
     }
