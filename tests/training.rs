@@ -114,7 +114,7 @@ mod pooled {
 
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
-    // 77 = 2 * 32 + 13: the last batch is ragged, and 13 do not divide by any number of lanes.
+    // 77 = 2 * 32 + 13: the last batch is ragged, and 13 do not divide by any number of partials.
     let images = Array4::from_shape_fn((77, 20, 20, 3), |(i, y, x, c)| {
         ((i * 31 + y * 17 + x * 7 + c * 5 + y * x * (i % 3)) % 23) as f32 * 0.05
     });
@@ -140,6 +140,41 @@ fn bits_do_not_depend_on_the_number_of_threads() {
             assert!(
                 run(spec, threads) == one,
                 "{}, {threads} threads",
+                spec.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_step_sees_the_weights_of_the_one_before() {
+    // The first step of a call packs the weights that it finds, so two calls of an epoch show whether one call of
+    // two packs them after each step.
+    let images = Array4::from_shape_fn((40, 20, 20, 3), |(i, y, x, c)| {
+        ((i * 31 + y * 17 + x * 7 + c * 5) % 23) as f32 * 0.05
+    });
+    let data = Examples::labelled(images, (0..40).map(|i| i % 3)).unwrap();
+    for spec in [wide::Wide::spec(), pooled::Pooled::spec()] {
+        for threads in [1, 3] {
+            let mut once = Model::new(spec, 7);
+            once.trainer()
+                .threads(threads)
+                .epochs(2)
+                .fit(&data)
+                .unwrap();
+            let mut twice = Model::new(spec, 7);
+            for _ in 0..2 {
+                twice
+                    .trainer()
+                    .threads(threads)
+                    .epochs(1)
+                    .fit(&data)
+                    .unwrap();
+            }
+            assert_eq!(
+                bits(once.parameters()),
+                bits(twice.parameters()),
+                "{}",
                 spec.name
             );
         }
@@ -228,7 +263,7 @@ fn calls_of_fit_continue_each_other() {
 
 #[test]
 fn a_small_last_batch_knows_nothing_of_the_one_before() {
-    // 3 examples for 8 lanes: five lanes still hold the gradients of the step before.
+    // 3 examples are fewer partials than 16: the others still hold the gradients of the step before.
     let data = stripes(19);
     let fit = |model: &mut Model, data: &Examples<'_>| {
         model.trainer().shuffle(false).epochs(1).fit(data).unwrap();

@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// There are no examples to train on or to evaluate.
     EmptyDataset,
-    /// An array that holds one example an entry of its first axis has no axes at all.
+    /// A batch without a batch axis.
     Scalar,
     /// One example has another shape than the network's input.
     InputShape {
@@ -74,7 +74,7 @@ pub enum Error {
         /// The number of classes: labels lie in `0..classes`.
         classes: u64,
     },
-    /// The loss became infinite or not a number. The weights are those before the step.
+    /// The loss of a step is infinite or not a number. The model is as it was before the step.
     NonFiniteLoss {
         /// The epoch, from 1.
         epoch: usize,
@@ -82,6 +82,26 @@ pub enum Error {
         step: usize,
         /// The mean loss of the step's batch.
         loss: f64,
+    },
+    /// The loss of a step is finite, but a gradient is infinite or not a number. The model is as it was before the
+    /// step.
+    NonFiniteGradient {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step within the epoch, from 1.
+        step: usize,
+        /// The first such tensor in the order of the network: `conv2d_1.kernel`.
+        tensor: &'static str,
+    },
+    /// The gradients of a step are finite, but the update by the optimizer overflows: a parameter, or what the
+    /// optimizer remembers of it, would become infinite or not a number. The model is as it was before the step.
+    NonFiniteUpdate {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step within the epoch, from 1.
+        step: usize,
+        /// The first such tensor in the order of the network: `conv2d_1.kernel`.
+        tensor: &'static str,
     },
     /// None of the names under which a data file may go exists.
     MissingFile {
@@ -183,6 +203,22 @@ impl fmt::Display for Error {
             Error::NonFiniteLoss { epoch, step, loss } => write!(
                 f,
                 "the loss is {loss} in step {step} of epoch {epoch}; the weights are those before that step"
+            ),
+            Error::NonFiniteGradient {
+                epoch,
+                step,
+                tensor,
+            } => write!(
+                f,
+                "the gradient of `{tensor}` is not finite in step {step} of epoch {epoch}; the weights are those before that step"
+            ),
+            Error::NonFiniteUpdate {
+                epoch,
+                step,
+                tensor,
+            } => write!(
+                f,
+                "the update of `{tensor}` overflows in step {step} of epoch {epoch}; the weights are those before that step"
             ),
             Error::MissingFile { folder, names } => {
                 write!(f, "`{}` holds none of ", folder.display())?;

@@ -49,8 +49,8 @@ pub use cnn_ir::{Activation, Loss, Metric, Optimizer};
 pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
-    model::{Model, Network},
+    model::{Model, Network, Scores},
     ndarray,
     thread_count::{set_threads, threads},
-    train::{Epoch, History, Scores, Trainer},
+    train::{Epoch, History, Trainer},
 };

@@ -29,6 +29,8 @@
 pub(crate) mod bias;
 pub mod conv2d;
 pub mod dense;
+#[cfg(feature = "std")]
+pub(crate) mod magnitude;
 pub mod math;
 pub mod matmul;
 pub(crate) mod microkernel;

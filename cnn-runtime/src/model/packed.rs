@@ -9,17 +9,33 @@ pub(crate) fn length(forms: &[PackedForm]) -> usize {
     forms.iter().map(|form| aligned(form.length)).sum()
 }
 
-/// All forms of the parameters.
-pub(crate) fn prepare(spec: &Spec, forms: &[PackedForm], isa: Isa, parameters: &[f32]) -> Buffer {
+/// All forms of the parameters, in a new buffer.
+pub(crate) fn prepare(
+    spec: &Spec,
+    forms: &'static [PackedForm],
+    isa: Isa,
+    parameters: &[f32],
+) -> Buffer {
     let mut buffer = Buffer::zeros(length(forms));
-    let mut rest = &mut buffer[..];
-    for form in forms {
-        let (piece, tail) = rest.split_at_mut(aligned(form.length));
-        rest = tail;
-        if form.length > 0 {
-            let kernel = &parameters[spec.parameters[form.tensor].range()];
-            form.pack(isa, kernel, &mut piece[..form.length]);
-        }
+    for (form, place) in places(forms, &mut buffer) {
+        form.pack(
+            isa,
+            &parameters[spec.parameters[form.tensor].range()],
+            place,
+        );
     }
     buffer
+}
+
+/// The forms that are not empty, each with its place in a buffer of [`length`] floats.
+pub(crate) fn places<'a>(
+    forms: &'static [PackedForm],
+    buffer: &'a mut [f32],
+) -> impl Iterator<Item = (&'static PackedForm, &'a mut [f32])> {
+    let mut rest = buffer;
+    forms.iter().filter_map(move |form| {
+        let (place, tail) = std::mem::take(&mut rest).split_at_mut(aligned(form.length));
+        rest = tail;
+        (form.length > 0).then(|| (form, &mut place[..form.length]))
+    })
 }

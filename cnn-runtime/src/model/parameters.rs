@@ -1,7 +1,7 @@
 //! Buffers of floats aligned to cache lines, and what a network's parameters begin with.
 //!
-//! All parameters of a network lie in one [`Buffer`], in the order of its specification, so
-//! that the optimizer, the reduction of the lanes' gradients and saving are each one loop.
+//! All parameters of a network lie in one [`Buffer`], in the order of its specification; so do their gradients and
+//! what the optimizer remembers of them. Saving and updating are each one loop over it.
 
 use std::ops::{Deref, DerefMut};
 

@@ -1,6 +1,6 @@
 //! Adam (Kingma & Ba 2015), in the form just before their section 2.1.
 
-use super::Rule;
+use super::{Bounds, Rule, single};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 
@@ -38,6 +38,19 @@ impl Rule for Adam {
             *mean += fresh_1 * (g - *mean);
             *square += fresh_2 * (g * g - *square);
             *w -= alpha * *mean / (square.sqrt() + epsilon);
+        }
+    }
+
+    /// The denominator is at its least.
+    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
+        let [mean, square] = before.slots;
+        let alpha = self.learning_rate / (1.0 - self.beta_1);
+        let least = single(self.epsilon).min(1.0);
+        let mean = mean + gradient;
+        Bounds {
+            // `alpha` itself may be the largest.
+            parameters: before.parameters + alpha * mean.max(1.0) / least,
+            slots: [mean, square + gradient * gradient],
         }
     }
 

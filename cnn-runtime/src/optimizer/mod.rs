@@ -20,6 +20,27 @@ use cnn_ir::Optimizer;
 /// The most [`slots`] of any optimizer.
 pub(crate) const MAX_SLOTS: usize = 2;
 
+/// No parameter, and no value of a slot, has a larger magnitude.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bounds {
+    pub(crate) parameters: f64,
+    /// 0 where the optimizer has no such slot.
+    pub(crate) slots: [f64; MAX_SLOTS],
+}
+
+impl Bounds {
+    /// No bounds at all.
+    pub(crate) const UNKNOWN: Self = Self {
+        parameters: f64::INFINITY,
+        slots: [f64::INFINITY; MAX_SLOTS],
+    };
+}
+
+/// What the arithmetic on tensors makes of a hyperparameter.
+fn single(value: f64) -> f64 {
+    f64::from(value as f32)
+}
+
 /// An update rule.
 trait Rule: Copy {
     /// How many buffers of state it keeps.
@@ -35,7 +56,15 @@ trait Rule: Copy {
         slots: &mut [&mut [f32]],
     );
 
-    /// The same of one parameter, in the words of the Keras 3 sources.
+    /// Bounds of the magnitudes of parameters and slots after an update, from bounds of those before it and of the
+    /// gradients, in exact arithmetic. What is computed on the way is within them too. Infinite where a rule has
+    /// none: its updates then keep a copy of what they change, which costs time alone.
+    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
+        let _ = (before, gradient);
+        Bounds::UNKNOWN
+    }
+
+    /// An update of one parameter, in the words of the Keras 3 sources.
     #[cfg(any(test, feature = "reference"))]
     fn twin<T: Real>(self, iteration: u64, parameter: T, g: T, slots: &mut [T]) -> T;
 }
@@ -93,6 +122,12 @@ use with_rule;
 /// How many buffers of state an optimizer keeps, each as long as the parameters and zero at first.
 pub fn slots(optimizer: &Optimizer) -> usize {
     with_rule!(*optimizer, rule => rule.slots())
+}
+
+/// Bounds of the magnitudes of parameters and slots after an update, from bounds of those before it and of the
+/// gradients. An update whose bounds are far below [`f32::MAX`] cannot overflow.
+pub(crate) fn bounds(optimizer: &Optimizer, before: Bounds, gradient: f64) -> Bounds {
+    with_rule!(*optimizer, rule => rule.bounds(before, gradient))
 }
 
 /// One step. `iteration` counts from 1.

@@ -1,6 +1,6 @@
 //! RMSprop (Tieleman & Hinton 2012).
 
-use super::Rule;
+use super::{Bounds, Rule, single};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 
@@ -46,6 +46,18 @@ impl Rule for RmsProp {
                     *w -= step.take(*g, square);
                 }
             }
+        }
+    }
+
+    /// The denominator is at its least.
+    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
+        let [square, velocity] = before.slots;
+        let least = single(self.epsilon).sqrt().min(1.0);
+        let step = single(self.learning_rate) * gradient / least;
+        let velocity = single(self.momentum) * velocity + step;
+        Bounds {
+            parameters: before.parameters + velocity,
+            slots: [square + gradient * gradient, velocity],
         }
     }
 

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use super::Rule;
+use super::{Bounds, Rule, single};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 
@@ -42,6 +42,16 @@ impl Rule for Sgd {
                     *w -= rate * g;
                 }
             }
+        }
+    }
+
+    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
+        let [velocity, _] = before.slots;
+        let step = single(self.learning_rate) * gradient;
+        let velocity = single(self.momentum) * velocity + step;
+        Bounds {
+            parameters: before.parameters + velocity + step,
+            slots: [velocity, 0.0],
         }
     }
 

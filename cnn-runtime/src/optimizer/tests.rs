@@ -1,31 +1,31 @@
+use super::{Bounds, bounds};
 use crate::kernels::Isa;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
 use cnn_ir::Optimizer;
+use cnn_ir::vocabulary::{Kind, Range, Setting};
 
+/// Every optimizer with its defaults, with momentum where it has some, and with its switches on.
 fn all() -> Vec<Optimizer> {
     let mut all = Vec::new();
-    for momentum in [0.0, 0.9] {
-        all.push(Optimizer::RmsProp {
-            learning_rate: 1e-3,
-            rho: 0.9,
-            momentum,
-            epsilon: 1e-7,
-        });
-        for nesterov in [false, true] {
-            all.push(Optimizer::Sgd {
-                learning_rate: 0.01,
-                momentum,
-                nesterov,
-            });
+    for word in Optimizer::WORDS {
+        for momentum in [0.0, 0.9] {
+            for on in [false, true] {
+                let mut settings = [Setting::Switch(false); cnn_ir::vocabulary::MOST];
+                for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+                    *setting = match (parameter.name, parameter.kind.default(false)) {
+                        ("momentum", _) => Setting::Number(momentum),
+                        (_, Some(Setting::Switch(_))) => Setting::Switch(on),
+                        (_, default) => default.expect("a default"),
+                    };
+                }
+                let optimizer = (word.make)(&settings);
+                if !all.contains(&optimizer) {
+                    all.push(optimizer);
+                }
+            }
         }
     }
-    all.push(Optimizer::Adam {
-        learning_rate: 1e-3,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-7,
-    });
     all
 }
 
@@ -123,4 +123,108 @@ fn a_nan_gradient_shows() {
             "{optimizer:?}: {parameters:?}"
         );
     }
+}
+
+/// An optimizer whose hyperparameters are anything that a trainer takes.
+fn any(random: &mut Random) -> Optimizer {
+    let word = &Optimizer::WORDS[random.below(Optimizer::WORDS.len())];
+    let mut settings = [Setting::Switch(false); cnn_ir::vocabulary::MOST];
+    for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+        *setting = match parameter.kind {
+            Kind::Switch { .. } => Setting::Switch(random.bits().is_multiple_of(2)),
+            Kind::Number { range, default, .. } => Setting::Number(match range {
+                Range::Fraction => random.pick(&[0.0, 0.5, 0.9, 0.999_999]),
+                Range::Positive | Range::NonNegative => match random.below(3) {
+                    0 => default,
+                    _ => f64::from(magnitude(random, -45.0, 38.0)).max(1e-45),
+                },
+            }),
+            Kind::Other(_) => unreachable!("words have numbers and switches"),
+        };
+    }
+    (word.make)(&settings)
+}
+
+/// A power of ten.
+fn magnitude(random: &mut Random, least: f64, most: f64) -> f32 {
+    let share = f64::from(random.value()) * 0.5 + 0.5;
+    10_f64.powf(least + share * (most - least)) as f32
+}
+
+/// What a rule claims of the results of an update holds, from any state that updates lead to.
+#[test]
+fn bounds_hold_for_any_magnitudes() {
+    let mut wrong = Vec::new();
+    let (mut finite, mut overflown) = (0, 0);
+    let largest_of = |values: &[f32]| values.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    for isa in Isa::available() {
+        let mut random = Random::new(3);
+        for _ in 0..20_000 {
+            let optimizer = any(&mut random);
+            let largest: [f32; 3] = std::array::from_fn(|_| match random.below(4) {
+                0 => 0.0,
+                1 => magnitude(&mut random, -3.0, 3.0),
+                _ => magnitude(&mut random, -45.0, 38.0),
+            });
+            let mut values = |largest: f32| -> Vec<f32> {
+                let factors = [1.0, -1.0, 0.0, random.value()];
+                (0..9).map(|_| largest * random.pick(&factors)).collect()
+            };
+            let [mut parameters, first, second] = largest.map(&mut values);
+            let mut slots = vec![vec![0.0; 9]; super::slots(&optimizer)];
+            let mut update = |iteration: u64, parameters: &mut [f32], gradients: &[f32]| {
+                let mut views: Vec<&mut [f32]> =
+                    slots.iter_mut().map(|slot| &mut slot[..]).collect();
+                super::update(
+                    &optimizer, isa, iteration, parameters, gradients, &mut views,
+                );
+                let mut most = [0.0; super::MAX_SLOTS];
+                for (most, slot) in most.iter_mut().zip(&slots) {
+                    *most = f64::from(largest_of(slot));
+                }
+                most
+            };
+            // Slots that a step has left, of parameters that are set anew.
+            let before = Bounds {
+                slots: update(1, &mut parameters.clone(), &first),
+                parameters: largest_of(&parameters).into(),
+            };
+            let gradient = largest_of(&second);
+            let bounds = bounds(&optimizer, before, gradient.into());
+            let limits = [bounds.parameters].into_iter().chain(bounds.slots);
+            if !limits
+                .clone()
+                .all(|limit| limit < f64::from(f32::MAX) / 2.0)
+            {
+                overflown += 1;
+                continue;
+            }
+            finite += 1;
+            let iteration = random.pick(&[2, 3, 1000, 1_000_000_000]);
+            let slots = update(iteration, &mut parameters, &second);
+            let after = [f64::from(largest_of(&parameters))]
+                .into_iter()
+                .chain(slots);
+            // A subnormal number, rounded and divided by `epsilon`, is off by 1 at most: nothing beside
+            // what overflows.
+            let holds = after
+                .clone()
+                .zip(limits)
+                .all(|(most, limit)| most.is_finite() && most <= limit * (1.0 + 1e-5) + 1.0);
+            let is_finite = parameters.iter().all(|value| value.is_finite());
+            if !holds || !is_finite {
+                let after: Vec<_> = after.collect();
+                wrong.push(format!(
+                    "{optimizer:?}, {before:?}, {gradient}: {after:?}, {bounds:?}"
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong: {:#?}",
+        wrong.len(),
+        &wrong[..3.min(wrong.len())]
+    );
+    assert!(finite > 1000 && overflown > 1000, "{finite} {overflown}");
 }

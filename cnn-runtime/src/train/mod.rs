@@ -1,20 +1,37 @@
 //! Training: the loop over epochs, one step, and the sums over a batch.
 //!
-//! `trainer` holds the settings and runs the epochs, `step` computes a step, `reduction` adds up
-//! what threads have computed apart, `history` and `progress` report.
+//! ```text
+//! Trainer ──▶ epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients ──▶ 3 update ──▶ parameters and state
+//!                 ╰──▶ progress, history                ╰── reduction
+//! ```
+//!
+//! `trainer` holds the settings and runs the epochs. `step` runs the three phases of a step, one file each;
+//! `reduction` adds up what threads have computed apart. `state` is what outlives a call of `fit`. `history` and
+//! `progress` report.
+//!
+//! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
+//! it is trained.
 
 #[cfg(feature = "std")]
-pub(crate) mod history;
+mod batch;
+#[cfg(feature = "std")]
+mod gradients;
+#[cfg(feature = "std")]
+mod history;
 #[cfg(feature = "std")]
 mod progress;
 pub(crate) mod reduction;
 #[cfg(feature = "std")]
-pub(crate) mod step;
+pub(crate) mod state;
+#[cfg(feature = "std")]
+mod step;
 #[cfg(feature = "std")]
 mod trainer;
+#[cfg(feature = "std")]
+mod update;
 
 #[cfg(feature = "std")]
 pub use {
-    history::{Epoch, History, Scores},
+    history::{Epoch, History},
     trainer::Trainer,
 };

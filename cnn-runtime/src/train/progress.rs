@@ -11,7 +11,8 @@ pub(crate) use silent::Bar;
 
 #[cfg(not(feature = "progress"))]
 mod silent {
-    use crate::train::history::{Epoch, Scores};
+    use crate::model::Scores;
+    use crate::train::history::Epoch;
 
     /// Draws nothing.
     pub(crate) struct Bar;
@@ -34,7 +35,9 @@ mod terminal {
     use console::Term;
     use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-    use crate::train::history::{Epoch, Scores, Value};
+    use crate::model::Scores;
+    use crate::model::scores::Value;
+    use crate::train::history::Epoch;
 
     /// Between two changes of the line.
     const INTERVAL: Duration = Duration::from_millis(100);

@@ -147,7 +147,7 @@ mod tests {
     fn shares_do_not_change_a_bit_of_the_sums() {
         for examples in [1, 2, 5, 31, 64, 100, 300] {
             let expected: Vec<f32> = {
-                let by_lane = (0..count(examples)).map(|partial| {
+                let by_partial = (0..count(examples)).map(|partial| {
                     let partial = start(partial, examples)..start(partial + 1, examples);
                     core::array::from_fn(|i| {
                         partial.clone().map(|e| 1.0 / (1 + e + i) as f32).sum()
@@ -155,7 +155,7 @@ mod tests {
                 });
                 let add =
                     |a: [f32; LENGTH], b: [f32; LENGTH]| core::array::from_fn(|i| a[i] + b[i]);
-                by_lane.reduce(add).expect("a partial").to_vec()
+                by_partial.reduce(add).expect("a partial").to_vec()
             };
             for shares in 1..=count(examples) {
                 assert_eq!(sums(examples, shares), expected, "{examples} in {shares}");

@@ -1,21 +1,20 @@
-//! The training loop: epochs over a dataset in steps of a batch, each an update of the model.
+//! The training loop: epochs over a dataset, each in steps of a batch.
 //!
-//! A [`Trainer`] collects the settings, which begin as those of the `train` block; [`Trainer::fit`]
-//! runs. What a step computes is in `step`.
+//! A [`Trainer`] collects the settings, which begin as those of the `train` block, and [`Trainer::fit`] runs the
+//! epochs. What a step computes is in `step`.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::parameters::{Buffer, mix, shuffle, stream};
-use crate::model::{Model, OptimizerState, check_data};
-use crate::optimizer;
+use crate::model::evaluation::{check_data, check_trainable};
+use crate::model::parameters::{mix, shuffle, stream};
+use crate::model::{Model, Scores};
 use crate::spec::Training;
 use crate::thread_count;
-use crate::train::history::{Epoch, History, Scores};
+use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
 use crate::train::step::Step;
 use cnn_ir::Optimizer;
@@ -34,11 +33,17 @@ const DROPOUT: u64 = 2;
 /// the same model as one of four. The optimizer's state is kept as long as its kind stays the same
 /// and the number of values that it keeps for a parameter ([`slots`](crate::optimizer::slots)) does too.
 ///
-/// While `fit` runs it holds, beside the parameters and the optimizer's state, for a batch its input, target and
-/// output and what the plan keeps of each example; the gradients of all convolutions for each of up to sixteen
-/// parts of the batch, whatever the number of threads; the weights in the forms that the kernels want; and for
-/// each thread the plan's scratch memory, the gradients of a part of a tensor, and a copy of those of the widest dense
-/// layer's results.
+/// A step is applied whole or not at all: parameters, optimizer and counters change only once the loss, all
+/// gradients and the results of the update are known to be finite.
+///
+/// While `fit` runs it holds, beside the parameters and the optimizer's state:
+///
+/// - for a batch, its input, target and output, and what the plan keeps of each example;
+/// - the gradients of all convolutions for each of up to sixteen parts of the batch, whatever the number of threads;
+/// - the gradients of all parameters, and the weights in the forms that the kernels want;
+/// - for each thread, the plan's scratch memory and a copy of the gradients of the widest dense layer's results.
+///
+/// A step whose update might overflow also takes a copy of the parameters and of the optimizer's state.
 #[must_use = "a trainer does nothing until `fit`"]
 pub struct Trainer<'a> {
     model: &'a mut Model,
@@ -57,8 +62,24 @@ pub struct Trainer<'a> {
 
 type OnEpoch<'a> = Box<dyn FnMut(&Epoch, &Model) + 'a>;
 
+impl Model {
+    /// Trains with the settings of the `train` block.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trainer::fit`].
+    pub fn fit(&mut self, data: &dyn Dataset) -> Result<History, Error> {
+        self.trainer().fit(data)
+    }
+
+    /// A trainer with the settings of the `train` block, each of which can be changed.
+    pub fn trainer(&mut self) -> Trainer<'_> {
+        Trainer::new(self)
+    }
+}
+
 impl<'a> Trainer<'a> {
-    pub(crate) fn new(model: &'a mut Model) -> Self {
+    fn new(model: &'a mut Model) -> Self {
         let training = model.spec().training.as_ref();
         Self {
             epochs: training.map_or(1, |training| training.epochs),
@@ -89,8 +110,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// The update rule. Its state begins anew if the model was trained before with another kind, or
-    /// with one of another number of [`slots`](crate::optimizer::slots).
+    /// The update rule. With its first step its state begins anew if the model was trained before with another kind,
+    /// or with one of another number of [`slots`](crate::optimizer::slots).
     ///
     /// Learning rate and `epsilon` must be above 0 and finite; `momentum`, `rho`, `beta_1` and
     /// `beta_2` at least 0 and less than 1; all of them also when rounded to `f32`.
@@ -156,13 +177,13 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::EmptyDataset`],
-    /// and what [`Dataset::check`] finds in either dataset. While training:
-    /// [`Error::NonFiniteLoss`], which leaves the model with the weights before the step that went
-    /// wrong.
+    /// and what [`Dataset::check`] finds in either dataset. While training: [`Error::NonFiniteLoss`],
+    /// [`Error::NonFiniteGradient`] and [`Error::NonFiniteUpdate`]. The model is then as the step before left it:
+    /// parameters, optimizer and counters, so that training can go on with other data as if the step that failed
+    /// had never been tried.
     pub fn fit(mut self, data: &dyn Dataset) -> Result<History, Error> {
         let spec = self.model.spec();
-        let training = spec.training.as_ref();
-        let training = training.ok_or(Error::NotTrainable { network: spec.name })?;
+        let training = check_trainable(spec)?;
         let optimizer = self.check_settings(training)?;
         check_data(spec, data)?;
         if let Some(validation) = self.validation {
@@ -173,19 +194,12 @@ impl<'a> Trainer<'a> {
         if self.epochs == 0 {
             return Ok(history);
         }
-        self.prepare_optimizer(optimizer);
         let batch_size = self.batch_size.min(data.len());
         let mut run = Run {
             batch_size,
             order: vec![0; data.len()],
             sums: vec![0.0; 1 + training.metrics.len()],
-            step: Step::new(
-                spec,
-                training,
-                &self.model.parameters,
-                batch_size,
-                self.threads,
-            ),
+            step: Step::new(self.model, training, optimizer, batch_size, self.threads),
             training,
             data,
         };
@@ -233,29 +247,6 @@ impl<'a> Trainer<'a> {
         Ok(optimizer)
     }
 
-    /// Makes `optimizer` the model's, with the state that an earlier call left if it fits.
-    fn prepare_optimizer(&mut self, optimizer: Optimizer) {
-        let kind = std::mem::discriminant(&optimizer);
-        let len = self.model.spec().parameter_count;
-        match &mut self.model.state.optimizer {
-            Some(state)
-                if std::mem::discriminant(&state.optimizer) == kind
-                    && state.slots.len() == optimizer::slots(&optimizer) =>
-            {
-                state.optimizer = optimizer;
-            }
-            state => {
-                *state = Some(OptimizerState {
-                    optimizer,
-                    iteration: 0,
-                    slots: (0..optimizer::slots(&optimizer))
-                        .map(|_| Buffer::zeros(len))
-                        .collect(),
-                });
-            }
-        }
-    }
-
     /// Passes over the data once; not to its end if the stop flag is set.
     fn epoch(&mut self, number: usize, run: &mut Run<'_>, bar: &mut Bar) -> Result<Epoch, Error> {
         let start = Instant::now();
@@ -264,33 +255,26 @@ impl<'a> Trainer<'a> {
             *place = index;
         }
         if self.shuffle {
-            let mut random = stream(&[self.seed, SHUFFLE, model.state.epochs]);
+            let mut random = stream(&[self.seed, SHUFFLE, model.training().epochs]);
             shuffle(&mut run.order, &mut random);
         }
-        model.state.epochs += 1;
 
         run.sums.fill(0.0);
         let mut examples = 0;
         for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
-            let seed = mix(&[self.seed, DROPOUT, model.state.steps]);
+            let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
             let sums = run
                 .step
-                .forward_backward(&model.parameters, run.data, batch, seed);
-            if !sums[0].is_finite() {
-                return Err(Error::NonFiniteLoss {
-                    epoch: number,
-                    step: step + 1,
-                    loss: sums[0] / batch.len() as f64,
-                });
-            }
+                .run(model, run.data, batch, seed)
+                .map_err(|rejection| rejection.in_step(number, step + 1))?;
             for (total, sum) in run.sums.iter_mut().zip(sums) {
                 *total += sum;
             }
-            let optimizer = model.state.optimizer.as_mut().expect("`fit` packed it");
-            run.step
-                .update(&mut model.parameters, optimizer, batch.len());
-            model.packed = OnceLock::new();
-            model.state.steps += 1;
+            if step == 0 {
+                // An epoch has begun once a step of it has been applied.
+                let (_, state) = model.trained();
+                state.epochs += 1;
+            }
             examples += batch.len();
             bar.step(|| Scores::mean(run.training.metrics, &run.sums, examples));
             if self.stop.is_some_and(|flag| flag.load(Ordering::Relaxed)) {

@@ -1,0 +1,95 @@
+//! Evaluation: the mean loss and metrics over a dataset, in chunks that the threads share.
+//!
+//! ```text
+//! dataset ──▶ chunks of examples ──▶ each thread takes some: read, forward, loss and metrics ──▶ sums of a chunk
+//! sums of all chunks ──added in their order──▶ means
+//! ```
+
+use super::prediction::CHUNK;
+use super::{Model, Scores, size};
+use crate::data::Dataset;
+use crate::error::Error;
+use crate::kernels::Isa;
+use crate::kernels::thread_pool::for_each;
+use crate::spec::{Spec, Training, aligned, split_workspace};
+use crate::thread_count::threads;
+use crate::{loss, metric};
+
+impl Model {
+    /// The mean loss and metrics over `data`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], and what
+    /// [`Dataset::check`] finds.
+    pub fn evaluate(&self, data: &dyn Dataset) -> Result<Scores, Error> {
+        let training = check_trainable(self.spec)?;
+        check_data(self.spec, data)?;
+        Ok(self.evaluate_checked(training, data, threads()))
+    }
+
+    /// [`evaluate`](Self::evaluate) of data that [`check_data`] has accepted.
+    pub(crate) fn evaluate_checked(
+        &self,
+        training: &Training,
+        data: &dyn Dataset,
+        threads: usize,
+    ) -> Scores {
+        let (inputs, units) = (size(self.spec.input), size(self.spec.output));
+        let columns = 1 + training.metrics.len();
+        let isa = Isa::detect();
+        let mut sums = vec![0.0; data.len().div_ceil(CHUNK) * columns];
+        let mut chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
+        for_each(threads, &mut chunks, |index, sums| {
+            let first = index * CHUNK;
+            let examples = CHUNK.min(data.len() - first);
+            let lengths = [
+                examples * inputs,
+                examples * units,
+                examples * units,
+                examples,
+            ];
+            let values: usize = lengths.iter().map(|&length| aligned(length)).sum();
+            let mut buffer = self.buffers.take();
+            buffer.reserve(values + self.spec.workspace.floats(examples));
+            let ([input, target, output, losses], workspace) =
+                split_workspace(&mut buffer, lengths);
+            for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
+                data.read_input(first + offset, input);
+            }
+            for (offset, target) in target.chunks_exact_mut(units).enumerate() {
+                data.read_target(first + offset, target);
+            }
+            self.forward(examples, input, output, workspace);
+            loss::forward(training.loss, isa, units, output, target, losses);
+            sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
+            for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
+                *sum = metric::sum(*metric, training.loss, units, output, target);
+            }
+            self.buffers.give_back(buffer);
+        });
+
+        let mut totals = vec![0.0; columns];
+        for chunk in chunks {
+            for (total, sum) in totals.iter_mut().zip(chunk) {
+                *total += *sum;
+            }
+        }
+        Scores::mean(training.metrics, &totals, data.len())
+    }
+}
+
+/// How the network is trained, which says what its loss is.
+pub(crate) fn check_trainable(spec: &'static Spec) -> Result<&'static Training, Error> {
+    let network = spec.name;
+    let training = spec.training.as_ref();
+    training.ok_or(Error::NotTrainable { network })
+}
+
+/// Whether `data` holds examples that fit the network.
+pub(crate) fn check_data(spec: &Spec, data: &dyn Dataset) -> Result<(), Error> {
+    if data.is_empty() {
+        return Err(Error::EmptyDataset);
+    }
+    data.check(spec.input, spec.output)
+}

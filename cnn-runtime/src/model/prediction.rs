@@ -1,0 +1,121 @@
+//! Prediction: one example, or a batch that the threads share.
+//!
+//! ```text
+//! batch ──▶ chunks of examples ──▶ each thread takes some: forward, output activation ──▶ outputs
+//! ```
+//!
+//! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
+//! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs.
+
+use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
+
+use super::{Model, packed, size};
+use crate::data::check_input;
+use crate::error::Error;
+use crate::kernels::Isa;
+use crate::kernels::thread_pool::for_each;
+use crate::ops;
+use crate::spec::Predict;
+use crate::thread_count::{threads, worthwhile};
+
+/// The most examples that a thread takes at once.
+///
+/// Each chunk loads the kernels of all dense layers once, so chunks should be large; but what flows through the
+/// network should stay in the thread's cache.
+pub(super) const CHUNK: usize = 64;
+
+impl Model {
+    /// The network's output for one example. The workspace is kept for the next call.
+    ///
+    /// # Panics
+    ///
+    /// When `input` or `output` is not as long as the network's.
+    pub fn predict(&self, input: &[f32], output: &mut [f32]) {
+        assert_eq!(input.len(), size(self.spec.input), "floats of one input");
+        assert_eq!(output.len(), size(self.spec.output), "floats of one output");
+        self.predict_chunk(1, input, output);
+    }
+
+    /// The network's outputs for a batch of examples, `[N, …]` to `[N, …]`; `N` may be 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`] and [`Error::InputShape`].
+    ///
+    /// # Panics
+    ///
+    /// When `O` has another number of axes than the network's output and the batch axis.
+    pub fn predict_batch<I: Dimension, O: Dimension>(
+        &self,
+        inputs: ArrayView<'_, f32, I>,
+    ) -> Result<Array<f32, O>, Error> {
+        let outputs = self.predict_dyn(inputs.into_dyn())?;
+        Ok(outputs
+            .into_dimensionality()
+            .expect("the caller knows the number of axes"))
+    }
+
+    fn predict_dyn(&self, inputs: ArrayViewD<'_, f32>) -> Result<ArrayD<f32>, Error> {
+        let [count, shape @ ..] = inputs.shape() else {
+            return Err(Error::Scalar);
+        };
+        check_input(shape, self.spec.input)?;
+        let count = *count;
+        let inputs = inputs.as_standard_layout();
+        let inputs = inputs.as_slice().expect("standard layout is contiguous");
+
+        let shape: Vec<usize> = [&[count], self.spec.output].concat();
+        let mut outputs = ArrayD::zeros(IxDyn(&shape));
+        let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
+
+        let flops: u64 = self.spec.layers.iter().map(|layer| layer.flops).sum();
+        let threads = worthwhile(threads(), count as u64 * flops);
+        let chunk = count.div_ceil(threads).clamp(1, CHUNK);
+        let mut chunks: Vec<_> = inputs
+            .chunks(chunk * size(self.spec.input))
+            .zip(flat.chunks_mut(chunk * size(self.spec.output)))
+            .collect();
+        for_each(threads, &mut chunks, |_, (input, output)| {
+            self.predict_chunk(input.len() / size(self.spec.input), input, output);
+        });
+        Ok(outputs)
+    }
+
+    /// The network's outputs for a few examples.
+    fn predict_chunk(&self, examples: usize, input: &[f32], output: &mut [f32]) {
+        let floats = self.spec.workspace.floats(examples);
+        let mut workspace = self.buffers.take();
+        workspace.reserve(floats);
+        self.forward(examples, input, output, &mut workspace[..floats]);
+        let units = self.spec.output.last().copied().unwrap_or(1);
+        let activation = self.spec.output_activation;
+        ops::activation::forward(activation, Isa::detect(), units, output);
+        self.buffers.give_back(workspace);
+    }
+
+    /// The forward pass of inference, without [`Spec::output_activation`](crate::spec::Spec::output_activation).
+    pub(super) fn forward(
+        &self,
+        examples: usize,
+        input: &[f32],
+        output: &mut [f32],
+        workspace: &mut [f32],
+    ) {
+        (self.spec.forward)(Predict {
+            isa: Isa::detect(),
+            examples,
+            parameters: &self.parameters,
+            packed: self.packed(),
+            input,
+            output,
+            workspace,
+        });
+    }
+
+    /// The weights in the forms that inference wants, made when they are first asked for after a change.
+    fn packed(&self) -> &[f32] {
+        self.packed.get_or_init(|| {
+            packed::prepare(self.spec, self.spec.packed, Isa::detect(), &self.parameters)
+        })
+    }
+}

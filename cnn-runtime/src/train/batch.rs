@@ -1,0 +1,310 @@
+//! The first phase of a step: a batch flows forward and backward through the network.
+//!
+//! ```text
+//! batch ──▶ partials of neighbouring examples ──▶ each thread takes a share of them: read, forward, backward
+//!       ──▶ values and gradients of dense layers for the whole batch, sums of convolutions' gradients by partial
+//! ```
+//!
+//! What is computed for one example does not depend on its neighbours, and every sum over examples is made in their
+//! order (within a partial, then over partials, or over the whole batch). So it does not matter which thread
+//! computes what.
+
+use std::ops::Range;
+
+use crate::data::Dataset;
+use crate::kernels::Isa;
+use crate::kernels::thread_pool::for_each;
+use crate::metric;
+use crate::model::parameters::Buffer;
+use crate::model::{packed, size};
+use crate::spec::{Source, Spec, Train, Training, aligned};
+use crate::thread_count::worthwhile;
+use crate::train::reduction::{self, Partials};
+
+/// The buffers that a batch flows through, used for one batch after the other.
+pub(crate) struct Batch {
+    pub(super) spec: &'static Spec,
+    training: &'static Training,
+    pub(super) isa: Isa,
+    /// The most threads to use.
+    pub(super) threads: usize,
+    /// Examples of the batch that flowed through last.
+    pub(super) examples: usize,
+    values: Values,
+    /// The gradients of the convolutions, summed over each partial: `[partials, aligned(training.partial)]`.
+    partials: Buffer,
+    /// How many partials have been added to the first one.
+    merged: usize,
+    /// The scratch memory of each thread.
+    workspaces: Vec<Buffer>,
+    packed: PackedWeights,
+    /// The sums of the loss and of each metric: of the batch, then of each partial.
+    sums: Vec<f64>,
+}
+
+/// What the whole batch keeps, `[examples, …]` each.
+struct Values {
+    input: Buffer,
+    target: Buffer,
+    output: Buffer,
+    losses: Buffer,
+    slots: Vec<Buffer>,
+    argmax: Vec<Vec<u8>>,
+}
+
+/// The weights in the forms that the passes want them in.
+struct PackedWeights {
+    forward: Buffer,
+    backward: Buffer,
+}
+
+/// A thread's share of a batch.
+struct Share<'a> {
+    /// The place of its first example in the batch.
+    first: usize,
+    examples: usize,
+    input: &'a mut [f32],
+    target: &'a mut [f32],
+    output: &'a mut [f32],
+    losses: &'a mut [f32],
+    slots: Vec<&'a mut [f32]>,
+    argmax: Vec<&'a mut [u8]>,
+    workspace: &'a mut [f32],
+    partials: Range<usize>,
+    /// The gradients of each partial.
+    gradients: &'a mut [f32],
+    /// The sums of the loss and of each metric over each partial.
+    sums: &'a mut [f64],
+}
+
+impl Batch {
+    /// Buffers for batches of up to `batch_size` examples of a network with `parameters`.
+    pub(crate) fn new(
+        spec: &'static Spec,
+        training: &'static Training,
+        parameters: &[f32],
+        batch_size: usize,
+        threads: usize,
+    ) -> Self {
+        let isa = Isa::detect();
+        let partials = reduction::count(batch_size);
+        let columns = 1 + training.metrics.len();
+        let values = |len: &usize| Buffer::zeros(batch_size * len);
+        Self {
+            spec,
+            training,
+            isa,
+            threads,
+            examples: 0,
+            values: Values {
+                input: values(&size(spec.input)),
+                target: values(&size(spec.output)),
+                output: values(&size(spec.output)),
+                losses: values(&1),
+                slots: training.slots.iter().map(values).collect(),
+                argmax: (training.argmax_slots.iter())
+                    .map(|len| vec![0; batch_size * len])
+                    .collect(),
+            },
+            partials: Buffer::zeros(partials * aligned(training.partial)),
+            merged: 0,
+            workspaces: (0..threads.clamp(1, partials))
+                .map(|_| Buffer::zeros(training.workspace))
+                .collect(),
+            packed: PackedWeights {
+                forward: packed::prepare(spec, training.packed_forward, isa, parameters),
+                backward: packed::prepare(spec, training.packed_backward, isa, parameters),
+            },
+            sums: vec![0.0; (1 + partials) * columns],
+        }
+    }
+
+    /// Packs the weights anew, after a change of the parameters.
+    pub(crate) fn pack(&mut self, parameters: &[f32]) {
+        /// About as many as a transformed kernel takes for a float.
+        const FLOPS: u64 = 16;
+        let (spec, isa) = (self.spec, self.isa);
+        let PackedWeights { forward, backward } = &mut self.packed;
+        let floats = forward.len() + backward.len();
+        let forward = packed::places(self.training.packed_forward, forward);
+        let backward = packed::places(self.training.packed_backward, backward);
+        let mut places: Vec<_> = forward.chain(backward).collect();
+        let threads = worthwhile(self.threads, FLOPS * floats as u64);
+        for_each(threads, &mut places, |_, (form, place)| {
+            form.pack(
+                isa,
+                &parameters[spec.parameters[form.tensor].range()],
+                place,
+            );
+        });
+    }
+
+    /// Computes what the gradients of the mean loss over the examples of `data` that `batch` lists are made of.
+    /// Dropout drops what `seed` says.
+    pub(crate) fn forward_backward(
+        &mut self,
+        parameters: &[f32],
+        data: &dyn Dataset,
+        batch: &[usize],
+        seed: u64,
+    ) {
+        let (spec, training, isa) = (self.spec, self.training, self.isa);
+        let (inputs, units) = (size(spec.input), size(spec.output));
+        let columns = 1 + training.metrics.len();
+        let scale = 1.0 / batch.len() as f32;
+        let (total, partial_sums) = self.sums.split_at_mut(columns);
+        // The backward pass takes about twice as long as the forward pass.
+        let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
+        let weights = &self.packed;
+        let mut shares = shares(
+            spec,
+            training,
+            batch.len(),
+            threads.min(self.workspaces.len()),
+            &mut self.values,
+            &mut self.partials,
+            &mut self.workspaces,
+            partial_sums,
+        );
+
+        self.examples = batch.len();
+        self.merged = shares.first().map_or(0, |share| share.partials.len());
+        for_each(threads, &mut shares, |_, share| {
+            let examples = &batch[share.first..share.first + share.examples];
+            for (&example, input) in examples.iter().zip(share.input.chunks_exact_mut(inputs)) {
+                data.read_input(example, input);
+            }
+            for (&example, target) in examples.iter().zip(share.target.chunks_exact_mut(units)) {
+                data.read_target(example, target);
+            }
+            (training.train)(Train {
+                isa,
+                examples: share.examples,
+                first: share.first,
+                parameters,
+                packed_forward: &weights.forward,
+                packed_backward: &weights.backward,
+                input: share.input,
+                target: share.target,
+                output: share.output,
+                losses: share.losses,
+                slots: &mut share.slots,
+                argmax: &mut share.argmax,
+                workspace: share.workspace,
+                partials: Partials::new(
+                    batch.len(),
+                    share.partials.clone(),
+                    share.gradients,
+                    aligned(training.partial),
+                ),
+                scale,
+                seed,
+            });
+            let partials = share.partials.clone();
+            for (partial, sums) in partials.zip(share.sums.chunks_exact_mut(columns)) {
+                let [start, end] =
+                    [partial, partial + 1].map(|partial| reduction::start(partial, batch.len()));
+                let examples = start - share.first..end - share.first;
+                let losses = &share.losses[examples.clone()];
+                sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
+                let values = examples.start * units..examples.end * units;
+                let (output, target) = (&share.output[values.clone()], &share.target[values]);
+                for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
+                    *sum = metric::sum(*metric, training.loss, units, output, target);
+                }
+            }
+        });
+
+        total.fill(0.0);
+        for sums in partial_sums
+            .chunks_exact(columns)
+            .take(reduction::count(batch.len()))
+        {
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += sum;
+            }
+        }
+    }
+
+    /// The sums of the loss and of each metric over the examples of the last batch.
+    pub(crate) fn sums(&self) -> &[f64] {
+        &self.sums[..1 + self.training.metrics.len()]
+    }
+
+    /// The values of the last batch at `source`, `len` for each example.
+    pub(super) fn source(&self, source: Source, len: usize) -> &[f32] {
+        let values = match source {
+            Source::Input => &self.values.input,
+            Source::Slot(slot) => &self.values.slots[slot],
+        };
+        &values[..self.examples * len]
+    }
+
+    /// Adds up `values` of the partials of the last batch.
+    pub(super) fn total(&self, values: Range<usize>, sums: &mut [f32]) {
+        let length = aligned(self.training.partial);
+        let partials = &self.partials[..reduction::count(self.examples) * length];
+        reduction::total(partials, length, self.merged, values, sums);
+    }
+}
+
+/// Floating-point operations of the forward pass for one example.
+fn flops(spec: &Spec) -> u64 {
+    spec.layers.iter().map(|layer| layer.flops).sum()
+}
+
+/// Cuts a batch into one share for each thread, at the borders of partials.
+#[expect(clippy::too_many_arguments, reason = "each is a buffer of its own")]
+fn shares<'a>(
+    spec: &Spec,
+    training: &Training,
+    examples: usize,
+    threads: usize,
+    values: &'a mut Values,
+    partials: &'a mut [f32],
+    workspaces: &'a mut [Buffer],
+    sums: &'a mut [f64],
+) -> Vec<Share<'a>> {
+    let count = reduction::count(examples);
+    let threads = threads.clamp(1, count.max(1));
+    let columns = 1 + training.metrics.len();
+    let (inputs, units) = (size(spec.input), size(spec.output));
+    let mut input = &mut values.input[..];
+    let mut target = &mut values.target[..];
+    let mut output = &mut values.output[..];
+    let mut losses = &mut values.losses[..];
+    let mut slots: Vec<_> = values.slots.iter_mut().map(|slot| &mut slot[..]).collect();
+    let mut argmax: Vec<_> = values.argmax.iter_mut().map(|slot| &mut slot[..]).collect();
+    let (mut gradients, mut sums) = (partials, sums);
+    let mut workspaces = workspaces.iter_mut();
+    (0..threads)
+        .map(|thread| {
+            let [from, to] = [thread, thread + 1].map(|thread| thread * count / threads);
+            let [first, end] = [from, to].map(|partial| reduction::start(partial, examples));
+            let n = end - first;
+            let slots = slots.iter_mut().zip(training.slots);
+            let argmax = argmax.iter_mut().zip(training.argmax_slots);
+            Share {
+                first,
+                examples: n,
+                input: cut(&mut input, n * inputs),
+                target: cut(&mut target, n * units),
+                output: cut(&mut output, n * units),
+                losses: cut(&mut losses, n),
+                slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
+                argmax: argmax.map(|(slot, len)| cut(slot, n * len)).collect(),
+                workspace: workspaces.next().expect("a workspace for each thread"),
+                partials: from..to,
+                gradients: cut(&mut gradients, (to - from) * aligned(training.partial)),
+                sums: cut(&mut sums, (to - from) * columns),
+            }
+        })
+        .collect()
+}
+
+/// Cuts `length` values off the front.
+pub(super) fn cut<'a, T>(rest: &mut &'a mut [T], length: usize) -> &'a mut [T] {
+    let (piece, tail) = std::mem::take(rest).split_at_mut(length);
+    *rest = tail;
+    piece
+}
