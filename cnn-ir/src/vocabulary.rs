@@ -1,6 +1,6 @@
 //! Words of the language that name a value: one entry for each activation, loss, optimizer, metric.
 //!
-//! [`vocabulary!`] makes an enum of its entries, and for each entry a [`Word`]: its name, its
+//! `vocabulary!` makes an enum of its entries, and for each entry a [`Word`]: its name, its
 //! documentation, its parameters with their ranges and defaults, and how to make the value from
 //! them. The compiler reads descriptions by these rows and prints the reference page from them; the
 //! runtime checks settings by the same ranges. A value's `Debug` form is the Rust expression that

@@ -4,17 +4,18 @@
 //! cargo bench -p cnn-runtime --features reference
 //! ```
 //!
-//! divan times every case on every instruction set: its items are floating point operations (two for
-//! each multiplication of the definition, also where an algorithm makes do with fewer) or, for element by
-//! element work, values. The closing table measures the same cases once more, next to the peak of
-//! multiply-adds on registers, and puts them in relation: to that peak, and to the portable instance,
-//! which is matrixmultiply (through im2col for convolutions). Arguments are divan's; a filter applies to
-//! the table too.
+//! divan times every case on every instruction set. Items are floating point operations (two for each multiplication of
+//! the definition, also if an algorithm needs fewer) or, for element by element work, values. The table at the end
+//! measures the same cases again, and says what runs and how fast that is: as a share of the peak of multiply-adds on
+//! registers, and relative to the portable instance, which is matrixmultiply (through im2col for convolutions).
+//! Arguments are divan's; a filter applies to the table too. `docs/kernels-measured.md` has the figures behind decisions.
 
 use cnn_runtime::ir::operation::{
     Conv2d, ConvAlgorithm, Dense, FusedPool, InputGradient, KernelGradient, Pool2d, PoolKind,
 };
 use cnn_runtime::ir::{Activation, Loss, Optimizer};
+use cnn_runtime::kernels::conv2d::choice::{self, Weights};
+use cnn_runtime::kernels::dense::choice as dense_choice;
 use cnn_runtime::kernels::{Isa, conv2d, dense, pool2d};
 use cnn_runtime::loss;
 use cnn_runtime::ops::{activation, dropout};
@@ -44,6 +45,8 @@ struct Case {
     /// What a call does: floating point operations, or values.
     items: usize,
     unit: Unit,
+    /// What runs, where there is a choice.
+    runs: Option<&'static str>,
     /// Allocates the operands and returns the call.
     prepare: Box<dyn Fn(Isa) -> Box<dyn FnMut()> + Send + Sync>,
 }
@@ -67,6 +70,7 @@ impl Case {
         name: String,
         unit: Unit,
         items: usize,
+        runs: impl Fn(Isa) -> Option<&'static str>,
         prepare: impl Fn(Isa) -> Box<dyn FnMut()> + Clone + Send + Sync + 'static,
     ) {
         cases.extend(Isa::available().map(|isa| Self {
@@ -74,6 +78,7 @@ impl Case {
             isa,
             items,
             unit,
+            runs: runs(isa),
             prepare: Box::new(prepare.clone()),
         }));
     }
@@ -222,7 +227,7 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         let mut packed = floats(conv2d::packed_forward(&conv));
         conv2d::pack_forward(&conv, isa, &kernel, &mut packed);
         let mut y = floats(N * conv.output_len());
-        // As in training, where the winners are kept.
+        // As in training, where the argmax is kept.
         let mut argmax = vec![0; if conv.pool.is_some() { y.len() } else { 0 }];
         let mut scratch = floats(conv2d::forward_scratch(&conv, N));
         Box::new(move || {
@@ -234,7 +239,8 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("forward, {name}");
-    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+    let runs = |isa: Isa| Some(choice::forward(&conv, N, Weights::Packed, isa.vectors()).name());
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), runs, prepare);
 }
 
 /// As `predict` computes it.
@@ -253,13 +259,22 @@ fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("one image, {name}");
-    Case::all(cases, name, Unit::Flops, conv_flops(&conv) / N, prepare);
+    let weights = Weights::PackedForInference;
+    let runs = |isa: Isa| Some(choice::forward(&conv, 1, weights, isa.vectors()).name());
+    Case::all(
+        cases,
+        name,
+        Unit::Flops,
+        conv_flops(&conv) / N,
+        runs,
+        prepare,
+    );
 }
 
-/// The places of winners as they fall after a relu: random.
-fn winners(conv: &Conv2d) -> Vec<u8> {
-    let cells = conv.pool.map_or(0, |_| N * conv.output_len());
-    (0..cells).map(|i| (i * 7919 % 97 % 4) as u8).collect()
+/// The argmax of windows: random.
+fn random_argmax(conv: &Conv2d) -> Vec<u8> {
+    let windows = conv.pool.map_or(0, |_| N * conv.output_len());
+    (0..windows).map(|i| (i * 7919 % 97 % 4) as u8).collect()
 }
 
 /// Gradients behind a relu: half of them are zero.
@@ -274,7 +289,7 @@ fn gradients(conv: &Conv2d) -> Vec<f32> {
 fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(N * conv.input.iter().product::<usize>());
-        let (dz, argmax) = (gradients(&conv), winners(&conv));
+        let (dz, argmax) = (gradients(&conv), random_argmax(&conv));
         let mut gradient = vec![0.0; patch(&conv) * conv.output[2]];
         let mut bias = vec![0.0; conv.output[2]];
         let mut scratch = floats(conv2d::training_scratch(&conv, N));
@@ -285,12 +300,13 @@ fn kernel_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("kernel gradient, {name}");
-    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+    let runs = |isa: Isa| Some(choice::kernel_gradient(&conv, isa.vectors()).name());
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), runs, prepare);
 }
 
 fn input_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
-        let (dz, argmax) = (gradients(&conv), winners(&conv));
+        let (dz, argmax) = (gradients(&conv), random_argmax(&conv));
         let kernel = floats(patch(&conv) * conv.output[2]);
         let mut packed = floats(conv2d::packed_backward(&conv));
         conv2d::pack_backward(&conv, isa, &kernel, &mut packed);
@@ -303,7 +319,8 @@ fn input_gradient(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("input gradient, {name}");
-    Case::all(cases, name, Unit::Flops, conv_flops(&conv), prepare);
+    let runs = |isa: Isa| Some(choice::input_gradient(&conv, isa.vectors()).name());
+    Case::all(cases, name, Unit::Flops, conv_flops(&conv), runs, prepare);
 }
 
 fn dense_layers() -> Vec<Case> {
@@ -316,12 +333,17 @@ fn dense_layers() -> Vec<Case> {
         };
         for n in [1, 8, 64] {
             let flops = 2 * n * inputs * units;
-            let mut add = |pass: &str, prepare: fn(Dense, usize, Isa) -> Box<dyn FnMut()>| {
+            type Runs = fn(&Dense, usize, Isa) -> &'static str;
+            type Call = fn(Dense, usize, Isa) -> Box<dyn FnMut()>;
+            let mut add = |pass: &str, runs: Runs, prepare: Call| {
                 let name = format!("{pass}, {inputs}x{units}, n {n}");
+                let runs = move |isa| Some(runs(&dense, n, isa));
                 let prepare = move |isa| prepare(dense, n, isa);
-                Case::all(&mut cases, name, Unit::Flops, flops, prepare);
+                Case::all(&mut cases, name, Unit::Flops, flops, runs, prepare);
             };
-            add("forward", |dense, n, isa| {
+            let forward: Runs =
+                |dense, n, isa| dense_choice::forward(dense, n, false, isa.vectors()).name();
+            add("forward", forward, |dense, n, isa| {
                 let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
                 let [bias, mut y] = [dense.units, n * dense.units].map(floats);
                 let mut scratch = floats(dense::forward_scratch(&dense, n));
@@ -330,7 +352,9 @@ fn dense_layers() -> Vec<Case> {
                     black_box(&mut y);
                 })
             });
-            add("inference", |dense, n, isa| {
+            let inference: Runs =
+                |dense, n, isa| dense_choice::forward(dense, n, true, isa.vectors()).name();
+            add("inference", inference, |dense, n, isa| {
                 let [x, kernel] = [n * dense.inputs, dense.inputs * dense.units].map(floats);
                 let [bias, mut y] = [dense.units, n * dense.units].map(floats);
                 let mut packed = floats(dense::packed_inference(&dense));
@@ -342,7 +366,9 @@ fn dense_layers() -> Vec<Case> {
                     black_box(y);
                 })
             });
-            add("kernel gradient", |dense, n, isa| {
+            let kernel_gradient: Runs =
+                |dense, n, isa| dense_choice::kernel_gradient(dense, n, isa.vectors()).name();
+            add("kernel gradient", kernel_gradient, |dense, n, isa| {
                 let [x, dy] = [n * dense.inputs, n * dense.units].map(floats);
                 let mut gradient = floats(dense.inputs * dense.units);
                 let mut packed = floats(dense::packed_gradient(&dense, n));
@@ -357,7 +383,9 @@ fn dense_layers() -> Vec<Case> {
                     black_box(gradient);
                 })
             });
-            add("input gradient", |dense, n, isa| {
+            let input_gradient: Runs =
+                |dense, n, isa| dense_choice::input_gradient(dense, n, isa.vectors()).name();
+            add("input gradient", input_gradient, |dense, n, isa| {
                 let [dy, kernel] = [n * dense.units, dense.inputs * dense.units].map(floats);
                 let mut dx = floats(n * dense.inputs);
                 let mut scratch = floats(dense::training_scratch(&dense));
@@ -371,13 +399,13 @@ fn dense_layers() -> Vec<Case> {
     cases
 }
 
-/// Work that is bound by memory or by the exponential: as much of it as a level 2 cache holds.
+/// Work that is bound by memory or by the exponential, on as many values as a second-level cache holds.
 fn elementwise() -> Vec<Case> {
     const VALUES: usize = 32 * 1024;
     let mut cases = Vec::new();
     let mut add = |name: String, prepare: Prepare| {
         let prepare = move |isa| prepare.call(isa);
-        Case::all(&mut cases, name, Unit::Values, VALUES, prepare);
+        Case::all(&mut cases, name, Unit::Values, VALUES, |_| None, prepare);
     };
     for activation in [
         Activation::Relu,
@@ -548,7 +576,7 @@ fn least_time(call: &mut dyn FnMut()) -> f64 {
     least
 }
 
-/// Prints billions of items in a second, the share of the peak, and the relation to the portable instance.
+/// Prints billions of items in a second, the share of the peak, the relation to the portable instance, and what runs.
 fn table(filter: &str) {
     let peak = |isa: Isa| {
         let mut flops = 0;
@@ -588,11 +616,14 @@ fn table(filter: &str) {
                     portable = Some(rate);
                 } else {
                     if case.unit == Unit::Flops {
-                        // Right after the case, as the clock may have changed since the last one.
+                        // The peak is measured right after the case, because the clock changes with time.
                         print!(" {:>4.0}%", 100.0 * rate / peak(case.isa));
                     }
                     if let Some(portable) = portable {
                         print!(" {:>5.2}x", rate / portable);
+                    }
+                    if let Some(runs) = case.runs {
+                        print!(" ({runs})");
                     }
                 }
             }

@@ -2,7 +2,7 @@
 //! the runtime.
 //!
 //! The macro emits one `static` [`Spec`] per network and, with it, the functions
-//! [`Spec::forward`] and [`Training::train`], which are unrolled calls of [`ops`](crate::ops).
+//! [`Spec::forward`] and [`Training::train`], which are unrolled calls of [`ops`].
 //! Whatever does not depend on types (allocation, training, checkpoints) reads the `Spec` and calls the
 //! two functions with plain slices. Everything here is `'static` data or borrowed slices, so it exists
 //! without `std` and without an allocator.

@@ -234,9 +234,9 @@ impl FusedPool {
         cells
     }
 
-    /// The place of a cell in its window, counted row by row, as an argmax tells it.
+    /// The index of a cell in its window, counted row by row, as an argmax stores it.
     #[inline(always)]
-    pub fn code(&self, windows: [usize; 2], cell: [usize; 2]) -> usize {
+    pub fn index(&self, windows: [usize; 2], cell: [usize; 2]) -> usize {
         let place =
             |axis: usize| cell[axis] + self.padding[axis] - windows[axis] * self.strides[axis];
         place(0) * self.size[1] + place(1)

@@ -2,7 +2,7 @@
 //!
 //! One file an operation. The compiler makes an operation of each layer and lets its passes change
 //! it (what is fused, trimmed, how it is computed); generated code holds it as a constant; the runtime
-//! implements its passes. An operation that is new gets a file here and a line in [`operations!`].
+//! implements its passes. An operation that is new gets a file here and a line in `operations!`.
 
 mod activate;
 mod conv2d;

@@ -1,4 +1,5 @@
-//! The gradient of a bias: the sum of the rows of a gradient.
+//! The gradient of a bias: the sum of the rows of the gradient with respect to its output. A few vectors of sums stay
+//! in registers while all rows are added.
 
 use super::Isa;
 use super::simd::{Kernel, Simd};

@@ -1,23 +1,20 @@
 //! General matrix products: `C = alpha * A * B + beta * C`.
 //!
-//! [`gemm`] is matrixmultiply's `sgemm`, the engine of dense layers and of convolutions through im2col
-//! where there are no vectors to speak of ([`Isa::PORTABLE`]) or matrices are narrow or low. A value of `C`
-//! does not depend on the number of rows or columns. Without `std` (the crate allocates) register tiles
-//! do all the work, and `gemm` is the definition.
+//! [`gemm`] is matrixmultiply's `sgemm`. It computes all products on an instruction set without explicit vectors
+//! ([`Isa::PORTABLE`]), and on others those products of dense layers that register tiles are slow at. A value of `C`
+//! does not depend on the number of rows or columns. matrixmultiply allocates and needs `std`; without it register
+//! tiles compute all products, and `gemm` is a plain loop.
 //!
-//! The views check once, at construction, that every element lies inside their slice.
+//! A view checks once, at construction, that every element lies inside its slice.
 
+#[cfg(doc)]
 use super::Isa;
 use super::simd::Simd;
 
-/// Whether [`gemm`] beats the register tiles of this instruction set.
-pub(crate) fn is_best(isa: Isa) -> bool {
-    cfg!(feature = "std") && isa == Isa::PORTABLE
-}
-
-/// The same, for kernels that nobody calls then: asked in a `const` block, so that they are not compiled.
+/// Whether [`gemm`] computes all products in place of this instruction set. Kernels that are then never called ask in
+/// a `const` block, so that they are not compiled.
 pub(crate) const fn replaces<S: Simd>() -> bool {
-    cfg!(feature = "std") && S::IS_PORTABLE
+    S::SHAPE.of_this_build().prefers_matrixmultiply()
 }
 
 /// A read-only view of a matrix in a slice, with any strides.
@@ -27,7 +24,7 @@ pub struct Matrix<'a> {
     layout: Layout,
 }
 
-/// A mutable view of a matrix in a slice, with strides that give each element a place of its own.
+/// A mutable view of a matrix in a slice, with strides that give each element an address of its own.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     data: &'a mut [f32],
@@ -73,10 +70,9 @@ impl Layout {
         }
     }
 
-    /// Whether no two elements share a place: one axis steps over everything that the other
-    /// reaches.
+    /// Whether no two elements have the same address: one axis steps over all that the other one spans.
     fn is_injective(&self) -> bool {
-        let apart = |count, stride, reach| count <= 1 || stride > reach;
+        let apart = |count, stride, span| count <= 1 || stride > span;
         let Self {
             rows,
             columns,
@@ -86,10 +82,10 @@ impl Layout {
         if rows == 0 || columns == 0 {
             return true;
         }
-        let row_reach = (columns - 1) * column_stride;
-        let column_reach = (rows - 1) * row_stride;
-        apart(columns, column_stride, 0) && apart(rows, row_stride, row_reach)
-            || apart(rows, row_stride, 0) && apart(columns, column_stride, column_reach)
+        let row_span = (columns - 1) * column_stride;
+        let column_span = (rows - 1) * row_stride;
+        apart(columns, column_stride, 0) && apart(rows, row_stride, row_span)
+            || apart(rows, row_stride, 0) && apart(columns, column_stride, column_span)
     }
 
     fn transposed(self) -> Self {
@@ -153,7 +149,7 @@ impl<'a> MatrixMut<'a> {
     /// A matrix of `[rows, columns]` whose neighbours are `strides` apart, down and across.
     ///
     /// # Panics
-    /// If an element lies outside `data`, or two share a place.
+    /// If an element lies outside `data`, or two have the same address.
     pub fn with_strides(data: &'a mut [f32], shape: [usize; 2], strides: [usize; 2]) -> Self {
         let layout = Layout::new(data.len(), shape, strides);
         assert!(
@@ -175,7 +171,7 @@ pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_
     by_definition(alpha, a, b, beta, c);
 }
 
-/// The sizes `[m, k, n]` of a product, after a look at whether they agree.
+/// The sizes `[m, k, n]` of a product, after a check that they agree.
 fn product(a: &Matrix<'_>, b: &Matrix<'_>, c: &MatrixMut<'_>) -> [usize; 3] {
     let [m, k, n] = [a.layout.rows, a.layout.columns, b.layout.columns];
     assert_eq!(b.layout.rows, k, "inner sizes of a matrix product");
@@ -215,7 +211,7 @@ fn packed(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_>)
     }
 }
 
-/// The product element by element.
+/// The slow, obvious twin: element by element.
 #[cfg(any(test, not(feature = "std")))]
 fn by_definition(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: MatrixMut<'_>) {
     let [m, k, n] = product(&a, &b, &c);

@@ -1,54 +1,60 @@
-//! The product of register tiles: the inner loop of convolutions, their gradients and dense layers.
+//! The microkernel of matrix products: the inner loop of convolutions, their gradients and dense layers.
 //!
-//! `C = start + Σ A_s · B_s`, where the segments `s` are, for example, the rows of a kernel: nothing is
-//! packed or copied, because the operands of a small convolution lie in cache as they are. A tile of
-//! `HEIGHT` rows and `VECTORS` vectors of `C` stays in registers while the depth runs by; per step it
-//! loads `VECTORS` vectors of `B` and multiplies them with `HEIGHT` single values of `A`.
+//! `C = start + Σ A_s · B_s`, where the segments `s` are for example the rows of a convolution's kernel. Nothing is
+//! packed or copied: the operands of a small convolution are in the cache as they are stored, and strides say where.
+//! The loops are those of Goto & van de Geijn 2008 without the packing, from the outermost to the innermost:
 //!
-//! Every value of `C` is the sum over segments and depth in their order, whatever the tile, so a product
-//! may be cut up by rows and columns without a change of a bit.
+//! ```text
+//! TiledGemm      columns of C, as many as 4, 2 or 1 vectors hold     ── column_strip
+//! column_strip   rows of C, at most MR                               ── microkernel
+//! microkernel    MR rows of NR vectors of C stay in registers over all segments and the depth; each step loads NR
+//!                vectors of B and multiplies them with MR single values of A
+//! ```
+//!
+//! Every value of `C` is the sum over segments and depth in their order, however large the tile. So a product may be
+//! cut by rows and columns without a change of a bit.
 
 use super::matmul;
-use super::simd::{Kernel, Simd, ValidPointers, accumulate, from_fn};
+use super::simd::{Kernel, MAX_TILE_COLUMNS, Simd, ValidPointers, accumulate, from_fn};
 
-/// The product of matrices in memory. Strides are in floats.
+/// A product of matrices in memory. All strides are in floats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TiledGemm {
     /// Rows of `A` and `C`.
     pub rows: usize,
-    /// Columns of `B` and `C`, which lie side by side.
+    /// Columns of `B` and `C`. The columns of a row are next to each other.
     pub columns: usize,
     /// Columns of each `A_s`, rows of each `B_s`.
     pub depth: usize,
-    /// How many segments there are: outer, inner.
+    /// How many segments there are, as two loops: outer, inner.
     pub segments: [usize; 2],
-    /// The first value of the first `A`.
+    /// The first value of the first `A_s`.
     pub a: *const f32,
-    /// From a row to the next within a line.
+    /// From a row of `A` to the next one of the same line.
     pub a_row: usize,
-    /// Rows of `A` in a line, as the cells of a line of an image; `rows`, if there are no lines.
+    /// Rows of `A` in a line: for example the cells of an image's row. `rows`, if there is but one line.
     pub line: usize,
-    /// From the last row of a line to the first of the next.
+    /// From the last row of a line to the first row of the next one.
     pub a_line: usize,
-    /// From a column to the next.
+    /// From a column of `A` to the next.
     pub a_depth: usize,
-    /// From a segment to the next.
+    /// From a segment of `A` to the next, in both loops.
     pub a_segments: [usize; 2],
-    /// The first value of the first `B`.
+    /// The first value of the first `B_s`.
     pub b: *const f32,
-    /// From a row to the next.
+    /// From a row of `B` to the next.
     pub b_depth: usize,
-    /// From a segment to the next.
+    /// From a segment of `B` to the next, in both loops.
     pub b_segments: [usize; 2],
     /// The first value of `C`.
     pub c: *mut f32,
-    /// From a row to the next.
+    /// From a row of `C` to the next.
     pub c_row: usize,
     /// What the sums start with.
     pub start: Start,
-    /// Whether negative results become 0. NaN stays.
+    /// Whether negative results become 0. NaN stays NaN.
     pub relu: bool,
-    /// That all of these places may be read, and those of `C` written.
+    /// `A`, `B` and a bias are valid for reads, and `C` for writes.
     pub _valid: ValidPointers,
 }
 
@@ -86,17 +92,17 @@ impl Kernel for &TiledGemm {
         let mut column = 0;
         while column < self.columns {
             let left = self.columns - column;
-            // SAFETY: each panel is a part of the product, whose places the caller vouches for.
+            // SAFETY: each strip is a part of the product, whose pointers are valid.
             unsafe {
                 if const { S::TILE_VECTORS == 4 } && left >= 4 * S::LANES {
-                    S::call(Panel::<4>::new(self, column, S::LANES));
+                    S::call(ColumnStrip::<4>::new(self, column, S::LANES));
                     column += 4 * S::LANES;
                 } else if left >= 2 * S::LANES {
-                    S::call(Panel::<2>::new(self, column, S::LANES));
+                    S::call(ColumnStrip::<2>::new(self, column, S::LANES));
                     column += 2 * S::LANES;
                 } else {
                     let count = left.min(S::LANES);
-                    S::call(Panel::<1>::new(self, column, count));
+                    S::call(ColumnStrip::<1>::new(self, column, count));
                     column += count;
                 }
             }
@@ -104,98 +110,98 @@ impl Kernel for &TiledGemm {
     }
 }
 
-/// The columns from `column` on that `VECTORS` vectors hold; of a single vector only `count` lanes.
+/// The columns of a product that `NR` vectors hold, from `column` on. A single vector may have only `count` lanes.
 ///
-/// Called out of line: LLVM takes long over functions that hold the tiles of all widths.
-struct Panel<'a, const VECTORS: usize> {
+/// Called out of line: functions with the tiles of all widths take LLVM long.
+struct ColumnStrip<'a, const NR: usize> {
     product: &'a TiledGemm,
     column: usize,
     count: usize,
-    /// That the columns are the product's.
+    /// The columns are the product's.
     _valid: ValidPointers,
 }
 
-impl<'a, const VECTORS: usize> Panel<'a, VECTORS> {
+impl<'a, const NR: usize> ColumnStrip<'a, NR> {
     /// # Safety
-    /// The columns exist.
+    /// The product has these columns.
     #[inline(always)]
     unsafe fn new(product: &'a TiledGemm, column: usize, count: usize) -> Self {
         Self {
             product,
             column,
             count,
-            // SAFETY: the caller vouches for the columns, the product's own promise for the rest.
-            _valid: unsafe { ValidPointers::new() },
+            // SAFETY: the caller vouches for the columns, and the product's pointers are valid.
+            _valid: unsafe { ValidPointers::guarantee() },
         }
     }
 }
 
-impl<const VECTORS: usize> Kernel for Panel<'_, VECTORS> {
+impl<const NR: usize> Kernel for ColumnStrip<'_, NR> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the caller vouches for the instruction set, the promise for the rest.
-        unsafe { panel::<S, VECTORS>(self.product, self.column, self.count) }
+        // SAFETY: the caller vouches for the instruction set, and the columns are the product's.
+        unsafe { column_strip::<S, NR>(self.product, self.column, self.count) }
     }
 }
 
-/// See [`Panel`].
+/// See [`ColumnStrip`].
 ///
 /// # Safety
-/// The machine has the target features of `S`. These columns are the product's, whose promise covers the
-/// rest.
+/// The machine has the target features of `S`. The product, whose pointers are valid, has these columns.
 #[inline(always)]
-unsafe fn panel<S: Simd, const VECTORS: usize>(product: &TiledGemm, column: usize, count: usize) {
-    let most = const { highest::<S>(VECTORS) };
-    // Heights that differ by one at most: a tile of one row waits for its own sums.
+unsafe fn column_strip<S: Simd, const NR: usize>(product: &TiledGemm, column: usize, count: usize) {
+    let most = const { max_rows::<S>(NR) };
+    // Heights that differ by at most one. A tile of one row would be slow, because each of its sums waits for the one
+    // before.
     let tiles = product.rows.div_ceil(most);
     let (height, higher) = match tiles {
         0 => return,
         _ => (product.rows / tiles, product.rows % tiles),
     };
-    let mut rows = Rows {
+    let mut a_rows = RowsOfA {
         next: product.a,
         left: product.line,
     };
     let mut row = 0;
     for tile in 0..tiles {
         let height = height + usize::from(tile < higher);
-        let place = Place { row, column, count };
+        let origin = Origin { row, column, count };
         // SAFETY: the rows are those of the product.
         unsafe {
             match height {
-                8 if const { highest::<S>(VECTORS) >= 8 } => {
-                    self::tile::<S, 8, VECTORS>(product, place, &mut rows)
+                8 if const { max_rows::<S>(NR) >= 8 } => {
+                    microkernel::<S, 8, NR>(product, origin, &mut a_rows)
                 }
-                7 if const { highest::<S>(VECTORS) >= 7 } => {
-                    self::tile::<S, 7, VECTORS>(product, place, &mut rows)
+                7 if const { max_rows::<S>(NR) >= 7 } => {
+                    microkernel::<S, 7, NR>(product, origin, &mut a_rows)
                 }
-                6 if const { highest::<S>(VECTORS) >= 6 } => {
-                    self::tile::<S, 6, VECTORS>(product, place, &mut rows)
+                6 if const { max_rows::<S>(NR) >= 6 } => {
+                    microkernel::<S, 6, NR>(product, origin, &mut a_rows)
                 }
-                5 if const { highest::<S>(VECTORS) >= 5 } => {
-                    self::tile::<S, 5, VECTORS>(product, place, &mut rows)
+                5 if const { max_rows::<S>(NR) >= 5 } => {
+                    microkernel::<S, 5, NR>(product, origin, &mut a_rows)
                 }
-                4 => self::tile::<S, 4, VECTORS>(product, place, &mut rows),
-                3 => self::tile::<S, 3, VECTORS>(product, place, &mut rows),
-                2 => self::tile::<S, 2, VECTORS>(product, place, &mut rows),
-                _ => self::tile::<S, 1, VECTORS>(product, place, &mut rows),
+                4 => microkernel::<S, 4, NR>(product, origin, &mut a_rows),
+                3 => microkernel::<S, 3, NR>(product, origin, &mut a_rows),
+                2 => microkernel::<S, 2, NR>(product, origin, &mut a_rows),
+                _ => microkernel::<S, 1, NR>(product, origin, &mut a_rows),
             }
         }
         row += height;
     }
 }
 
-/// Rows of the highest tile of so many vectors. Asked in `const` blocks, so that higher ones are not compiled.
-const fn highest<S: Simd>(vectors: usize) -> usize {
+/// The most rows of a tile that is `vectors` wide. Asked in `const` blocks, so that higher tiles are not compiled.
+const fn max_rows<S: Simd>(vectors: usize) -> usize {
     let fit = S::ACCUMULATORS / vectors;
     if fit < 8 { fit } else { 8 }
 }
 
-/// Where a tile lies.
+/// The first row and column of a tile of `C`.
 #[derive(Clone, Copy)]
-struct Place {
+struct Origin {
     row: usize,
     column: usize,
     /// Lanes of its vector, if it has but one.
@@ -203,13 +209,13 @@ struct Place {
 }
 
 /// Steps through the rows of `A`, line by line.
-struct Rows {
+struct RowsOfA {
     next: *const f32,
     /// Rows of the line from `next` on.
     left: usize,
 }
 
-impl Rows {
+impl RowsOfA {
     #[inline(always)]
     fn next(&mut self, product: &TiledGemm) -> *const f32 {
         let row = self.next;
@@ -226,23 +232,25 @@ impl Rows {
     }
 }
 
-/// What sums that start with zero are loaded from: as much as the widest tile.
-static ZEROS: [f32; 64] = [0.0; 64];
+/// A row of zeros, as wide as the widest tile: sums that start with zero are loaded from here.
+static ZEROS: [f32; MAX_TILE_COLUMNS] = [0.0; MAX_TILE_COLUMNS];
 
+/// `MR` rows and `NR` vectors of `C`.
+///
 /// # Safety
-/// The machine has the target features of `S`. These rows and columns are the product's, whose promise covers
-/// the rest, and `rows` has come to them.
+/// The machine has the target features of `S`. The product, whose pointers are valid, has these rows and columns, and
+/// `a_rows` has come to them.
 #[inline(always)]
-unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
+unsafe fn microkernel<S: Simd, const MR: usize, const NR: usize>(
     product: &TiledGemm,
-    Place { row, column, count }: Place,
-    rows: &mut Rows,
+    Origin { row, column, count }: Origin,
+    a_rows: &mut RowsOfA,
 ) {
-    const { assert!(VECTORS * S::LANES <= ZEROS.len()) };
-    // SAFETY: for the whole function: rows `row..row + HEIGHT` and the columns of the panel are inside
-    // the product, whose places the caller vouches for; of a single vector only `count` lanes are touched.
+    const { assert!(NR * S::LANES <= ZEROS.len()) };
+    // SAFETY: for the whole function: rows `row..row + MR` and the columns of the tile are the product's, whose
+    // pointers are valid; of a single vector only `count` lanes are touched.
     unsafe {
-        let load = |p: *const f32, vector: usize| match VECTORS {
+        let load = |p: *const f32, vector: usize| match NR {
             1 => S::load_first(p, count),
             _ => S::load(p.add(vector * S::LANES)),
         };
@@ -252,17 +260,17 @@ unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
             Start::Sum => (c.cast_const(), product.c_row),
             Start::Bias(bias) => (bias.add(column), 0),
         };
-        let mut sums: [[S::V; VECTORS]; HEIGHT] =
+        let mut sums: [[S::V; NR]; MR] =
             from_fn(|i| from_fn(|j| load(start.add(i * start_row), j)));
-        let a: [*const f32; HEIGHT] = from_fn(|_| rows.next(product));
+        let a: [*const f32; MR] = from_fn(|_| a_rows.next(product));
         for outer in 0..product.segments[0] {
             for inner in 0..product.segments[1] {
-                let place = |[first, second]: [usize; 2]| outer * first + inner * second;
-                // One index for all rows: their addresses are a register each, which stays as it is.
-                let mut index = place(product.a_segments);
-                let mut b = product.b.add(place(product.b_segments) + column);
+                let offset = |[first, second]: [usize; 2]| outer * first + inner * second;
+                // One index for all rows: so each row's address stays in its register.
+                let mut index = offset(product.a_segments);
+                let mut b = product.b.add(offset(product.b_segments) + column);
                 for _ in 0..product.depth {
-                    let vectors: [S::V; VECTORS] = from_fn(|j| load(b, j));
+                    let vectors: [S::V; NR] = from_fn(|j| load(b, j));
                     for (i, sums) in sums.iter_mut().enumerate() {
                         let value = S::splat(*a[i].add(index));
                         accumulate::<S, _>(sums, value, &vectors);
@@ -276,7 +284,7 @@ unsafe fn tile<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
             let c = c.add(i * product.c_row);
             for (j, &sum) in sums.iter().enumerate() {
                 let sum = if product.relu { S::relu(sum) } else { sum };
-                match VECTORS {
+                match NR {
                     1 => S::store_first(c, sum, count),
                     _ => S::store(c.add(j * S::LANES), sum),
                 }

@@ -1,30 +1,33 @@
 //! The operations that generated networks are made of, one file an operation.
 //!
-//! Every kernel works on flat slices that the caller owns. Images
-//! are `[N, H, W, C]`, kernels of convolutions `[height, width, input channels, filters]`, of
-//! dense layers `[inputs, units]`; `n` is the number of examples. A small `Copy` struct of plain
-//! numbers describes the geometry (a constant in generated code), and its methods run the forward
-//! and the backward pass:
+//! Every kernel works on flat slices that the caller owns. Images are `[N, H, W, C]`, kernels of convolutions `[height,
+//! width, input channels, filters]`, those of dense layers `[inputs, units]`; `n` is the number of examples. A small
+//! `Copy` struct of plain numbers describes the geometry (a constant in generated code), and its methods run the
+//! forward and the backward pass:
 //!
 //! - `forward` overwrites its output, and applies the bias and the activation where it has them;
-//! - `infer`, of layers with weights, does the same for inference, where nothing is kept for a backward
-//!   pass and the weights stay as they are: it may take them packed, and round differently;
-//! - `pack_forward`, `pack_inference` and `pack_backward` write the weights as a pass wants them;
-//! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be worked off in
-//!   pieces; that of a dense layer overwrites some rows of the gradient with the sum over a whole batch;
+//! - `infer`, of layers with weights, does the same for inference, where nothing is kept for a backward pass and the
+//!   weights do not change: it may read them packed, and round differently;
+//! - `pack_forward`, `pack_inference` and `pack_backward` write the weights as a pass reads them;
+//! - `backward_parameters` of a convolution *adds* to gradients, so that a batch can be computed in pieces; that of a
+//!   dense layer overwrites some rows of the gradient with the sum over a whole batch;
 //! - `backward_input` and `backward` overwrite the gradient with respect to their input.
 //!
-//! What is computed for an example does not depend on how many examples a call has. Slices of a wrong
-//! length are a bug of the caller and panic. NaN is never swallowed: relu, max pooling and the losses
-//! pass it on.
+//! The result of an example does not depend on how many examples a call has. Slices of a wrong length are a bug of the
+//! caller and panic. NaN is never swallowed: relu, max pooling and the losses pass it on.
 //!
-//! Each call is told the instruction set ([`Isa`]) that it runs with. Where there are no vectors to speak
-//! of ([`Isa::PORTABLE`] with `std`), or a product is narrow or low, it is matrixmultiply's, which allocates its
-//! packing buffers; the kernels themselves allocate nothing, so nothing does without `std`. All passes, the
-//! losses and the metrics remain then; `Optimizer::update` and the thread pool need `std`.
+//! Each call is given the instruction set ([`Isa`]) that it runs with. Which kernel of an operation runs is chosen in
+//! [`conv2d::choice`] and [`dense::choice`]:
 //!
-//! Each operation has a slow, obvious twin in the `reference` module, and a test that compares
-//! the two.
+//! ```text
+//! geometry + Isa ──▶ choice ──┬▶ a kernel of the operation ──▶ microkernel, packed_gemm, … ──▶ Simd primitives
+//!                             └▶ matmul::gemm (matrixmultiply)
+//! ```
+//!
+//! The kernels allocate nothing. matrixmultiply does, for its packing buffers, and needs `std`. Without `std` all
+//! passes, the losses and the metrics remain; `Optimizer::update` and the thread pool need it.
+//!
+//! Each operation has a slow, obvious twin in the `reference` module, and a test beside it that compares the two.
 
 pub(crate) mod bias;
 pub mod conv2d;

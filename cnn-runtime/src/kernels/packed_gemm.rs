@@ -1,34 +1,31 @@
-//! Products with a matrix that is packed once and used often: the kernel of a dense layer or of a 1x1
-//! convolution.
+//! Products with a matrix that is packed once and used often: the kernel of a dense layer or of a 1x1 convolution, or
+//! the gradient of a dense layer's output.
 //!
 //! ```text
-//! B, [depth, columns] ──pack──▶ panels of neighbouring columns, each [depth, width] ──multiply──▶ C = A * B + bias
+//! B, [depth, columns] ──pack──▶ packed panels of neighbouring columns, [depth, width] each ──multiply──▶ C = A * B + bias
 //! ```
 //!
-//! A panel is as wide as a register tile, so a tile reads it from front to back, which is what caches
-//! and their prefetchers are quick at, and nothing is copied in a call. The last panel is as many whole
-//! vectors wide as its columns fill, with zeros behind them. The width is the instruction set's, and so is
-//! the layout; the length is the same for all.
+//! A panel is as wide as a register tile, so a tile reads it from front to back, which suits caches and their
+//! prefetchers, and nothing is copied in a call. The last panel is as many vectors wide as its columns need, with zeros
+//! behind them. The width and so the layout belong to the instruction set; the length is the same for all.
 //!
-//! The depth is not cut into blocks, though a panel is larger than the level 1 cache: measured on
-//! 784 → 512 with AVX-512, blocks of 96 to 256 steps, whose sums are stored and loaded again, gave 113 to
-//! 130 GFLOP/s for 64 to 256 rows, and panels as a whole 128 to 137. Every value is a sum in the order
-//! of the depth that starts with the bias, as in [`tile`](super::microkernel), however many rows there are.
+//! The depth is not cut into blocks, though a panel is larger than the first-level cache: loading and storing the sums
+//! once for each block would cost more than reading the panel from the second-level cache.
+//!
+//! Every value is a sum in the order of the depth that starts with the bias, as in [`super::microkernel`], however many
+//! rows there are.
 
 use super::Isa;
 use super::matmul;
 use super::microkernel::{Start, TiledGemm};
-use super::simd::{Kernel, Simd, ValidPointers, from_fn};
+use super::simd::{Kernel, MAX_LANES, Simd, ValidPointers, from_fn};
 
-/// Lanes of the widest vector.
-const MOST_LANES: usize = 16;
-
-/// Floats of the panels of a matrix of shape `[depth, columns]`.
+/// Floats of the packed panels of a matrix of shape `[depth, columns]`.
 pub(crate) const fn length([depth, columns]: [usize; 2]) -> usize {
-    depth * columns.next_multiple_of(MOST_LANES)
+    depth * columns.next_multiple_of(MAX_LANES)
 }
 
-/// Writes the panels of a matrix of shape `[depth, columns]`, for products by the same instruction set.
+/// Writes the packed panels of a matrix of shape `[depth, columns]`, for products by the same instruction set.
 /// Nothing is written for one whose products are matrixmultiply's.
 ///
 /// # Panics
@@ -36,7 +33,7 @@ pub(crate) const fn length([depth, columns]: [usize; 2]) -> usize {
 pub(crate) fn pack(isa: Isa, shape: [usize; 2], matrix: &[f32], panels: &mut [f32]) {
     assert_eq!(matrix.len(), shape[0] * shape[1], "values of a matrix");
     assert_eq!(panels.len(), length(shape), "values of panels");
-    if matmul::is_best(isa) {
+    if isa.vectors().prefers_matrixmultiply() {
         return;
     }
     isa.run(Pack {
@@ -60,7 +57,7 @@ pub(crate) struct PackedGemm<'a> {
     pub bias: &'a [f32],
     /// `[rows, columns]`, overwritten.
     pub c: &'a mut [f32],
-    /// Whether negative results become 0. NaN stays.
+    /// Whether negative results become 0. NaN stays NaN.
     pub relu: bool,
 }
 
@@ -79,9 +76,9 @@ impl PackedGemm<'_> {
         );
         assert_eq!(self.c.len(), rows * self.columns, "values of a product");
         if rows == 1 {
-            isa.run(OneRow(self));
+            isa.run(Gemv(self));
         } else {
-            isa.run(Rows(self, rows));
+            isa.run(Gemm(self, rows));
         }
     }
 }
@@ -125,10 +122,10 @@ impl Kernel for Pack<'_> {
     }
 }
 
-/// A product of checked lengths with this many rows, panel by panel.
-struct Rows<'a>(PackedGemm<'a>, usize);
+/// A product with this many rows, panel by panel. All lengths are checked.
+struct Gemm<'a>(PackedGemm<'a>, usize);
 
-impl Kernel for Rows<'_> {
+impl Kernel for Gemm<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -158,8 +155,8 @@ impl Kernel for Rows<'_> {
                 c_row: columns,
                 start: Start::bias(bias),
                 relu: packed.relu,
-                // SAFETY: `multiply` has compared all lengths; the panel and its columns lie in them.
-                _valid: unsafe { ValidPointers::new() },
+                // SAFETY: `multiply` has compared all lengths; the panel and its columns are inside them.
+                _valid: unsafe { ValidPointers::guarantee() },
             };
             // SAFETY: the caller vouches for the target features.
             unsafe { S::call(&product) };
@@ -167,11 +164,13 @@ impl Kernel for Rows<'_> {
     }
 }
 
-/// A product of checked lengths with one row. It reads each value of `B` once, so it takes several
-/// panels at a time: that keeps more loads under way, and no sum waits for itself.
-struct OneRow<'a>(PackedGemm<'a>);
+/// A product with one row: a vector times a matrix. All lengths are checked.
+///
+/// It reads each value of `B` once, so it is bound by loads. Several panels at a time keep more loads in flight and
+/// give more independent sums.
+struct Gemv<'a>(PackedGemm<'a>);
 
-impl Kernel for OneRow<'_> {
+impl Kernel for Gemv<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -180,7 +179,7 @@ impl Kernel for OneRow<'_> {
         let mut first = 0;
         while first < columns {
             let vectors = (columns - first).div_ceil(S::LANES);
-            // SAFETY: as many panels of that width begin at the column.
+            // SAFETY: so many panels of that width begin at the column.
             first += unsafe {
                 match (S::TILE_VECTORS, vectors) {
                     (4, 8..) => self.panels::<S, 2, 4>(first),
@@ -196,7 +195,7 @@ impl Kernel for OneRow<'_> {
     }
 }
 
-impl OneRow<'_> {
+impl Gemv<'_> {
     /// Computes the results of `PANELS` panels of `VECTORS` vectors that begin at column `first`, and
     /// returns their width.
     ///
@@ -212,15 +211,15 @@ impl OneRow<'_> {
         let bias = self.0.bias.get(first..).unwrap_or_default();
         let c = self.0.c[first..].as_mut_ptr();
         let b = self.0.panels[first * depth..].as_ptr();
-        let place = |panel: usize, vector: usize| panel * width + vector * S::LANES;
-        let count = |place: usize| S::LANES.min(columns - first - place);
+        let column = |panel: usize, vector: usize| panel * width + vector * S::LANES;
+        let count = |column: usize| S::LANES.min(columns - first - column);
         // SAFETY: the lengths were compared in `multiply`: the panels hold `width` values for each step,
         // and of the bias and the results no more than `columns` are touched.
         unsafe {
             let mut sums: [[S::V; VECTORS]; PANELS] = from_fn(|panel| {
-                from_fn(|vector| match place(panel, vector) {
+                from_fn(|vector| match column(panel, vector) {
                     _ if bias.is_empty() => S::splat(0.0),
-                    place => S::load_first(bias.as_ptr().add(place), count(place)),
+                    column => S::load_first(bias.as_ptr().add(column), count(column)),
                 })
             });
             for (step, value) in self.0.a.iter().enumerate() {
@@ -234,9 +233,9 @@ impl OneRow<'_> {
             }
             for (panel, sums) in sums.iter().enumerate() {
                 for (vector, &sum) in sums.iter().enumerate() {
-                    let place = place(panel, vector);
+                    let column = column(panel, vector);
                     let sum = if self.0.relu { S::relu(sum) } else { sum };
-                    S::store_first(c.add(place), sum, count(place));
+                    S::store_first(c.add(column), sum, count(column));
                 }
             }
         }

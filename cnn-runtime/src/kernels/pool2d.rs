@@ -1,8 +1,13 @@
 //! Max and average pooling.
 //!
-//! The inner loops run over channels, which lie side by side: what a window makes of a few vectors of
-//! channels stays in registers while its cells run by. The backward pass of max pooling finds the winner
-//! again by comparing the window with its result; nothing but the activations needs to be kept.
+//! The inner loops run over channels, which are next to each other in memory: the results of a window stay in
+//! registers, a vector of channels at a time, while its cells are read. The backward pass of max pooling finds the
+//! argmax again by comparing the window with its result, so only activations have to be kept.
+//!
+//! ```text
+//! forward:   y = max or mean over the window of x
+//! backward:  max: dx[first cell of the window that equals y] += dy      mean: dx[each cell] += dy / cells
+//! ```
 
 use super::Isa;
 use super::simd::{Kernel, Simd};
@@ -49,7 +54,7 @@ fn sizes(pool: &Pool2d) -> [usize; 3] {
 #[inline(always)]
 fn window(pool: &Pool2d, oy: usize, ox: usize) -> Window {
     let [_, width, channels] = pool.input;
-    let [[top, bottom], [left, right]] = [inside(pool, 0, oy), inside(pool, 1, ox)];
+    let [[top, bottom], [left, right]] = [cells_inside(pool, 0, oy), cells_inside(pool, 1, ox)];
     Window {
         first: (top * width + left) * channels,
         rows: bottom - top,
@@ -59,9 +64,9 @@ fn window(pool: &Pool2d, oy: usize, ox: usize) -> Window {
     }
 }
 
-/// From where to where a window reaches in the image.
+/// The first cell of an axis that a window has inside the image, and the one behind the last.
 #[inline(always)]
-fn inside(pool: &Pool2d, axis: usize, step: usize) -> [usize; 2] {
+fn cells_inside(pool: &Pool2d, axis: usize, step: usize) -> [usize; 2] {
     let start = step * pool.strides[axis];
     let end = (start + pool.size[axis])
         .saturating_sub(pool.padding[axis])
@@ -88,7 +93,7 @@ fn check(pool: &Pool2d, n: usize, x: usize, y: usize) {
 /// The part of a window that lies inside the image: all its cells are there.
 #[derive(Clone, Copy)]
 struct Window {
-    /// Where the channels of its first cell start in the image.
+    /// The index of the first channel of its first cell in the image.
     first: usize,
     rows: usize,
     columns: usize,
@@ -116,7 +121,7 @@ impl Window {
         self.row - (self.columns - 1) * self.channels
     }
 
-    /// What each cell has of the window's mean.
+    /// The weight of a cell in the window's mean.
     #[inline(always)]
     fn share(self) -> f32 {
         1.0 / self.cells() as f32
@@ -257,7 +262,7 @@ unsafe fn mean<S: Simd>(window: Window, count: usize, x: *const f32, y: *mut f32
     }
 }
 
-/// Adds the gradients of one max-pooled cell to the winners of its window.
+/// Adds the gradients of one max-pooled cell to the argmax of its window, for each channel.
 #[inline(always)]
 unsafe fn route<S: Simd>(
     window: Window,
@@ -271,12 +276,12 @@ unsafe fn route<S: Simd>(
     unsafe {
         let zero = S::splat(0.0);
         let y = load::<S>(y, count);
-        // What no cell has claimed yet.
+        // The gradients whose argmax has not been found yet.
         let mut left = load::<S>(dy, count);
         let (mut cell, mut column) = (window.first, 0);
         for _ in 0..window.cells() {
             let x = load::<S>(x.add(cell), count);
-            // A cell wins that is the maximum or NaN.
+            // The argmax is the first cell that equals the maximum or is NaN.
             let (maximum, number) = (S::eq(x, y), S::eq(x, x));
             let claim = S::select(number, S::select(maximum, left, zero), left);
             left = S::select(number, S::select(maximum, zero, left), zero);

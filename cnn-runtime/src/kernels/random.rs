@@ -1,10 +1,10 @@
-//! Random bits as a function of a number: no state, no order, the same on every target.
+//! Random bits as a function of a number: without state or order, the same on every target.
 
 /// 2^64 over the golden ratio, odd: the step of SplitMix64.
 pub(crate) const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The output function of SplitMix64 (Steele, Lea & Flood 2014; constants of Stafford's variant
-/// 13): what its generator returns in state `z`. Any change of `z` changes half of the bits.
+/// The output function of SplitMix64 (Steele, Lea & Flood 2014; constants of Stafford's variant 13): what its generator
+/// returns in state `z`. Any change of `z` changes each bit of the result with a probability of one half.
 #[inline(always)]
 pub(crate) fn split_mix(z: u64) -> u64 {
     let z = z.wrapping_add(GOLDEN_GAMMA);

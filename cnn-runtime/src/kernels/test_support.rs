@@ -70,7 +70,7 @@ impl Guarded {
         &mut self.buffer[GUARD..end]
     }
 
-    /// The values, after a look at the guard zones.
+    /// The values, after a check of the guard zones.
     pub fn into_values(mut self) -> Vec<f32> {
         let values = self.values().to_vec();
         let zones = self.buffer[..GUARD]

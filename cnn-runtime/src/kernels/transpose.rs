@@ -1,4 +1,5 @@
-//! The transpose of a matrix, in squares that registers hold.
+//! The transpose of a matrix, square by square: a square has as many rows and columns as a vector has lanes, and is
+//! transposed in registers.
 
 use super::Isa;
 use super::simd::{Kernel, Simd};
@@ -39,10 +40,10 @@ impl Kernel for Transpose<'_> {
     }
 }
 
-/// Writes the transpose of a matrix of `shape`. Rows lie `from_row` and `to_row` apart.
+/// Writes the transpose of a matrix of `shape`. Rows start `from_row` and `to_row` floats apart.
 ///
 /// # Safety
-/// The places are valid, the two do not overlap, and the machine has the features of `S`.
+/// Both matrices are valid and do not overlap, and the machine has the target features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn squares<S: Simd>(
     [rows, columns]: [usize; 2],

@@ -1,13 +1,18 @@
-//! Convolution as one matrix product an image, through the matrix of its patches (im2col).
+//! Convolution as one matrix product for each image, through the matrix of its patches (Chellapilla et al. 2006).
 //!
-//! Forward: `Y = columns * K`. Backward: `dK += columnsᵀ * dY`, and `dcolumns = dY * Kᵀ`, added up to `dX`
-//! (col2im). The products are [`gemm`]'s where there are no vectors to speak of; else register tiles
-//! compute the last one, the only one that no other algorithm covers.
+//! ```text
+//! forward:          image ── im2col ──▶ columns, [cells, patch]      Y = columns * K
+//! kernel gradient:                                                   dK += columnsᵀ * dY
+//! input gradient:   dcolumns = dY * Kᵀ ── col2im ──▶ dX
+//! ```
+//!
+//! On an instruction set without explicit vectors, matrixmultiply computes these products in place of all other
+//! algorithms. On others only the input gradient runs, for the geometries that no other algorithm computes, and its
+//! product is one of register tiles.
 
 use super::pooled::MaxRow;
 use super::{BackwardInput, BackwardKernel, Conv2d, Forward};
 use crate::kernels::Isa;
-pub(super) use crate::kernels::matmul::is_best;
 use crate::kernels::matmul::{Matrix, MatrixMut, gemm};
 use crate::kernels::microkernel::{Start, TiledGemm};
 use crate::kernels::simd::ValidPointers;
@@ -123,7 +128,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     } = operands;
     let [cells, patch, filters] = [conv.cells(), conv.patch(), conv.output[2]];
     let (columns, unpooled) = scratch.split_at_mut(cells * patch);
-    // PackedForm weights of an algorithm that this one stands in for have more room.
+    // Weights that another algorithm would have packed have more room.
     let packed = &packed[..patch * filters];
     let gradients = dz.chunks_exact(conv.output_len());
     for (i, (dz, dx)) in gradients
@@ -141,9 +146,9 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     }
 }
 
-/// `c = a * b`, all `[rows, columns]` and packed: `[m, k] * [k, n] = [m, n]`.
+/// `c = a * b` without gaps between rows: `[m, k] * [k, n] = [m, n]`.
 fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
-    if is_best(isa) {
+    if isa.vectors().prefers_matrixmultiply() {
         let (a, b) = (Matrix::new(a, m, k), Matrix::new(b, k, n));
         return gemm(1.0, a, b, 0.0, MatrixMut::new(c, m, n));
     }
@@ -167,7 +172,7 @@ fn multiply(isa: Isa, [m, k, n]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]
         start: Start::Zero,
         relu: false,
         // SAFETY: the assertion compares all lengths.
-        _valid: unsafe { ValidPointers::new() },
+        _valid: unsafe { ValidPointers::guarantee() },
     });
 }
 

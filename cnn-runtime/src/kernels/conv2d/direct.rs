@@ -1,18 +1,24 @@
-//! Convolution by register tiles on the image as it lies: one product for each output row.
+//! Convolution by register tiles on the image as it is stored: a product for each row of the output.
 //!
-//! A row of a patch, `kernel width * channels` values, lies side by side in the image, and the patches of
-//! neighbouring cells overlap; so the matrix of patches is a view of the image whose row stride is one
-//! step. Rows of the kernel are the segments of the product, and those above and below the image are left
-//! out. Where the kernel hangs over the left or right border, the image is copied between columns of
-//! zeros first.
+//! A row of a patch, `kernel width * channels` values, is contiguous in the image, and the patches of neighbouring
+//! cells overlap. So the matrix of patches is a view of the image whose row stride is one step of the convolution, and
+//! im2col is not needed:
 //!
-//! The gradient of the input is the same with the kernel flipped, on the gradient of the output. The
-//! gradient of a kernel row is a product of the image's rows, transposed, and the output's.
+//! ```text
+//! forward:          y[row]  = Σ over kernel rows  patches of the image's row · K[kernel row]
+//! input gradient:   the same with dy as the image and the kernel flipped and transposed
+//! kernel gradient:  dK[kernel row] += Σ over output rows  (patches of the image's row)ᵀ · dy[row]
+//! ```
+//!
+//! Rows of the kernel are the segments of a product (see `microkernel`). Those above and below the image are left out.
+//! If patches reach over the left or right border, the image is copied between columns of zeros first. A fused pool
+//! takes the rows of one row of windows at a time.
 
-use super::few_channels::{self, Windows};
+use super::few_channels::WindowRow;
+use super::few_filters::{OutputRows, RowShape};
 use super::pooled::MaxRow;
 use super::{
-    BackwardInput, BackwardKernel, Conv2d, Forward, channel_planes, few_filters, inside, max,
+    BackwardInput, BackwardKernel, Conv2d, Forward, channel_planes, choice, indices_within, max,
 };
 use crate::kernels::Isa;
 use crate::kernels::microkernel::{Start, TiledGemm};
@@ -20,6 +26,9 @@ use crate::kernels::simd::ValidPointers;
 use crate::kernels::transpose::transpose;
 use cnn_ir::Activation;
 use core::ops::Range;
+
+/// Floats of a cache line.
+const CACHE_LINE: usize = 16;
 
 /// Floats of scratch memory that [`forward`] takes.
 pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
@@ -43,6 +52,16 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
     Correlation::of_gradients(conv).scratch() + conv.unpooled_len()
 }
 
+/// The rows that a forward pass computes.
+pub(super) const fn forward_rows(conv: &Conv2d) -> RowShape {
+    Correlation::of_images(conv).row_shape()
+}
+
+/// The rows that an input gradient computes.
+pub(super) const fn input_gradient_rows(conv: &Conv2d) -> RowShape {
+    Correlation::of_gradients(conv).row_shape()
+}
+
 /// The weights as [`input_gradient`] wants them, `[kernel height, kernel width, filters, channels]` with
 /// the taps in reverse order.
 pub(super) fn flip(conv: &Conv2d, isa: Isa, kernel: &[f32], flipped: &mut [f32]) {
@@ -54,7 +73,8 @@ pub(super) fn flip(conv: &Conv2d, isa: Isa, kernel: &[f32], flipped: &mut [f32])
 }
 
 pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
-    if channel_planes::is_best(conv, operands.isa.lanes()) {
+    let chosen = choice::forward_direct(conv, operands.isa.vectors());
+    if chosen == choice::Forward::ChannelPlanes {
         return channel_planes::forward(conv, operands);
     }
     let Forward {
@@ -80,10 +100,10 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         bias,
         relu: false,
     };
-    // The convolution's rows that a row of windows sees; a row stays until the next one needs its place.
+    // The convolution's rows that a row of windows sees, in a ring buffer: windows that overlap reuse rows.
     let (padded, rows) = scratch.split_at_mut(correlation.scratch());
     let row = conv.output[1] * conv.output[2];
-    let is_few_channels = isa != Isa::PORTABLE && few_channels::is_best(conv);
+    let is_few_channels = chosen == choice::Forward::FewChannels;
     let values = pool.output[1] * conv.output[2];
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, y)) in images
@@ -97,14 +117,14 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
         let mut done = 0;
         for window in 0..pool.output[0] {
             let seen = pool.cells(0, window, conv.output[0]);
-            let place = window * values..(window + 1) * values;
+            let range = window * values..(window + 1) * values;
             let (y, argmax) = (
-                &mut y[place.clone()],
-                argmax.get_mut(place).unwrap_or_default(),
+                &mut y[range.clone()],
+                argmax.get_mut(range).unwrap_or_default(),
             );
             if is_few_channels && correlation.is_whole(seen.clone()) {
                 let top = seen.start * conv.strides[0] - conv.padding[0];
-                isa.run(Windows {
+                isa.run(WindowRow {
                     conv,
                     image: &source.values[top * source.row..],
                     image_row: source.row,
@@ -118,10 +138,10 @@ pub(super) fn forward(conv: &Conv2d, operands: Forward<'_>) {
             }
             let mut oy = done.max(seen.start);
             while oy < seen.end {
-                // Up to where the places start again from the front.
-                let place = oy % pool.size[0];
-                let end = seen.end.min(oy + pool.size[0] - place);
-                let result = &mut rows[place * row..][..(end - oy) * row];
+                // Up to the end of the ring buffer.
+                let slot = oy % pool.size[0];
+                let end = seen.end.min(oy + pool.size[0] - slot);
+                let result = &mut rows[slot * row..][..(end - oy) * row];
                 correlation.rows(isa, source, oy..end, weights, result);
                 oy = end;
             }
@@ -159,22 +179,22 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
         let source = correlation.source(image, padded);
         let dy = super::pooled::unpool(conv, isa, i, dz, argmax, unpooled);
-        // By groups of output rows that stay in the first cache while all of the kernel sees them.
-        let rows_of_a_group = rows_of_a_group(conv, source.row);
-        for start in (0..output_height).step_by(rows_of_a_group) {
-            let group = start..output_height.min(start + rows_of_a_group);
+        // In blocks of output rows that stay in the first-level cache while all of the kernel sees them.
+        let block_rows = block_rows(conv, source.row);
+        for start in (0..output_height).step_by(block_rows) {
+            let block = start..output_height.min(start + block_rows);
             for ky in 0..kernel_height {
                 let first = (ky * conv.dilation[0]) as isize - conv.padding[0] as isize;
-                let seen = inside(first, conv.strides[0], output_height, conv.input[0]);
-                let seen = seen.start.max(group.start)..seen.end.min(group.end);
+                let seen = indices_within(first, conv.strides[0], output_height, conv.input[0]);
+                let seen = seen.start.max(block.start)..seen.end.min(block.end);
                 if seen.is_empty() {
                     continue;
                 }
                 let y = seen.start * conv.strides[0] + ky * conv.dilation[0] - conv.padding[0];
                 for kx in (0..kernel_width).step_by(taps) {
                     let rows = taps * channels;
-                    let place = (ky * kernel_width + kx) * channels * filters;
-                    let gradient = &mut kernel_gradient[place..place + rows * filters];
+                    let offset = (ky * kernel_width + kx) * channels * filters;
+                    let gradient = &mut kernel_gradient[offset..offset + rows * filters];
                     // Row `r` of A is value `r` of the run of taps; its columns are the output's cells.
                     isa.run(&TiledGemm {
                         rows,
@@ -194,10 +214,10 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
                         c_row: filters,
                         start: Start::Sum,
                         relu: false,
-                        // SAFETY: the rows `seen` see row `ky` of the kernel inside the image, whose source
-                        // holds all columns that they read; `dy` has these rows, cut above, and the
-                        // gradient all taps of the run.
-                        _valid: unsafe { ValidPointers::new() },
+                        // SAFETY: the rows `seen` see row `ky` of the kernel inside the image, whose source has
+                        // all columns that they read; `dy` has these rows, and the gradient all taps of the
+                        // run.
+                        _valid: unsafe { ValidPointers::guarantee() },
                     });
                 }
             }
@@ -205,10 +225,12 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     }
 }
 
-/// Output rows whose gradients and images fill the first cache, but enough of them for long sums: each
-/// group loads and stores the whole gradient of the kernel.
-fn rows_of_a_group(conv: &Conv2d, image_row: usize) -> usize {
+/// Output rows of a block. Their gradients and images fit the first-level cache, but they are no fewer than long sums
+/// need: each block loads and stores the whole gradient of the kernel.
+fn block_rows(conv: &Conv2d, image_row: usize) -> usize {
+    /// Floats of a first-level cache.
     const CACHE: usize = 8192;
+    /// The least length of a sum.
     const CELLS: usize = 64;
     let row = conv.strides[0] * image_row + conv.output[1] * conv.output[2];
     (CACHE / row).max(CELLS.div_ceil(conv.output[1]))
@@ -244,7 +266,7 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     }
 }
 
-/// What forward pass and input gradient have in common: the cross-correlation of images with a kernel.
+/// The cross-correlation of images with a kernel: a forward pass, or an input gradient.
 #[derive(Clone, Copy)]
 struct Correlation {
     /// Height, width and channels of an image.
@@ -253,12 +275,12 @@ struct Correlation {
     output: [usize; 3],
     kernel: [usize; 2],
     strides: [usize; 2],
-    /// Zeros above and left of the image; where negative, rows and columns that nothing sees.
+    /// Zeros above and left of the image. If negative, so many rows and columns that no result sees.
     padding: [isize; 2],
     dilation: [usize; 2],
 }
 
-/// What an image is multiplied with, and what is done to the result.
+/// A kernel, and what is done to the result.
 #[derive(Clone, Copy)]
 struct Weights<'a> {
     /// `[height, width, input channels, output channels]`.
@@ -268,17 +290,17 @@ struct Weights<'a> {
     relu: bool,
 }
 
-/// An image whose rows hold every column that a kernel reads, and perhaps more.
+/// An image with all columns that the kernel reads.
 #[derive(Clone, Copy)]
 struct Source<'a> {
-    /// From the first column that is read in the first row.
+    /// Starts with the first column of the first row that is read.
     values: &'a [f32],
     /// From a row to the next.
     row: usize,
 }
 
 impl Source<'_> {
-    /// Where a value of row `y` lies.
+    /// The address of a value of row `y`.
     fn at(&self, y: usize, value: usize) -> *const f32 {
         self.values[y * self.row + value..].as_ptr()
     }
@@ -296,7 +318,7 @@ impl Correlation {
         }
     }
 
-    /// Of the gradients of the output of a convolution with strides 1, with the flipped kernel.
+    /// The gradients of the output of a convolution with strides of 1, and the flipped kernel.
     const fn of_gradients(conv: &Conv2d) -> Self {
         assert!(
             conv.strides[0] == 1 && conv.strides[1] == 1,
@@ -325,12 +347,23 @@ impl Correlation {
         }
     }
 
-    /// Columns that a row of results sees.
-    const fn reach(&self) -> usize {
+    /// What decides which kernel computes its rows.
+    const fn row_shape(&self) -> RowShape {
+        RowShape {
+            cells: self.output[1],
+            filters: self.output[2],
+            channels: self.input[2],
+            taps: self.neighbours(),
+            stride: self.strides[1],
+        }
+    }
+
+    /// Columns that a row of results sees, those in the padding included.
+    const fn columns_seen(&self) -> usize {
         (self.output[1] - 1) * self.strides[1] + (self.kernel[1] - 1) * self.dilation[1] + 1
     }
 
-    /// Columns at the left that nothing sees.
+    /// Columns at the left that no result sees.
     const fn skipped(&self) -> usize {
         if self.padding[1] < 0 {
             self.padding[1].unsigned_abs()
@@ -339,19 +372,19 @@ impl Correlation {
         }
     }
 
-    /// Floats of the copy of an image with columns of zeros; 0 if it is read as it lies.
+    /// Floats of the copy of an image with columns of zeros; 0 if the image is read in place.
     const fn scratch(&self) -> usize {
         let [height, width, channels] = self.input;
-        if self.padding[1] <= 0 && self.skipped() + self.reach() <= width {
+        if self.padding[1] <= 0 && self.skipped() + self.columns_seen() <= width {
             0
         } else {
-            // Whole cache lines, so that what lies behind is aligned as the scratch memory is: vectors that
-            // straddle two lines cost up to a fifth of the speed.
-            (height * self.reach() * channels).next_multiple_of(16)
+            // Whole cache lines, so that the memory behind it is aligned to them: vectors that straddle two lines are
+            // slower.
+            (height * self.columns_seen() * channels).next_multiple_of(CACHE_LINE)
         }
     }
 
-    /// The image as it lies, or its copy in `scratch` with the columns of zeros that the kernel reads.
+    /// The image itself, or its copy in `scratch` with the columns of zeros that the kernel reads.
     fn source<'a>(&self, image: &'a [f32], scratch: &'a mut [f32]) -> Source<'a> {
         let [_, width, channels] = self.input;
         if self.scratch() == 0 {
@@ -360,12 +393,12 @@ impl Correlation {
                 row: width * channels,
             };
         }
-        let reach = self.reach();
-        let left = usize::try_from(self.padding[1]).unwrap_or(0).min(reach);
+        let columns = self.columns_seen();
+        let left = usize::try_from(self.padding[1]).unwrap_or(0).min(columns);
         let skipped = self.skipped().min(width);
-        let seen = (width - skipped).min(reach - left);
+        let seen = (width - skipped).min(columns - left);
         let scratch = &mut scratch[..self.scratch()];
-        let rows = scratch.chunks_exact_mut(reach * channels);
+        let rows = scratch.chunks_exact_mut(columns * channels);
         for (to, from) in rows.zip(image.chunks_exact(width * channels)) {
             let (zeros, to) = to.split_at_mut(left * channels);
             zeros.fill(0.0);
@@ -375,7 +408,7 @@ impl Correlation {
         }
         Source {
             values: scratch,
-            row: reach * channels,
+            row: columns * channels,
         }
     }
 
@@ -384,14 +417,14 @@ impl Correlation {
         rows.all(|oy| self.seen(oy).len() == self.kernel[0])
     }
 
-    /// Where the kernel's first row lies for a row of results; negative above the image.
+    /// The row of the image that the kernel's first row sees, for a row of results; negative above the image.
     fn top(&self, oy: usize) -> isize {
         (oy * self.strides[0]) as isize - self.padding[0]
     }
 
     /// The kernel's rows that a row of results sees inside the image.
     fn seen(&self, oy: usize) -> Range<usize> {
-        inside(
+        indices_within(
             self.top(oy),
             self.dilation[0],
             self.kernel[0],
@@ -418,7 +451,7 @@ impl Correlation {
         }
     }
 
-    /// A 1x1 kernel sees one cell at a time: then all cells of all images make one long row.
+    /// For a 1x1 kernel, all cells of all images are one long row.
     fn flattened(&self, n: usize) -> Self {
         let ([height, width, channels], [_, _, filters]) = (self.input, self.output);
         let pointwise = self.kernel == [1, 1]
@@ -437,8 +470,8 @@ impl Correlation {
 
     /// Rows `range` of a result, `[rows, output width, output channels]`.
     ///
-    /// Rows that see the whole height of the kernel are one product, the others one each; [`few_filters`] takes
-    /// the place of products with few columns.
+    /// Rows that see the whole height of the kernel are one product, the others one each. For few filters,
+    /// [`OutputRows`] may take the place of products.
     fn rows(
         &self,
         isa: Isa,
@@ -455,6 +488,8 @@ impl Correlation {
         // Undilated taps of a row are neighbours: one segment for all of them.
         let taps = self.neighbours();
         let [down, right] = [self.dilation[0] * source.row, self.dilation[1] * channels];
+        let shape = self.row_shape();
+        let chosen = choice::rows(shape, isa.vectors());
         let mut oy = range.start;
         while oy < range.end {
             let rows = self.seen(oy);
@@ -469,17 +504,11 @@ impl Correlation {
                     &weights.kernel[rows.start * kernel_width * tap..],
                 )
             };
-            let place = (oy - range.start) * row;
-            let c = &mut y[place..place + lines * row];
+            let offset = (oy - range.start) * row;
+            let c = &mut y[offset..offset + lines * row];
             let step = self.strides[1] * channels;
-            let shape = few_filters::Shape {
-                cells: output_width,
-                filters,
-                channels,
-                taps,
-            };
-            if self.strides[1] == 1 && few_filters::is_best(isa.lanes(), shape) {
-                isa.run(few_filters::Rows {
+            if chosen == choice::Rows::FewFilters {
+                isa.run(OutputRows {
                     shape,
                     rows: lines,
                     kernel_rows: rows.len(),
@@ -490,13 +519,13 @@ impl Correlation {
                     bias: weights.bias,
                     relu: weights.relu,
                     y: c.as_mut_ptr(),
-                    // SAFETY: as below.
-                    _valid: unsafe { ValidPointers::new() },
+                    // SAFETY: as for the product below.
+                    _valid: unsafe { ValidPointers::guarantee() },
                 });
                 oy += lines;
                 continue;
             }
-            // The inner loop over segments is the cheaper one.
+            // The inner loop over segments has less overhead: the longer one goes there.
             let segments = |down, right| match taps == kernel_width {
                 true => [right, down],
                 false => [down, right],
@@ -519,10 +548,10 @@ impl Correlation {
                 c_row: filters,
                 start: Start::bias(weights.bias),
                 relu: weights.relu,
-                // SAFETY: the kernel's rows `rows` lie inside the image for all `lines`, which see the
-                // whole kernel if there is more than one, and the source holds all columns that they
-                // read; `Conv2d` has checked the kernel and the bias, and `c` is cut to size.
-                _valid: unsafe { ValidPointers::new() },
+                // SAFETY: the kernel's rows `rows` are inside the image for all `lines`, which see the whole
+                // kernel if there is more than one, and the source has all columns that they read; `Conv2d` has
+                // checked the lengths of the kernel and the bias, and `c` has the length of the rows.
+                _valid: unsafe { ValidPointers::guarantee() },
             });
             oy += lines;
         }

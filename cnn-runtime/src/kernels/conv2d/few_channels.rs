@@ -1,49 +1,50 @@
-//! Convolution of thin images, grey or coloured, with its max-pool in registers: the first layers of
-//! networks.
+//! Convolution of images with few channels, grey or coloured, with its 2x2 max-pool in registers: first layers.
 //!
-//! Where a kernel sees few values, most of the time goes into the stores of its results and the loads of
-//! the pool behind it. So the sums of all four cells of a window stay in registers, and only the largest
-//! is stored, with its code. Sums have the order of [`super::direct`], which does all else, so both give
-//! the same bits.
+//! If a kernel sees few values, storing the convolution's output and loading it for the pool takes most of the time. So
+//! here the sums of all four cells of a window stay in registers, and only the maximum is stored, with its argmax:
+//!
+//! ```text
+//! image ── for some windows, for a vector or two of filters: sums of 2x2 cells ── maximum, argmax ──▶ y, argmax
+//! ```
+//!
+//! Sums have the order of [`super::direct`], which computes the windows at the upper and lower border, so both give the
+//! same bits.
 
-use super::pooled::{best_of_four, load, store};
-use super::{Conv2d, FusedPool};
+use super::Conv2d;
+use super::pooled::{load, max_of_four, store};
 use crate::kernels::simd::{Kernel, Simd, accumulate};
 
-/// Windows of a tile: with four cells each, and two vectors, they fill the registers of AVX-512.
+/// Windows of a tile: with four cells each, and two vectors of filters, they fill 32 registers.
 const WINDOWS: usize = 3;
 
-/// From a cell to its neighbour, in values of the image: a tile knows it when it is compiled.
+/// From a cell to its neighbour, in values of the image. Tiles are compiled for each value.
 #[inline(always)]
 const fn step(conv: &Conv2d) -> usize {
     conv.strides[1] * conv.input[2]
 }
 
-/// Whether [`Windows`] computes the rows of this convolution that see the whole height of the kernel,
-/// on any instruction set but the portable one, whose registers are too few.
-pub(crate) fn is_best(conv: &Conv2d) -> bool {
+/// Accumulators of the narrowest tile: four cells of each window.
+pub(super) const ACCUMULATORS: usize = 4 * WINDOWS;
+
+/// Whether [`WindowRow`] can compute the rows of this convolution that see the whole height of the kernel: a pool of
+/// whole 2x2 windows, and a step of one or three values from a cell to its neighbour.
+pub(super) const fn supports(conv: &Conv2d) -> bool {
     let Some(pool) = conv.pool else { return false };
-    let FusedPool {
-        output,
-        size,
-        strides,
-        padding,
-    } = pool;
-    size == [2, 2]
-        && strides == [2, 2]
-        && padding == [0, 0]
-        && 2 * output[0] <= conv.output[0]
-        && 2 * output[1] <= conv.output[1]
-        && output[1] >= WINDOWS
+    matches!(
+        (pool.size, pool.strides, pool.padding),
+        ([2, 2], [2, 2], [0, 0])
+    ) && 2 * pool.output[0] <= conv.output[0]
+        && 2 * pool.output[1] <= conv.output[1]
+        && pool.output[1] >= WINDOWS
         && conv.dilation[1] == 1
         && matches!(step(conv), 1 | 3)
 }
 
 /// One row of windows, whose cells see the whole height of the kernel.
-pub(super) struct Windows<'a> {
-    /// As [`is_best`] wants it.
+pub(super) struct WindowRow<'a> {
+    /// One that this module [`supports`].
     pub conv: &'a Conv2d,
-    /// From the first value that the first window sees.
+    /// Starts with the first value that the first window sees.
     pub image: &'a [f32],
     /// From a row of the image to the next.
     pub image_row: usize,
@@ -55,17 +56,17 @@ pub(super) struct Windows<'a> {
     pub relu: bool,
     /// `[windows, filters]`, overwritten.
     pub y: &'a mut [f32],
-    /// As long as `y`, or empty: then no argmax are written.
+    /// As long as `y`, or empty: then none is written.
     pub argmax: &'a mut [u8],
 }
 
-impl Kernel for Windows<'_> {
+impl Kernel for WindowRow<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // Asked in a `const` block, so that nothing is compiled for the portable instance.
-        if const { 4 * WINDOWS > S::ACCUMULATORS } {
+        if const { S::ACCUMULATORS < ACCUMULATORS } {
             unreachable!("no registers for a tile");
         }
         // SAFETY: the caller vouches for the features.
@@ -73,18 +74,18 @@ impl Kernel for Windows<'_> {
             match step(self.conv) {
                 1 => tiles::<S, 1>(self),
                 3 => tiles::<S, 3>(self),
-                _ => unreachable!("a geometry that `is_best` refuses"),
+                _ => unreachable!("a geometry that is not supported"),
             }
         }
     }
 }
 
-/// All tiles of the row: first all windows of the first filters.
+/// All tiles of the row: all windows for the first filters, then for the next ones.
 ///
 /// # Safety
 /// The machine has the features of `S`.
 #[inline(always)]
-unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
+unsafe fn tiles<S: Simd, const STEP: usize>(mut row: WindowRow<'_>) {
     let conv = row.conv;
     let [windows, filters] = [row.y.len() / conv.output[2], conv.output[2]];
     // Values of a row that the kernel sees side by side.
@@ -105,7 +106,7 @@ unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
         let is_double = is_wide::<S>() && left >= 2 * S::LANES;
         let count = left.min(S::LANES);
         for first in (0..windows).step_by(WINDOWS) {
-            // The last tile may overlap the one before it.
+            // The last tile may overlap the one before it; both compute the same.
             let first = first.min(windows - WINDOWS);
             // SAFETY: the assertions above; `first + WINDOWS` is at most `windows`, and the vectors end
             // before `filters`.
@@ -115,7 +116,8 @@ unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
                 } else if const { !is_wide::<S>() } && left >= S::LANES {
                     tile::<S, STEP, 1, false>(&mut row, first, filter, count);
                 } else {
-                    // AVX-512 masks for nothing, so full vectors take this tile too.
+                    // Instruction sets with enough registers for two vectors mask without cost, so full vectors take
+                    // this tile too: one tile less to compile.
                     tile::<S, STEP, 1, true>(&mut row, first, filter, count);
                 }
             }
@@ -124,20 +126,21 @@ unsafe fn tiles<S: Simd, const STEP: usize>(mut row: Windows<'_>) {
     }
 }
 
-/// Whether there are registers for tiles of two vectors. Asked in `const` blocks, so that no other is compiled.
+/// Whether there are registers for tiles of two vectors. Asked in `const` blocks, so that only the tiles that run are
+/// compiled.
 #[inline(always)]
 const fn is_wide<S: Simd>() -> bool {
-    8 * WINDOWS <= S::ACCUMULATORS
+    2 * ACCUMULATORS <= S::ACCUMULATORS
 }
 
 /// `WINDOWS` windows from `first` on, and the filters from `filter` on that `VECTORS` vectors hold, of
 /// `count` lanes each: all of them, unless it is `MASKED`.
 ///
 /// # Safety
-/// They lie inside the row, whose lengths [`tiles`] has asserted, and the machine has the features of `S`.
+/// They are inside the row, whose lengths [`tiles`] has asserted, and the machine has the target features of `S`.
 #[inline(always)]
 unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: bool>(
-    row: &mut Windows<'_>,
+    row: &mut WindowRow<'_>,
     first: usize,
     filter: usize,
     count: usize,
@@ -145,8 +148,8 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
     let conv = row.conv;
     let filters = conv.output[2];
     let run = conv.kernel[1] * conv.input[2];
-    // SAFETY: for the whole function: the caller vouches for windows and filters, and with the lengths
-    // asserted all that their cells see lies in the image, and their results in `y` and `argmax`.
+    // SAFETY: for the whole function: the windows and filters exist, so by the lengths that `tiles` asserts, what their
+    // cells see is in the image, and their results are in `y` and `argmax`.
     unsafe {
         let mut start = [S::splat(0.0); VECTORS];
         if !row.bias.is_empty() {
@@ -164,7 +167,7 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
             for value in 0..run {
                 let mut weights = start;
                 for (j, weights) in weights.iter_mut().enumerate() {
-                    // Not `load`: a mask is cheap, a branch in here is not.
+                    // Not `load`: it has a branch, which costs more in here than a mask.
                     *weights = match MASKED {
                         true => S::load_first(kernel.add(j * S::LANES), count),
                         false => S::load(kernel.add(j * S::LANES)),
@@ -188,12 +191,12 @@ unsafe fn tile<S: Simd, const STEP: usize, const VECTORS: usize, const MASKED: b
                     [upper[left][j], upper[right][j]],
                     [lower[left][j], lower[right][j]],
                 ];
-                let (best, winner) = best_of_four::<S>(cells, [0, 2]);
-                let best = if row.relu { S::relu(best) } else { best };
-                let place = (first + window) * filters + filter + j * S::LANES;
-                store::<S>(row.y.as_mut_ptr().add(place), best, count);
+                let (maximum, argmax) = max_of_four::<S>(cells, [0, 2]);
+                let maximum = if row.relu { S::relu(maximum) } else { maximum };
+                let offset = (first + window) * filters + filter + j * S::LANES;
+                store::<S>(row.y.as_mut_ptr().add(offset), maximum, count);
                 if !row.argmax.is_empty() {
-                    S::store_bytes(row.argmax.as_mut_ptr().add(place), winner, count);
+                    S::store_bytes(row.argmax.as_mut_ptr().add(offset), argmax, count);
                 }
             }
         }

@@ -1,83 +1,91 @@
 //! Rows of a convolution whose filters fill one vector, or two at most.
 //!
-//! A register tile of a product loads a value of the image for each multiplication then, and loads are what
-//! it waits for. Here a value that is in a register meets every tap of a kernel row that sees it: a tile is
-//! some neighbouring cells of a row, and for each channel it loads the values that they see, once, and
-//! a vector of weights for each tap.
+//! With so few filters, a register tile of a product loads one value of the image for each multiply-add or two, and
+//! loads are its bottleneck. Here each loaded value is used for every tap of a kernel row that sees it. A tile is some
+//! neighbouring cells of a row:
 //!
-//! Every value is the sum over kernel rows, channels and taps of a row in this order, whatever the tile.
+//! ```text
+//! for each kernel row, for each channel:
+//!   the values that the cells see, CELLS + TAPS - 1 of them, into registers
+//!   for each tap: a vector of weights; sums[cell] += values[cell + tap] * weights
+//! ```
+//!
+//! Every value is the sum over kernel rows, channels and taps of a row in this order, whatever the tile. `direct` has
+//! another order: channels inside taps.
 
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn, unrolled};
 
-/// Whether [`Rows`] computes this faster than a product: it has tiles for kernels of these widths, and they
-/// fit the rows of results without much work done twice. Images of up to three channels have kernels of
-/// their own, whose sums have another order.
-pub(crate) fn is_best(lanes: usize, shape: Shape) -> bool {
-    lanes == 16
-        && shape.filters < 2 * lanes
+/// Whether there are tiles for these rows: of 3 or 5 taps with strides of 1, and as long as a tile at least. Images of
+/// up to three channels have kernels of their own, whose sums have another order.
+pub(super) fn supports(shape: RowShape) -> bool {
+    shape.stride == 1
         && shape.channels > 3
         && matches!(shape.taps, 3 | 5)
-        && tile_width(shape.cells).is_some_and(|width| {
-            let computed = shape.cells.next_multiple_of(width);
-            8 * computed <= 9 * shape.cells
-        })
+        && tile_width(shape.cells).is_some()
 }
 
-/// Cells of a tile that suits rows of so many, which the last tile may compute again; none if rows are
-/// shorter than every tile.
-fn tile_width(cells: usize) -> Option<usize> {
+/// Registers that the widest tile takes: its sums, the values that they see through the widest kernel, and a vector of
+/// weights.
+pub(super) const REGISTERS: usize = 12 + (12 + 5 - 1) + 1;
+
+/// Cells of the tiles that compute rows of so many cells with the least work: the last tile may overlap the one before
+/// it. None if rows are shorter than every tile.
+pub(super) fn tile_width(cells: usize) -> Option<usize> {
     let widths = [12, 10, 8, 6].into_iter().filter(|width| *width <= cells);
     widths.min_by_key(|width| cells.next_multiple_of(*width))
 }
 
-/// What decides about the kernel.
+/// What decides which kernel computes rows of results.
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    /// Of a row of results.
+pub(crate) struct RowShape {
+    /// Cells of a row of results.
     pub cells: usize,
+    /// Filters of the results.
     pub filters: usize,
-    /// Of the image.
+    /// Channels of the image.
     pub channels: usize,
-    /// Of a kernel row, which see neighbouring cells.
+    /// Taps of a kernel row that see neighbouring cells.
     pub taps: usize,
+    /// From a cell of the results to the next, in cells of the image.
+    pub stride: usize,
 }
 
 /// Rows of results that see the same rows of the kernel, with strides of 1 along a row.
-pub(super) struct Rows<'a> {
-    /// As [`is_best`] wants it.
-    pub shape: Shape,
+pub(super) struct OutputRows<'a> {
+    /// One that this module [`supports`].
+    pub shape: RowShape,
     /// Rows of results.
     pub rows: usize,
     /// Rows of the kernel that they see.
     pub kernel_rows: usize,
     /// The first value that the first row sees.
     pub image: *const f32,
-    /// From what a row of results sees to what the next one sees.
+    /// From the first value that a row of results sees to that of the next row.
     pub row_step: usize,
-    /// From what a row of the kernel sees to what the next one sees.
+    /// From the first value that a row of the kernel sees to that of the next row.
     pub kernel_row_step: usize,
     /// `[kernel rows, taps, channels, filters]`.
     pub weights: *const f32,
     /// `[filters]` or empty.
     pub bias: &'a [f32],
-    /// Whether negative results become 0. NaN stays.
+    /// Whether negative results become 0. NaN stays NaN.
     pub relu: bool,
     /// `[rows, cells, filters]`, overwritten.
     pub y: *mut f32,
-    /// That all of these places may be read, and those of `y` written.
+    /// Image, weights and bias are valid for reads, and `y` for writes.
     pub _valid: ValidPointers,
 }
 
-impl Kernel for Rows<'_> {
+impl Kernel for OutputRows<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         // Asked in a `const` block, so that nothing is compiled for fewer registers.
-        if const { S::LANES != 16 } {
-            unreachable!("a machine that `is_best` refuses");
+        if const { S::REGISTERS < REGISTERS } {
+            unreachable!("no registers for a tile");
         }
-        let Shape { cells, filters, .. } = self.shape;
+        let RowShape { cells, filters, .. } = self.shape;
         assert!(self.bias.is_empty() || self.bias.len() == filters);
         let width = tile_width(cells).expect("a row of a tile at least");
         for row in 0..self.rows {
@@ -89,7 +97,7 @@ impl Kernel for Rows<'_> {
                         cell: cell.min(cells - width),
                         filter,
                     };
-                    // SAFETY: row, cells and filters exist, and the caller vouches for their places.
+                    // SAFETY: row, cells and filters exist, and their pointers are valid.
                     unsafe {
                         match (width, self.shape.taps) {
                             (12, 5) => tile.run::<S, 12, 5, 16>(),
@@ -108,33 +116,34 @@ impl Kernel for Rows<'_> {
     }
 }
 
-/// Some cells of a row from `cell` on, and the filters from `filter` on that a vector holds.
+/// Some cells of a row, from `cell` on, and a vector of filters, from `filter` on.
 struct Tile<'a> {
-    rows: &'a Rows<'a>,
+    rows: &'a OutputRows<'a>,
     row: usize,
     cell: usize,
     filter: usize,
 }
 
 impl Tile<'_> {
-    /// `CELLS` cells, which see `REACH` columns through the `TAPS` taps of a kernel row.
+    /// `CELLS` cells, which see `COLUMNS` columns of the image through the `TAPS` taps of a kernel row.
     ///
     /// # Safety
     /// They exist, and the machine has the features of `S`.
     #[inline(always)]
-    unsafe fn run<S: Simd, const CELLS: usize, const TAPS: usize, const REACH: usize>(self) {
-        const { assert!(REACH == CELLS + TAPS - 1) };
-        let Rows { shape, .. } = *self.rows;
-        let Shape {
+    unsafe fn run<S: Simd, const CELLS: usize, const TAPS: usize, const COLUMNS: usize>(self) {
+        const { assert!(COLUMNS == CELLS + TAPS - 1) };
+        let OutputRows { shape, .. } = *self.rows;
+        let RowShape {
             cells,
             filters,
             channels,
             taps,
+            ..
         } = shape;
         debug_assert_eq!(taps, TAPS);
         let count = S::LANES.min(filters - self.filter);
-        // SAFETY: for the whole function: the cells see `REACH` columns of as many rows as the kernel has
-        // here, the kernel has `TAPS` vectors of weights for each channel of these, and only the lanes of
+        // SAFETY: for the whole function: the cells see `COLUMNS` columns of as many rows of the image as the kernel
+        // has rows here; the kernel has `TAPS` vectors of weights for each channel of a row; and only the lanes of
         // filters that exist are touched.
         unsafe {
             let start = match self.rows.bias {
@@ -148,7 +157,7 @@ impl Tile<'_> {
             for _ in 0..self.rows.kernel_rows {
                 for channel in 0..channels {
                     let mut value = image.add(channel);
-                    let values: [S::V; REACH] = from_fn(|_| {
+                    let values: [S::V; COLUMNS] = from_fn(|_| {
                         let v = S::splat(*value);
                         value = S::address(value.wrapping_add(channels));
                         v

@@ -1,8 +1,8 @@
-//! A convolution as a matrix product: one image as the matrix of its patches, and back.
+//! An image as the matrix of its patches (im2col), and the gradient of that matrix as one of the image (col2im).
 //!
-//! Row `oy * output width + ox` of the matrix holds the patch under output cell `(oy, ox)`, in
-//! the order of the kernel: `[kernel height, kernel width, channels]`, zeros where the patch
-//! hangs over the border.
+//! Row `oy * output width + ox` of the matrix holds the patch of output cell `(oy, ox)` in the order of the kernel,
+//! `[kernel height, kernel width, channels]`, with zeros for the padding. Both directions go through the same strips: a
+//! strip is one part of a kernel row, for all neighbouring cells whose patches have it inside the image.
 
 use super::Conv2d;
 
@@ -17,7 +17,7 @@ pub(crate) fn im2col(conv: &Conv2d, image: &[f32], columns: &mut [f32]) {
             return columns.for_each(|to| to[..strip.values].fill(0.0));
         };
         let pairs = columns.zip(image[pixel..].windows(strip.values).step_by(steps[1]));
-        // The rows of small kernels on grey images are too short for calls of `memcpy`.
+        // Rows of small kernels on grey images are too short for a call of `memcpy`.
         match strip.values {
             3 => pairs.for_each(|(to, from)| to[..3].copy_from_slice(&from[..3])),
             5 => pairs.for_each(|(to, from)| to[..5].copy_from_slice(&from[..5])),
@@ -39,14 +39,14 @@ pub(crate) fn col2im(conv: &Conv2d, columns: &[f32], image: &mut [f32]) {
     });
 }
 
-/// Calls `f` for strips that together cover the matrix.
+/// Calls `f` for the strips, which together cover the matrix.
 #[inline(always)]
 fn for_each_strip(conv: &Conv2d, mut f: impl FnMut(Strip)) {
     let [height, width, channels] = conv.input;
     let [output_height, output_width, _] = conv.output;
     let [kernel_height, kernel_width] = conv.kernel;
     let [stride, padding] = [conv.strides[1], conv.padding[1]];
-    // Undilated taps of a kernel row are neighbours in the image too: one run for them all.
+    // Taps of a kernel row that are not dilated are neighbours in the image too: one run for all of them.
     let (tap_runs, taps) = if conv.dilation[1] == 1 {
         (1, kernel_width)
     } else {
@@ -54,7 +54,7 @@ fn for_each_strip(conv: &Conv2d, mut f: impl FnMut(Strip)) {
     };
     for oy in 0..output_height {
         for ky in 0..kernel_height {
-            // Above the image it wraps, far beyond the height.
+            // Above the image this wraps to a number greater than the height.
             let y = (oy * conv.strides[0] + ky * conv.dilation[0]).wrapping_sub(conv.padding[0]);
             for tap in 0..tap_runs {
                 let column = |ox| {
@@ -71,8 +71,8 @@ fn for_each_strip(conv: &Conv2d, mut f: impl FnMut(Strip)) {
                     f(zeros(column(0), taps, output_width));
                     continue;
                 }
-                // On the padded row the image covers padding..padding + width, and the run of
-                // an output cell `taps` places from `start(ox)` on.
+                // In the padded row the image has the columns padding..padding + width, and the run of an
+                // output cell the `taps` columns from `start(ox)` on.
                 let offset = tap * conv.dilation[1];
                 let start = |ox| ox * stride + offset;
                 let strip = |column, x, taps, runs| Strip {
@@ -121,9 +121,9 @@ fn for_each_strip(conv: &Conv2d, mut f: impl FnMut(Strip)) {
 
 /// Runs of neighbouring values, the same part of the patches of neighbouring output cells.
 struct Strip {
-    /// Where the first run starts in the matrix; the next ones lie a patch apart.
+    /// The offset of the first run in the matrix; from each to the next it is a patch.
     column: usize,
-    /// Where it starts in the image, the next ones a stride apart; `None` in the padding.
+    /// The offset of the first run in the image, from each to the next it is a stride; `None` in the padding.
     pixel: Option<usize>,
     /// The length of a run; may be 0 in the padding.
     values: usize,

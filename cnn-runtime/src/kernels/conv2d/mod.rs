@@ -1,37 +1,47 @@
-//! Two-dimensional convolution, with what is fused behind it: bias, activation, max-pooling.
+//! Two-dimensional convolution, fused with the bias, the max-pooling and the activation that follow it.
 //!
-//! The plan chooses an algorithm for each direction;
-//! this file sends each call to it:
+//! The plan names an algorithm for each direction. [`choice`] turns it into the kernel that is the fastest on an
+//! instruction set, and this file sends each call there. Every file of this folder, and the directions that it
+//! computes:
 //!
 //! | file | forward | kernel gradient | input gradient |
 //! |---|---|---|---|
-//! | `direct` | register tiles over an output row | tiles over all outputs | forward with the flipped kernel |
+//! | `choice` | what runs | what runs | what runs |
+//! | `direct` | register tiles on the image as it is stored | the same | forward with the flipped kernel |
+//! | `few_filters` | in `direct`, rows whose filters fill hardly more than a vector | | the same |
+//! | `few_channels` | in `direct`, few input channels, with a 2x2 pool in registers | | |
+//! | `channel_planes` | vectors along rows of channel planes, with a 2x2 pool in registers | the same | |
 //! | `winograd` | F(2x2, 3x3), F(4x4, 3x3), F(5x5, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
-//! | `sparse` | | winners of a fused pool only | winners of a fused pool only |
-//! | `windowed` | | all positions of a window at once | |
-//! | `packed_gemm`, beside this folder | 1x1: one product with the packed kernel | | |
+//! | `windowed` | | before a max-pool: all cells of a window at once | |
+//! | `sparse` | | before a max-pool: sums over the argmax alone | the same |
 //! | `columns` | im2col and a product | im2col and a product | a product and col2im |
 //!
-//! `columns` also stands in for the products of all others where there are no vectors to speak of
-//! ([`Isa::PORTABLE`] with `std`): there matrixmultiply is the best engine. `pooled` holds the pool that
-//! is fused behind a convolution, forward and back; `few_channels` stands in for `direct` where a grey or coloured
-//! image meets a fused pool of 2x2, and `channel_planes` for `direct` and `windowed` if there are few filters too;
-//! `few_filters` for the products of `direct` whose columns fill one vector or hardly more.
+//! Beside these, `im2col` moves an image to the matrix of its patches and back, `padded_input` surrounds an image with
+//! the zeros that kernels read, and `pooled` computes a fused pool and its gradient. A convolution that is one matrix
+//! product, 1x1 with strides of 1, is multiplied by `packed_gemm`, beside this folder.
+//!
+//! ```text
+//! forward:          x ── convolution + bias ── max-pool ──▶ y before activation, argmax ── activation ──▶ y
+//! kernel gradient:  x, dz, argmax ──▶ dK, db          dz: with respect to the value before the activation
+//! input gradient:   dz, argmax, K ──▶ dx
+//! ```
 
-pub(crate) mod channel_planes;
+mod channel_planes;
+pub mod choice;
 mod columns;
 mod direct;
-pub(crate) mod few_channels;
-pub(crate) mod few_filters;
+mod few_channels;
+mod few_filters;
 mod im2col;
 mod padded_input;
 mod pooled;
-pub(crate) mod sparse;
+mod sparse;
 #[cfg(test)]
 pub(crate) mod tests;
 mod windowed;
 mod winograd;
 
+use self::choice::Weights;
 use self::winograd::TileSize;
 use super::Isa;
 use super::packed_gemm::{self, PackedGemm};
@@ -111,33 +121,28 @@ pub const fn packed_backward(conv: &Conv2d) -> usize {
 }
 
 /// Writes the weights as [`forward`] wants them to `packed`, [`packed_forward`] floats.
-/// Needed again after each change of the kernel. Nothing is written for
-/// [`Isa::PORTABLE`] with `std`, whose products are matrixmultiply's and take the kernel as it is.
+/// Needed again after each change of the kernel. Nothing is written for kernels that take the weights as they are.
 pub fn pack_forward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    if columns::is_best(isa) {
-        return;
-    }
-    match conv.algorithm {
-        ConvAlgorithm::Winograd => {
-            winograd::pack_forward(conv, TileSize::Two, isa, kernel, packed);
+    match choice::forward(conv, 0, Weights::Packed, isa.vectors()) {
+        choice::Forward::Winograd(size) => {
+            winograd::pack_forward(conv, size, isa, kernel, packed);
         }
-        ConvAlgorithm::Winograd4 => {
-            winograd::pack_forward(conv, TileSize::Four, isa, kernel, packed);
-        }
-        ConvAlgorithm::Winograd5 => {
-            winograd::pack_forward(conv, TileSize::Five, isa, kernel, packed);
-        }
-        ConvAlgorithm::Pointwise if conv.is_product() => {
+        choice::Forward::PackedGemm => {
             packed_gemm::pack(isa, [conv.input[2], conv.output[2]], kernel, packed);
         }
-        ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {}
+        choice::Forward::Im2col
+        | choice::Forward::WinogradSmallBatch
+        | choice::Forward::ChannelPlanes
+        | choice::Forward::FewChannels
+        | choice::Forward::FewFilters
+        | choice::Forward::Direct => {}
     }
 }
 
 /// The same for [`infer`], [`packed_inference`] floats.
 pub fn pack_inference(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match conv.algorithm {
-        ConvAlgorithm::Winograd4 if !columns::is_best(isa) => {
+    match choice::forward(conv, 0, Weights::Packed, isa.vectors()) {
+        choice::Forward::Winograd(TileSize::Four) => {
             winograd::pack_inference(conv, TileSize::Four, isa, kernel, packed);
         }
         _ => pack_forward(conv, isa, kernel, packed),
@@ -147,21 +152,18 @@ pub fn pack_inference(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32
 /// Writes the weights as [`backward_input`] wants them to `packed`,
 /// [`packed_backward`] floats. Needed again after each change of the kernel.
 pub fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match conv.input_gradient {
-        InputGradient::Winograd if !columns::is_best(isa) => {
-            winograd::pack_backward(conv, TileSize::Two, isa, kernel, packed);
+    match choice::input_gradient(conv, isa.vectors()) {
+        choice::InputGradient::Winograd(size) => {
+            winograd::pack_backward(conv, size, isa, kernel, packed);
         }
-        InputGradient::Winograd4 if !columns::is_best(isa) => {
-            winograd::pack_backward(conv, TileSize::Four, isa, kernel, packed);
-        }
-        InputGradient::Direct if !columns::is_best(isa) => {
+        choice::InputGradient::Direct | choice::InputGradient::FewFilters => {
             direct::flip(conv, isa, kernel, packed);
         }
-        InputGradient::PoolSparse => {
+        choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
             let packed = &mut packed[..packed_backward(conv)];
             sparse::pack_backward(conv, isa, kernel, packed);
         }
-        _ => {
+        choice::InputGradient::Col2im | choice::InputGradient::Col2imMatrixMultiply => {
             let shape = [conv.patch(), conv.output[2]];
             let packed = &mut packed[..shape[0] * shape[1]];
             transpose(isa, shape, kernel, packed);
@@ -173,8 +175,8 @@ pub fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]
 ///
 /// `x` is `[n, ..input]`, `kernel` `[height, width, channels, filters]`, `bias` `[filters]` or empty,
 /// `packed` what [`pack_forward`] wrote (empty: the call does without), `y`
-/// `[n, ..output]` and overwritten. `argmax` is empty or as long as `y`: then it takes the place of
-/// each winner in its window, counted row by row, as the backward passes need it. `scratch` holds at
+/// `[n, ..output]` and overwritten. `argmax` is empty or as long as `y`: then it takes the index
+/// of each maximum in its window, counted row by row, as the backward passes need it. `scratch` holds at
 /// least [`forward_scratch`] floats.
 ///
 /// # Panics
@@ -251,29 +253,28 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
     check(conv, *n, x.len(), kernel.len(), y.len());
     assert!(
         argmax.is_empty() || argmax.len() == y.len(),
-        "a code for each output"
+        "an argmax for each output"
     );
     assert!(
         bias.is_empty() || bias.len() == conv.output[2],
         "a bias for each filter, or none"
     );
-    if columns::is_best(*isa) {
-        return columns::forward(conv, operands);
-    }
-    match conv.algorithm {
-        ConvAlgorithm::Winograd if !packed.is_empty() => {
-            winograd::forward(conv, TileSize::Two, packed, operands);
-        }
-        ConvAlgorithm::Winograd4 if !packed.is_empty() => {
+    let weights = match packed.len() {
+        0 => Weights::AsStored,
+        length if length > packed_forward(conv) => Weights::PackedForInference,
+        _ => Weights::Packed,
+    };
+    match choice::forward(conv, *n, weights, isa.vectors()) {
+        choice::Forward::Im2col => columns::forward(conv, operands),
+        choice::Forward::Winograd(size) => winograd::forward(conv, size, packed, operands),
+        choice::Forward::WinogradSmallBatch => {
             winograd::forward(conv, TileSize::Four, packed, operands);
         }
-        ConvAlgorithm::Winograd5 if !packed.is_empty() => {
-            winograd::forward(conv, TileSize::Five, packed, operands);
-        }
-        ConvAlgorithm::Pointwise if !packed.is_empty() => {
-            multiply(conv, packed, operands);
-        }
-        _ => direct::forward(conv, operands),
+        choice::Forward::PackedGemm => multiply(conv, packed, operands),
+        choice::Forward::ChannelPlanes
+        | choice::Forward::FewChannels
+        | choice::Forward::FewFilters
+        | choice::Forward::Direct => direct::forward(conv, operands),
     }
 }
 
@@ -321,7 +322,7 @@ pub fn backward_parameters(
     check(conv, n, x.len(), kernel_gradient.len(), dz.len());
     assert!(
         conv.pool.is_none() || argmax.len() == dz.len(),
-        "a code for each output"
+        "an argmax for each output"
     );
     let operands = BackwardKernel {
         isa,
@@ -331,15 +332,15 @@ pub fn backward_parameters(
         kernel_gradient,
         scratch,
     };
-    match conv.kernel_gradient {
-        KernelGradient::PoolSparse => sparse::kernel_gradient(conv, operands),
-        KernelGradient::Windowed => windowed::kernel_gradient(conv, operands),
-        KernelGradient::Direct | KernelGradient::Pointwise if columns::is_best(isa) => {
-            columns::kernel_gradient(conv, operands);
+    match choice::kernel_gradient(conv, isa.vectors()) {
+        choice::KernelGradient::Im2col => columns::kernel_gradient(conv, operands),
+        choice::KernelGradient::Direct => direct::kernel_gradient(conv, operands),
+        choice::KernelGradient::PoolSparse => sparse::kernel_gradient(conv, operands),
+        choice::KernelGradient::ChannelPlanes => {
+            channel_planes::kernel_gradient(conv, operands);
         }
-        KernelGradient::Direct | KernelGradient::Pointwise => {
-            direct::kernel_gradient(conv, operands);
-        }
+        choice::KernelGradient::Permuted => windowed::kernel_gradient(conv, true, operands),
+        choice::KernelGradient::Masked => windowed::kernel_gradient(conv, false, operands),
     }
     super::bias::add_rows(isa, conv.output[2], dz, bias_gradient);
 }
@@ -383,7 +384,7 @@ pub fn backward_input(
     );
     assert!(
         conv.pool.is_none() || argmax.len() == dz.len(),
-        "a code for each output"
+        "an argmax for each output"
     );
     let operands = BackwardInput {
         isa,
@@ -394,14 +395,16 @@ pub fn backward_input(
         dx,
         scratch,
     };
-    match conv.input_gradient {
-        InputGradient::PoolSparse => sparse::input_gradient(conv, operands),
-        _ if columns::is_best(isa) => columns::input_gradient(conv, operands),
-        InputGradient::Winograd => winograd::input_gradient(conv, TileSize::Two, operands),
-        InputGradient::Winograd4 => winograd::input_gradient(conv, TileSize::Four, operands),
-        InputGradient::Direct => direct::input_gradient(conv, operands),
-        InputGradient::Pointwise | InputGradient::Columns => {
+    match choice::input_gradient(conv, isa.vectors()) {
+        choice::InputGradient::Col2im | choice::InputGradient::Col2imMatrixMultiply => {
             columns::input_gradient(conv, operands);
+        }
+        choice::InputGradient::Winograd(size) => winograd::input_gradient(conv, size, operands),
+        choice::InputGradient::Direct | choice::InputGradient::FewFilters => {
+            direct::input_gradient(conv, operands);
+        }
+        choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
+            sparse::input_gradient(conv, operands);
         }
     }
 }
@@ -458,15 +461,15 @@ struct BackwardInput<'a> {
     scratch: &'a mut [f32],
 }
 
-/// Those `i` of `0..count` for which `first + i * step` lies in `0..size`.
-fn inside(first: isize, step: usize, count: usize, size: usize) -> Range<usize> {
-    let reach = |end: isize| {
+/// The indices `i` of `0..count` for which `first + i * step` lies in `0..size`.
+fn indices_within(first: isize, step: usize, count: usize, size: usize) -> Range<usize> {
+    let index_of = |end: isize| {
         let end = usize::try_from(end).unwrap_or(0);
-        // Rows of an image ask, and a division takes as long as some of their products.
-        let reached = if step == 1 { end } else { end.div_ceil(step) };
-        reached.min(count)
+        // This is computed for each row of an image, and a division takes as long as a small product.
+        let index = if step == 1 { end } else { end.div_ceil(step) };
+        index.min(count)
     };
-    reach(-first)..reach(size as isize - first)
+    index_of(-first)..index_of(size as isize - first)
 }
 
 const fn max(a: usize, b: usize) -> usize {

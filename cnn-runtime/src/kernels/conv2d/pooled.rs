@@ -1,14 +1,17 @@
-//! The max-pool that is fused behind a convolution.
+//! The max-pool that is fused with a convolution.
 //!
-//! Forward, [`MaxRow`] takes the convolution's rows that one row of windows sees. The place of each winner
-//! in its window, a code, is all that is kept; from argmax, [`Unpool`] spreads gradients back.
+//! Forward, [`MaxRow`] reads the rows of the convolution that one row of windows sees, and writes the maxima and their
+//! argmax: the index of the maximum in its window, counted row by row. The argmax is all that is kept. Backward,
+//! [`Unpool`] adds each gradient to the cell that its argmax names.
+//!
+//! Indices are computed as floats, which the comparisons of maxima select along with the values, and stored as bytes.
 
 use super::{Conv2d, FusedPool};
 use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Simd, from_fn};
 
-/// The gradient with respect to the convolution's own output, of image `i` of the batch that `argmax`
-/// belongs to: `dz` itself if there is no pool. `scratch` holds [`Conv2d::unpooled_len`] floats.
+/// The gradient of one image with respect to the convolution's own output: `dz` itself if there is no pool.
+/// `argmax` is that of a batch, of which the image is number `i`. `scratch` holds [`Conv2d::unpooled_len`] floats.
 pub(super) fn unpool<'a>(
     conv: &Conv2d,
     isa: Isa,
@@ -29,7 +32,7 @@ pub(super) fn unpool<'a>(
     dy
 }
 
-/// One row of windows: their largest values, and the argmax of these.
+/// One row of windows: their maxima and argmax.
 pub(super) struct MaxRow<'a> {
     pub pool: FusedPool,
     /// Height, width and filters of the convolution's output.
@@ -44,7 +47,7 @@ pub(super) struct MaxRow<'a> {
     pub relu: bool,
     /// `[windows, filters]`, overwritten.
     pub y: &'a mut [f32],
-    /// As long as `y`, or empty: then no argmax are written.
+    /// As long as `y`, or empty: then none is written.
     pub argmax: &'a mut [u8],
 }
 
@@ -67,40 +70,39 @@ impl Kernel for MaxRow<'_> {
         let rows: [usize; 2] = from_fn(|oy| (ys.start + oy) % self.rows * row);
         for window in 0..pool.output[1] {
             let xs = pool.cells(1, window, width);
-            let first = pool.code([self.row, window], [ys.start, xs.start]);
+            let first = pool.index([self.row, window], [ys.start, xs.start]);
             for channel in (0..filters).step_by(S::LANES) {
                 let count = S::LANES.min(filters - channel);
-                // SAFETY: `ys` and `xs` are cells of the output; `channel + count` is at most `filters`, so
-                // all that is read lies in one of the rows of `z`, and all that is written in the window's
-                // place of `y` and `argmax`.
+                // SAFETY: `ys` and `xs` are cells of the output, and `channel + count` is at most `filters`. So all
+                // reads are inside rows of `z`, and all writes inside the window's values of `y` and `argmax`.
                 unsafe {
                     let z = self.z.as_ptr().add(xs.start * filters + channel);
-                    let (best, winner) = if ys.len() == 2 && xs.len() == 2 {
+                    let (maximum, argmax) = if ys.len() == 2 && xs.len() == 2 {
                         let mut cells = [[S::splat(0.0); 2]; 2];
                         for (row, cells) in cells.iter_mut().enumerate() {
                             for (column, value) in cells.iter_mut().enumerate() {
                                 *value = load::<S>(z.add(rows[row] + column * filters), count);
                             }
                         }
-                        best_of_four::<S>(cells, [first, first + pool.size[1]])
+                        max_of_four::<S>(cells, [first, first + pool.size[1]])
                     } else {
-                        // Nothing but a larger value or NaN beats -∞; if nothing does, the first cell wins.
-                        let mut best = (S::splat(f32::NEG_INFINITY), S::splat(first as f32));
+                        // If all cells are -∞, none is greater, and the argmax is the first cell.
+                        let mut maximum = (S::splat(f32::NEG_INFINITY), S::splat(first as f32));
                         for oy in 0..ys.len() {
                             let z = z.add((ys.start + oy) % self.rows * row);
                             for ox in 0..xs.len() {
-                                let code = first + oy * pool.size[1] + ox;
-                                best =
-                                    better::<S>(best, cell::<S>(z.add(ox * filters), count, code));
+                                let index = first + oy * pool.size[1] + ox;
+                                let cell = cell::<S>(z.add(ox * filters), count, index);
+                                maximum = max::<S>(maximum, cell);
                             }
                         }
-                        best
+                        maximum
                     };
-                    let best = if self.relu { S::relu(best) } else { best };
-                    let place = window * filters + channel;
-                    store::<S>(self.y.as_mut_ptr().add(place), best, count);
+                    let maximum = if self.relu { S::relu(maximum) } else { maximum };
+                    let offset = window * filters + channel;
+                    store::<S>(self.y.as_mut_ptr().add(offset), maximum, count);
                     if !self.argmax.is_empty() {
-                        S::store_bytes(self.argmax.as_mut_ptr().add(place), winner, count);
+                        S::store_bytes(self.argmax.as_mut_ptr().add(offset), argmax, count);
                     }
                 }
             }
@@ -108,7 +110,7 @@ impl Kernel for MaxRow<'_> {
     }
 }
 
-/// Adds up the gradients of the windows of one image at their winners, and zeros elsewhere.
+/// The gradients of one image in front of its pool: sums of those whose argmax is the cell, zero elsewhere.
 struct Unpool<'a> {
     pool: FusedPool,
     /// Height, width and filters of the convolution's output.
@@ -134,7 +136,11 @@ impl Kernel for Unpool<'_> {
             rows * columns * filters,
             "gradients of a pool"
         );
-        assert_eq!(self.argmax.len(), self.dz.len(), "a code for each output");
+        assert_eq!(
+            self.argmax.len(),
+            self.dz.len(),
+            "an argmax for each output"
+        );
         assert_eq!(
             self.dy.len(),
             height * width * filters,
@@ -145,22 +151,22 @@ impl Kernel for Unpool<'_> {
             let ys = pool.cells(0, row, height);
             for window in 0..columns {
                 let xs = pool.cells(1, window, width);
-                let first = pool.code([row, window], [ys.start, xs.start]);
+                let first = pool.index([row, window], [ys.start, xs.start]);
                 for channel in (0..filters).step_by(S::LANES) {
                     let count = S::LANES.min(filters - channel);
-                    let place = (row * columns + window) * filters + channel;
-                    // SAFETY: `ys` and `xs` are cells of the output; `channel + count` is at most `filters`,
-                    // so everything lies in the channels of one cell.
+                    let offset = (row * columns + window) * filters + channel;
+                    // SAFETY: `ys` and `xs` are cells of the output, and `channel + count` is at most `filters`. So
+                    // each access is inside the channels of one cell.
                     unsafe {
-                        let dz = load::<S>(self.dz.as_ptr().add(place), count);
-                        let winner = S::load_bytes(self.argmax.as_ptr().add(place), count);
+                        let dz = load::<S>(self.dz.as_ptr().add(offset), count);
+                        let argmax = S::load_bytes(self.argmax.as_ptr().add(offset), count);
                         for oy in ys.clone() {
                             for ox in xs.clone() {
-                                let code = first + (oy - ys.start) * pool.size[1] + ox - xs.start;
-                                let wins = S::eq(winner, S::splat(code as f32));
-                                let place = (oy * width + ox) * filters + channel;
-                                let dy = self.dy.as_mut_ptr().add(place);
-                                let share = S::select(wins, dz, S::splat(0.0));
+                                let index = first + (oy - ys.start) * pool.size[1] + ox - xs.start;
+                                let is_argmax = S::eq(argmax, S::splat(index as f32));
+                                let offset = (oy * width + ox) * filters + channel;
+                                let dy = self.dy.as_mut_ptr().add(offset);
+                                let share = S::select(is_argmax, dz, S::splat(0.0));
                                 store::<S>(dy, S::add(load::<S>(dy, count), share), count);
                             }
                         }
@@ -171,45 +177,46 @@ impl Kernel for Unpool<'_> {
     }
 }
 
-/// `count` values at `z`, and the code of their cell.
+/// `count` values at `z`, and the index of their cell.
 ///
 /// # Safety
 /// As for [`load`].
 #[inline(always)]
-unsafe fn cell<S: Simd>(z: *const f32, count: usize, code: usize) -> (S::V, S::V) {
+unsafe fn cell<S: Simd>(z: *const f32, count: usize, index: usize) -> (S::V, S::V) {
     // SAFETY: the caller vouches for `count` values.
-    unsafe { (load::<S>(z, count), S::splat(code as f32)) }
+    unsafe { (load::<S>(z, count), S::splat(index as f32)) }
 }
 
-/// Where the second of two values with their argmax beats the first, the second.
+/// The greater of two values and its index, lane by lane; the first one if they are equal. NaN is greater than all
+/// numbers.
 ///
 /// # Safety
 /// The machine has the features of `S`.
 #[inline(always)]
-pub(super) unsafe fn better<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
+pub(super) unsafe fn max<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
-        let better = S::greater(b.0, a.0);
-        (S::select(better, b.0, a.0), S::select(better, b.1, a.1))
+        let is_greater = S::greater(b.0, a.0);
+        (
+            S::select(is_greater, b.0, a.0),
+            S::select(is_greater, b.1, a.1),
+        )
     }
 }
 
-/// The best of 2x2 values and its code, where `argmax` are those of the first values of both rows. The winners of
-/// both rows at once, then the better one of them.
+/// The maximum of 2x2 values and its index, if the first values of both rows have the indices `rows`. The maxima of the
+/// two rows are independent, which is faster than a chain of three comparisons.
 ///
 /// # Safety
-/// As for [`better`].
+/// As for [`max`].
 #[inline(always)]
-pub(super) unsafe fn best_of_four<S: Simd>(
-    cells: [[S::V; 2]; 2],
-    argmax: [usize; 2],
-) -> (S::V, S::V) {
+pub(super) unsafe fn max_of_four<S: Simd>(cells: [[S::V; 2]; 2], rows: [usize; 2]) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
-        let code = |row: usize, column: usize| S::splat((argmax[row] + column) as f32);
-        let above = better::<S>((cells[0][0], code(0, 0)), (cells[0][1], code(0, 1)));
-        let below = better::<S>((cells[1][0], code(1, 0)), (cells[1][1], code(1, 1)));
-        better::<S>(above, below)
+        let index = |row: usize, column: usize| S::splat((rows[row] + column) as f32);
+        let above = max::<S>((cells[0][0], index(0, 0)), (cells[0][1], index(0, 1)));
+        let below = max::<S>((cells[1][0], index(1, 0)), (cells[1][1], index(1, 1)));
+        max::<S>(above, below)
     }
 }
 

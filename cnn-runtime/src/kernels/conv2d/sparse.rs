@@ -1,16 +1,17 @@
-//! The gradients of a convolution behind a fused max-pool, from the winners alone.
+//! The gradients of a convolution that a fused max-pool follows, from the argmax alone.
 //!
-//! Behind a pool of `k x k` windows at most one of `k²` gradients of the convolution's output is not zero,
-//! and a relu zeroes more. Both gradients are sums of scaled runs of memory then, and [`Sums`] computes
-//! both from lists of (place, scale):
+//! A pool of `k x k` windows leaves at most one of `k²` gradients of the convolution's output that is not zero, and a
+//! relu zeroes more of them. So both gradients are sums of few scaled patches or weights. [`Sums`] computes both, from
+//! lists of (offset, scale):
 //!
 //! ```text
-//! kernel gradient: for each filter            dW[filter] += Σ over its winners  g * patch of x
-//! input gradient:  for each winner's place    dx[patch]  += Σ over its filters  g * w[filter]
+//! dz, argmax ──▶ lists ──▶ Sums
+//! kernel gradient: a list for each filter:      dK[filter] += Σ over its windows  g * patch of x at the argmax
+//! input gradient:  a list for each argmax cell: dx[patch]  += Σ over its filters  g * K[filter]
 //! ```
 //!
-//! Images are worked off in blocks of pooled cells, so that lists and what they name stay in L1. Short patches of few
-//! filters are added window by window, see [`windows`].
+//! Images are processed in blocks of windows, so that the lists and what they name stay in the first-level cache. Short
+//! patches of few filters have a list for each window instead, see [`windows`].
 
 mod lists;
 mod sums;
@@ -18,74 +19,75 @@ mod windows;
 
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
-use self::windows::Region;
+pub(super) use self::windows::WindowRegion;
 use super::padded_input::PaddedInput;
-use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
+use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool, choice};
 use crate::kernels::Isa;
-use crate::kernels::simd::{Kernel, Simd, ValidPointers};
+use crate::kernels::simd::{Kernel, MAX_LANES, Simd, ValidPointers};
 use crate::kernels::transpose::transpose;
 
-/// Pooled cells of a block of the kernel gradient, if an image has so many.
+/// Windows of a block of the kernel gradient, if an image has so many.
 const KERNEL_BLOCK: usize = 32;
-/// The most cells of a block that holds whole images: the sums, more than the nearest cache holds, are loaded and stored
-/// once for all of them.
-const MOST_CELLS: usize = 64;
-/// Pooled cells of a block of the input gradient.
+/// The most windows of a block that has several whole images. The gradient of the kernel, larger than the first-level
+/// cache, is loaded and stored once for each block.
+const MAX_WINDOWS: usize = 64;
+/// Windows of a block of the input gradient.
 const INPUT_BLOCK: usize = 32;
-/// Rows of a patch that are summed up at once: kernels of 3x3 and 5x5 need one pass on few channels. Each
-/// pass goes through the lists again, and the ends of short ones are hard to foresee.
-const MOST_ROWS: usize = 5;
-/// The most weights that the input gradient takes at once; if there are more, it takes a row of the kernel
-/// at a time, whose weights stay in L1.
-const MOST_WEIGHTS: usize = 10_000;
-/// Lanes of the widest vector.
-const WIDEST: usize = 16;
+/// Rows of a patch that one pass over the lists sums up: all rows of 3x3 and 5x5 kernels, if channels are few. Another
+/// pass reads the lists again, and the ends of short lists are mispredicted branches.
+const MAX_ROWS: usize = 5;
+/// The most weights for which the input gradient reads all rows of the kernel in one pass. If there are more, it reads
+/// a row of the kernel at a time, whose weights stay in the first-level cache.
+const MAX_WEIGHTS: usize = 10_000;
 
 /// Floats of scratch memory.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
     PaddedInput::new(conv).scratch()
-        + Lists::scratch(kernel_block(conv) * conv.output[2] + WIDEST, conv.output[2])
+        + Lists::scratch(
+            kernel_block(conv) * conv.output[2] + MAX_LANES,
+            conv.output[2],
+        )
         + TRANSPOSED
-        + images_at_once(conv) * pooled_cells(conv) * pool.size[0] * pool.size[1]
+        + images_at_once(conv) * windows_of_image(conv) * pool.size[0] * pool.size[1]
 }
 
-/// Images whose cells make a block: more than one where they are small, and stored side by side as they are.
+/// Images of a block: more than one if they have few windows and need no padding, so that they are contiguous.
 const fn images_at_once(conv: &Conv2d) -> usize {
-    match pooled_cells(conv) {
+    match windows_of_image(conv) {
         0 => 1,
         cells
-            if cells <= MOST_CELLS
-                && PaddedInput::new(conv).stored
-                // So that the places of all patches are whole numbers of 32 bits.
-                && conv.input_len() <= u32::MAX as usize / MOST_CELLS =>
+            if cells <= MAX_WINDOWS
+                && PaddedInput::new(conv).is_image
+                // The offsets of all patches fit 32 bits.
+                && conv.input_len() <= u32::MAX as usize / MAX_WINDOWS =>
         {
-            MOST_CELLS / cells
+            MAX_WINDOWS / cells
         }
         _ => 1,
     }
 }
 
-/// Cells of a block of the kernel gradient.
+/// Windows of a block of the kernel gradient.
 const fn kernel_block(conv: &Conv2d) -> usize {
     match images_at_once(conv) {
-        1 => min(pooled_cells(conv), KERNEL_BLOCK),
-        images => images * pooled_cells(conv),
+        1 => min(windows_of_image(conv), KERNEL_BLOCK),
+        images => images * windows_of_image(conv),
     }
 }
 
 /// Floats of scratch memory.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
-    if let Some(region) = Region::of(conv) {
+    if let Some(region) = choice::window_region(conv) {
         return region.scratch(conv);
     }
     let Some(pool) = conv.pool else { return 0 };
-    let block = min(pooled_cells(conv), INPUT_BLOCK);
-    let places = block * pool.size[0] * pool.size[1];
+    let block = min(windows_of_image(conv), INPUT_BLOCK);
+    let lists = block * pool.size[0] * pool.size[1];
     PaddedInput::new(conv).scratch()
-        + Lists::scratch(block * conv.output[2] + WIDEST, places)
-        + 3 * conv.output[2].next_multiple_of(WIDEST)
-        + pooled_cells(conv) * pool.size[0] * pool.size[1]
+        + Lists::scratch(block * conv.output[2] + MAX_LANES, lists)
+        + 3 * conv.output[2].next_multiple_of(MAX_LANES)
+        + windows_of_image(conv) * pool.size[0] * pool.size[1]
 }
 
 /// Adds to the gradient, laid out as `[filters, ..patch]`.
@@ -101,32 +103,32 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let pool = fused(conv);
     let padded_input = PaddedInput::new(conv);
     let filters = conv.output[2];
-    let cells = pooled_cells(conv);
+    let windows = windows_of_image(conv);
     let (block, at_once) = (kernel_block(conv), images_at_once(conv));
     let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
     let (transposed, scratch) = scratch.split_at_mut(TRANSPOSED);
     let cells_per_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(at_once * cells * cells_per_window);
+    let (patches, scratch) = scratch.split_at_mut(at_once * windows * cells_per_window);
     let patches = as_u32(patches);
-    let (first, others) = patches.split_at_mut(cells * cells_per_window);
-    place_patches(conv, &pool, &padded_input, first);
+    let (first, others) = patches.split_at_mut(windows * cells_per_window);
+    write_patch_offsets(conv, &pool, &padded_input, first);
     for (image, others) in others.chunks_exact_mut(first.len()).enumerate() {
         let offset = (image + 1) * conv.input_len();
         for (other, patch) in others.iter_mut().zip(&*first) {
             *other = patch.wrapping_add(offset as u32);
         }
     }
-    let mut lists = Lists::new(scratch, block * filters + WIDEST, filters);
+    let mut lists = Lists::new(scratch, block * filters + MAX_LANES, filters);
 
     let images = x
         .chunks(at_once * conv.input_len())
-        .zip(dz.chunks(at_once * cells * filters))
-        .zip(argmax.chunks(at_once * cells * filters));
+        .zip(dz.chunks(at_once * windows * filters))
+        .zip(argmax.chunks(at_once * windows * filters));
     for ((x, dz), argmax) in images {
-        let x = padded_input.whole(conv, x, copy);
-        let cells = dz.len() / filters;
-        for first in (0..cells).step_by(block) {
-            let end = cells.min(first + block);
+        let x = padded_input.of(conv, x, copy);
+        let windows = dz.len() / filters;
+        for first in (0..windows).step_by(block) {
+            let end = windows.min(first + block);
             let block = first * filters..end * filters;
             isa.run(KernelBlock {
                 conv,
@@ -144,12 +146,17 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     }
 }
 
-/// Where the patch starts that the kernel sees at each place of each window of the pool.
+/// Writes the offset of the patch of each cell of each window of the pool.
 ///
-/// A window that hangs over the border starts at a negative place, which wraps. No winner is there, and
-/// what argmax that no forward pass wrote lead to is at most the last patch.
-fn place_patches(conv: &Conv2d, pool: &FusedPool, padded_input: &PaddedInput, patches: &mut [u32]) {
-    // Sums of steps that are multiplied out once: this is done for each image.
+/// Cells in the padding have a negative offset, which wraps. They are never an argmax; an argmax that no forward pass
+/// wrote leads to the last patch at most.
+fn write_patch_offsets(
+    conv: &Conv2d,
+    pool: &FusedPool,
+    padded_input: &PaddedInput,
+    patches: &mut [u32],
+) {
+    // Products are computed once: the loops below run for each image.
     let [down, right] = [[1, 0], [0, 1]].map(|cell| padded_input.patch(conv, cell) as u32);
     let last = (conv.output[0] - 1) as u32 * down + (conv.output[1] - 1) as u32 * right;
     let first = 0_u32
@@ -159,47 +166,47 @@ fn place_patches(conv: &Conv2d, pool: &FusedPool, padded_input: &PaddedInput, pa
         pool.strides[0] as u32 * down,
         pool.strides[1] as u32 * right,
     ];
-    // Code by code, so that the innermost loop is the longest.
-    let argmax = pool.size[0] * pool.size[1];
-    for code in 0..argmax {
-        let [row, column] = [code / pool.size[1], code % pool.size[1]].map(|place| place as u32);
+    // The innermost loop is the longest.
+    let cells = pool.size[0] * pool.size[1];
+    for cell in 0..cells {
+        let [row, column] = [cell / pool.size[1], cell % pool.size[1]].map(|index| index as u32);
         let mut line = first.wrapping_add(row * down).wrapping_add(column * right);
-        for patches in patches.chunks_exact_mut(pool.output[1] * argmax) {
-            let mut place = line;
-            let mut at = code;
+        for patches in patches.chunks_exact_mut(pool.output[1] * cells) {
+            let mut offset = line;
+            let mut at = cell;
             while at < patches.len() {
-                patches[at] = place.min(last);
-                place = place.wrapping_add(window_right);
-                at += argmax;
+                patches[at] = offset.min(last);
+                offset = offset.wrapping_add(window_right);
+                at += cells;
             }
             line = line.wrapping_add(window_down);
         }
     }
 }
 
-/// What some pooled cells of an image, or all of several, add to the kernel's gradient.
+/// The part of some windows in the gradient of the kernel: windows of one image, or all of several images.
 struct KernelBlock<'a, 'b> {
     conv: &'a Conv2d,
     pool: FusedPool,
     padded_input: PaddedInput,
-    /// The field of the image, or of all images.
+    /// The padded input of the image, or all images.
     x: &'a [f32],
-    /// `[cells, filters]`.
+    /// `[windows, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
     argmax: &'a [u8],
     /// `[filters, ..patch]`.
     kernel_gradient: &'a mut [f32],
-    /// For each cell and code a patch of the padded_input.
+    /// The offset of the patch of each cell of each window in the padded input.
     patches: &'a [u32],
     /// As [`TRANSPOSED`] says.
     transposed: &'a mut [f32],
     lists: &'a mut Lists<'b>,
 }
 
-/// Places of patches of a square block, `[cells, filters]`, then `[filters, cells]`
-/// of a whole block: these places, and gradients.
-const TRANSPOSED: usize = WIDEST * WIDEST + 2 * WIDEST * MOST_CELLS;
+/// Floats of three matrices: offsets of patches as `[windows, filters]`, a square of vectors; and for all windows of a
+/// block, as `[filters, windows]`, these offsets and the gradients.
+const TRANSPOSED: usize = MAX_LANES * MAX_LANES + 2 * MAX_LANES * MAX_WINDOWS;
 
 impl Kernel for KernelBlock<'_, '_> {
     type Output = ();
@@ -214,115 +221,116 @@ impl Kernel for KernelBlock<'_, '_> {
         } = self;
         let filters = conv.output[2];
         let cells_per_window = self.pool.size[0] * self.pool.size[1];
-        let cells = self.dz.len() / filters;
-        assert!(cells <= MOST_CELLS && self.transposed.len() == TRANSPOSED);
-        assert!(self.dz.len() == cells * filters && self.argmax.len() == self.dz.len());
-        assert!(self.patches.len() >= cells * cells_per_window);
-        assert!(lists.values.len() >= self.dz.len() + S::LANES);
+        let windows = self.dz.len() / filters;
+        assert!(windows <= MAX_WINDOWS && self.transposed.len() == TRANSPOSED);
+        assert!(self.dz.len() == windows * filters && self.argmax.len() == self.dz.len());
+        assert!(self.patches.len() >= windows * cells_per_window);
+        assert!(lists.scales.len() >= self.dz.len() + S::LANES);
         let square = self.transposed.as_mut_ptr();
         lists.clear();
         for first in (0..filters).step_by(S::LANES) {
             let count = S::LANES.min(filters - first);
-            // SAFETY: a cell and `count` filters from `first` on are inside `dz` and `argmax`; the square has
-            // a vector for each of up to `LANES` cells; the others have `MOST_CELLS` values for each
-            // of up to `LANES` filters; and the lists have room for all cells and filters, and for a
-            // vector behind them, by the assertions above.
+            // SAFETY: a window and `count` filters from `first` on are inside `dz` and `argmax`; the square has a
+            // vector for each of up to `LANES` windows; the other two matrices have `MAX_WINDOWS` values for each of up
+            // to `LANES` filters; and the lists have room for all windows and filters, and for a vector behind them, by
+            // the assertions above.
             unsafe {
-                let places = square.add(WIDEST * WIDEST);
-                let gradients = places.add(WIDEST * MOST_CELLS);
-                for cell in (0..cells).step_by(S::LANES) {
-                    let rows = S::LANES.min(cells - cell);
+                let offsets = square.add(MAX_LANES * MAX_LANES);
+                let gradients = offsets.add(MAX_LANES * MAX_WINDOWS);
+                for window in (0..windows).step_by(S::LANES) {
+                    let rows = S::LANES.min(windows - window);
                     for row in 0..rows {
-                        let at = (cell + row) * filters + first;
-                        let winner = S::load_bytes(self.argmax.as_ptr().add(at), count);
-                        let patches = &self.patches[(cell + row) * cells_per_window..];
-                        let mut place = S::splat(f32::from_bits(patches[0]));
-                        for (code, patch) in
+                        let from = (window + row) * filters + first;
+                        let argmax = S::load_bytes(self.argmax.as_ptr().add(from), count);
+                        let patches = &self.patches[(window + row) * cells_per_window..];
+                        let mut offset = S::splat(f32::from_bits(patches[0]));
+                        for (cell, patch) in
                             patches.iter().enumerate().take(cells_per_window).skip(1)
                         {
-                            let wins = S::eq(winner, S::splat(code as f32));
-                            place = S::select(wins, S::splat(f32::from_bits(*patch)), place);
+                            let is_argmax = S::eq(argmax, S::splat(cell as f32));
+                            let patch = S::splat(f32::from_bits(*patch));
+                            offset = S::select(is_argmax, patch, offset);
                         }
-                        S::store(square.add(row * S::LANES), place);
+                        S::store(square.add(row * S::LANES), offset);
                     }
-                    let dz = self.dz.as_ptr().add(cell * filters + first);
+                    let dz = self.dz.as_ptr().add(window * filters + first);
                     S::transpose(
                         [rows, count],
                         square,
                         S::LANES,
-                        places.add(cell),
-                        MOST_CELLS,
+                        offsets.add(window),
+                        MAX_WINDOWS,
                     );
-                    S::transpose([rows, count], dz, filters, gradients.add(cell), MOST_CELLS);
+                    S::transpose(
+                        [rows, count],
+                        dz,
+                        filters,
+                        gradients.add(window),
+                        MAX_WINDOWS,
+                    );
                 }
                 for filter in 0..count {
                     let mut length = lists.length;
-                    for cell in (0..cells).step_by(S::LANES) {
-                        let rows = S::LANES.min(cells - cell);
-                        let g = S::load(gradients.add(filter * MOST_CELLS + cell));
-                        let place = S::load(places.add(filter * MOST_CELLS + cell));
-                        // NaN counts.
-                        let counts = S::ne(g, S::splat(0.0));
-                        let values = lists.values.as_mut_ptr().add(length);
+                    for window in (0..windows).step_by(S::LANES) {
+                        let rows = S::LANES.min(windows - window);
+                        let g = S::load(gradients.add(filter * MAX_WINDOWS + window));
+                        let offset = S::load(offsets.add(filter * MAX_WINDOWS + window));
+                        // True for NaN too.
+                        let is_entry = S::ne(g, S::splat(0.0));
+                        let scales = lists.scales.as_mut_ptr().add(length);
                         S::compress(
-                            lists.places.as_mut_ptr().add(length).cast(),
-                            counts,
-                            place,
+                            lists.offsets.as_mut_ptr().add(length).cast(),
+                            is_entry,
+                            offset,
                             rows,
                         );
-                        length += S::compress(values, counts, g, rows);
+                        length += S::compress(scales, is_entry, g, rows);
                     }
                     lists.end(((first + filter) * conv.patch()) as u32, length);
                 }
             }
         }
-        // SAFETY: the lists hold places of patches of a field that holds all of them, and end with places of
-        // filters in a gradient as long as the kernel.
+        // SAFETY: the lists have offsets of patches of the padded input, and their sums are filters of a gradient that
+        // is as long as the kernel.
         unsafe {
             S::call(&Sums {
                 rows: conv.kernel[0],
-                rows_at_once: MOST_ROWS,
+                rows_at_once: MAX_ROWS,
                 runs: padded_input.runs,
                 run: padded_input.run,
                 to: self.kernel_gradient.as_mut_ptr(),
                 to_row: padded_input.runs * padded_input.run,
                 to_run: padded_input.run,
                 from: self.x.as_ptr(),
-                from_row: padded_input.tap_row,
+                from_row: padded_input.patch_row,
                 from_run: padded_input.run_step,
                 in_lines: false,
                 lists,
-                _valid: ValidPointers::new(),
+                _valid: ValidPointers::guarantee(),
             });
         }
     }
 }
 
-/// Whether windows are taken whole: then a gradient that is not finite spreads over its window's region.
-#[cfg(test)]
-pub(crate) const fn takes_windows(conv: &Conv2d) -> bool {
-    Region::of(conv).is_some()
-}
-
 /// Floats of what [`pack_backward`] writes.
 pub(super) const fn packed_backward(conv: &Conv2d) -> usize {
-    match Region::of(conv) {
+    match choice::window_region(conv) {
         Some(region) => region.packed(conv),
         None => conv.patch() * conv.output[2],
     }
 }
 
-/// Writes the weights as [`input_gradient`] wants them: `[filters, ..patch]`, or as windows are best taken whole.
+/// Writes the weights as [`input_gradient`] reads them: `[filters, ..patch]`, or as [`windows`] says.
 pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match Region::of(conv) {
-        Some(region) => region.prepare(conv, kernel, packed),
+    match choice::window_region(conv) {
+        Some(region) => region.pack(conv, kernel, packed),
         None => transpose(isa, [conv.patch(), conv.output[2]], kernel, packed),
     }
 }
 
 /// Overwrites `dx`. The weights are what [`pack_backward`] wrote.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
-    if let Some(region) = Region::of(conv) {
+    if let Some(region) = choice::window_region(conv) {
         return region.input_gradient(conv, operands);
     }
     let BackwardInput {
@@ -337,23 +345,23 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let pool = fused(conv);
     let padded_input = PaddedInput::new(conv);
     let filters = conv.output[2];
-    let cells = pooled_cells(conv);
+    let windows = windows_of_image(conv);
     let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
-    let padded = filters.next_multiple_of(WIDEST);
+    let padded = filters.next_multiple_of(MAX_LANES);
     let (gradients, scratch) = scratch.split_at_mut(padded);
-    let (winners, scratch) = scratch.split_at_mut(padded);
-    let (filter_places, scratch) = scratch.split_at_mut(padded);
-    let filter_places = as_u32(filter_places);
-    for (filter, place) in filter_places.iter_mut().enumerate() {
-        *place = (filter * conv.patch()) as u32;
+    let (argmax_of_window, scratch) = scratch.split_at_mut(padded);
+    let (weight_offsets, scratch) = scratch.split_at_mut(padded);
+    let weight_offsets = as_u32(weight_offsets);
+    for (filter, offset) in weight_offsets.iter_mut().enumerate() {
+        *offset = (filter * conv.patch()) as u32;
     }
-    let block = cells.min(INPUT_BLOCK);
+    let block = windows.min(INPUT_BLOCK);
     let cells_per_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(cells * cells_per_window);
+    let (patches, scratch) = scratch.split_at_mut(windows * cells_per_window);
     let patches = as_u32(patches);
-    place_patches(conv, &pool, &padded_input, patches);
-    let places = block * cells_per_window;
-    let mut lists = Lists::new(scratch, block * filters + WIDEST, places);
+    write_patch_offsets(conv, &pool, &padded_input, patches);
+    let count = block * cells_per_window;
+    let mut lists = Lists::new(scratch, block * filters + MAX_LANES, count);
 
     for_each_block(
         conv,
@@ -371,18 +379,17 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
                 patches: &patches[first * cells_per_window..end * cells_per_window],
                 weights: packed,
                 dx,
-                filters: filter_places,
+                weight_offsets,
                 gradients,
-                winners,
+                argmax_of_window,
                 lists: &mut lists,
             });
         },
     );
 }
 
-/// Calls `add(first cell, gradients, argmax, field)` for all blocks of pooled cells of all images, so that they add
-/// what they have to the field of the image's `dx`, which starts with zeros: `dx` itself or, where that is not whole,
-/// `copy`.
+/// Calls `add(first window, dz, argmax, padded gradient)` for all blocks of windows of all images. The padded gradient
+/// of an image starts with zeros; it is `dx` itself or, if there is padding, `copy`, which is then cropped.
 #[inline]
 fn for_each_block(
     conv: &Conv2d,
@@ -393,47 +400,47 @@ fn for_each_block(
     mut add: impl FnMut(usize, &[f32], &[u8], &mut [f32]),
 ) {
     let filters = conv.output[2];
-    let cells = pooled_cells(conv);
+    let windows = windows_of_image(conv);
     let images = dx
         .chunks_exact_mut(conv.input_len())
-        .zip(dz.chunks_exact(cells * filters))
-        .zip(argmax.chunks_exact(cells * filters));
+        .zip(dz.chunks_exact(windows * filters))
+        .zip(argmax.chunks_exact(windows * filters));
     for ((dx, dz), argmax) in images {
-        let to = if padded_input.stored {
+        let to = if padded_input.is_image {
             &mut *dx
         } else {
             &mut *copy
         };
         to.fill(0.0);
-        for first in (0..cells).step_by(INPUT_BLOCK) {
-            let block = first * filters..cells.min(first + INPUT_BLOCK) * filters;
+        for first in (0..windows).step_by(INPUT_BLOCK) {
+            let block = first * filters..windows.min(first + INPUT_BLOCK) * filters;
             add(first, &dz[block.clone()], &argmax[block], to);
         }
-        if !padded_input.stored {
-            padded_input.extract(conv, copy, dx);
+        if !padded_input.is_image {
+            padded_input.crop(conv, copy, dx);
         }
     }
 }
 
-/// The input gradient of some pooled cells of an image.
+/// The part of some windows of an image in the input gradient.
 struct InputBlock<'a, 'b> {
     conv: &'a Conv2d,
     padded_input: PaddedInput,
-    /// `[cells, filters]`.
+    /// `[windows, filters]`.
     dz: &'a [f32],
     /// As long as `dz`.
     argmax: &'a [u8],
-    /// For each cell and code a patch of the padded_input.
+    /// The offset of the patch of each cell of each window in the padded input.
     patches: &'a [u32],
     weights: &'a [f32],
-    /// The field of the image.
+    /// The padded gradient of the image.
     dx: &'a mut [f32],
-    /// For each filter where its weights start; here and in the next two whole vectors.
-    filters: &'a [u32],
-    /// The gradients of a cell.
+    /// For each filter the offset of its weights; here and in the next two in whole vectors.
+    weight_offsets: &'a [u32],
+    /// Room for the gradients of a window.
     gradients: &'a mut [f32],
-    /// Its argmax; -1, which no place of a window has, where the gradient is 0.
-    winners: &'a mut [f32],
+    /// Room for its argmax: -1, which is no cell, where the gradient is 0.
+    argmax_of_window: &'a mut [f32],
     lists: &'a mut Lists<'b>,
 }
 
@@ -449,67 +456,72 @@ impl Kernel for InputBlock<'_, '_> {
             ..
         } = self;
         let filters = conv.output[2];
-        let cells = self.dz.len() / filters;
+        let windows = self.dz.len() / filters;
         let vectors = filters.next_multiple_of(S::LANES);
-        assert!(self.dz.len() == cells * filters && self.argmax.len() == self.dz.len());
-        assert!(self.gradients.len() >= vectors && self.winners.len() >= vectors);
-        assert!(self.filters.len() >= vectors && lists.values.len() >= self.dz.len() + S::LANES);
-        let (gradients, winners) = (self.gradients.as_mut_ptr(), self.winners.as_mut_ptr());
+        assert!(self.dz.len() == windows * filters && self.argmax.len() == self.dz.len());
+        assert!(self.gradients.len() >= vectors && self.argmax_of_window.len() >= vectors);
+        assert!(self.weight_offsets.len() >= vectors);
+        assert!(lists.scales.len() >= self.dz.len() + S::LANES);
+        let gradients = self.gradients.as_mut_ptr();
+        let argmax = self.argmax_of_window.as_mut_ptr();
         lists.clear();
-        let patches = self.patches.chunks_exact(self.patches.len() / cells);
-        for (cell, patches) in patches.enumerate() {
+        let patches = self.patches.chunks_exact(self.patches.len() / windows);
+        for (window, patches) in patches.enumerate() {
             for filter in (0..filters).step_by(S::LANES) {
                 let count = S::LANES.min(filters - filter);
-                // SAFETY: `count` filters of the cell from `filter` on exist, and a vector of each of the
-                // others.
+                // SAFETY: the window has `count` filters from `filter` on, and gradients and argmax have room for a
+                // vector.
                 unsafe {
-                    let at = cell * filters + filter;
-                    let g = S::load_first(self.dz.as_ptr().add(at), count);
-                    let code = S::load_bytes(self.argmax.as_ptr().add(at), count);
-                    let dead = S::eq(g, S::splat(0.0));
+                    let from = window * filters + filter;
+                    let g = S::load_first(self.dz.as_ptr().add(from), count);
+                    let index = S::load_bytes(self.argmax.as_ptr().add(from), count);
+                    let is_zero = S::eq(g, S::splat(0.0));
                     S::store(gradients.add(filter), g);
-                    S::store(winners.add(filter), S::select(dead, S::splat(-1.0), code));
+                    S::store(
+                        argmax.add(filter),
+                        S::select(is_zero, S::splat(-1.0), index),
+                    );
                 }
             }
-            for (code, patch) in patches.iter().enumerate() {
+            for (cell, patch) in patches.iter().enumerate() {
                 let mut length = lists.length;
                 for filter in (0..filters).step_by(S::LANES) {
-                    // SAFETY: as above; a filter is put into one list of a cell at most, so the lists have
-                    // room for all, and for a vector behind them.
+                    // SAFETY: as above; each filter is in one list of a window at most, so the lists have room for
+                    // all, and for a vector behind them.
                     unsafe {
-                        let code = S::splat(code as f32);
-                        let wins = S::eq(S::load(winners.add(filter)), code);
+                        let cell = S::splat(cell as f32);
+                        let is_entry = S::eq(S::load(argmax.add(filter)), cell);
                         let g = S::load(gradients.add(filter));
-                        let place = S::load(self.filters.as_ptr().add(filter).cast());
-                        let places = lists.places.as_mut_ptr().add(length).cast();
-                        S::compress(places, wins, place, S::LANES);
-                        let values = lists.values.as_mut_ptr().add(length);
-                        length += S::compress(values, wins, g, S::LANES);
+                        let offset = S::load(self.weight_offsets.as_ptr().add(filter).cast());
+                        let offsets = lists.offsets.as_mut_ptr().add(length).cast();
+                        S::compress(offsets, is_entry, offset, S::LANES);
+                        let scales = lists.scales.as_mut_ptr().add(length);
+                        length += S::compress(scales, is_entry, g, S::LANES);
                     }
                 }
                 lists.end(*patch, length);
             }
         }
-        // SAFETY: the lists hold places of filters, and start where patches do.
+        // SAFETY: the lists have offsets of weights, and their sums are patches of the padded gradient.
         unsafe {
             S::call(&Sums {
                 rows: conv.kernel[0],
-                rows_at_once: if self.weights.len() > MOST_WEIGHTS {
+                rows_at_once: if self.weights.len() > MAX_WEIGHTS {
                     1
                 } else {
-                    MOST_ROWS
+                    MAX_ROWS
                 },
                 runs: padded_input.runs,
                 run: padded_input.run,
                 to: self.dx.as_mut_ptr(),
-                to_row: padded_input.tap_row,
+                to_row: padded_input.patch_row,
                 to_run: padded_input.run_step,
                 from: self.weights.as_ptr(),
                 from_row: padded_input.runs * padded_input.run,
                 from_run: padded_input.run,
                 in_lines: false,
                 lists,
-                _valid: ValidPointers::new(),
+                _valid: ValidPointers::guarantee(),
             });
         }
     }
@@ -519,8 +531,8 @@ fn fused(conv: &Conv2d) -> FusedPool {
     conv.pool.expect("a fused pool behind a sparse gradient")
 }
 
-/// Cells of one output image.
-const fn pooled_cells(conv: &Conv2d) -> usize {
+/// Windows of one image.
+const fn windows_of_image(conv: &Conv2d) -> usize {
     match conv.pool {
         Some(pool) => pool.output[0] * pool.output[1],
         None => 0,

@@ -1,28 +1,29 @@
-//! The gradient of a kernel on few channels, behind a fused max-pool.
+//! The gradient of a kernel on few channels, for a convolution that a fused max-pool follows.
 //!
-//! A patch of few values does not fill vectors, so here they run along the filters, as the kernel lies in
-//! memory. The sums of a block of taps and filters stay in registers while all windows of the pool run by.
-//! What a tap sees depends on where a filter has its winner:
+//! A patch of few values does not fill vectors, so here vectors run along the filters, as the kernel is stored. A block
+//! of the gradient, some taps times some filters, stays in registers while all windows of the pool pass. The value that
+//! a tap sees depends on the argmax of the filter, in one of two ways:
 //!
 //! ```text
-//! picked:  dW[tap][filters] += dz[filters] * x[patch of argmax[filters] + tap]
-//! masked:  dW[tap][filters] += x[patch of place + tap] * (argmax[filters] == place ? dz[filters] : 0), for each place
+//! permuted:  dK[tap][filters] += dz[filters] * x[patch of argmax[filters] + tap]
+//! masked:    dK[tap][filters] += x[patch of cell + tap] * (argmax[filters] == cell ? dz[filters] : 0), for each cell
 //! ```
 //!
-//! [`permuted`] permutes the few values that the window has for a tap, and so needs one step for two of its rows;
-//! [`masked`] needs one for each place, in any geometry and on any machine.
+//! [`permuted`] selects for each lane one of the values that the window has for a tap, with one instruction for two
+//! rows of the window. [`masked`] takes a step for each cell of the window, and computes any geometry on any
+//! instruction set.
 
 mod masked;
 mod permuted;
 
-use self::permuted::Together;
+use self::permuted::WindowsPerVector;
 use super::padded_input::PaddedInput;
 use super::{BackwardKernel, Conv2d, FusedPool, channel_planes, max};
 use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 use core::ops::Range;
 
-/// Values of a kernel's row in the widest block.
-const MOST_COLUMNS: usize = 5;
+/// Values of a kernel row in the widest block.
+const MAX_COLUMNS: usize = 5;
 
 /// Floats of scratch memory.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
@@ -33,8 +34,9 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     )
 }
 
-/// The convolution with outputs for all places of all windows, two rows of them at least, and the pool on these: what
-/// hangs over the border has no winner, and it does not matter what lies there.
+/// The convolution with an output for each cell of each window, two rows of them at least, and the pool on these
+/// outputs. So windows at the border need no special case: their cells in the padding are never an argmax, and it does
+/// not matter which values the image has there.
 const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPool) {
     let (mut conv, mut pool) = (*conv, *pool);
     let size = [max(pool.size[0], 2), pool.size[1]];
@@ -48,11 +50,21 @@ const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPool) {
     (conv, pool)
 }
 
-/// Adds to the gradient, laid out as the kernel.
-pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
-    if channel_planes::is_best_backward(conv, operands.isa.lanes()) {
-        return channel_planes::kernel_gradient(conv, operands);
-    }
+/// Whether [`Simd::permute`] with this reach finds, for every tap, all values that two rows of a window have. The first
+/// run of memory has to hold the upper row and the last run the lower one, and neither may leave the memory between the
+/// first value of the upper row and the last value of the lower one.
+pub(super) fn supports_permutation(conv: &Conv2d, reach: usize) -> bool {
+    let Some(pool) = conv.pool else { return false };
+    let (conv, pool) = &whole_windows(conv, &pool);
+    let padded_input = PaddedInput::new(conv);
+    let width = pool.size[1];
+    padded_input.patch(conv, [0, width - 1]) < reach
+        && padded_input.patch(conv, [1, width - 1]) + 1 >= reach
+}
+
+/// Adds to the gradient, laid out as the kernel, with lanes permuted where [`supports_permutation`], or with cells
+/// masked.
+pub(super) fn kernel_gradient(conv: &Conv2d, is_permuted: bool, operands: BackwardKernel<'_>) {
     let BackwardKernel {
         isa,
         x,
@@ -61,7 +73,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
         kernel_gradient,
         scratch,
     } = operands;
-    let pool = conv.pool.expect("a fused pool behind a windowed gradient");
+    let pool = conv.pool.expect("a fused pool");
     let (conv, pool) = &whole_windows(conv, &pool);
     let padded_input = PaddedInput::new(conv);
     let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
@@ -75,45 +87,50 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
             conv,
             pool: *pool,
             padded_input,
-            x: padded_input.whole(conv, x, copy),
+            is_permuted,
+            x: padded_input.of(conv, x, copy),
             dz,
             argmax,
             kernel_gradient: kernel_gradient.as_mut_ptr(),
             scratch: scratch.as_mut_ptr(),
-            // SAFETY: the gradient is as long as the kernel, and the scratch as `masked` says.
-            _valid: unsafe { ValidPointers::new() },
+            // SAFETY: the gradient is as long as the kernel, and the scratch memory as long as `masked` says.
+            _valid: unsafe { ValidPointers::guarantee() },
         });
     }
 }
 
-/// What one image adds.
+/// The part of one image in the gradient.
 struct Image<'a> {
     /// As [`whole_windows`] says, like the pool.
     conv: &'a Conv2d,
     pool: FusedPool,
     padded_input: PaddedInput,
-    /// The field of the image.
+    /// Whether blocks are [`permuted`], or [`masked`].
+    is_permuted: bool,
+    /// The padded input.
     x: &'a [f32],
     dz: &'a [f32],
     argmax: &'a [u8],
     /// As long as the kernel.
     kernel_gradient: *mut f32,
-    /// What [`masked`] takes.
+    /// As long as [`masked::scratch`] says.
     scratch: *mut f32,
-    /// That these two are so long.
+    /// These two are valid, and so long.
     _valid: ValidPointers,
 }
 
-/// Where the taps of a block start in the kernel.
+/// The first tap of a block.
 #[derive(Clone, Copy)]
 struct Taps {
+    /// Its row of the kernel.
     row: usize,
+    /// Its value of that row.
     column: usize,
-    /// Where they start in a patch of the padded_input.
-    place: usize,
+    /// Its offset in a patch of the padded input.
+    offset: usize,
 }
 
-/// Adds what a block has.
+/// Adds the part of an image in the gradient of a block.
 ///
 /// # Safety
 /// The machine has the target features that the function is compiled with.
@@ -126,28 +143,29 @@ impl Kernel for Image<'_> {
     unsafe fn run<S: Simd>(self) {
         let PaddedInput { run, runs, .. } = self.padded_input;
         let filters = self.conv.output[2];
-        let is_permuted = permuted::is_best::<S>(&self);
-        let together = match is_permuted {
-            true => Together::new::<S>(&self),
-            false => Together::ONE,
+        // Without a permutation, its blocks are not compiled.
+        let is_permuted = const { S::REACH > 0 } && self.is_permuted;
+        let shared = match is_permuted {
+            true => WindowsPerVector::new::<S>(&self),
+            false => WindowsPerVector::ONE,
         };
-        let most = |rows, columns| match is_permuted {
-            true => permuted::most::<S>(rows, columns),
-            false => masked::MOST,
+        let largest_block = |rows, columns| match is_permuted {
+            true => permuted::largest_block::<S>(rows, columns),
+            false => masked::LARGEST_BLOCK,
         };
         for part in 0..runs {
-            for columns in pieces(run, MOST_COLUMNS) {
-                let [tallest, _] = most(1, columns.len());
-                for rows in pieces(self.conv.kernel[0], tallest) {
+            for columns in pieces(run, MAX_COLUMNS) {
+                let [max_rows, _] = largest_block(1, columns.len());
+                for rows in pieces(self.conv.kernel[0], max_rows) {
                     let taps = Taps {
                         row: rows.start,
                         column: part * run + columns.start,
-                        place: part * self.padded_input.run_step
-                            + rows.start * self.padded_input.tap_row
+                        offset: part * self.padded_input.run_step
+                            + rows.start * self.padded_input.patch_row
                             + columns.start,
                     };
                     let [rows, columns] = [rows.len(), columns.len()];
-                    let [_, vectors] = most(rows, columns);
+                    let [_, vectors] = largest_block(rows, columns);
                     for filter in (0..filters).step_by(vectors * S::LANES) {
                         let count = filters.min(filter + vectors * S::LANES) - filter;
                         let add = match is_permuted {
@@ -161,11 +179,11 @@ impl Kernel for Image<'_> {
                         unsafe {
                             add(Block {
                                 image: &self,
-                                together: &together,
+                                shared: &shared,
                                 taps,
                                 filter,
                                 count,
-                                _valid: ValidPointers::new(),
+                                _valid: ValidPointers::guarantee(),
                             });
                         }
                     }
@@ -181,16 +199,16 @@ fn pieces(length: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |index| length * index / count..length * (index + 1) / count)
 }
 
-/// Some taps of some filters. Each shape is compiled as a function of its own, which is picked by pointer: all of
-/// them in one took LLVM a minute.
+/// Some taps of some filters. Each shape of a block is compiled as a function of its own and called by pointer, because
+/// one function with all of them takes LLVM very long.
 struct Block<'a> {
     image: &'a Image<'a>,
-    together: &'a Together,
+    shared: &'a WindowsPerVector,
     taps: Taps,
-    /// The first one, and how many.
+    /// The first filter, and how many there are.
     filter: usize,
     count: usize,
-    /// That taps and filters are the image's.
+    /// Taps and filters are the image's.
     _valid: ValidPointers,
 }
 
@@ -201,17 +219,17 @@ impl Block<'_> {
         (self.count - vector * S::LANES).min(S::LANES)
     }
 
-    /// Where a vector of the gradient of a tap lies.
+    /// The address of a vector of filters in the gradient of a tap.
     #[inline(always)]
     fn gradient<S: Simd>(&self, row: usize, column: usize, vector: usize) -> *mut f32 {
         let conv = self.image.conv;
         let row = (self.taps.row + row) * conv.kernel[1] * conv.input[2];
         let tap = row + self.taps.column + column;
-        let place = tap * conv.output[2] + self.filter + vector * S::LANES;
-        self.image.kernel_gradient.wrapping_add(place)
+        let offset = tap * conv.output[2] + self.filter + vector * S::LANES;
+        self.image.kernel_gradient.wrapping_add(offset)
     }
 
-    /// Its sums so far.
+    /// Loads the gradient of the block.
     ///
     /// # Safety
     /// The machine has the target features of `S`.
@@ -233,16 +251,16 @@ impl Block<'_> {
         }
     }
 
-    /// Writes what [`Self::load`] reads.
+    /// Stores the gradient of the block.
     ///
     /// # Safety
-    /// The same.
+    /// As for [`Self::load`].
     #[inline(always)]
     unsafe fn store<S: Simd, const ROWS: usize, const COLUMNS: usize, const VECTORS: usize>(
         &self,
         sums: &[[[S::V; VECTORS]; COLUMNS]; ROWS],
     ) {
-        // SAFETY: the same.
+        // SAFETY: as in `load`.
         unsafe {
             for (r, sums) in sums.iter().enumerate() {
                 for (c, sums) in sums.iter().enumerate() {

@@ -1,39 +1,46 @@
-//! Winograd's minimal filtering F(2x2, 3x3), F(4x4, 3x3) and F(5x5, 3x3) (Lavin & Gray 2016): 3x3 kernels,
-//! strides and dilation 1.
+//! Winograd's minimal filtering F(2x2, 3x3), F(4x4, 3x3) and F(5x5, 3x3) (Winograd 1980; Lavin & Gray 2016): 3x3
+//! kernels with strides and dilation of 1.
 //!
-//! Four outputs take 16 multiplications for each channel and filter instead of 36, sixteen outputs 36
-//! instead of 144, or twenty-five outputs 49 instead of 225:
+//! A tile of 2x2 outputs takes 16 multiplications for each channel and filter instead of 36, one of 4x4 outputs 36
+//! instead of 144, one of 5x5 outputs 49 instead of 225. With the names of the paper, g for a kernel, d for a tile of
+//! an image:
 //!
 //! ```text
 //! kernel ── G g Gᵀ, once after each change ──▶ U [panels][cells][channels][filters of a panel]
-//! images ── tiles d, Bᵀ d B ─▶ V [groups of tiles][cells][channels]
-//!                              └── for each panel: products V · U ─▶ M ── Aᵀ m A: outputs, bias, pool, relu
+//! images ── tiles d, Bᵀ d B ──▶ V [groups of tiles][cells][channels]
+//!                               └── for each panel: a product V · U for each cell ──▶ M ── Aᵀ m A ──▶ y
 //! ```
 //!
-//! A prediction of one small image has few tiles, and its kernels come from larger caches: see [`few`].
+//! | file | |
+//! |---|---|
+//! | `geometry` | the tiles of a call and the memory that they take |
+//! | `filtering` | the matrices `Bᵀ`, `G` and `Aᵀ`, in one dimension |
+//! | `kernel_transform` | U |
+//! | `pass` | V, M and the outputs, for a block of tiles at a time |
+//! | `tile_transforms` | `Bᵀ d B`, and `Aᵀ m A` with bias, pool and relu |
+//! | `gemm` | the products |
+//! | `small_batch` | the products of a single small image |
+//! | `zero_patches` | outputs that see nothing but zeros |
 //!
-//! Tiles are numbered over all images of a call and worked off in blocks, so that V and M of a block stay
-//! in cache and each block passes over U once for several images. Of M there is a panel of filters at a time.
-//! A 2x2 pool behind the convolution is taken in the output transform where a tile is a window, or
-//! four. The input gradient is the same with the flipped kernel on the gradient of the output.
+//! Tiles are numbered over all images of a call and processed in blocks: V and M of a block stay in the cache, and U is
+//! read once for each block. M has one panel of filters at a time. If a tile is one window of a 2x2 pool, or four, the
+//! output transform computes the pool. The input gradient is the same with the flipped kernel on the gradient of the
+//! output.
 //!
-//! Beside its products, a tile of 2x2 outputs takes about as long as 200 multiplications for each channel and
-//! each filter, one of 4x4 as long as 500, one of 5x5 as long as 900. So they win from some 20 or 10 channels and
-//! filters on, if a call has a few tiles: with one, the products wait for U.
+//! # Rounding
 //!
-//! F(2x2) rounds as little as the plain sum of products: of random values and 64 channels, its error has 0.6
-//! times the root mean square of that of a sum in single precision. That of F(4x4) has 1.9 times and that of F(5x5) 6.6
-//! times, and unlike F(2x2) they do not keep zeros: where products cancel out, about 1e-7 of them is left. In the
-//! forward pass of training that is mended where an output sees zeros alone (see [`zero_patches`]), because there it would
-//! wake dead relus. A NaN or ∞ would spread over its tiles, and ∞ turn into NaN, so images with an output that is not
-//! finite are computed again by `direct`. Gradients are not: there it is enough that what is not finite stays so.
+//! F(2x2) rounds as little as a plain sum of products, the larger tiles several times as much. Where products cancel
+//! out, they leave about 1e-7 of them, also where the exact result is 0. In the forward pass of training an output that
+//! sees zeros alone is therefore set to the bias (see [`zero_patches`]): rounding must not activate a dead relu. NaN or
+//! ∞ in an image would spread over its tiles, and ∞ turn into NaN. So an image whose output is not finite is computed
+//! again by `direct`. Gradients are not: there it is enough that what is not finite stays so.
 
 mod filtering;
 mod gemm;
 mod geometry;
 mod kernel_transform;
 mod pass;
-mod small_batch;
+pub(super) mod small_batch;
 mod tile_transforms;
 mod zero_patches;
 
@@ -43,24 +50,24 @@ use self::kernel_transform::TransformKernel;
 use self::pass::Pass;
 use self::small_batch::TransformColumns;
 use super::pooled::MaxRow;
-use super::{BackwardInput, Conv2d, Forward, direct};
+use super::{BackwardInput, Conv2d, Forward, choice, direct};
 use crate::kernels::Isa;
+use crate::kernels::simd::MAX_LANES;
 use cnn_ir::Activation;
 
-/// Floats of V and M together that a block may take: half of a second-level cache of 1 MiB.
+/// Floats that V and M of a block may take together: half of a second-level cache of 1 MiB.
 const BLOCK: usize = 128 * 1024;
-/// Tiles that a block may have in any case: with fewer, passing over U takes longer than the products.
-const TILES: usize = 24;
-/// Images of one [`Pass`], whose result has a bit for each.
-const IMAGES: usize = 64;
-/// Floats in a cache line, and in the longest vector.
+/// Tiles that a block may have in any case: with fewer of them, reading U takes longer than the products.
+const MIN_BLOCK_TILES: usize = 24;
+/// The most images of one [`Pass`], whose result has a bit for each.
+const MAX_IMAGES: usize = 64;
+/// Floats of a cache line. No vector is longer.
 const LINE: usize = 16;
-/// Filters of the widest panel of any instruction set.
-const PANEL: usize = 64;
+const _: () = assert!(MAX_LANES <= LINE);
 
 /// How many outputs a tile has in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TileSize {
+pub enum TileSize {
     /// F(2x2, 3x3).
     Two,
     /// F(4x4, 3x3).
@@ -98,7 +105,14 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d, size: TileSize, n: usi
     )
 }
 
-/// A pass, and images of `dense` floats beside it.
+/// Tiles of the first [`Pass`] over `n` images.
+pub(super) const fn tiles_of_pass(conv: &Conv2d, size: TileSize, n: usize) -> usize {
+    let geometry = Geometry::forward(conv, size);
+    let images = geometry.images(n, dense_output(conv, size) > 0);
+    images * geometry.tiles[0] * geometry.tiles[1]
+}
+
+/// The scratch memory of a pass, and of its images, each of `dense` floats.
 const fn scratch(geometry: &Geometry, n: usize, dense: usize) -> usize {
     let images = geometry.images(n, dense > 0);
     geometry.scratch(images) + images * dense
@@ -121,7 +135,7 @@ pub(super) const fn packed_backward(conv: &Conv2d, size: TileSize) -> usize {
     packed(size, [conv.output[2], conv.input[2]])
 }
 
-/// Floats of U with as many rows and columns for each cell, for the longest vectors and the most panels.
+/// Floats of U with so many rows and columns for each cell: enough for every length of vectors and number of panels.
 const fn packed(size: TileSize, [depth, columns]: [usize; 2]) -> usize {
     let lines = columns.div_ceil(LINE);
     size.cells() * lines * odd_lines(depth.next_multiple_of(UNROLL) * LINE)
@@ -145,7 +159,7 @@ pub(super) fn pack_forward(
     });
 }
 
-/// Writes U, and W where few tiles take that.
+/// Writes U, and behind it the half-transformed kernel W if small batches read that.
 pub(super) fn pack_inference(
     conv: &Conv2d,
     size: TileSize,
@@ -165,7 +179,7 @@ pub(super) fn pack_inference(
     }
 }
 
-/// Writes U of the kernel flipped round.
+/// Writes U of the flipped kernel.
 pub(super) fn pack_backward(
     conv: &Conv2d,
     size: TileSize,
@@ -199,17 +213,22 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
     let geometry = Geometry::forward(conv, size);
     let (u, w) = packed.split_at(packed_forward(conv, size));
     let dense = dense_output(conv, size);
-    let group = geometry.images(n, dense > 0);
+    let pass_images = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
-    for first in (0..n).step_by(group.max(1)) {
-        let images = group.min(n - first);
+    for first in (0..n).step_by(pass_images.max(1)) {
+        let images = pass_images.min(n - first);
         let x = &x[first * conv.input_len()..][..images * conv.input_len()];
-        let place = first * conv.output_len()..(first + images) * conv.output_len();
-        let y = &mut y[place.clone()];
-        let argmax = argmax.get_mut(place).unwrap_or_default();
-        let odd = if dense > 0 {
+        let range = first * conv.output_len()..(first + images) * conv.output_len();
+        let y = &mut y[range.clone()];
+        let argmax = argmax.get_mut(range).unwrap_or_default();
+        let tiles = images * geometry.tiles[0] * geometry.tiles[1];
+        let w = match choice::takes_small_batch(tiles, isa.vectors()) {
+            true => w,
+            false => &[],
+        };
+        let not_finite = if dense > 0 {
             let (rows, scratch) = scratch.split_at_mut(images * dense);
-            let odd = isa.run(Pass {
+            let not_finite = isa.run(Pass {
                 geometry,
                 images,
                 x,
@@ -224,7 +243,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
                 scratch,
             });
             pool_images(conv, isa, rows, relu, y, argmax);
-            odd
+            not_finite
         } else {
             isa.run(Pass {
                 geometry,
@@ -242,16 +261,16 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
             })
         };
         super::activate(conv, isa, y);
-        for image in (0..images).filter(|image| odd >> image & 1 == 1) {
-            let place = image * conv.output_len()..(image + 1) * conv.output_len();
+        for image in (0..images).filter(|image| not_finite >> image & 1 == 1) {
+            let range = image * conv.output_len()..(image + 1) * conv.output_len();
             let operands = Forward {
                 isa,
                 n: 1,
                 x: &x[image * conv.input_len()..][..conv.input_len()],
                 kernel,
                 bias,
-                y: &mut y[place.clone()],
-                argmax: argmax.get_mut(place).unwrap_or_default(),
+                y: &mut y[range.clone()],
+                argmax: argmax.get_mut(range).unwrap_or_default(),
                 keeps_zeros,
                 scratch,
             };
@@ -277,7 +296,7 @@ fn pool_images(
         .enumerate()
     {
         for (row, y) in y.chunks_exact_mut(windows).enumerate() {
-            let place = i * conv.output_len() + row * windows;
+            let offset = i * conv.output_len() + row * windows;
             isa.run(MaxRow {
                 pool,
                 output: conv.output,
@@ -286,7 +305,7 @@ fn pool_images(
                 z,
                 relu,
                 y,
-                argmax: argmax.get_mut(place..place + windows).unwrap_or_default(),
+                argmax: argmax.get_mut(offset..offset + windows).unwrap_or_default(),
             });
         }
     }
@@ -304,9 +323,9 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
     } = operands;
     let geometry = Geometry::input_gradient(conv, size);
     let dense = conv.unpooled_len();
-    let group = geometry.images(n, dense > 0);
-    for first in (0..n).step_by(group.max(1)) {
-        let images = group.min(n - first);
+    let pass_images = geometry.images(n, dense > 0);
+    for first in (0..n).step_by(pass_images.max(1)) {
+        let images = pass_images.min(n - first);
         let dz = &dz[first * conv.output_len()..][..images * conv.output_len()];
         let (dy, scratch) = scratch.split_at_mut(images * dense);
         if dense > 0 {
@@ -332,8 +351,8 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
     }
 }
 
-/// Floats of an image of the convolution's own output that a pass has to write to scratch, because its
-/// fused pool is not one of tiles; else 0.
+/// Floats of an image of the convolution's own output, which a pass writes to scratch memory if the output transform
+/// cannot compute the fused pool; else 0.
 const fn dense_output(conv: &Conv2d, size: TileSize) -> usize {
     if pools_tiles(conv, size) {
         0
@@ -342,7 +361,7 @@ const fn dense_output(conv: &Conv2d, size: TileSize) -> usize {
     }
 }
 
-/// Whether tiles of the output are made of windows of the fused pool.
+/// Whether tiles consist of whole windows of the fused pool.
 const fn pools_tiles(conv: &Conv2d, size: TileSize) -> bool {
     match conv.pool {
         Some(pool) => {
@@ -358,6 +377,7 @@ const fn pools_tiles(conv: &Conv2d, size: TileSize) -> bool {
     }
 }
 
+/// The next length that is an odd number of cache lines: then neighbours do not share a cache set.
 #[inline(always)]
 const fn odd_lines(values: usize) -> usize {
     (values.div_ceil(LINE) | 1) * LINE

@@ -1,5 +1,7 @@
 use crate::kernels::Isa;
 use crate::kernels::dense;
+use crate::kernels::dense::choice;
+use crate::kernels::simd::VectorShape;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
@@ -310,4 +312,138 @@ fn a_wrong_length_is_refused() {
         &mut [0.0; 2],
         &mut [],
     );
+}
+
+/// Compares what runs for layers of `[inputs, units]` and numbers of examples, for the numbers of each instruction set
+/// of [`VectorShape::ALL`], and reports all that differ.
+fn check_choice(
+    cases: &[([usize; 2], usize, [&str; 3])],
+    name: impl Fn(&Dense, usize, VectorShape) -> &'static str,
+) {
+    let mut wrong = Vec::new();
+    for ([inputs, units], n, expected) in cases {
+        let dense = Dense {
+            inputs: *inputs,
+            units: *units,
+            activation: Activation::Linear,
+        };
+        for ((isa, vectors), expected) in VectorShape::ALL.into_iter().zip(expected) {
+            let chosen = name(&dense, *n, vectors);
+            if chosen != *expected {
+                wrong.push(format!(
+                    "{inputs}x{units}, n {n}, {isa}: {chosen}, not {expected}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn forward_products() {
+    const MM: &str = "matrixmultiply";
+    let cases = [
+        ([784, 512], 1, [MM, "gemm", "gemm"]),
+        ([784, 512], 12, [MM, "gemm", "gemm"]),
+        ([784, 512], 13, [MM, "blocked gemm", "blocked gemm"]),
+        ([784, 64], 64, [MM, "gemm", "gemm"]),
+        ([784, 65], 64, [MM, "blocked gemm", "blocked gemm"]),
+    ];
+    check_choice(&cases, |dense, n, vectors| {
+        choice::forward(dense, n, false, vectors).name()
+    });
+    let packed = [([784, 512], 64, [MM, "packed gemm", "packed gemm"])];
+    check_choice(&packed, |dense, n, vectors| {
+        choice::forward(dense, n, true, vectors).name()
+    });
+}
+
+/// The borders of each threshold.
+#[test]
+fn kernel_gradient_products() {
+    const MM: &str = "matrixmultiply";
+    const PACKED: &str = "packed gemm";
+    let cases = [
+        // Lanes that stay idle.
+        ([1600, 8], 128, [MM, MM, MM]),
+        ([1600, 9], 128, [MM, MM, PACKED]),
+        ([1600, 15], 128, [MM, MM, PACKED]),
+        ([1600, 16], 128, [MM, PACKED, PACKED]),
+        ([1600, 24], 128, [MM, MM, MM]),
+        ([1600, 25], 128, [MM, MM, PACKED]),
+        ([1600, 31], 128, [MM, MM, PACKED]),
+        ([1600, 32], 128, [MM, PACKED, PACKED]),
+        // Few examples.
+        ([1600, 62], 4, [MM, MM, MM]),
+        ([1600, 62], 5, [MM, MM, PACKED]),
+        ([1600, 63], 4, [MM, MM, PACKED]),
+        ([400, 120], 2, [MM, MM, MM]),
+        ([400, 120], 3, [MM, MM, PACKED]),
+        ([400, 121], 2, [MM, MM, PACKED]),
+        ([1600, 48], 12, [MM, MM, PACKED]),
+        ([1600, 48], 13, [MM, PACKED, PACKED]),
+        ([1600, 40], 16, [MM, MM, PACKED]),
+        ([1600, 40], 17, [MM, PACKED, PACKED]),
+        ([1600, 41], 32, [MM, MM, PACKED]),
+        ([1600, 45], 32, [MM, MM, PACKED]),
+        ([1600, 45], 33, [MM, PACKED, PACKED]),
+        ([1600, 46], 17, [MM, PACKED, PACKED]),
+        // Rows that share sets of a cache.
+        ([784, 512], 1, [MM, PACKED, PACKED]),
+        ([784, 256], 1, [MM, PACKED, PACKED]),
+        ([784, 256], 2, [MM, MM, PACKED]),
+        ([784, 256], 12, [MM, MM, PACKED]),
+        ([784, 256], 13, [MM, PACKED, PACKED]),
+        ([784, 768], 3, [MM, PACKED, PACKED]),
+        ([784, 768], 4, [MM, MM, PACKED]),
+    ];
+    check_choice(&cases, |dense, n, vectors| {
+        choice::kernel_gradient(dense, n, vectors).name()
+    });
+}
+
+#[test]
+fn input_gradient_products() {
+    const MM: &str = "matrixmultiply";
+    const KERNEL: &str = "gemm, transposed kernel";
+    const EXAMPLES: &str = "gemm, transposed examples";
+    let cases = [
+        ([1600, 1], 8, [MM, MM, MM]),
+        ([1600, 1], 7, [MM, KERNEL, KERNEL]),
+        ([1600, 2], 8, [MM, MM, KERNEL]),
+        ([1600, 10], 8, [MM, MM, KERNEL]),
+        ([1600, 11], 8, [MM, EXAMPLES, KERNEL]),
+        ([1600, 64], 64, [MM, KERNEL, KERNEL]),
+        ([784, 512], 8, [MM, EXAMPLES, EXAMPLES]),
+        ([784, 512], 512, [MM, KERNEL, KERNEL]),
+    ];
+    check_choice(&cases, |dense, n, vectors| {
+        choice::input_gradient(dense, n, vectors).name()
+    });
+}
+
+/// Without matrixmultiply, nothing is left to it.
+#[test]
+fn products_without_matrixmultiply() {
+    let dense = Dense {
+        inputs: 1600,
+        units: 8,
+        activation: Activation::Linear,
+    };
+    for (name, vectors) in VectorShape::ALL {
+        let vectors = VectorShape {
+            has_matrixmultiply: false,
+            ..vectors
+        };
+        let chosen = [
+            choice::forward(&dense, 64, false, vectors).name(),
+            choice::kernel_gradient(&dense, 64, vectors).name(),
+            choice::input_gradient(&dense, 64, vectors).name(),
+        ];
+        assert_eq!(
+            chosen,
+            ["gemm", "packed gemm", "gemm, transposed kernel"],
+            "{name}"
+        );
+    }
 }

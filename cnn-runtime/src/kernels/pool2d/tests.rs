@@ -4,7 +4,7 @@ use crate::kernels::test_support::{Failures, Guarded, Random};
 use crate::reference;
 use cnn_ir::operation::{Pool2d, PoolKind};
 
-/// A geometry none of whose windows lies wholly in the padding.
+/// A geometry whose windows all have a cell inside the image.
 pub fn random_pool(random: &mut Random, kind: PoolKind, channels: &[usize]) -> Pool2d {
     let mut axis = || {
         let size = 1 + random.below(4);
@@ -90,7 +90,7 @@ fn two_by_two_matches_the_reference() {
 
 /// Ties are the rule after a relu; NaN and infinities must come through.
 #[test]
-fn the_first_of_equals_wins_and_nan_beats_all() {
+fn the_first_maximum_is_the_argmax_and_nan_is_the_greatest() {
     let mut random = Random::new(3);
     let mut failures = Failures::default();
     let values = [

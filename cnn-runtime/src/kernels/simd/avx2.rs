@@ -1,6 +1,6 @@
 //! AVX2 with FMA: eight floats, sixteen registers.
 
-use super::{Kernel, Simd, opaque};
+use super::{Kernel, Simd, VectorShape, opaque};
 use core::arch::x86_64::*;
 
 /// The instance for AVX2 and FMA.
@@ -30,9 +30,9 @@ pub(super) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx2>() }
 }
 
-const LANES: usize = 8;
+const LANES: usize = VectorShape::AVX2.lanes;
 
-/// For each mask the lanes whose bit is set, side by side.
+/// For each mask the indices of the lanes whose bit is set.
 static SET_LANES: [[u8; LANES]; 256] = {
     let mut sets = [[0; LANES]; 256];
     let mut bits = 0;
@@ -64,10 +64,7 @@ unsafe fn first(count: usize) -> __m256i {
 // SAFETY, for every `unsafe` block below: the caller vouches for the target features, and for pointers
 // that are valid for what the trait says; masked loads and stores touch no other value.
 impl Simd for Avx2 {
-    const LANES: usize = LANES;
-    const TILE_VECTORS: usize = 2;
-    const ACCUMULATORS: usize = 12;
-    const REACH: usize = 4;
+    const SHAPE: VectorShape = VectorShape::AVX2;
     type V = __m256;
     type M = __m256;
 
@@ -129,7 +126,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn greater(a: __m256, b: __m256) -> __m256 {
-        // Not `a <= b` is also true where one is NaN; `b == b` leaves out those where that is `b`.
+        // "Not `a <= b`" is also true if one of them is NaN; the second comparison excludes that it is `b`.
         unsafe {
             let greater_or_nan = _mm256_cmp_ps::<_CMP_NLE_UQ>(a, b);
             _mm256_and_ps(greater_or_nan, _mm256_cmp_ps::<_CMP_ORD_Q>(b, b))
@@ -162,7 +159,7 @@ impl Simd for Avx2 {
                     Self::load_first(from, columns)
                 };
             }
-            // Pairs, then fours, within halves; then the halves themselves.
+            // Transposes 2x2 and then 4x4 values within halves of vectors, then 2x2 halves.
             for &i in &[0, 2, 4, 6] {
                 let (a, b) = (v[i], v[i + 1]);
                 v[i] = _mm256_unpacklo_ps(a, b);
@@ -194,17 +191,17 @@ impl Simd for Avx2 {
         unsafe {
             let even = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
             let odd = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
-            // Halves of a and b alternate now.
+            // Now halves of `a` and `b` alternate.
             let even = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(even));
             let odd = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(odd));
             [_mm256_castpd_ps(even), _mm256_castpd_ps(odd)]
         }
     }
     #[inline(always)]
-    unsafe fn permute(first: *const f32, last: *const f32, places: __m256) -> __m256 {
+    unsafe fn permute(first: *const f32, last: *const f32, indices: __m256) -> __m256 {
         unsafe {
             let both = _mm256_loadu2_m128(last.sub(3), first);
-            _mm256_permutevar8x32_ps(both, _mm256_cvtps_epi32(places))
+            _mm256_permutevar8x32_ps(both, _mm256_cvtps_epi32(indices))
         }
     }
     #[inline(always)]

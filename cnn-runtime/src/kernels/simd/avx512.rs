@@ -1,6 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL): sixteen floats, thirty-two registers, masks.
 
-use super::{Kernel, Simd, from_fn, opaque};
+use super::{Kernel, Simd, VectorShape, from_fn, opaque};
 use core::arch::x86_64::*;
 
 /// The instance for AVX-512.
@@ -46,7 +46,7 @@ pub(super) unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
     unsafe { kernel.run::<Avx512>() }
 }
 
-const LANES: usize = 16;
+const LANES: usize = VectorShape::AVX512.lanes;
 
 /// A mask of the first `count` lanes.
 #[inline(always)]
@@ -57,10 +57,7 @@ fn first(count: usize) -> __mmask16 {
 // SAFETY, for every `unsafe` block below: the caller vouches for the target features, and for pointers
 // that are valid for what the trait says; masked loads and stores touch no other value.
 impl Simd for Avx512 {
-    const LANES: usize = LANES;
-    const TILE_VECTORS: usize = 4;
-    const ACCUMULATORS: usize = 24;
-    const REACH: usize = 8;
+    const SHAPE: VectorShape = VectorShape::AVX512;
     type V = __m512;
     type M = __mmask16;
 
@@ -122,7 +119,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn greater(a: __m512, b: __m512) -> __mmask16 {
-        // Not `a <= b` is also true where one is NaN; `b` ordered with itself leaves out NaNs in `b`.
+        // "Not `a <= b`" is also true if one of them is NaN; the first comparison excludes that it is `b`.
         unsafe {
             let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(b, b);
             _mm512_mask_cmp_ps_mask::<_CMP_NLE_UQ>(ordered, a, b)
@@ -147,9 +144,9 @@ impl Simd for Avx512 {
     ) {
         unsafe {
             if columns <= LANES / 2 {
-                transpose_narrow([rows, columns], from, from_row, to, to_row);
+                transpose_few_columns([rows, columns], from, from_row, to, to_row);
             } else if rows <= LANES / 2 {
-                transpose_low([rows, columns], from, from_row, to, to_row);
+                transpose_few_rows([rows, columns], from, from_row, to, to_row);
             } else {
                 transpose([rows, columns], from, from_row, to, to_row);
             }
@@ -167,11 +164,11 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn permute(first: *const f32, last: *const f32, places: __m512) -> __m512 {
+    unsafe fn permute(first: *const f32, last: *const f32, indices: __m512) -> __m512 {
         unsafe {
             let first = _mm512_castps256_ps512(_mm256_loadu_ps(first));
             let both = _mm512_insertf32x8::<1>(first, _mm256_loadu_ps(last.sub(7)));
-            _mm512_permutexvar_ps(_mm512_cvtps_epi32(places), both)
+            _mm512_permutexvar_ps(_mm512_cvtps_epi32(indices), both)
         }
     }
     #[inline(always)]
@@ -198,15 +195,15 @@ impl Simd for Avx512 {
     }
 }
 
-/// A row in place of one that is not: accesses with an empty mask touch nothing, but where no page is they take
-/// hundreds of cycles until the processor knows that.
+/// The index of a row that exists: `row`, or the last one. An access with an empty mask touches nothing, but takes
+/// hundreds of cycles if its address has no page.
 #[inline(always)]
 fn existing(row: usize, rows: usize) -> usize {
     row.min(rows.wrapping_sub(1))
 }
 
-/// [`Simd::transpose`]. Like the two below it stands alone, because many kernels use it; the three in one
-/// function made a training step of LeNet-5 longer by 4 %.
+/// [`Simd::transpose`]. This function and the next two are not inlined, because many kernels use them, and they are
+/// not one function, because the one that is called is then shorter.
 ///
 /// # Safety
 /// [`available`], and that of the trait.
@@ -219,7 +216,7 @@ unsafe fn transpose(
     to: *mut f32,
     to_row: usize,
 ) {
-    // SAFETY: the caller vouches for the places; an empty mask touches nothing.
+    // SAFETY: the caller vouches for the pointers; an empty mask touches nothing.
     unsafe {
         let mut v = [_mm512_setzero_ps(); LANES];
         for (i, v) in v.iter_mut().enumerate() {
@@ -227,7 +224,7 @@ unsafe fn transpose(
             *v = _mm512_maskz_loadu_ps(mask, from.wrapping_add(existing(i, rows) * from_row));
         }
         let mut w = v;
-        // Pairs, then fours, within quarters; then the quarters themselves.
+        // Transposes 2x2 and then 4x4 values within quarters of vectors, then 4x4 quarters.
         for &i in &[0, 2, 4, 6, 8, 10, 12, 14] {
             w[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
             w[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
@@ -253,13 +250,13 @@ unsafe fn transpose(
     }
 }
 
-/// The same for up to half as many columns as lanes: two rows share a vector.
+/// [`Simd::transpose`] for up to `LANES / 2` columns: two rows share a vector.
 ///
 /// # Safety
 /// [`available`], and that of the trait.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
 #[inline(never)]
-unsafe fn transpose_narrow(
+unsafe fn transpose_few_columns(
     [rows, columns]: [usize; 2],
     from: *const f32,
     from_row: usize,
@@ -293,13 +290,13 @@ unsafe fn transpose_narrow(
     }
 }
 
-/// The same for up to half as many rows as lanes: two columns share a vector.
+/// [`Simd::transpose`] for up to `LANES / 2` rows: two columns share a vector.
 ///
 /// # Safety
 /// [`available`], and that of the trait.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,popcnt")]
 #[inline(never)]
-unsafe fn transpose_low(
+unsafe fn transpose_few_rows(
     [rows, columns]: [usize; 2],
     from: *const f32,
     from_row: usize,
@@ -321,9 +318,9 @@ unsafe fn transpose_low(
             let two = _mm512_permutex2var_ps(v[j % 4], lanes, v[4 + j % 4]);
             // The lower half is column j, the upper one column j + 4.
             let mask = |j| if j < columns { first(rows) } else { 0 };
-            let place = |j: usize| to.wrapping_add(existing(j, columns) * to_row);
-            _mm512_mask_storeu_ps(place(j), mask(j), two);
-            let upper = place(j + 4).wrapping_sub(LANES / 2);
+            let address = |j: usize| to.wrapping_add(existing(j, columns) * to_row);
+            _mm512_mask_storeu_ps(address(j), mask(j), two);
+            let upper = address(j + 4).wrapping_sub(LANES / 2);
             _mm512_mask_storeu_ps(upper, mask(j + 4) << (LANES / 2), two);
         }
     }

@@ -1,20 +1,38 @@
 //! One kernel for every instruction set.
 //!
-//! A kernel is a type that implements `Kernel`: its arguments are fields, and its `run` is generic over
-//! the `Simd` primitives of an instruction set. `Isa::run` calls the instance for one of them inside a
-//! function that has its target features, so everything below `run` must be `#[inline(always)]`. An incremental
-//! build makes a part of its own of each module, and without link-time optimisation no part looks into another. Of
-//! the standard library `zip`, `map` and `into_iter` of arrays, and `from_fn` are then calls, compiled without
-//! those features or with their vectors in memory, and kernels took three times as long. Loops over `iter`, and
-//! `from_fn` and `accumulate` of this module stand in for them.
+//! A kernel is a type that implements `Kernel`: its arguments are fields, and its `run` is generic over the
+//! primitives `Simd` of an instruction set. `Isa::run` calls one instance of it, inside a function that is compiled
+//! with the target features of that instruction set:
 //!
 //! ```text
 //! Isa::detect() ── once per call of a network ──▶ Isa ── handed to every kernel ──▶ Isa::run(kernel)
 //!                                                          └▶ Kernel::run::<Avx512 | Avx2 | Portable>
 //! ```
 //!
-//! NEON and WebAssembly's simd128 take the portable instance, which LLVM vectorises for them; a file of
-//! their own needs nothing but the trait.
+//! # Inlining
+//!
+//! Target features hold for a function and what is inlined into it. So everything below `run` must be
+//! `#[inline(always)]`. Incremental builds compile each module as a codegen unit, and without link-time optimisation
+//! nothing is inlined from one unit into another. Then `zip`, `map` and `into_iter` of arrays and
+//! `core::array::from_fn` stay calls to functions without those features, and vectors pass through memory. Kernels
+//! use loops over `iter`, and `from_fn` and `accumulate` of this module in their place.
+//!
+//! # A new instruction set
+//!
+//! Machines with NEON or WebAssembly's simd128 run the portable instance. To give one of them its own:
+//!
+//! 1. Add its numbers to `shape.rs`: a constant of [`VectorShape`] and a row of `VectorShape::ALL`.
+//! 2. Implement `Simd` for a unit type in a file of its own, as `avx2.rs` does: the constant `SHAPE`, the types of a
+//!    vector and of a mask, and the primitives. An instruction set without a permutation of lanes says `reach: 0` and
+//!    leaves `permute` out.
+//! 3. In that file, add `available`, which says whether this machine has the features, and `call`, which runs a kernel
+//!    inside a function with `#[target_feature]`.
+//! 4. Add a `Level` below, in `available`, `name`, `vectors` and `run`.
+//!
+//! Kernels need no change: they cut their work by the constants of `Simd`, and what runs is chosen by
+//! [`crate::kernels::conv2d::choice`] and [`crate::kernels::dense::choice`] from the numbers of the shape. The tests
+//! run every kernel on every instruction set that [`Isa::available`] lists. Whether the thresholds of the choices
+//! suit the new instruction set is for `benches/kernels.rs` to show.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -23,8 +41,12 @@ mod avx512;
 #[cfg(feature = "reference")]
 mod peak;
 mod portable;
+mod shape;
 #[cfg(test)]
 mod tests;
+
+pub use shape::VectorShape;
+pub(crate) use shape::{MAX_LANES, MAX_TILE_COLUMNS};
 
 use core::mem::MaybeUninit;
 
@@ -102,15 +124,16 @@ impl Isa {
         }
     }
 
-    /// Floats in a vector.
-    pub(crate) const fn lanes(self) -> usize {
+    /// The numbers that decide which kernels run, for this build.
+    pub const fn vectors(self) -> VectorShape {
         match self.0 {
-            Level::Portable => portable::Portable::LANES,
+            Level::Portable => portable::Portable::SHAPE,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::Avx2::LANES,
+            Level::Avx2 => avx2::Avx2::SHAPE,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::Avx512::LANES,
+            Level::Avx512 => avx512::Avx512::SHAPE,
         }
+        .of_this_build()
     }
 
     /// Runs the kernel's instance for this instruction set.
@@ -168,22 +191,23 @@ pub(crate) trait Kernel {
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
-/// Somebody's promise that all places that the arguments of a kernel name by pointers lie inside live
-/// buffers, and that what it writes overlaps nothing else. Such a kernel has it as a field, so that
-/// safe code cannot start one without saying why it may.
+/// A guarantee that the pointers of a kernel are valid: what it reads and writes through them lies inside live
+/// buffers, and what it writes overlaps nothing else.
+///
+/// A kernel with pointers has this as a field, so that safe code cannot start it without saying why it may.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ValidPointers(());
 
 impl ValidPointers {
     /// # Safety
-    /// The places are as the type says.
-    pub(crate) const unsafe fn new() -> Self {
+    /// The pointers of the kernel are as the type says.
+    pub(crate) const unsafe fn guarantee() -> Self {
         Self(())
     }
 }
 
-/// `[f(0), f(1), …]`, as [`core::array::from_fn`], whose general machinery is some hundred lines of LLVM's
-/// language for each of the many register tiles.
+/// `[f(0), f(1), …]`, as [`core::array::from_fn`], whose code is much more to compile for each of the many register
+/// tiles.
 #[inline(always)]
 pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) -> [T; N] {
     let mut values = [const { MaybeUninit::uninit() }; N];
@@ -196,8 +220,9 @@ pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) ->
     unsafe { values.as_ptr().cast::<[T; N]>().read() }
 }
 
-/// `for index in 0..count { body }` for up to 8 turns, one written behind the other. LLVM does so itself where turns
-/// are short; at its second level a loop of long ones stays, with the registers that they name in memory.
+/// `for index in 0..count { body }` for a constant count of up to 8, unrolled. LLVM unrolls loops with short bodies
+/// itself; at `opt-level = 2` it keeps a loop with a long body, and then arrays of vectors that the body indexes stay
+/// in memory, not in registers.
 macro_rules! unrolled {
     ($index:ident in 0..$count:expr => $body:block) => {
         const { assert!($count < 9) };
@@ -212,7 +237,7 @@ macro_rules! unrolled {
 }
 pub(crate) use unrolled;
 
-/// `sums += value * vectors`, place by place: a row of a register tile.
+/// `sums[i] += value * vectors[i]`: one row of a register tile.
 ///
 /// # Safety
 /// The machine has the target features of `S`.
@@ -222,18 +247,18 @@ pub(crate) unsafe fn accumulate<S: Simd, const N: usize>(
     value: S::V,
     vectors: &[S::V; N],
 ) {
-    for place in 0..N {
+    for index in 0..N {
         // SAFETY: as above.
-        sums[place] = unsafe { S::fma(value, vectors[place], sums[place]) };
+        sums[index] = unsafe { S::fma(value, vectors[index], sums[index]) };
     }
 }
 
-/// The same address, of which the compiler knows no more than that it is in a register.
+/// The same address, behind which the compiler sees no arithmetic: it has to keep it in a register.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[expect(
     clippy::pointers_in_nomem_asm_block,
-    reason = "nothing is read or written there"
+    reason = "the empty block reads and writes nothing"
 )]
 fn opaque(mut p: *const f32) -> *const f32 {
     // SAFETY: there is no instruction in it.
@@ -250,16 +275,20 @@ fn opaque(mut p: *const f32) -> *const f32 {
 /// (see [`Kernel::run`]). Pointers need no alignment; they are valid for as many values as the function
 /// says.
 pub(crate) trait Simd: Copy {
-    /// Whether it is the instance for every machine.
-    const IS_PORTABLE: bool = false;
+    /// The numbers of the instruction set. The constants below are its fields, under the names that kernels use.
+    const SHAPE: VectorShape;
     /// Floats in a vector.
-    const LANES: usize;
-    /// Vectors side by side in the widest register tile of a matrix product.
-    const TILE_VECTORS: usize;
+    const LANES: usize = Self::SHAPE.lanes;
+    /// Vector registers.
+    const REGISTERS: usize = Self::SHAPE.registers;
     /// Accumulators that stay in registers beside what feeds them.
-    const ACCUMULATORS: usize;
-    /// Values at each of the two places where [`Simd::permute`] looks.
-    const REACH: usize;
+    const ACCUMULATORS: usize = Self::SHAPE.accumulators;
+    /// Vectors side by side in the widest register tile of a matrix product.
+    const TILE_VECTORS: usize = Self::SHAPE.tile_vectors;
+    /// Values of each of the two runs where [`Simd::permute`] looks; 0 if there is no such instruction.
+    const REACH: usize = Self::SHAPE.reach;
+    /// Whether [`Simd::load_first`] and [`Simd::store_first`] take as long as [`Simd::load`] and [`Simd::store`].
+    const FREE_MASKS: bool = Self::SHAPE.has_free_masks;
     /// A vector.
     type V: Copy;
     /// One bit for each lane.
@@ -267,10 +296,10 @@ pub(crate) trait Simd: Copy {
 
     /// Runs another kernel out of line, so that it is compiled once for all that use it.
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
-    /// Asks for the cache line of `p`, which may be any address.
+    /// Prefetches the cache line of `p`, which may be any address.
     unsafe fn prefetch(p: *const f32);
-    /// The same address, in one register, which accesses beside it then name alone: a processor cuts an
-    /// operation on memory that two registers address in two, which limits what it starts in a cycle.
+    /// The same address, as one register plus a constant in all accesses next to it. Some processors split an
+    /// instruction whose address has two registers into two operations, so fewer start in a cycle.
     unsafe fn address(p: *const f32) -> *const f32;
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self::V;
@@ -278,9 +307,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn load(p: *const f32) -> Self::V;
     /// Writes `LANES` values at `p`.
     unsafe fn store(p: *mut f32, v: Self::V);
-    /// The first `count <= LANES` values at `p`, then zeros; what lies behind is not touched.
+    /// The first `count <= LANES` values at `p`, then zeros; memory after them is not touched.
     unsafe fn load_first(p: *const f32, count: usize) -> Self::V;
-    /// Writes the first `count <= LANES` values at `p`; what lies behind is not touched.
+    /// Writes the first `count <= LANES` values at `p`; memory after them is not touched.
     unsafe fn store_first(p: *mut f32, v: Self::V, count: usize);
     /// `a * b + c`, rounded once where the machine can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
@@ -294,14 +323,14 @@ pub(crate) trait Simd: Copy {
     unsafe fn eq(a: Self::V, b: Self::V) -> Self::M;
     /// Whether `a != b`; true for NaN.
     unsafe fn ne(a: Self::V, b: Self::V) -> Self::M;
-    /// Whether `a > b` or `a` is NaN, and `b` is not NaN: `a` takes the place of a maximum `b`.
+    /// Whether `a > b`, where NaN counts as greater than every number and equal to NaN.
     unsafe fn greater(a: Self::V, b: Self::V) -> Self::M;
     /// `a` where the bit is set, else `b`.
     unsafe fn select(m: Self::M, a: Self::V, b: Self::V) -> Self::V;
     /// `a` where `a > 0` or NaN, else 0.
     unsafe fn relu(a: Self::V) -> Self::V;
-    /// Writes the transpose of a matrix of `rows <= LANES` times `columns <= LANES` values at `from` to
-    /// `to`. Their rows lie `from_row` and `to_row` apart; what lies between is not touched.
+    /// Writes the transpose of a matrix of `rows <= LANES` times `columns <= LANES` values at `from` to `to`. Rows
+    /// start `from_row` and `to_row` floats apart; what lies between the rows is not touched.
     unsafe fn transpose(
         shape: [usize; 2],
         from: *const f32,
@@ -309,17 +338,20 @@ pub(crate) trait Simd: Copy {
         to: *mut f32,
         to_row: usize,
     );
-    /// What is at even places of `a` and then `b`, and what is at odd ones.
+    /// The values at even indices of `a` followed by `b`, and those at odd indices.
     unsafe fn deinterleave(a: Self::V, b: Self::V) -> [Self::V; 2];
-    /// For each lane one of the `REACH` values from `first` on, or of those up to `last`: that at its place, a
-    /// whole number below `2 * REACH`, counted through both; any of them at any other place. Both are valid for
-    /// all of them.
-    unsafe fn permute(first: *const f32, last: *const f32, places: Self::V) -> Self::V;
+    /// A table lookup for each lane. The table is the `REACH` values from `first` on, then the `REACH` values that
+    /// end with `last`; both runs are valid. An index is a whole number below `2 * REACH`; at any other index the
+    /// result is one of the table's values.
+    unsafe fn permute(first: *const f32, last: *const f32, indices: Self::V) -> Self::V {
+        let _ = (first, last, indices);
+        unreachable!("a permutation with a reach of 0")
+    }
     /// The first `count <= LANES` bytes at `p` as floats, then zeros.
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V;
     /// Writes the first `count <= LANES` values, whole numbers in `0..=255`, as bytes.
     unsafe fn store_bytes(p: *mut u8, v: Self::V, count: usize);
-    /// Writes those of the first `count <= LANES` values whose bit is set side by side at `p`, and how
-    /// many there are is returned. May write any value behind them: `p` is valid for `LANES` values.
+    /// Writes those of the first `count <= LANES` values whose bit is set next to each other at `p`, and returns how
+    /// many these are. `p` is valid for `LANES` values; what it holds behind them is then unspecified.
     unsafe fn compress(p: *mut f32, m: Self::M, v: Self::V, count: usize) -> usize;
 }

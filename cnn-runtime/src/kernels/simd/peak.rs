@@ -1,10 +1,10 @@
-//! The most arithmetic that an instruction set can do: what benchmarks measure kernels against.
+//! The peak arithmetic of an instruction set, which benchmarks measure kernels against.
 
-use super::{Isa, Kernel, Simd};
+use super::{Isa, Kernel, MAX_LANES, Simd};
 
 impl Isa {
-    /// Multiplies and adds registers `rounds` times, and nothing else. Returns the number of floating
-    /// point operations, two for each lane of each multiply-add.
+    /// Runs multiply-adds on registers, `rounds` times, and nothing else. Returns the number of floating point
+    /// operations: two for each lane of each multiply-add.
     #[doc(hidden)]
     pub fn multiply_add(self, rounds: usize) -> usize {
         self.run(MultiplyAdd { rounds })
@@ -20,7 +20,7 @@ impl Kernel for MultiplyAdd {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) -> usize {
-        // As many chains as hide the latency of two units, and no more registers than there are.
+        // Enough chains to hide the latency of two units, and few enough for the registers of every instruction set.
         const CHAINS: usize = 10;
         // SAFETY: the caller vouches for the target features; the array holds a vector.
         unsafe {
@@ -31,7 +31,7 @@ impl Kernel for MultiplyAdd {
                     *sum = S::fma(*sum, factor, term);
                 }
             }
-            let mut last = [0.0; 16];
+            let mut last = [0.0; MAX_LANES];
             for sum in sums {
                 S::store(last.as_mut_ptr(), sum);
                 core::hint::black_box(&mut last);

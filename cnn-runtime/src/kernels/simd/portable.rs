@@ -1,20 +1,16 @@
-//! Arrays of eight floats, which LLVM turns into what the target has.
+//! Arrays of eight floats, which LLVM turns into the vectors of the target.
 
-use super::{Kernel, Simd, from_fn};
+use super::{Kernel, Simd, VectorShape, from_fn};
 
 /// The instance for every machine. It multiplies and adds in two roundings, because a fused operation
 /// without hardware for it is a slow call.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
-const LANES: usize = 8;
+const LANES: usize = VectorShape::PORTABLE.lanes;
 
 impl Simd for Portable {
-    const IS_PORTABLE: bool = true;
-    const LANES: usize = LANES;
-    const TILE_VECTORS: usize = 2;
-    const ACCUMULATORS: usize = 8;
-    const REACH: usize = 16;
+    const SHAPE: VectorShape = VectorShape::PORTABLE;
     type V = [f32; LANES];
     type M = [bool; LANES];
 
@@ -122,20 +118,6 @@ impl Simd for Portable {
         from_fn(|odd| from_fn(|lane| both(2 * lane + odd)))
     }
     #[inline(always)]
-    unsafe fn permute(first: *const f32, last: *const f32, places: Self::V) -> Self::V {
-        from_fn(|lane| {
-            let place = (places[lane] as usize).min(2 * Self::REACH - 1);
-            // SAFETY: both ends are valid for `REACH` values.
-            unsafe {
-                if place < Self::REACH {
-                    *first.add(place)
-                } else {
-                    *last.add(place).sub(2 * Self::REACH - 1)
-                }
-            }
-        })
-    }
-    #[inline(always)]
     unsafe fn load_bytes(p: *const u8, count: usize) -> Self::V {
         // SAFETY: only the first `count` bytes are read.
         from_fn(|lane| {
@@ -157,7 +139,7 @@ impl Simd for Portable {
     unsafe fn compress(p: *mut f32, m: Self::M, v: Self::V, count: usize) -> usize {
         let mut written = 0;
         for lane in 0..count {
-            // SAFETY: `written <= lane < LANES`. What no bit claims is overwritten by the next one.
+            // SAFETY: `written <= lane < LANES`. A value whose bit is not set is overwritten by the next one.
             unsafe { *p.add(written) = v[lane] };
             written += usize::from(m[lane]);
         }

@@ -1,7 +1,7 @@
-//! The primitives of each instruction set that do more than one instruction.
+//! The primitives of each instruction set that are more than one instruction, and the numbers of its shape.
 
 use crate::kernels::Isa;
-use crate::kernels::simd::{Kernel, Simd};
+use crate::kernels::simd::{Kernel, MAX_LANES, MAX_TILE_COLUMNS, Simd, VectorShape};
 use crate::kernels::test_support::Guarded;
 use crate::kernels::transpose::transpose;
 
@@ -25,16 +25,16 @@ fn a_matrix_is_transposed_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn even_and_odd_places_are_told_apart() {
-    struct Unzip([f32; 32]);
+fn even_and_odd_values_are_separated() {
+    struct Deinterleave([f32; 2 * MAX_LANES]);
 
-    impl Kernel for Unzip {
-        type Output = (usize, [[f32; 16]; 2]);
+    impl Kernel for Deinterleave {
+        type Output = (usize, [[f32; MAX_LANES]; 2]);
 
         #[inline(always)]
         unsafe fn run<S: Simd>(self) -> Self::Output {
-            let mut parts = [[0.0; 16]; 2];
-            // SAFETY: no vector is longer than 16 values.
+            let mut parts = [[0.0; MAX_LANES]; 2];
+            // SAFETY: no vector is longer than `MAX_LANES` values.
             unsafe {
                 let [a, b] = [0, S::LANES].map(|at| S::load(self.0.as_ptr().add(at)));
                 for (part, v) in parts.iter_mut().zip(S::deinterleave(a, b)) {
@@ -47,7 +47,7 @@ fn even_and_odd_places_are_told_apart() {
 
     let values = std::array::from_fn(|i| i as f32);
     for isa in Isa::available() {
-        let (lanes, parts) = isa.run(Unzip(values));
+        let (lanes, parts) = isa.run(Deinterleave(values));
         for (odd, part) in parts.iter().enumerate() {
             let expected: Vec<f32> = (0..lanes).map(|i| (2 * i + odd) as f32).collect();
             assert_eq!(part[..lanes], expected, "{}", isa.name());
@@ -56,44 +56,67 @@ fn even_and_odd_places_are_told_apart() {
 }
 
 #[test]
-fn a_value_is_picked_from_either_end() {
-    struct Pick<'a>(&'a [f32]);
+fn a_permutation_takes_values_from_both_runs() {
+    struct Permute<'a>(&'a [f32]);
 
-    impl Kernel for Pick<'_> {
-        type Output = (usize, usize, Vec<[f32; 16]>);
+    impl Kernel for Permute<'_> {
+        type Output = Vec<[f32; MAX_LANES]>;
 
         #[inline(always)]
         unsafe fn run<S: Simd>(self) -> Self::Output {
             let ends = self.0.as_ptr_range();
-            let places = 0..2 * S::REACH;
-            let picked = places.map(|first| {
-                // Neighbouring lanes look at both ends.
-                let place = |lane| (first + lane * S::REACH) % (2 * S::REACH);
-                let places: [f32; 16] = std::array::from_fn(|lane| place(lane) as f32);
-                let mut picked = [0.0; 16];
-                // SAFETY: no vector is longer than 16 values, and none reaches farther than these.
+            let permuted = (0..2 * S::REACH).map(|first| {
+                // Neighbouring lanes look at different runs.
+                let index = |lane| (first + lane * S::REACH) % (2 * S::REACH);
+                let indices: [f32; MAX_LANES] = std::array::from_fn(|lane| index(lane) as f32);
+                let mut permuted = [0.0; MAX_LANES];
+                // SAFETY: no vector is longer than `MAX_LANES` values, and these are more than two runs.
                 unsafe {
-                    let places = S::load(places.as_ptr());
-                    let v = S::permute(ends.start, ends.end.sub(1), places);
-                    S::store(picked.as_mut_ptr(), v);
+                    let indices = S::load(indices.as_ptr());
+                    let v = S::permute(ends.start, ends.end.sub(1), indices);
+                    S::store(permuted.as_mut_ptr(), v);
                 }
-                picked
+                permuted
             });
-            (S::LANES, S::REACH, picked.collect())
+            permuted.collect()
         }
     }
 
     let values: Vec<f32> = (0..20).map(|i| i as f32).collect();
-    for isa in Isa::available() {
-        let (lanes, reach, picked) = isa.run(Pick(&values));
-        for (first, picked) in picked.iter().enumerate() {
+    for isa in Isa::available().filter(|isa| isa.vectors().reach > 0) {
+        let VectorShape { lanes, reach, .. } = isa.vectors();
+        assert!(2 * reach <= values.len());
+        for (first, permuted) in isa.run(Permute(&values)).iter().enumerate() {
             let expected: Vec<f32> = (0..lanes)
                 .map(|lane| match (first + lane * reach) % (2 * reach) {
-                    place if place < reach => values[place],
-                    place => values[values.len() + place - 2 * reach],
+                    index if index < reach => values[index],
+                    index => values[values.len() + index - 2 * reach],
                 })
                 .collect();
-            assert_eq!(picked[..lanes], expected, "{}", isa.name());
+            assert_eq!(permuted[..lanes], expected, "{}", isa.name());
         }
+    }
+}
+
+/// What kernels rely on: buffers have room for the longest vector and the widest tile, and registers hold the
+/// accumulators and what feeds them.
+#[test]
+fn shapes_keep_the_rules_that_kernels_rely_on() {
+    for (name, vectors) in VectorShape::ALL {
+        assert!(
+            vectors.lanes.is_power_of_two() && vectors.lanes <= MAX_LANES,
+            "{name}"
+        );
+        assert!(matches!(vectors.tile_vectors, 2 | 4), "{name}");
+        assert!(vectors.tile_columns() <= MAX_TILE_COLUMNS, "{name}");
+        assert!(4 * vectors.tile_vectors <= vectors.accumulators, "{name}");
+        assert!(vectors.accumulators <= vectors.registers, "{name}");
+        assert!(2 * vectors.reach <= vectors.lanes, "{name}");
+    }
+    let names = VectorShape::ALL.map(|(name, _)| name);
+    for isa in Isa::available() {
+        let at = names.iter().position(|name| *name == isa.name());
+        let (_, vectors) = VectorShape::ALL[at.expect("a row for each instruction set")];
+        assert_eq!(vectors.of_this_build(), isa.vectors(), "{}", isa.name());
     }
 }

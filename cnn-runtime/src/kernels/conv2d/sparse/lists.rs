@@ -1,14 +1,15 @@
-//! Lists of what is summed up: for each sum, places and the scales of what is there.
+//! Lists of what is summed up: for each sum, offsets of values and their scales.
 
-/// Lists of (place, scale), each with a place for its sum, in scratch memory.
+/// Lists of (offset, scale), each with the offset of its sum, in scratch memory. The entries of all lists are
+/// contiguous.
 pub(super) struct Lists<'a> {
-    /// The scales.
-    pub(super) values: &'a mut [f32],
-    /// What they scale.
-    pub(super) places: &'a mut [u32],
+    /// The scale of each entry.
+    pub(super) scales: &'a mut [f32],
+    /// The offset of what it scales.
+    pub(super) offsets: &'a mut [u32],
     /// Entries in all lists.
     pub(super) length: usize,
-    /// For each list the place of its sum, and where it ends.
+    /// For each list the offset of its sum, and the index of the entry behind its last.
     pub(super) ends: &'a mut [[u32; 2]],
     /// How many lists there are.
     pub(super) count: usize,
@@ -20,14 +21,15 @@ impl<'a> Lists<'a> {
         2 * (entries + lists)
     }
 
+    /// No lists, with room for so many entries in so many lists.
     pub(super) fn new(scratch: &'a mut [f32], entries: usize, lists: usize) -> Self {
-        let (values, scratch) = scratch.split_at_mut(entries);
-        let (places, scratch) = scratch.split_at_mut(entries);
-        let places = as_u32(places);
+        let (scales, scratch) = scratch.split_at_mut(entries);
+        let (offsets, scratch) = scratch.split_at_mut(entries);
+        let offsets = as_u32(offsets);
         let (ends, _) = as_u32(&mut scratch[..2 * lists]).as_chunks_mut();
         Self {
-            values,
-            places,
+            scales,
+            offsets,
             length: 0,
             ends,
             count: 0,
@@ -39,7 +41,7 @@ impl<'a> Lists<'a> {
         self.count = 0;
     }
 
-    /// Ends a list, with so many entries in all lists. Its sum goes to `to`. One without entries is dropped.
+    /// Ends a list, after which all lists have `length` entries. Its sum is at offset `to`. An empty list is dropped.
     #[inline(always)]
     pub(super) fn end(&mut self, to: u32, length: usize) {
         self.ends[self.count] = [to, length as u32];
@@ -50,6 +52,6 @@ impl<'a> Lists<'a> {
 
 /// The same memory, for whole numbers.
 pub(super) fn as_u32(scratch: &mut [f32]) -> &mut [u32] {
-    // SAFETY: both have the same size and alignment and take any bits, and the slice stays borrowed.
+    // SAFETY: both types have the same size and alignment and any bits are valid, and the slice stays borrowed.
     unsafe { core::slice::from_raw_parts_mut(scratch.as_mut_ptr().cast(), scratch.len()) }
 }

@@ -1,29 +1,42 @@
 //! Sums of scaled runs of memory, as lists name them.
+//!
+//! A list names patches, or weights, and their scales. Their sum is a patch too: some rows of some runs of neighbouring
+//! values. As many rows and vectors of it as have accumulators stay in registers while the list is read:
+//!
+//! ```text
+//! for each run, for each group of rows, for each group of vectors ── a pass ──▶ for each list: load, Σ, store
+//! ```
 
-use super::WIDEST;
 use super::lists::Lists;
 use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 
-/// For each list, `to[r][s][i] += Σ scale * from[place][r][s][i]`, for all values `i` of all runs `s` of all
-/// rows `r` of a patch. The sum starts with what is there, and takes the entries in their order.
+/// For each list, `to[r][s][i] += Σ scale * from[offset][r][s][i]`, for all values `i` of all runs `s` of all rows `r`
+/// of a patch. A sum starts with what is in `to`, and adds the entries in their order.
 pub(super) struct Sums<'a> {
+    /// Rows of a patch.
     pub(super) rows: usize,
-    /// How many of them one pass over the lists takes at most, up to five.
+    /// The most rows that one pass over the lists takes: up to five.
     pub(super) rows_at_once: usize,
     /// Runs of neighbouring values in a row.
     pub(super) runs: usize,
     /// Values of a run.
     pub(super) run: usize,
+    /// What the offsets of sums count from.
     pub(super) to: *mut f32,
+    /// From a row to the next.
     pub(super) to_row: usize,
+    /// From a run to the next.
     pub(super) to_run: usize,
+    /// What the offsets of entries count from.
     pub(super) from: *const f32,
+    /// From a row to the next.
     pub(super) from_row: usize,
+    /// From a run to the next.
     pub(super) from_run: usize,
-    /// Whether rows at `from` start with a cache line: then no vector should lie in two, which takes twice as long.
+    /// Whether rows at `from` start with a cache line. Then no vector should straddle two lines, which are two loads.
     pub(super) in_lines: bool,
     pub(super) lists: &'a Lists<'a>,
-    /// That what the lists name may be read and written.
+    /// What the lists name is valid for reads and writes.
     pub(super) _valid: ValidPointers,
 }
 
@@ -37,16 +50,16 @@ impl Kernel for &Sums<'_> {
             let mut row = 0;
             for part in 0..groups {
                 let end = self.rows * (part + 1) / groups;
-                // SAFETY: these are a part of the patches that the caller vouches for.
+                // SAFETY: these rows are a part of the patches, which are valid.
                 unsafe {
                     let to = self.to.add(row * self.to_row + run * self.to_run);
                     let from = self.from.add(row * self.from_row + run * self.from_run);
                     match end - row {
-                        5 => group::<S, 5>(self, to, from),
-                        4 => group::<S, 4>(self, to, from),
-                        3 => group::<S, 3>(self, to, from),
-                        2 => group::<S, 2>(self, to, from),
-                        _ => group::<S, 1>(self, to, from),
+                        5 => rows_of_run::<S, 5>(self, to, from),
+                        4 => rows_of_run::<S, 4>(self, to, from),
+                        3 => rows_of_run::<S, 3>(self, to, from),
+                        2 => rows_of_run::<S, 2>(self, to, from),
+                        _ => rows_of_run::<S, 1>(self, to, from),
                     }
                 }
                 row = end;
@@ -55,18 +68,18 @@ impl Kernel for &Sums<'_> {
     }
 }
 
-/// A run of `ROWS` rows, which starts at `to` and `from`.
+/// A run of `ROWS` rows.
 ///
 /// # Safety
-/// The machine has the target features of `S`. `to` and `from` start at a run of `ROWS` rows of `sums`, whose
-/// promise covers the rest.
+/// The machine has the target features of `S`. `to` and `from` point to a run of `ROWS` rows of `sums`, whose pointers
+/// are valid.
 #[inline(always)]
-unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from: *const f32) {
-    let most = const { widest::<S>(ROWS) };
+unsafe fn rows_of_run<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from: *const f32) {
+    let most = const { max_vectors::<S>(ROWS) };
     let vectors = sums.run.div_ceil(S::LANES);
     let mut vector = 0;
     while vector < vectors {
-        let end = vector + next(vectors - vector, most);
+        let end = vector + vectors_of_pass(vectors - vector, most);
         let column = vector * S::LANES;
         let width = sums.run.min(end * S::LANES) - column;
         // SAFETY: these columns are a part of the run.
@@ -76,17 +89,23 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
                 to: to.add(column),
                 from: from.add(column),
                 width,
-                _valid: ValidPointers::new(),
+                _valid: ValidPointers::guarantee(),
             };
             match end - vector {
-                8 if const { widest::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
-                6 if const { widest::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
-                4 if const { widest::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
-                3 if const { masks::<S>(ROWS, 3) } && sums.in_lines && width < 3 * S::LANES => {
+                8 if const { max_vectors::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
+                6 if const { max_vectors::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
+                4 if const { max_vectors::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
+                3 if const { has_partial::<S>(ROWS, 3) }
+                    && sums.in_lines
+                    && width < 3 * S::LANES =>
+                {
                     S::call(Pass::<ROWS, 3, true>(part))
                 }
-                3 if const { widest::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
-                2 if const { masks::<S>(ROWS, 2) } && sums.in_lines && width < 2 * S::LANES => {
+                3 if const { max_vectors::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
+                2 if const { has_partial::<S>(ROWS, 2) }
+                    && sums.in_lines
+                    && width < 2 * S::LANES =>
+                {
                     S::call(Pass::<ROWS, 2, true>(part))
                 }
                 2 => S::call(Pass::<ROWS, 2, false>(part)),
@@ -98,9 +117,9 @@ unsafe fn group<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32, from:
     }
 }
 
-/// Vectors of the next pass when so many are left: passes of about the same width, but none of 5 or 7, which are
-/// rare and would have to be compiled.
-fn next(left: usize, most: usize) -> usize {
+/// Vectors of the next pass if so many are left. Passes are about equally wide; none has 5 or 7 vectors, which are rare
+/// and would be two more functions.
+fn vectors_of_pass(left: usize, most: usize) -> usize {
     match left.div_ceil(left.div_ceil(most)) {
         5 => 3,
         7 => 4,
@@ -108,15 +127,15 @@ fn next(left: usize, most: usize) -> usize {
     }
 }
 
-/// Vectors of the widest pass over so many rows. Asked in `const` blocks, so that wider ones are not compiled.
-const fn widest<S: Simd>(rows: usize) -> usize {
+/// Vectors of the widest pass over so many rows. Asked in `const` blocks, so that wider passes are not compiled.
+const fn max_vectors<S: Simd>(rows: usize) -> usize {
     let fit = S::ACCUMULATORS / rows;
     if fit < 8 { fit } else { 8 }
 }
 
-/// Whether the last of so many vectors may be loaded in part: where masks cost nothing, of short runs.
-const fn masks<S: Simd>(rows: usize, vectors: usize) -> bool {
-    S::LANES == WIDEST && vectors <= widest::<S>(rows)
+/// Whether the last of so many vectors may be partial. Asked in `const` blocks.
+const fn has_partial<S: Simd>(rows: usize, vectors: usize) -> bool {
+    S::FREE_MASKS && vectors <= max_vectors::<S>(rows)
 }
 
 /// Some columns of some rows.
@@ -125,15 +144,15 @@ struct Part<'a> {
     to: *mut f32,
     from: *const f32,
     width: usize,
-    /// That they are among those of `sums`.
+    /// They are among those of `sums`.
     _valid: ValidPointers,
 }
 
-/// `ROWS` rows of `width` columns, which `VECTORS` vectors hold, from `to` and `from` on, for all lists. The
-/// last one ends with them and overlaps the one before it: both compute the same. Or it is `PARTIAL`, if `width` does
-/// not fill it.
+/// `ROWS` rows of `width` columns, which `VECTORS` vectors hold, for all lists. If the columns do not fill the last
+/// vector, it is `PARTIAL`; or it ends with the last column and overlaps the vector before it, and both compute the
+/// same.
 ///
-/// Each is called out of line: LLVM takes long over functions that hold all of them.
+/// Each shape is called out of line: functions with all of them take LLVM long.
 struct Pass<'a, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(Part<'a>);
 
 impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> Kernel
@@ -143,7 +162,7 @@ impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> Kernel
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the caller vouches for the instruction set, the promise for the rest.
+        // SAFETY: the caller vouches for the instruction set, and the part's pointers are valid.
         unsafe { pass::<S, ROWS, VECTORS, PARTIAL>(&self.0) }
     }
 }
@@ -151,7 +170,7 @@ impl<const ROWS: usize, const VECTORS: usize, const PARTIAL: bool> Kernel
 /// See [`Pass`].
 ///
 /// # Safety
-/// The machine has the target features of `S`. The part's promise covers the rest.
+/// The machine has the target features of `S`, and the part's pointers are valid.
 #[inline(always)]
 unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: bool>(
     part: &Part<'_>,
@@ -163,11 +182,10 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
         width,
         ..
     } = part;
-    // SAFETY: for the whole function: these rows and columns are among those that the caller vouches
-    // for, and no vector leaves them.
+    // SAFETY: for the whole function: these rows and columns are valid, and no vector leaves them.
     unsafe {
         let last = width.saturating_sub(S::LANES);
-        // Of the last vector, if it is partial.
+        // Columns of the last vector, if it is partial.
         let count = width - (VECTORS - 1) * S::LANES;
         let column_of = |vector: usize| {
             if vector + 1 == VECTORS && !PARTIAL {
@@ -183,11 +201,11 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
                 S::load(p)
             }
         };
-        let scales = sums.lists.values.as_ptr();
-        let places = sums.lists.places.as_ptr();
+        let scales = sums.lists.scales.as_ptr();
+        let offsets = sums.lists.offsets.as_ptr();
         let mut entry = 0;
-        for &[place, end] in &sums.lists.ends[..sums.lists.count] {
-            let to = to.add(place as usize);
+        for &[sum, end] in &sums.lists.ends[..sums.lists.count] {
+            let to = to.add(sum as usize);
             let mut totals = [[S::splat(0.0); VECTORS]; ROWS];
             for (r, totals) in totals.iter_mut().enumerate() {
                 for (v, total) in totals.iter_mut().enumerate() {
@@ -195,7 +213,7 @@ unsafe fn pass<S: Simd, const ROWS: usize, const VECTORS: usize, const PARTIAL: 
                 }
             }
             while entry < end as usize {
-                let from = from.add(*places.add(entry) as usize);
+                let from = from.add(*offsets.add(entry) as usize);
                 let scale = S::splat(*scales.add(entry));
                 for (r, totals) in totals.iter_mut().enumerate() {
                     let from = S::address(from.add(r * sums.from_row));

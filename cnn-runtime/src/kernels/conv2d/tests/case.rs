@@ -1,11 +1,12 @@
-//! Convolutions against their twin. [`Case`] and [`random_conv`] serve the tests of every algorithm.
+//! Random convolutions and their operands, and the comparison of each pass with the twin: for the tests of every
+//! algorithm.
 //!
 //! Values are small multiples of 1/8, so that sums are exact in single precision, in whatever order:
 //! ties within the windows of a fused pool are frequent and must go to the first cell.
 
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::sparse;
+use crate::kernels::conv2d::choice;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
@@ -14,13 +15,13 @@ use cnn_ir::operation::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelG
 /// Channel counts around the widths of vectors.
 pub const CHANNELS: [usize; 11] = [1, 2, 3, 5, 7, 16, 17, 24, 33, 48, 64];
 
-/// What [`random_conv`] may choose from.
+/// The algorithms of a random convolution, and limits of its size.
 #[derive(Clone, Copy, Debug)]
 pub struct Algorithms<'a> {
     pub algorithm: ConvAlgorithm,
     pub kernel_gradient: KernelGradient,
     pub input_gradient: InputGradient,
-    /// Whether a max-pool is fused behind.
+    /// Whether a max-pool is fused behind it.
     pub pooled: bool,
     /// The most multiplications for each example.
     pub products: usize,
@@ -54,7 +55,7 @@ impl Algorithms<'_> {
         )
     }
 
-    /// Kernel, stride and dilation of an axis, as far as the algorithms can do them.
+    /// Kernel, stride and dilation of an axis, of those that the algorithms compute.
     fn steps(&self, random: &mut Random) -> [usize; 3] {
         if self.is_pointwise() {
             return [1; 3];
@@ -89,14 +90,14 @@ impl Algorithms<'_> {
         };
         let padding = random.below(size);
         let padding = random.pick(&[0, 0, padding]);
-        // Up to the last window that starts inside; perhaps fewer.
+        // Up to the last window that starts inside, or fewer.
         let most = (cells + padding - 1) / stride + 1;
         let output = most.saturating_sub(random.below(3)).max(1);
         [size, stride, padding, output]
     }
 }
 
-/// A geometry that the algorithms can do. Its output may be smaller than the input would allow.
+/// A geometry that the algorithms compute. Its output may be smaller than the input allows.
 pub fn random_conv(random: &mut Random, algorithms: Algorithms<'_>) -> Conv2d {
     loop {
         let axis = |random: &mut Random| {
@@ -167,7 +168,7 @@ const TOLERANCE_OF_FOUR: f64 = 8e-5;
 const TOLERANCE_OF_FIVE: f64 = 24e-5;
 
 impl Case {
-    /// A case of up to five images. A third of the gradients are 0, as behind a relu.
+    /// A case of up to five images. A third of the gradients are 0, as a relu leaves them.
     pub fn random(random: &mut Random, conv: Conv2d) -> Self {
         let n = 1 + random.below(5);
         let mut eighths = |length: usize| -> Vec<f32> {
@@ -203,7 +204,7 @@ impl Case {
         let Self { conv, n, .. } = self;
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
-        let expected_codes = self.argmax();
+        let expected_argmax = self.argmax();
         let tolerance = self.tolerance();
         let (cells, maxima) = self.cells_and_maxima();
         let windows = self.windows();
@@ -212,11 +213,11 @@ impl Case {
             conv2d::pack_forward(conv, isa, &self.kernel, packed.values());
             let packed = packed.into_values();
             for packed in [&packed[..], &[]] {
-                for coded in [true, false] {
+                for with_argmax in [true, false] {
                     let mut y = Guarded::new(self.dz.len());
                     let mut scratch = Guarded::new(conv2d::forward_scratch(conv, *n));
-                    let mut argmax = vec![CODE_GUARD; self.dz.len() + 2 * CODE_GUARDS];
-                    let inside = CODE_GUARDS..argmax.len() - CODE_GUARDS;
+                    let mut argmax = vec![ARGMAX_GUARD; self.dz.len() + 2 * ARGMAX_GUARDS];
+                    let inside = ARGMAX_GUARDS..argmax.len() - ARGMAX_GUARDS;
                     conv2d::forward(
                         conv,
                         isa,
@@ -226,31 +227,36 @@ impl Case {
                         &self.bias,
                         packed,
                         y.values(),
-                        if coded { &mut argmax[inside] } else { &mut [] },
+                        if with_argmax {
+                            &mut argmax[inside]
+                        } else {
+                            &mut []
+                        },
                         scratch.values(),
                     );
                     scratch.into_values();
                     let case = |what| {
                         let packed = packed.len();
-                        self.describe(what, isa) + &format!(", packed {packed}, argmax {coded}")
+                        self.describe(what, isa)
+                            + &format!(", packed {packed}, argmax {with_argmax}")
                     };
                     let y = y.into_values();
                     failures.compare(|| case("forward"), &y, &expected, tolerance);
-                    if !coded || conv.pool.is_none() {
+                    if !with_argmax || conv.pool.is_none() {
                         continue;
                     }
                     if tolerance > TOLERANCE {
-                        // Which of nearly equal cells wins is open.
-                        let argmax = &argmax[CODE_GUARDS..][..y.len()];
-                        let winners = argmax.iter().zip(&windows).map(|(code, window)| {
-                            let cell = window.iter().find(|(place, _)| place == code);
+                        // Which of nearly equal cells is the argmax is open: its value is compared.
+                        let argmax = &argmax[ARGMAX_GUARDS..][..y.len()];
+                        let values = argmax.iter().zip(&windows).map(|(index, window)| {
+                            let cell = window.iter().find(|(of_cell, _)| of_cell == index);
                             cell.map_or(f32::NAN, |(_, cell)| cells[*cell] as f32)
                         });
-                        let winners: Vec<f32> = winners.collect();
-                        failures.compare(|| case("winners"), &winners, &maxima, tolerance);
+                        let values: Vec<f32> = values.collect();
+                        failures.compare(|| case("maxima"), &values, &maxima, tolerance);
                     } else {
-                        let guards = [CODE_GUARD; CODE_GUARDS];
-                        let expected = [&guards[..], &expected_codes, &guards].concat();
+                        let guards = [ARGMAX_GUARD; ARGMAX_GUARDS];
+                        let expected = [&guards[..], &expected_argmax, &guards].concat();
                         failures.compare(|| case("argmax"), &argmax, &expected, 0.0);
                     }
                 }
@@ -258,7 +264,7 @@ impl Case {
         }
     }
 
-    /// Of the forward pass.
+    /// The tolerance of the forward pass.
     fn tolerance(&self) -> f64 {
         match self.conv.algorithm {
             ConvAlgorithm::Winograd4 => TOLERANCE_OF_FOUR,
@@ -281,8 +287,8 @@ impl Case {
         (cells, maxima)
     }
 
-    /// For each value of the result the cells of the convolution's own output in its window, each with its code; without
-    /// a pool the value itself.
+    /// For each value of the result the cells of the convolution's own output in its window, each with its index in the
+    /// window; without a pool the value itself.
     pub fn windows(&self) -> Vec<Vec<(u8, usize)>> {
         let [height, width, filters] = self.conv.output;
         let Some(pool) = self.conv.pool else {
@@ -295,17 +301,17 @@ impl Case {
             let column = window % pool.output[1];
             let row = window / pool.output[1] % pool.output[0];
             let image = window / pool.output[1] / pool.output[0];
-            let places = 0..pool.size[0] * pool.size[1];
-            let cell = |place: usize| {
+            let indices = 0..pool.size[0] * pool.size[1];
+            let cell = |index: usize| {
                 let [y, x] = [
-                    (row * pool.strides[0] + place / pool.size[1]).checked_sub(pool.padding[0])?,
-                    (column * pool.strides[1] + place % pool.size[1])
+                    (row * pool.strides[0] + index / pool.size[1]).checked_sub(pool.padding[0])?,
+                    (column * pool.strides[1] + index % pool.size[1])
                         .checked_sub(pool.padding[1])?,
                 ];
                 let cell = ((image * height + y) * width + x) * filters + filter;
-                (y < height && x < width).then_some((place as u8, cell))
+                (y < height && x < width).then_some((index as u8, cell))
             };
-            places.filter_map(cell).collect()
+            indices.filter_map(cell).collect()
         };
         results.map(window).collect()
     }
@@ -343,8 +349,8 @@ impl Case {
         }
     }
 
-    /// Forward with NaN and infinities somewhere in the images: several NaNs in a window have the code of
-    /// the first. Other activations than these make NaN of infinities.
+    /// The forward pass with NaN and infinities somewhere in the images. If a window has several NaNs, the first one is
+    /// the argmax. Other activations than these make NaN of infinities.
     pub fn check_forward_not_finite(&mut self, random: &mut Random, failures: &mut Failures) {
         for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let place = random.below(self.x.len());
@@ -366,7 +372,7 @@ impl Case {
                 bias[i % filters] += f64::from(*dz);
             }
         }
-        // Gradients are added to what is there. It is the same for all taps, whatever their layout.
+        // Gradients are added to what is there: ones, so that the layout does not matter.
         let plus_one = |values: &[f64]| values.iter().map(|v| v + 1.0).collect::<Vec<_>>();
         let [kernel, bias] = [&kernel, &bias].map(|v| plus_one(v));
         let argmax = self.argmax();
@@ -439,7 +445,7 @@ impl Case {
             );
             scratch.into_values();
             let mut dx = dx.into_values();
-            self.forgive_spreading(&mut dx, &expected);
+            self.allow_spreading(&mut dx, &expected);
             let case = || self.describe("input", isa);
             let tolerance = match conv.input_gradient {
                 InputGradient::Winograd4 => TOLERANCE_OF_FOUR,
@@ -449,11 +455,11 @@ impl Case {
         }
     }
 
-    /// Where windows are taken whole, a gradient that is not finite may reach all that its window's patches cover.
-    fn forgive_spreading(&self, dx: &mut [f32], expected: &[f64]) {
+    /// If sums are those of whole windows, a gradient that is not finite may reach all that its window's patches cover.
+    fn allow_spreading(&self, dx: &mut [f32], expected: &[f64]) {
         let Self { conv, dz, .. } = self;
         let is_sparse = conv.input_gradient == InputGradient::PoolSparse;
-        if !is_sparse || !sparse::takes_windows(conv) {
+        if !is_sparse || choice::window_region(conv).is_none() {
             return;
         }
         let [height, width, channels] = conv.input;
@@ -505,11 +511,11 @@ impl Case {
     }
 }
 
-/// A code that no window has, around and in place of argmax.
-const CODE_GUARD: u8 = 255;
-const CODE_GUARDS: usize = 64;
+/// An index that no window has, around the argmax and before it is written.
+const ARGMAX_GUARD: u8 = 255;
+const ARGMAX_GUARDS: usize = 64;
 
-/// Checks `cases` random geometries of a algorithms.
+/// Checks `cases` random geometries.
 pub fn check_many(seed: u64, cases: usize, algorithms: Algorithms<'_>) {
     let mut random = Random::new(seed);
     let mut failures = Failures::default();
@@ -520,7 +526,7 @@ pub fn check_many(seed: u64, cases: usize, algorithms: Algorithms<'_>) {
     failures.report();
 }
 
-/// Whether the kernel hangs over the border anywhere.
+/// Whether any patch reaches over the border.
 fn is_padded(conv: &Conv2d) -> bool {
     (0..2).any(|axis| {
         let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
@@ -529,9 +535,9 @@ fn is_padded(conv: &Conv2d) -> bool {
     })
 }
 
-/// One NaN or infinity in the image, then in the gradient. `dead` is whether the kernel gradient may
-/// skip gradients of 0 although the image is infinite or NaN there.
-pub fn check_not_finite(seed: u64, algorithms: Algorithms<'_>, dead: bool) {
+/// One NaN or infinity in the image, then in the gradient. `skips_zeros` says whether the kernel gradient may skip
+/// gradients of 0 although the image is infinite or NaN there.
+pub fn check_not_finite(seed: u64, algorithms: Algorithms<'_>, skips_zeros: bool) {
     let mut random = Random::new(seed);
     let mut failures = Failures::default();
     for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -542,7 +548,7 @@ pub fn check_not_finite(seed: u64, algorithms: Algorithms<'_>, dead: bool) {
                 let [place, other] = [case.x.len(), case.dz.len()].map(|end| random.below(end));
                 let before = core::mem::replace(&mut case.x[place], odd);
                 case.check_forward(&mut failures);
-                if !dead {
+                if !skips_zeros {
                     case.check_kernel_gradient(&mut failures);
                 }
                 case.x[place] = before;

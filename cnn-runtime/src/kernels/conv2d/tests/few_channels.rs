@@ -1,5 +1,5 @@
-//! Convolutions of grey and coloured images whose pool is computed in registers, by [`Case`] and against
-//! the same convolution without its pool.
+//! Convolutions of grey and coloured images whose pool is computed in registers: against the reference, and against the
+//! same convolution without its pool.
 
 use super::case::Case;
 use crate::kernels::Isa;
@@ -9,8 +9,8 @@ use crate::kernels::test_support::{Failures, Guarded, Random};
 use cnn_ir::Activation;
 use cnn_ir::operation::{Conv2d, FusedPool};
 
-/// Every kernel that the tiles know, with filters around the widths of vectors, and images of random
-/// sizes whose borders cut off the kernel or do not.
+/// Every kernel that has tiles, with filters around the widths of vectors, on images of random sizes with and without
+/// padding.
 fn convs(random: &mut Random) -> Vec<Conv2d> {
     let mut convs = Vec::new();
     for (channels, stride, kernel) in [(1, 1, 3), (1, 1, 5), (3, 1, 3), (3, 1, 5), (1, 3, 15)] {
@@ -18,7 +18,7 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
             let height = random.pick(&[1, 2, 3, 5]);
             let [down, dilation] = [(); 2].map(|()| random.pick(&[1, 1, 2]));
             let padding = [height, kernel].map(|size| random.below(size / 2 + 1));
-            // Cells behind the last whole window are no one's.
+            // Cells behind the last whole window have no window.
             let pool = [1 + random.below(4), 3 + random.below(5)];
             let output = pool.map(|windows| 2 * windows + random.below(2));
             let seen = [
@@ -26,7 +26,7 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
                 (output[1] - 1) * stride + kernel,
             ];
             let size = [0, 1].map(|axis| {
-                // The kernel hangs over the first border, or over both.
+                // Patches reach over the first border, or over both.
                 let cut = padding[axis] * random.pick(&[1, 2]);
                 (seen[axis] + random.below(2)).saturating_sub(cut).max(1)
             });
@@ -48,11 +48,11 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
 }
 
 #[test]
-fn thin_matches_the_reference() {
+fn few_channels_matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for conv in convs(&mut random) {
-        assert!(few_channels::is_best(&conv), "{conv:?}");
+        assert!(few_channels::supports(&conv), "{conv:?}");
         let mut case = Case::random(&mut random, conv);
         case.check_forward(&mut failures);
         case.check_forward_not_finite(&mut random, &mut failures);
@@ -61,7 +61,7 @@ fn thin_matches_the_reference() {
 }
 
 #[test]
-fn thin_gives_the_bits_of_whole_rows() {
+fn few_channels_gives_the_bits_of_whole_rows() {
     let mut random = Random::new(2);
     let mut failures = Failures::default();
     for conv in convs(&mut random) {

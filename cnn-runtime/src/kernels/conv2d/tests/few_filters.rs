@@ -1,12 +1,12 @@
-//! Convolutions with few filters, whose rows have tiles of their own on AVX-512, by [`Case`].
+//! Convolutions with few filters, whose rows have register tiles of their own on instruction sets with many registers.
 
 use super::case::Case;
-use crate::kernels::conv2d::few_filters::{self, Shape};
+use crate::kernels::conv2d::choice::{self, Forward};
+use crate::kernels::simd::VectorShape;
 use crate::kernels::test_support::{Failures, Random};
 use cnn_ir::operation::{Conv2d, FusedPool, InputGradient};
 
-/// Rows of all lengths around those of tiles, filters around the widths of vectors, and kernels that the
-/// image cuts off above and below or does not.
+/// Rows of lengths around those of tiles, and filters around the widths of vectors, on images with and without padding.
 fn convs(random: &mut Random) -> Vec<Conv2d> {
     let mut convs = Vec::new();
     for taps in [3, 5] {
@@ -47,58 +47,23 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
     convs
 }
 
-/// What its forward pass sees.
-fn shape(conv: &Conv2d) -> Shape {
-    Shape {
-        cells: conv.output[1],
-        filters: conv.output[2],
-        channels: conv.input[2],
-        taps: conv.kernel[1],
-    }
-}
-
 #[test]
-fn narrow_matches_the_reference() {
+fn few_filters_match_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     let convs = convs(&mut random);
-    let narrow = convs
-        .iter()
-        .filter(|conv| few_filters::is_best(16, shape(conv)));
-    assert!(narrow.count() > 80, "geometries that have tiles");
+    let has_tiles = |conv: &&Conv2d| {
+        let mut shapes = VectorShape::ALL.into_iter().map(|(_, vectors)| vectors);
+        shapes.any(|vectors| choice::forward_direct(conv, vectors) == Forward::FewFilters)
+    };
+    let count = convs.iter().filter(has_tiles).count();
+    assert!(count > 80, "{count} geometries that have tiles");
     for conv in convs {
         let mut case = Case::random(&mut random, conv);
         case.check_forward(&mut failures);
-        // Its rows are as many cells as the image has columns, its columns the channels.
+        // Here the rows have as many cells as the image has columns, and the filters are its channels.
         case.check_input_gradient(&mut failures);
         case.check_forward_not_finite(&mut random, &mut failures);
     }
     failures.report();
-}
-
-#[test]
-fn tiles_that_would_compute_much_twice_are_left_to_products() {
-    let lenet = Shape {
-        cells: 10,
-        filters: 16,
-        channels: 6,
-        taps: 5,
-    };
-    assert!(few_filters::is_best(16, lenet));
-    for other in [
-        Shape { cells: 7, ..lenet },
-        Shape { cells: 5, ..lenet },
-        Shape {
-            filters: 32,
-            ..lenet
-        },
-        Shape {
-            channels: 3,
-            ..lenet
-        },
-        Shape { taps: 7, ..lenet },
-    ] {
-        assert!(!few_filters::is_best(16, other));
-    }
-    assert!(!few_filters::is_best(8, lenet));
 }

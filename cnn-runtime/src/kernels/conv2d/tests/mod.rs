@@ -2,6 +2,8 @@
 
 mod case;
 mod channel_planes;
+mod choice;
+
 mod direct;
 mod few_channels;
 mod few_filters;

@@ -1,13 +1,13 @@
-//! Gradients behind a fused pool, from its winners.
+//! Gradients of a convolution that a fused pool follows, from its argmax.
 
 use super::case::{Algorithms, Case, check_not_finite, random_conv};
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::sparse;
+use crate::kernels::conv2d::choice;
 use crate::kernels::test_support::{Failures, Guarded, Random};
 use cnn_ir::operation::{InputGradient, KernelGradient};
 
-/// Both gradients from lists of winners.
+/// Both gradients from lists.
 const SPARSE: Algorithms<'static> = Algorithms {
     kernel_gradient: KernelGradient::PoolSparse,
     input_gradient: InputGradient::PoolSparse,
@@ -15,20 +15,25 @@ const SPARSE: Algorithms<'static> = Algorithms {
     ..Algorithms::DIRECT
 };
 
-/// The kernel gradient by windows, picked or masked.
+/// The kernel gradient by windows, permuted or masked.
 const WINDOWED: Algorithms<'static> = Algorithms {
     kernel_gradient: KernelGradient::Windowed,
     ..SPARSE
 };
 
-/// The gradients of random geometries, each changed by `mend`.
-fn check_gradients(seed: u64, cases: usize, algorithms: Algorithms<'_>, mend: impl Fn(&mut Case)) {
+/// The gradients of random geometries, each changed by `change`.
+fn check_gradients(
+    seed: u64,
+    cases: usize,
+    algorithms: Algorithms<'_>,
+    change: impl Fn(&mut Case),
+) {
     let mut random = Random::new(seed);
     let mut failures = Failures::default();
     for _ in 0..cases {
         let conv = random_conv(&mut random, algorithms);
         let mut case = Case::random(&mut random, conv);
-        mend(&mut case);
+        change(&mut case);
         case.check_kernel_gradient(&mut failures);
         case.check_input_gradient(&mut failures);
     }
@@ -40,7 +45,7 @@ fn sparse_matches_the_reference() {
     check_gradients(1, 300, SPARSE, |_| {});
 }
 
-/// Windows taken whole, of any size and however far apart.
+/// Sums of whole windows, of any size and distance.
 #[test]
 fn short_patches_match_the_reference() {
     let mut random = Random::new(10);
@@ -61,13 +66,13 @@ fn short_patches_match_the_reference() {
             let last = (pool.output[axis] - 1) * pool.strides[axis];
             conv.output[axis] = last + pool.size[axis] + random.below(2);
         }
-        if sparse::takes_windows(&conv) {
+        if choice::window_region(&conv).is_some() {
             whole += 1;
             Case::random(&mut random, conv).check_input_gradient(&mut failures);
         }
     }
     failures.report();
-    assert!(whole > 100, "{whole} cases took windows whole");
+    assert!(whole > 100, "{whole} cases with sums of whole windows");
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn windowed_matches_the_reference() {
     check_gradients(3, 100, few, |_| {});
 }
 
-/// Geometries that the plan does not choose these kernels for, but which they can do.
+/// Geometries that the plan does not choose these kernels for, but which they compute.
 #[test]
 fn dilated_matches_the_reference() {
     for algorithms in [SPARSE, WINDOWED] {
@@ -100,14 +105,14 @@ fn overlapping_windows_match_the_reference() {
 }
 
 #[test]
-fn dead_gradients_add_nothing() {
+fn zero_gradients_add_nothing() {
     for algorithms in [SPARSE, WINDOWED] {
         check_gradients(6, 20, algorithms, |case| case.dz.fill(-0.0));
     }
 }
 
 #[test]
-fn only_one_filter_lives() {
+fn only_one_filter_has_gradients() {
     for algorithms in [SPARSE, WINDOWED] {
         check_gradients(7, 50, algorithms, |case| {
             let filters = case.conv.output[2];
@@ -125,9 +130,9 @@ fn nan_and_infinity_reach_every_gradient_that_sees_them() {
     }
 }
 
-/// Codes that no forward pass writes give wrong sums, but touch nothing else.
+/// An argmax that no forward pass writes gives wrong sums, but touches nothing else.
 #[test]
-fn wrong_codes_stay_inside() {
+fn a_wrong_argmax_stays_inside() {
     let mut random = Random::new(9);
     for algorithms in [SPARSE, WINDOWED] {
         for _ in 0..50 {

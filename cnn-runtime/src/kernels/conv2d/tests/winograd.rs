@@ -1,12 +1,13 @@
 //! Winograd convolutions against their twin.
 //!
-//! The values of [`Case`] are multiples of 1/8, those of its kernels transformed for F(2x2, 3x3) of 1/32: all sums
-//! are exact there too, so that ties within windows are ties. F(4x4, 3x3) and F(5x5, 3x3) round, so their argmax need only
-//! name a cell that is as large as the largest but for that.
+//! The values of [`Case`] are multiples of 1/8, and those of kernels transformed for F(2x2, 3x3) multiples of 1/32: so
+//! its sums are exact too, and ties within windows stay ties. F(4x4, 3x3) and F(5x5, 3x3) round, so their argmax may be
+//! any cell whose value is the maximum up to rounding.
 
 use super::case::{Algorithms, Case, check_weights_not_finite, random_conv};
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
+use crate::kernels::conv2d::choice::{self, Forward, Weights};
 use crate::kernels::test_support::{Failures, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
@@ -238,8 +239,8 @@ fn an_image_does_not_depend_on_the_others() {
     }
 }
 
-/// Images of one to four tiles with so many weights that inference takes them alone without U.
-fn few_tiles(random: &mut Random) -> Vec<Conv2d> {
+/// Images of one to four tiles, with so many weights that a single image reads W in inference.
+fn small_batches(random: &mut Random) -> Vec<Conv2d> {
     let outputs = [[3, 4], [5, 4], [4, 9], [3, 16], [8, 7]];
     let channels = [[61, 67], [64, 64], [33, 112], [130, 32]];
     let convs = outputs.into_iter().enumerate().map(|(i, [height, width])| {
@@ -258,10 +259,10 @@ fn few_tiles(random: &mut Random) -> Vec<Conv2d> {
 }
 
 #[test]
-fn few_tiles_match_the_reference() {
+fn small_batches_match_the_reference() {
     let mut random = Random::new(9);
     let mut failures = Failures::default();
-    for conv in few_tiles(&mut random) {
+    for conv in small_batches(&mut random) {
         let mut case = Case::random(&mut random, conv);
         case.x.truncate(case.x.len() / case.n);
         case.dz.truncate(case.dz.len() / case.n);
@@ -275,12 +276,12 @@ fn few_tiles_match_the_reference() {
     failures.report();
 }
 
-/// Alone, an image takes W where the registers suffice, among others U: the bits are the same. Which of them is read
-/// shows where it is zeros.
+/// A single image reads the half-transformed kernel W if there are registers for its sums; several images read U. The
+/// bits are the same. Which of the two is read shows when U is zeros.
 #[test]
-fn few_tiles_have_the_bits_of_many() {
+fn small_batches_have_the_bits_of_many() {
     let mut random = Random::new(10);
-    for conv in few_tiles(&mut random) {
+    for conv in small_batches(&mut random) {
         let conv = Conv2d {
             activation: Activation::Linear,
             ..conv
@@ -316,15 +317,19 @@ fn few_tiles_have_the_bits_of_many() {
             let is_bias = |y: &[u32]| y.iter().all(|y| f32::from_bits(*y) == 0.5);
             assert!(is_bias(&infer(isa, N, &packed)), "{conv:?}");
             let alone = infer(isa, 1, &packed);
-            match isa.name() {
-                "avx512" => assert_eq!(alone, together[..y_len], "{conv:?}"),
+            let weights = Weights::PackedForInference;
+            match choice::forward(&conv, 1, weights, isa.vectors()) {
+                Forward::WinogradSmallBatch => {
+                    assert_eq!(alone, together[..y_len], "{conv:?}");
+                }
                 _ => assert!(is_bias(&alone), "{conv:?}"),
             }
         }
     }
 }
 
-/// Drawings on a dark ground: where an output sees nothing of them, a relu behind it lives or dies by the bias.
+/// Drawings on a dark background: for an output that sees zeros alone, the bias decides whether a relu behind it is
+/// active.
 #[test]
 fn outputs_that_see_zeros_alone_are_the_bias() {
     let mut random = Random::new(9);
@@ -332,7 +337,7 @@ fn outputs_that_see_zeros_alone_are_the_bias() {
         let convs = geometries(&mut random, 10, algorithms);
         let zero_patches: usize = convs
             .iter()
-            .map(|conv| check_blanks(&mut random, conv))
+            .map(|conv| check_zero_patches(&mut random, conv))
             .sum();
         assert!(
             zero_patches > 300,
@@ -341,8 +346,8 @@ fn outputs_that_see_zeros_alone_are_the_bias() {
     }
 }
 
-/// How many outputs see zeros alone, and are the bias, by any instruction set.
-fn check_blanks(random: &mut Random, conv: &Conv2d) -> usize {
+/// Checks that outputs which see zeros alone are the bias, on every instruction set, and returns how many there are.
+fn check_zero_patches(random: &mut Random, conv: &Conv2d) -> usize {
     let conv = Conv2d {
         activation: Activation::Linear,
         ..*conv

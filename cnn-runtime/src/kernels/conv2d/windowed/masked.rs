@@ -1,24 +1,23 @@
-//! The sums of a block, place by place of the pool's windows: at each the gradients of the filters that have
-//! their winner elsewhere are masked to zero.
+//! The sums of a block, cell by cell of the pool's windows. At each cell, the gradients of the filters whose argmax is
+//! another cell are masked to zero.
 
-use super::{Add, Block, FusedPool, Image, MOST_COLUMNS};
-use crate::kernels::simd::{Kernel, Simd, accumulate};
+use super::{Add, Block, FusedPool, Image, MAX_COLUMNS};
+use crate::kernels::simd::{Kernel, MAX_LANES, Simd, accumulate};
 
-/// Cells of the pool that are taken at once, unless one row has more.
-const CELLS: usize = 96;
-/// Lanes of the widest vector.
-const WIDEST: usize = 16;
-/// Rows and vectors of a block: larger ones are many, and take as long in the portable instance.
-pub(super) const MOST: [usize; 2] = [1, 1];
+/// Windows whose gradients are loaded at once, unless one row has more.
+const WINDOWS: usize = 96;
+/// Rows and vectors of the largest block. Larger blocks would be many functions, and no faster on the instruction set
+/// that runs them most, the portable one.
+pub(super) const LARGEST_BLOCK: [usize; 2] = [1, 1];
 
-/// Floats of scratch memory: two vectors for each cell of the rows that are taken at once.
+/// Floats of scratch memory: for each window of the rows that are taken at once a vector of gradients and of argmax.
 pub(super) const fn scratch(pool: &FusedPool) -> usize {
-    2 * rows_at_once(pool.output[1]) * pool.output[1] * WIDEST
+    2 * rows_at_once(pool.output[1]) * pool.output[1] * MAX_LANES
 }
 
-/// The block of so many columns.
+/// The function of the block with so many columns.
 pub(super) fn block_of<S: Simd>(columns: usize) -> Add {
-    const { assert!(MOST_COLUMNS == 5) };
+    const { assert!(MAX_COLUMNS == 5) };
     match columns {
         5 => add::<S, 5>,
         4 => add::<S, 4>,
@@ -61,37 +60,38 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
         let rows_at_once = rows_at_once(windows);
         let [window_down, window_right] =
             [[pool.strides[0], 0], [0, pool.strides[1]]].map(|cell| padded_input.patch(conv, cell));
-        // SAFETY: for the whole function: the caller vouches for the instruction set; `count` filters from
-        // `filter` on exist, at most a vector; the scratch memory holds two vectors for each cell of the rows that
-        // are taken at once; and the field holds the patches of whole windows.
+        // SAFETY: for the whole function: the caller vouches for the instruction set; `count` filters from `filter` on
+        // exist, at most a vector; the scratch memory has two vectors for each window of the rows that are taken at
+        // once; and the padded input has the patches of whole windows.
         unsafe {
             let gradients = image.scratch;
-            let winners = gradients.add(rows_at_once * windows * S::LANES);
+            let argmax = gradients.add(rows_at_once * windows * S::LANES);
             let mut sums = self.0.load::<S, 1, COLUMNS, 1>();
             for first in (0..pool.output[0]).step_by(rows_at_once) {
                 let end = pool.output[0].min(first + rows_at_once);
-                for cell in 0..(end - first) * windows {
-                    let at = (first * windows + cell) * filters + filter;
-                    let g = S::load_first(image.dz.as_ptr().add(at), count);
-                    let code = S::load_bytes(image.argmax.as_ptr().add(at), count);
-                    S::store(gradients.add(cell * S::LANES), g);
-                    S::store(winners.add(cell * S::LANES), code);
+                for window in 0..(end - first) * windows {
+                    let from = (first * windows + window) * filters + filter;
+                    let g = S::load_first(image.dz.as_ptr().add(from), count);
+                    let index = S::load_bytes(image.argmax.as_ptr().add(from), count);
+                    S::store(gradients.add(window * S::LANES), g);
+                    S::store(argmax.add(window * S::LANES), index);
                 }
-                // Place by place, so that the loop over the cells is long and has nothing to look up.
-                for place in 0..pool.size[0] * pool.size[1] {
-                    let wins = S::splat(place as f32);
-                    let place = [place / pool.size[1], place % pool.size[1]];
-                    let line = [first * pool.strides[0] + place[0], place[1]];
-                    let mut line = padded_input.patch(conv, line) + taps.place;
+                // The loop over cells is the outer one, so that the loop over windows is long and simple.
+                for cell in 0..pool.size[0] * pool.size[1] {
+                    let index = S::splat(cell as f32);
+                    let cell = [cell / pool.size[1], cell % pool.size[1]];
+                    let line = [first * pool.strides[0] + cell[0], cell[1]];
+                    let mut line = padded_input.patch(conv, line) + taps.offset;
                     for row in 0..end - first {
                         let mut x = image.x.as_ptr().add(line);
                         line += window_down;
-                        for cell in row * windows..(row + 1) * windows {
-                            let at = cell * S::LANES;
-                            let won = S::eq(S::load(winners.add(at)), wins);
-                            let won = S::select(won, S::load(gradients.add(at)), S::splat(0.0));
+                        for window in row * windows..(row + 1) * windows {
+                            let from = window * S::LANES;
+                            let is_argmax = S::eq(S::load(argmax.add(from)), index);
+                            let g = S::load(gradients.add(from));
+                            let masked = S::select(is_argmax, g, S::splat(0.0));
                             for (c, sum) in sums[0].iter_mut().enumerate() {
-                                accumulate::<S, _>(sum, S::splat(*x.add(c)), &[won]);
+                                accumulate::<S, _>(sum, S::splat(*x.add(c)), &[masked]);
                             }
                             x = x.wrapping_add(window_right);
                         }
@@ -103,8 +103,8 @@ impl<const COLUMNS: usize> Kernel for Masked<'_, COLUMNS> {
     }
 }
 
-/// Rows of the pool's output whose gradients are laid side by side: they stay in L1.
+/// Rows of the pool's output that are taken at once: so many that their gradients stay in the first-level cache.
 #[inline(always)]
 const fn rows_at_once(width: usize) -> usize {
-    if width < CELLS { CELLS / width } else { 1 }
+    if width < WINDOWS { WINDOWS / width } else { 1 }
 }

@@ -1,23 +1,25 @@
 //! The transforms of one dimension: F(2, 3), F(4, 3) and F(5, 3).
 //!
-//! Outputs of a kernel of three taps are values of a product of polynomials, which some points determine
-//! (Toom and Cook; Winograd 1980): F(2, 3) takes the points 0, ±1 and ∞, whose transforms only add, F(4, 3)
-//! takes 0, ±√½, ±√2 and ∞. Among symmetric points, whose transforms share half of their work, these are near
-//! those that round least; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much. F(5, 3) takes 0, ±1, ±2, ½ and
-//! ∞: a search found nothing that rounds noticeably less, since here powers of two, which are exact, gain more than points
-//! nearer to each other.
+//! Filtering with three taps is a product of polynomials, which its values at some points determine (Toom 1963, Cook
+//! 1966; Winograd 1980). The points decide how much the transforms cost and round:
+//!
+//! - F(2, 3) has the points 0, ±1 and ∞, whose transforms only add.
+//! - F(4, 3) has 0, ±√½, ±√2 and ∞. Points of either sign share half of their work, and among those these are close to
+//!   the least rounding; 0, ±1, ±2 and ∞ of Lavin & Gray 2016 round twice as much.
+//! - F(5, 3) has 0, ±1, ±2, ½ and ∞. Products with powers of two are exact, which gains more than points closer
+//!   together.
 
 use crate::kernels::simd::Simd;
 use core::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-/// F(`OUTPUTS`, 3): what `EDGE` neighbours give, two more than `OUTPUTS`.
+/// F(`OUTPUTS`, 3): as many outputs, from `EDGE` neighbours, two more.
 ///
 /// # Safety of all functions
 /// The caller vouches for the instruction set.
 pub(super) trait Filtering<const EDGE: usize, const OUTPUTS: usize> {
     /// `Bᵀ d`.
     unsafe fn input<S: Simd>(d: [S::V; EDGE]) -> [S::V; EDGE];
-    /// What is left to multiply the outputs of each row and column with.
+    /// The factors that outputs of each row and column are still to be multiplied with.
     const SCALES: [f32; OUTPUTS];
 
     /// `Aᵀ m`, before [`SCALES`](Self::SCALES).
@@ -90,7 +92,7 @@ impl Filtering<6, 4> for Four {
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
             let minus = |factor: f32, from, what| S::fma(S::splat(-factor), what, from);
-            // Even and odd parts at √½, where the other points have the square 2, and at √2.
+            // Even and odd parts at ±√½, where the square of the other points is 2, and at ±√2, where it is ½.
             let [even, odd] = [minus(2.0, d[4], d[2]), minus(2.0, d[3], d[1])];
             let [even_2, odd_2] = [minus(0.5, d[4], d[2]), minus(0.5, d[3], d[1])];
             let [near, far] = [FRAC_1_SQRT_2, SQRT_2];
@@ -105,7 +107,7 @@ impl Filtering<6, 4> for Four {
         }
     }
 
-    /// With the weights of the points, -2/3 at ±√½ and 1/6 at ±√2, so that `kernel` need not multiply with them.
+    /// Includes the weights of the points, -2/3 at ±√½ and 1/6 at ±√2, which `kernel` leaves out.
     #[inline(always)]
     unsafe fn output<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
         // SAFETY: as above.
@@ -131,14 +133,15 @@ impl Filtering<6, 4> for Four {
 }
 
 impl Four {
-    /// A kernel with its middle times √½: what the points share.
+    /// A kernel whose middle tap is multiplied with √½, a factor of all points.
     #[inline(always)]
     pub(super) unsafe fn scale<S: Simd>(g: [S::V; 3]) -> [S::V; 3] {
         // SAFETY: the caller vouches for the instruction set.
         unsafe { [g[0], S::mul(S::splat(FRAC_1_SQRT_2), g[1]), g[2]] }
     }
 
-    /// `G g` of what [`Four::scale`] gives, without the weights that are in `output`: g₀ + p g₁ + p² g₂ at a point p.
+    /// `G g` of a kernel after [`Four::scale`], without the weights that `output` includes: g₀ + p g₁ + p² g₂ at a
+    /// point p.
     #[inline(always)]
     pub(super) unsafe fn scaled_kernel<S: Simd>([first, odd, last]: [S::V; 3]) -> [S::V; 6] {
         // SAFETY: as above.
@@ -165,12 +168,12 @@ impl Filtering<7, 5> for Five {
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
             let minus = |factor: f32, from, what| S::fma(S::splat(-factor), what, from);
-            // The point ½ leaves the factor x - ½ to all others, so they see differences.
+            // All points but ½ share the factor x - ½: differences of neighbours.
             let mut e = [d[0]; 6];
             for (i, e) in e.iter_mut().enumerate() {
                 *e = minus(0.5, d[i + 1], d[i]);
             }
-            // Even and odd parts at 1, where the other points have the square 4, and at 2.
+            // Even and odd parts at ±1, where the square of the other points is 4, and at ±2, where it is 1.
             let [even, odd] = [minus(4.0, e[4], e[2]), minus(4.0, e[3], e[1])];
             let [even_2, odd_2] = [S::sub(e[4], e[2]), S::sub(e[3], e[1])];
             // (x² - 1) (x² - 4).
@@ -209,7 +212,7 @@ impl Filtering<7, 5> for Five {
     unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 7] {
         // SAFETY: as above.
         unsafe {
-            // At a point p: (g₀ + p g₁ + p² g₂) / product of its distances to the other points.
+            // At a point p: (g₀ + p g₁ + p² g₂) / the product of its differences to the other points.
             let at = |p: f32, product: f32| {
                 let even = S::fma(S::splat(p * p), g[2], g[0]);
                 let sum = S::fma(S::splat(p), g[1], even);

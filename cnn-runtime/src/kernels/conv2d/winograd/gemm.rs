@@ -1,34 +1,33 @@
-//! The products of transformed tiles and kernels, `M = V · U`, in register tiles.
+//! The products of transformed tiles and kernels, `M = V · U`: a batch of matrix products, one for each cell.
 //!
-//! Tiles of images stand in [`TileGroups`], each the rows of a register tile. A group has its cells one behind the
-//! other in V, in each the channels by cache lines, and of a line its tiles side by side: so a
-//! register tile reads one stream, and its rows lie a constant apart. U comes in panels of few
-//! vectors and is a stream as well, of which the first group fetches what the next cell needs.
+//! Tiles are rows of these products, channels their depth, filters their columns. Some tiles together are a group, the
+//! rows of a register tile ([`TileGroups`]). V has its groups one behind the other, in each the cells, in each cell the
+//! channels by cache lines, and of each line the tiles of the group. So a register tile reads V as one stream, and its
+//! rows are a constant apart. U is in panels of a few vectors of filters and is read as one stream as well; the first
+//! group prefetches what the next cell needs.
 //!
-//! The inner loop is that of [`crate::kernels::tile`], for small matrices in a layout of their own: with 32
-//! channels a register tile is done after some 300 cycles, so there is little before and behind the loop, and
-//! four of its steps take one turn.
+//! The inner loop is that of [`crate::kernels::microkernel`], in a layout of its own for small matrices: with few
+//! channels a register tile is done soon, so there is little before and behind the loop, and the loop is unrolled.
 
 use super::{LINE, odd_lines};
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, accumulate, from_fn};
 
-/// Channels of a turn of the inner loop. V and U have zeros up to a multiple of it.
+/// Channels of an iteration of the unrolled inner loop. V and U have zeros up to a multiple of it.
 pub(super) const UNROLL: usize = 4;
 
-/// Floats of U for a cell and a panel of four vectors. Wider panels make for longer register tiles, but the next
-/// cell has to find its place beside this one, V and M: with 64 channels a panel of two vectors is faster.
-const CACHED: usize = 2048;
+/// The most floats of a cell of a panel of four vectors. Wider panels make better register tiles, but this cell
+/// and the next one have to stay in the cache beside V and M.
+const MAX_CELL: usize = 2048;
 
-/// Rows of U that a single group fetches ahead. Measured with AVX-512 on one image of 8x8 cells, 128 -> 128 channels, in
-/// tiles of 4x4, whose U comes from the third level: 25 µs with 32 rows, 26 with 64, 28 with 128, 30 where half of it was
-/// fetched a cell ahead.
-const SOON: usize = 32;
+/// How many rows ahead a single group prefetches U. It reads U once, perhaps from the third-level cache, so a whole
+/// cell ahead would be too early.
+const PREFETCH_ROWS: usize = 32;
 
 /// Vectors of the widest panel of U, if it has `channels` rows and `columns`.
 #[inline(always)]
 fn panel_vectors<S: Simd>(channels: usize, columns: usize) -> usize {
     let widest = match S::TILE_VECTORS {
-        4 if 4 * S::LANES * channels <= CACHED => 4,
+        4 if 4 * S::LANES * channels <= MAX_CELL => 4,
         _ => 2,
     };
     widest.min(columns.div_ceil(S::LANES))
@@ -41,14 +40,14 @@ pub(super) fn panel_width<S: Simd>(channels: usize, columns: usize, column: usiz
     panel_vectors::<S>(channels, columns).min(left) * S::LANES
 }
 
-/// Floats of a cell of a panel of U with as many rows, and a way to the next one: an odd number of cache lines. Otherwise
-/// the cells, a power of two apart, would share a set of the cache while all are written for a kernel.
+/// From a cell of a panel of U with so many rows to the next: an odd number of cache lines. A power of two would put
+/// all cells into the same cache sets, and the transform of a kernel writes to all of them in turn.
 #[inline(always)]
 pub(super) const fn u_cell(rows: usize, width: usize) -> usize {
     odd_lines(rows * width)
 }
 
-/// Where the panel of U starts that begins at `column`; with all columns, where U ends at the latest.
+/// The offset in U of the panel that begins at `column`; for the number of columns, the length of U.
 #[inline(always)]
 pub(super) fn panel_start<S: Simd>(
     cells: usize,
@@ -66,14 +65,14 @@ pub(super) fn panel_start<S: Simd>(
     cells * (panels * u_cell(rows, width) + end)
 }
 
-/// The most rows of a register tile that is so wide. Asked in `const` blocks where that decides what is compiled.
+/// The most rows of a register tile that is so wide. Asked in `const` blocks where it decides what is compiled.
 #[inline(always)]
 const fn tile_height<S: Simd>(vectors: usize) -> usize {
     let fit = S::ACCUMULATORS / vectors.next_power_of_two();
     if fit < 8 { fit } else { 8 }
 }
 
-/// Tiles of images that stand together.
+/// Groups of tiles, each the rows of a register tile.
 #[derive(Clone, Copy)]
 pub(super) struct TileGroups {
     pub cells: usize,
@@ -81,20 +80,20 @@ pub(super) struct TileGroups {
     tiles: usize,
     /// How many groups.
     pub count: usize,
-    /// Places of a group.
-    pub most: usize,
+    /// The tiles that each group has room for.
+    pub capacity: usize,
 }
 
 impl TileGroups {
     /// TileGroups for the products of `tiles` with U of `channels` rows and `columns`.
     #[inline(always)]
     pub fn new<S: Simd>(cells: usize, tiles: usize, channels: usize, columns: usize) -> Self {
-        let most = tile_height::<S>(panel_vectors::<S>(channels, columns));
+        let capacity = tile_height::<S>(panel_vectors::<S>(channels, columns));
         Self {
             cells,
             tiles,
-            count: tiles.div_ceil(most),
-            most,
+            count: tiles.div_ceil(capacity),
+            capacity,
         }
     }
 
@@ -105,12 +104,12 @@ impl TileGroups {
             cells,
             tiles,
             count: 1,
-            most: tiles,
+            capacity: tiles,
         }
     }
 
-    /// How many groups have a tile more than the others, and how many tiles these have: heights that differ by
-    /// one at most, because a register tile of one row waits for its own sums.
+    /// How many groups have one tile more than the others, and how many tiles the others have. Heights differ by one at
+    /// most: a register tile of one row would be slow, because each of its sums waits for the one before.
     #[inline(always)]
     fn heights(&self) -> [usize; 2] {
         [self.tiles % self.count, self.tiles / self.count]
@@ -123,27 +122,27 @@ impl TileGroups {
         height + usize::from(group < higher)
     }
 
-    /// Floats from a cell to the next, if each tile has `values`.
+    /// From a cell of a group to the next, if each tile has `values`.
     #[inline(always)]
     pub fn cell(&self, values: usize) -> usize {
-        odd_lines(self.most * values)
+        odd_lines(self.capacity * values)
     }
 }
 
-/// The products of all cells with a panel.
+/// The products of all cells with one panel.
 pub(super) struct BatchedGemm {
     pub groups: TileGroups,
     /// Rows of U, before zeros.
     pub channels: usize,
     /// Columns of the panel.
     pub width: usize,
-    /// `[groups, cells, channels / LINE, most, LINE]`, see [`TileGroups::cell`].
+    /// `[groups, cells, channels / LINE, capacity, LINE]`, see [`TileGroups::cell`].
     pub v: *const f32,
     /// `[cells, channels, width]`, see [`u_cell`].
     pub u: *const f32,
-    /// `[groups, cells, most, width]`, overwritten.
+    /// `[groups, cells, capacity, width]`, overwritten.
     pub m: *mut f32,
-    /// That these places may be read, and those of M written.
+    /// V and U are valid for reads, and M for writes.
     pub _valid: ValidPointers,
 }
 
@@ -176,8 +175,8 @@ impl Kernel for &BatchedGemm {
 
 /// Whether there is a register tile so high and wide. Asked in `const` blocks, so that no others are compiled.
 ///
-/// Low tiles wait for their own sums: one of 2 vectors takes as long with 4 rows as with one, one of a single
-/// vector as long with all rows of a group.
+/// In a low tile each multiply-add waits for the one before it. So a tile of 2 vectors takes as long with one row as
+/// with 4, and one of a single vector as long as with all rows of a group: the lower ones would gain nothing.
 const fn is_compiled<S: Simd>(height: usize, vectors: usize) -> bool {
     let most = tile_height::<S>(vectors);
     match vectors {
@@ -193,8 +192,8 @@ const fn is_compiled<S: Simd>(height: usize, vectors: usize) -> bool {
 /// The columns from `column` on that `VECTORS` vectors hold.
 ///
 /// # Safety
-/// The machine has the target features of `S`. The columns are those of the panel; the promise of `products`
-/// covers the rest.
+/// The machine has the target features of `S`. The columns are those of the panel, and the pointers of `products` are
+/// valid.
 #[inline(always)]
 unsafe fn columns<S: Simd, const VECTORS: usize>(
     products: &BatchedGemm,
@@ -207,41 +206,41 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(
         if first == end {
             continue;
         }
-        let place = Place {
+        let part = Part {
             cell,
             column,
             groups: [first, end],
         };
-        // Empty places of the groups are computed too, where there is no tile for fewer.
+        // If there is no register tile for so few rows, it computes rows without a tile too.
         let height = match VECTORS {
-            1 => products.groups.most,
+            1 => products.groups.capacity,
             2 => height.max(4),
             _ => height.max(2),
         };
-        // SAFETY: the groups are those of the products. All have `most` places, which are 4 at least, and no
-        // fewer than tiles.
+        // SAFETY: the groups are those of the products. All have room for `capacity` tiles: 4 at least, and no fewer
+        // than there are.
         unsafe {
             match height {
                 8 if const { is_compiled::<S>(8, VECTORS) } => {
-                    tiles::<S, 8, VECTORS>(products, place)
+                    tiles::<S, 8, VECTORS>(products, part)
                 }
                 7 if const { is_compiled::<S>(7, VECTORS) } => {
-                    tiles::<S, 7, VECTORS>(products, place)
+                    tiles::<S, 7, VECTORS>(products, part)
                 }
                 6 if const { is_compiled::<S>(6, VECTORS) } => {
-                    tiles::<S, 6, VECTORS>(products, place)
+                    tiles::<S, 6, VECTORS>(products, part)
                 }
                 5 if const { is_compiled::<S>(5, VECTORS) } => {
-                    tiles::<S, 5, VECTORS>(products, place)
+                    tiles::<S, 5, VECTORS>(products, part)
                 }
                 4 if const { is_compiled::<S>(4, VECTORS) } => {
-                    tiles::<S, 4, VECTORS>(products, place)
+                    tiles::<S, 4, VECTORS>(products, part)
                 }
                 3 if const { is_compiled::<S>(3, VECTORS) } => {
-                    tiles::<S, 3, VECTORS>(products, place)
+                    tiles::<S, 3, VECTORS>(products, part)
                 }
                 2 if const { is_compiled::<S>(2, VECTORS) } => {
-                    tiles::<S, 2, VECTORS>(products, place)
+                    tiles::<S, 2, VECTORS>(products, part)
                 }
                 _ => unreachable!("a tile of another height"),
             }
@@ -249,21 +248,23 @@ unsafe fn columns<S: Simd, const VECTORS: usize>(
     }
 }
 
-/// Register tiles of one height.
-struct Place {
+/// Register tiles of one height, for one cell.
+struct Part {
     cell: usize,
     column: usize,
     /// The first group, and the one behind the last.
     groups: [usize; 2],
 }
 
+/// The register tiles of `HEIGHT` rows and `VECTORS` vectors of a part.
+///
 /// # Safety
-/// The machine has the target features of `S`. The groups have `HEIGHT` places, and the panel these columns;
-/// the promise of `products` covers the rest.
+/// The machine has the target features of `S`. The groups have room for `HEIGHT` tiles, the panel has these columns,
+/// and the pointers of `products` are valid.
 #[inline(always)]
 unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     products: &BatchedGemm,
-    place: Place,
+    part: Part,
 ) {
     let BatchedGemm {
         groups,
@@ -274,18 +275,17 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
     let v_cell = groups.cell(channels.next_multiple_of(LINE));
     let m_cell = groups.cell(width);
     let rows = channels.next_multiple_of(UNROLL);
-    // SAFETY: for the whole function: `HEIGHT` rows and the columns are inside the places that the caller
-    // vouches for.
+    // SAFETY: for the whole function: the rows and columns are those of V, U and M, which are valid.
     unsafe {
         let u_cell = u_cell(rows, width);
-        let start = products.u.add(place.cell * u_cell + place.column);
-        for group in place.groups[0]..place.groups[1] {
-            let at = group * groups.cells + place.cell;
+        let start = products.u.add(part.cell * u_cell + part.column);
+        for group in part.groups[0]..part.groups[1] {
+            let at = group * groups.cells + part.cell;
             let mut v = products.v.add(at * v_cell);
             let mut u = start;
-            // The first group fetches U for the next cell, a single one what it needs soon itself.
+            // The first group prefetches U for the next cell; a single group, what it soon reads itself.
             let mut next = match group {
-                0 if groups.count == 1 => start.wrapping_add(SOON * width),
+                0 if groups.count == 1 => start.wrapping_add(PREFETCH_ROWS * width),
                 0 => start.wrapping_add(u_cell),
                 _ => start,
             };
@@ -307,10 +307,10 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
                         next = next.wrapping_add(width);
                     }
                 }
-                v = v.wrapping_add(groups.most * LINE);
+                v = v.wrapping_add(groups.capacity * LINE);
                 left -= line;
             }
-            let m = products.m.add(at * m_cell + place.column);
+            let m = products.m.add(at * m_cell + part.column);
             for (i, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
                     S::store(m.add(i * width + j * S::LANES), sum);

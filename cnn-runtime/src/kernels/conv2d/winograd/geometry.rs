@@ -1,7 +1,8 @@
-//! Which tiles a call of images has, and what memory their passes take.
+//! The tiles of a call, and the memory that a pass over them takes.
 
 use super::super::{Conv2d, max};
-use super::{BLOCK, IMAGES, LINE, PANEL, TILES, TileSize, min, pools_tiles};
+use super::{BLOCK, LINE, MAX_IMAGES, MIN_BLOCK_TILES, TileSize, min, pools_tiles};
+use crate::kernels::simd::MAX_TILE_COLUMNS;
 
 /// What a [`Pass`](super::Pass) reads and writes.
 #[derive(Clone, Copy)]
@@ -40,7 +41,7 @@ impl Geometry {
             size,
             input: conv.output,
             output: conv.input,
-            // Beyond 2 it wraps, and so does what it is taken from.
+            // A padding above 2 gives a negative number, which wraps, like the positions that it is subtracted from.
             padding: [
                 2_usize.wrapping_sub(conv.padding[0]),
                 2_usize.wrapping_sub(conv.padding[1]),
@@ -52,46 +53,46 @@ impl Geometry {
         }
     }
 
-    /// How many of `n` images one pass works on. Those that go `through_scratch` fill a block, if that.
+    /// The images of one pass, of `n`: no more than fill a block if their output goes `through_scratch`.
     pub(super) const fn images(&self, n: usize, through_scratch: bool) -> usize {
         let most = match through_scratch {
             true => max(self.block(usize::MAX) / (self.tiles[0] * self.tiles[1]), 1),
-            false => IMAGES,
+            false => MAX_IMAGES,
         };
-        min(n, min(most, IMAGES))
+        min(n, min(most, MAX_IMAGES))
     }
 
-    /// Most tiles of a block, if there are `tiles`.
+    /// The most tiles of a block, if there are `tiles` in all.
     pub(super) const fn block(&self, tiles: usize) -> usize {
         let [v, m] = self.strides();
-        min(tiles, max(BLOCK / (v + m), TILES))
+        min(tiles, max(BLOCK / (v + m), MIN_BLOCK_TILES))
     }
 
-    /// Floats of a tile of V, and of M, where a panel of filters has its place.
+    /// Floats of a tile in V, and in M with the widest panel of filters.
     pub(super) const fn strides(&self) -> [usize; 2] {
         [
             self.size.cells() * self.input[2].next_multiple_of(LINE),
-            self.size.cells() * min(self.output[2].next_multiple_of(LINE), PANEL),
+            self.size.cells() * min(self.output[2].next_multiple_of(LINE), MAX_TILE_COLUMNS),
         ]
     }
 
-    /// Floats of scratch for a pass: a way to the next cache line, a row of zeros, V, M.
+    /// Floats of scratch memory of a pass: up to the next cache line, a row of zeros, V, M.
     pub(super) const fn scratch(&self, images: usize) -> usize {
         let [v, m] = self.strides();
         let tiles = self.block(images * self.tiles[0] * self.tiles[1]);
-        // TileGroups have 4 to 8 places, of which some of the last may be empty; a cell of one takes up to a line
+        // Groups have room for 4 to 8 tiles, of which the last one may use less. A cell of a group takes up to a line
         // more in V and two in M.
         let groups = tiles / 4 + 1;
         LINE + self.zeros() + (tiles + 8) * (v + m) + 3 * groups * self.size.cells() * LINE
     }
 
-    /// Floats of a tile's row of zeros.
+    /// Floats of a row of a tile, for rows in the padding.
     pub(super) const fn zeros(&self) -> usize {
         ((self.size.outputs() + 2) * self.input[2]).next_multiple_of(LINE)
     }
 }
 
-/// The place of a tile.
+/// The position of a tile.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tile {
     pub(super) image: usize,
@@ -100,7 +101,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Goes on to the next one: across, down, then to the next image.
+    /// Advances to the next one: across, down, then to the next image.
     #[inline(always)]
     pub(super) fn advance(&mut self, tiles: [usize; 2]) {
         self.column += 1;

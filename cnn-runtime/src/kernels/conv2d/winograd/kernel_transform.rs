@@ -1,9 +1,9 @@
 //! The transformed kernels U: `G g Gᵀ`, in the order in which the products read them.
 //!
-//! U is a row of panels of a few vectors each, of which the last may be narrower:
-//! `[panels][cells][depth][width]`, with a line between cells where they would lie an even number of lines apart. So
-//! the products of a panel stream it once, and the place of the next cell follows that of the last. What is behind
-//! depth and columns is zero.
+//! U consists of panels of a few vectors of columns each, of which the last may be narrower:
+//! `[panels][cells][depth][width]`, where cells are an odd number of cache lines apart. So the products of a panel read
+//! it once from front to back. Rows behind the depth, up to a multiple of [`UNROLL`], and columns behind the last one
+//! are zero.
 
 use super::filtering::{Filtering, Five, Four, Two};
 use super::gemm::{UNROLL, panel_start, panel_width, u_cell};
@@ -20,7 +20,7 @@ pub(super) struct TransformKernel<'a> {
     pub columns: usize,
     /// `[9, depth, columns]`; `[9, columns, depth]` if `flipped`.
     pub kernel: &'a [f32],
-    /// Whether the taps count backwards and depth and columns change places, as for an input gradient.
+    /// Whether the kernel is flipped and transposed, as for an input gradient.
     pub flipped: bool,
     /// U, overwritten.
     pub u: &'a mut [f32],
@@ -45,6 +45,10 @@ impl Kernel for TransformKernel<'_> {
     }
 }
 
+/// Writes U for tiles of one size.
+///
+/// # Safety
+/// The machine has the target features of `S`.
 #[inline(always)]
 unsafe fn transform<
     S: Simd,
@@ -78,13 +82,13 @@ unsafe fn transform<
             let count = S::LANES.min(columns - column);
             for row in (0..depth).step_by(S::LANES) {
                 let high = S::LANES.min(depth - row);
-                // SAFETY: rows and columns are those of the taps, and of the panel's place in U, which starts
-                // where those before it end. No vector is longer than a line.
+                // SAFETY: rows and columns are those of the taps, and of the panel in U, which starts behind the panels
+                // before it. No vector is longer than a line.
                 unsafe {
-                    let place = u.as_mut_ptr().add(start);
-                    let u = |row: usize| place.add(row * width + column - first);
+                    let panel = u.as_mut_ptr().add(start);
+                    let u = |row: usize| panel.add(row * width + column - first);
                     if flipped {
-                        // A number that LLVM does not know: it would write the loop out.
+                        // Not `0..9`: LLVM would unroll the loop.
                         for tap in 0..kernel.len() / step {
                             S::transpose(
                                 [count, high],
@@ -113,17 +117,20 @@ unsafe fn transform<
         }
         // SAFETY: as above: the rows behind `depth`.
         unsafe {
-            let place = u.as_mut_ptr().add(start);
+            let panel = u.as_mut_ptr().add(start);
             for cell in 0..EDGE * EDGE {
                 let behind = cell * u_cell(rows, width) + depth * width;
-                place.add(behind).write_bytes(0, (rows - depth) * width);
+                panel.add(behind).write_bytes(0, (rows - depth) * width);
             }
         }
         first += width;
     }
 }
 
-/// `G g Gᵀ` of a vector of kernels, whose taps lie `step` apart and whose cells go `plane` apart.
+/// `G g Gᵀ` of a vector of kernels. Taps are `step` floats apart, cells of the result `plane`.
+///
+/// # Safety
+/// The machine has the target features of `S`, and taps and cells are valid.
 #[inline(always)]
 unsafe fn transform_kernels<
     S: Simd,
@@ -137,7 +144,7 @@ unsafe fn transform_kernels<
     u: *mut f32,
     plane: usize,
 ) {
-    // SAFETY: the caller vouches for taps and cells.
+    // SAFETY: taps and cells are valid.
     unsafe {
         let mut rows = [[S::splat(0.0); 3]; EDGE];
         for j in 0..3 {

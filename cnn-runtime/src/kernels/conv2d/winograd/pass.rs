@@ -1,23 +1,30 @@
-//! A pass over images: tiles in, products, outputs.
+//! A pass over images, block by block of tiles:
+//!
+//! ```text
+//! read:   tiles ── Bᵀ d B ──▶ V
+//! for each panel of filters:
+//!   products: V, U (or W) ──▶ M
+//!   write:    M ── Aᵀ m A, bias, pool, relu ──▶ y, argmax
+//! ```
 
 use super::filtering::{Filtering, Five, Four, Two};
 use super::gemm::{BatchedGemm, TileGroups, panel_start, panel_width};
 use super::geometry::{Geometry, Tile};
 use super::small_batch::{self, SmallBatch};
 use super::tile_transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
-use super::{IMAGES, LINE, PANEL, TileSize, zero_patches};
+use super::{LINE, MAX_IMAGES, TileSize, zero_patches};
 use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Simd, ValidPointers};
 
-/// `y = relu(pool(x * kernel + bias))` of up to 64 images, pool and relu where asked for. Returns a bit for
-/// each image: whether any of its values before pool and relu is not finite.
+/// `y = relu(pool(x * kernel + bias))` of up to [`MAX_IMAGES`] images, with pool and relu if asked for. Returns a bit
+/// for each image: whether any of its values before pool and relu is not finite.
 pub(super) struct Pass<'a> {
     pub geometry: Geometry,
     pub images: usize,
     /// `[images, ..input]`
     pub x: &'a [f32],
     pub u: &'a [f32],
-    /// Empty, or what [`few`] tiles take in place of U.
+    /// Empty, or the half-transformed kernel that a small batch reads in place of U, see [`small_batch`].
     pub w: &'a [f32],
     /// `[filters]` or empty.
     pub bias: &'a [f32],
@@ -25,9 +32,9 @@ pub(super) struct Pass<'a> {
     pub y: &'a mut [f32],
     /// Empty, or as long as `y` with `pool`.
     pub argmax: &'a mut [u8],
-    /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 keep zeros anyway.
+    /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 outputs give the bias anyway.
     pub keeps_zeros: bool,
-    /// The windows of a pool of 2x2, down and across: only their maxima are written.
+    /// The windows of a 2x2 pool, down and across: only their maxima are written.
     pub pool: Option<[usize; 2]>,
     pub relu: bool,
     /// At least [`Geometry::scratch`].
@@ -63,7 +70,6 @@ impl Pass<'_> {
     >(
         self,
     ) -> u64 {
-        const { assert!(S::TILE_VECTORS * S::LANES <= PANEL && S::LANES <= LINE) };
         let Geometry {
             input: [_, _, channels],
             output: [rows, columns, filters],
@@ -72,13 +78,13 @@ impl Pass<'_> {
         } = self.geometry;
         let cells = EDGE * EDGE;
         let total = self.images * tiles[0] * tiles[1];
-        // The size of the result, and how much of it a tile has.
+        // The size of the result, and how many results of it a tile has down and across.
         let ([rows, columns], outputs) = match self.pool {
             Some(windows) => (windows, OUTPUTS / 2),
             None => ([rows, columns], OUTPUTS),
         };
         assert!(
-            self.images <= IMAGES
+            self.images <= MAX_IMAGES
                 && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
                 && self.u.len() >= panel_start::<S>(cells, [channels, filters], filters)
                 && (self.bias.is_empty() || self.bias.len() == filters)
@@ -88,21 +94,21 @@ impl Pass<'_> {
                 && (self.argmax.is_empty() || self.argmax.len() == self.y.len())
                 && self.scratch.len() >= self.geometry.scratch(self.images)
         );
-        let most = self.geometry.block(total);
-        let way = self.scratch.as_ptr().align_offset(LINE * size_of::<f32>());
-        let (zeros, rest) = self.scratch[way.min(LINE)..].split_at_mut(self.geometry.zeros());
+        let block = self.geometry.block(total);
+        let skipped = self.scratch.as_ptr().align_offset(LINE * size_of::<f32>());
+        let (zeros, rest) = self.scratch[skipped.min(LINE)..].split_at_mut(self.geometry.zeros());
         zeros.fill(0.0);
         let zeros = zeros.as_ptr();
         let room = rest.len();
         let v = rest.as_mut_ptr();
 
         let is_small_batch = const { EDGE == small_batch::EDGE }
-            && !self.w.is_empty()
-            && small_batch::is_best::<S>(total);
+            && const { small_batch::is_compiled::<S>() }
+            && !self.w.is_empty();
         assert!(!is_small_batch || self.w.len() >= small_batch::length::<S>([channels, filters]));
 
-        let mut odd_images = 0;
-        let blocks = total.div_ceil(most.max(1));
+        let mut not_finite_images = 0;
+        let blocks = total.div_ceil(block.max(1));
         let mut first = Tile::default();
         for block in 0..blocks {
             let count = total * (block + 1) / blocks - total * block / blocks;
@@ -113,23 +119,23 @@ impl Pass<'_> {
             let v_cell = groups.cell(channels.next_multiple_of(LINE));
             let v_steps = match is_small_batch {
                 true => small_batch::v_steps(count, channels),
-                false => [EDGE * v_cell, v_cell, groups.most * LINE],
+                false => [EDGE * v_cell, v_cell, groups.capacity * LINE],
             };
             let panel = |filter: usize| match is_small_batch {
                 true => S::LANES,
                 false => panel_width::<S>(channels, filters, filter),
             };
             assert!(groups.count * cells * (v_cell + groups.cell(panel(0))) <= room);
-            // SAFETY: the blocks' tiles are those of the images. V and M lie one behind the other in the
-            // scratch, and products inside them and inside U; outputs inside the result: the assertions
+            // SAFETY: the tiles of the blocks are those of the images. V and M are next to each other in the scratch
+            // memory; products are inside them and inside U or W, and outputs inside the result: the assertions
             // compare all lengths.
             unsafe {
                 let m = v.add(groups.count * cells * v_cell);
                 let mut tile = first;
                 for group in 0..groups.count {
                     let v = v.add(group * cells * v_cell);
-                    for place in 0..groups.height(group) {
-                        let v = v.add(place * LINE);
+                    for slot in 0..groups.height(group) {
+                        let v = v.add(slot * LINE);
                         self.read::<S, F, EDGE, OUTPUTS>(tile, zeros, v, v_steps);
                         tile.advance(tiles);
                     }
@@ -149,7 +155,7 @@ impl Pass<'_> {
                                 .add(small_batch::length::<S>([channels, filter])),
                             m,
                             m_cell,
-                            _valid: ValidPointers::new(),
+                            _valid: ValidPointers::guarantee(),
                         });
                     } else {
                         let start = panel_start::<S>(cells, [channels, filters], filter);
@@ -160,14 +166,14 @@ impl Pass<'_> {
                             v,
                             u: self.u.as_ptr().add(start),
                             m,
-                            _valid: ValidPointers::new(),
+                            _valid: ValidPointers::guarantee(),
                         });
                     }
                     let mut tile = first;
-                    let mut odd = S::splat(0.0);
+                    let mut nan = S::splat(0.0);
                     for group in 0..groups.count {
                         let m = m.add(group * cells * m_cell);
-                        for place in 0..groups.height(group) {
+                        for slot in 0..groups.height(group) {
                             let [row, column] = [tile.row * outputs, tile.column * outputs];
                             let at =
                                 ((tile.image * rows + row) * columns + column) * filters + filter;
@@ -184,32 +190,32 @@ impl Pass<'_> {
                                 argmax: (!self.argmax.is_empty())
                                     .then(|| self.argmax.as_mut_ptr().add(at)),
                                 steps: [columns * filters, filters],
-                                inside: [rows - row, columns - column],
+                                count: [rows - row, columns - column],
                                 pool: self.pool.is_some(),
                                 relu: self.relu,
                             };
-                            let m = m.add(place * width);
-                            write_tile::<S, F, EDGE, OUTPUTS>(m, m_cell, &to, &mut odd);
+                            let m = m.add(slot * width);
+                            write_tile::<S, F, EDGE, OUTPUTS>(m, m_cell, &to, &mut nan);
                             let image = tile.image;
                             tile.advance(tiles);
                             if tile.image != image {
-                                odd_images |= u64::from(any_nan::<S>(odd)) << image;
-                                odd = S::splat(0.0);
+                                not_finite_images |= u64::from(any_nan::<S>(nan)) << image;
+                                nan = S::splat(0.0);
                             }
                         }
                     }
-                    if tile.image < IMAGES {
-                        odd_images |= u64::from(any_nan::<S>(odd)) << tile.image;
+                    if tile.image < MAX_IMAGES {
+                        not_finite_images |= u64::from(any_nan::<S>(nan)) << tile.image;
                     }
                     filter += width;
                 }
                 first = tile;
             }
         }
-        odd_images
+        not_finite_images
     }
 
-    /// `Bᵀ d B` of a tile of the images to `v`. `zeros` is a row of a tile in the padding.
+    /// Writes `Bᵀ d B` of a tile of the images to `v`. `zeros` is a row of a tile in the padding.
     #[inline(always)]
     unsafe fn read<
         S: Simd,
@@ -225,7 +231,7 @@ impl Pass<'_> {
     ) {
         let [height, width, channels] = self.geometry.input;
         let padding = self.geometry.padding;
-        // Above and left of an image they wrap, far beyond its size.
+        // Above and left of an image these wrap to numbers greater than its size.
         let top = (OUTPUTS * tile.row).wrapping_sub(padding[0]);
         let left = (OUTPUTS * tile.column).wrapping_sub(padding[1]);
         let mut pixels = Pixels {
@@ -233,17 +239,17 @@ impl Pass<'_> {
             columns: 0,
             channels,
         };
-        for (i, place) in pixels.rows.iter_mut().enumerate() {
+        for (i, pointer) in pixels.rows.iter_mut().enumerate() {
             let row = top.wrapping_add(i);
             if row < height {
                 let pixel = ((tile.image * height + row) * width).wrapping_add(left);
-                *place = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(channels));
+                *pointer = self.x.as_ptr().wrapping_add(pixel.wrapping_mul(channels));
             }
         }
         for j in 0..EDGE {
             pixels.columns |= u32::from(left.wrapping_add(j) < width) << j;
         }
-        // SAFETY: pixels inside are those of the image, or as many zeros.
+        // SAFETY: pixels inside are those of the image, other rows are as many zeros.
         unsafe { read_tile::<S, F, EDGE, OUTPUTS>(&pixels, v, steps) }
     }
 }

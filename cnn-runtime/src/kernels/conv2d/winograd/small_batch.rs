@@ -1,8 +1,9 @@
-//! The products of so few tiles that reading U takes longer than multiplying with it.
+//! The products of a small batch: so few tiles that reading U takes longer than multiplying with it.
 //!
-//! U of 4x4 outputs is four times as long as the kernel. An image of 8x8 has four tiles, so each value of U is
-//! multiplied four times and then waits for the next image, for which it comes from the third-level cache again. Here a
-//! kernel is read that is transformed down its columns alone, half as long, and multiplied with the rows of Gᵀ on the way:
+//! U of tiles of 4x4 outputs is four times as long as the kernel. One image of 8x8 cells has four tiles: each value of
+//! U is used four times, and then leaves the cache before the next image. So here the kernel is stored
+//! half-transformed, down its columns alone, which is half as long as U, and the transform of its rows follows in
+//! registers:
 //!
 //! ```text
 //! kernel ── G g, once after each change ──▶ W [vectors of filters][rows of cells][channels][3]
@@ -10,28 +11,29 @@
 //!   W ── · Gᵀ ──▶ a row of U in registers ── products with V, all tiles ──▶ M
 //! ```
 //!
-//! Values of U and the order of sums are those of [`products`](super::gemm), so the results are the same to the bit.
+//! Values of U and the order of sums are those of [`super::gemm`], so the results are the same to the bit.
 
 use super::filtering::{Filtering, Four};
 use super::{LINE, TileSize};
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn};
 
-/// Cells of a row.
+/// Cells of a row of a transformed tile.
 pub(super) const EDGE: usize = 6;
-/// The most tiles: as many as have room for the sums of a row of cells in registers.
-const TILES: usize = 4;
-/// Bytes of U from which on it is too long: half a second-level cache of 1 MiB. On a Xeon with AVX-512, 64 -> 128 channels
-/// on 8x8 cells take 24 µs with a U in cache and 49 µs with one beyond; with W 25 and 28. 128 -> 128 take 96 and 55 µs,
-/// both beyond.
-const LONG: usize = 512 * 1024;
-/// Channels whose part of W is fetched ahead.
-const SOON: usize = 16;
+/// The most tiles: the sums of a row of cells of all of them stay in registers.
+pub(in super::super) const MAX_TILES: usize = 4;
+/// Accumulators of a row of cells of all tiles.
+pub(in super::super) const ACCUMULATORS: usize = EDGE * MAX_TILES;
+/// Bytes of U above which W is read in its place: half of a second-level cache of 1 MiB. A smaller U stays in that
+/// cache from image to image, and reading it is faster than a second transform.
+const MAX_CACHED_U: usize = 512 * 1024;
+/// How many channels ahead W is prefetched.
+const PREFETCH_CHANNELS: usize = 16;
 
-/// Floats of W for images of `tiles`, with the longest vectors; 0 if they take U in any case.
+/// Floats of W for images of `tiles`, for every length of vectors; 0 if they always read U.
 pub(super) const fn packed(size: TileSize, tiles: usize, [channels, filters]: [usize; 2]) -> usize {
     let u = EDGE * EDGE * channels * filters * size_of::<f32>();
     match size {
-        TileSize::Four if tiles <= TILES && u > LONG => {
+        TileSize::Four if tiles <= MAX_TILES && u > MAX_CACHED_U => {
             filters.div_ceil(LINE) * panel(channels, LINE)
         }
         _ => 0,
@@ -49,25 +51,19 @@ pub(super) const fn length<S: Simd>([channels, filters]: [usize; 2]) -> usize {
     filters.div_ceil(S::LANES) * panel(channels, S::LANES)
 }
 
-/// Whether a call with so many tiles takes W, where there is one.
-#[inline(always)]
-pub(super) const fn is_best<S: Simd>(tiles: usize) -> bool {
-    is_compiled::<S>() && 0 < tiles && tiles <= TILES
+/// Whether there are registers for the sums. Asked in `const` blocks, so that nothing is compiled if not.
+pub(super) const fn is_compiled<S: Simd>() -> bool {
+    S::ACCUMULATORS >= ACCUMULATORS
 }
 
-/// Whether there are registers for the sums.
-const fn is_compiled<S: Simd>() -> bool {
-    S::ACCUMULATORS >= EDGE * TILES
-}
-
-/// Floats of V from a row of cells, from a cell, and from a line of channels to the next.
+/// Floats of V from a row of cells to the next, from a cell to the next, and from a line of channels to the next.
 #[inline(always)]
 pub(super) const fn v_steps(tiles: usize, channels: usize) -> [usize; 3] {
     let cell = tiles * LINE;
     [channels.div_ceil(LINE) * EDGE * cell, cell, EDGE * cell]
 }
 
-/// Writes W, where it is taken.
+/// Writes W, on instruction sets that read it.
 pub(super) struct TransformColumns<'a> {
     pub channels: usize,
     pub filters: usize,
@@ -96,7 +92,7 @@ impl Kernel for TransformColumns<'_> {
         for filter in (0..filters).step_by(S::LANES) {
             let count = S::LANES.min(filters - filter);
             for channel in 0..channels {
-                // SAFETY: the filters are those of the kernel, and the places those of their panel.
+                // SAFETY: the filters are those of the kernel, and W has a panel for each vector of them.
                 unsafe {
                     let g = kernel.as_ptr().add(channel * filters + filter);
                     let w = w.as_mut_ptr().add(length::<S>([channels, filter]));
@@ -111,8 +107,8 @@ impl Kernel for TransformColumns<'_> {
                     }
                     for (i, &row) in rows.iter().enumerate() {
                         for (j, &value) in Four::scale::<S>(row).iter().enumerate() {
-                            let place = (i * channels + channel) * 3 + j;
-                            S::store(w.add(place * S::LANES), value);
+                            let offset = (i * channels + channel) * 3 + j;
+                            S::store(w.add(offset * S::LANES), value);
                         }
                     }
                 }
@@ -133,7 +129,7 @@ pub(super) struct SmallBatch {
     pub m: *mut f32,
     /// From a cell of M to the next.
     pub m_cell: usize,
-    /// That V and W may be read, and M written.
+    /// V and W are valid for reads, and M for writes.
     pub _valid: ValidPointers,
 }
 
@@ -143,7 +139,7 @@ impl Kernel for &SmallBatch {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         if const { !is_compiled::<S>() } {
-            unreachable!("few tiles with few registers");
+            unreachable!("no registers for the sums");
         }
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
@@ -152,22 +148,26 @@ impl Kernel for &SmallBatch {
                 2 => multiply::<S, 2>(self),
                 3 => multiply::<S, 3>(self),
                 4 => multiply::<S, 4>(self),
-                tiles => unreachable!("{tiles} are not few tiles"),
+                tiles => unreachable!("{tiles} tiles of a small batch"),
             }
         }
     }
 }
 
+/// The products of `COUNT` tiles.
+///
+/// # Safety
+/// The machine has the target features of `S`.
 #[inline(always)]
-unsafe fn multiply<S: Simd, const COUNT: usize>(few: &SmallBatch) {
-    let [v_row, v_cell, v_line] = v_steps(COUNT, few.channels);
-    let mut w = few.w;
+unsafe fn multiply<S: Simd, const COUNT: usize>(batch: &SmallBatch) {
+    let [v_row, v_cell, v_line] = v_steps(COUNT, batch.channels);
+    let mut w = batch.w;
     for i in 0..EDGE {
-        // SAFETY: the promise covers the rows of cells, and `left` counts their channels.
+        // SAFETY: the rows of cells are valid, and `left` counts their channels.
         unsafe {
             let mut sums = [[S::splat(0.0); EDGE]; COUNT];
-            let mut v = few.v.add(i * v_row);
-            let mut left = few.channels;
+            let mut v = batch.v.add(i * v_row);
+            let mut left = batch.channels;
             while left > 0 {
                 for channel in 0..left.min(LINE) {
                     let g = from_fn(|j| S::load(w.add(j * S::LANES)));
@@ -179,17 +179,17 @@ unsafe fn multiply<S: Simd, const COUNT: usize>(few: &SmallBatch) {
                         }
                     }
                     for j in 0..3 {
-                        S::prefetch(w.wrapping_add((3 * SOON + j) * S::LANES));
+                        S::prefetch(w.wrapping_add((3 * PREFETCH_CHANNELS + j) * S::LANES));
                     }
                     w = w.wrapping_add(3 * S::LANES);
                 }
                 v = v.wrapping_add(v_line);
                 left = left.saturating_sub(LINE);
             }
-            let m = few.m.add(i * EDGE * few.m_cell);
+            let m = batch.m.add(i * EDGE * batch.m_cell);
             for (t, sums) in sums.iter().enumerate() {
                 for (j, &sum) in sums.iter().enumerate() {
-                    S::store(m.add(j * few.m_cell + t * S::LANES), sum);
+                    S::store(m.add(j * batch.m_cell + t * S::LANES), sum);
                 }
             }
         }

@@ -1,27 +1,32 @@
-//! The transforms of tiles, vector by vector over channels or filters:
+//! The transforms of tiles, vector by vector of channels or filters:
 //!
-//! - a tile of an image, `Bᵀ d B`;
-//! - a tile of products, `Aᵀ m A`, with bias, pool and relu behind it.
+//! ```text
+//! Pixels, a tile of an image ── Bᵀ d B ──▶ V
+//! M, a tile of products      ── Aᵀ m A, + bias, max-pool, relu ──▶ Outputs
+//! ```
 
 use super::LINE;
 use super::filtering::Filtering;
-use crate::kernels::conv2d::pooled::best_of_four;
+use crate::kernels::conv2d::pooled::max_of_four;
 use crate::kernels::simd::{Simd, from_fn};
 use core::ptr::null;
 
 /// A tile of an image, which may reach beyond it.
 #[derive(Clone, Copy)]
 pub(super) struct Pixels<const EDGE: usize> {
-    /// The first pixel of each row; of a row outside, that of as many zeros.
+    /// The first pixel of each row; for a row outside the image, the first of as many zeros.
     pub rows: [*const f32; EDGE],
-    /// A bit for each column that is inside. Others are zeros and not read.
+    /// A bit for each column inside the image. Other columns are zeros and not read.
     pub columns: u32,
     /// From a pixel to the next.
     pub channels: usize,
 }
 
-/// `Bᵀ d B` of a tile to `v`: rows of cells, cells and lines of channels go `steps` apart, and the last line is filled
-/// up to whole vectors.
+/// Writes `Bᵀ d B` of a tile to `v`. The steps are from a row of cells, from a cell, and from a line of channels to the
+/// next. The last line is filled up to whole vectors.
+///
+/// # Safety
+/// The machine has the target features of `S`. Pixels are valid for reads, and cells for writes.
 #[inline(always)]
 pub(super) unsafe fn read_tile<
     S: Simd,
@@ -36,11 +41,11 @@ pub(super) unsafe fn read_tile<
     let channels = pixels.channels;
     let is_inside = pixels.columns == (1 << EDGE) - 1;
     let mut channel = 0;
-    let place = |channel: usize| v.wrapping_add(channel / LINE * line + channel % LINE);
-    // SAFETY: the caller vouches for pixels and cells; `channel` and `count` stay inside `channels`.
+    let address = |channel: usize| v.wrapping_add(channel / LINE * line + channel % LINE);
+    // SAFETY: pixels and cells are valid; no channel from `channels` on is touched.
     unsafe {
         while channel + S::LANES <= channels {
-            let v = place(channel);
+            let v = address(channel);
             match is_inside {
                 true => read_vector::<S, F, EDGE, OUTPUTS, true, false>(
                     pixels,
@@ -64,14 +69,18 @@ pub(super) unsafe fn read_tile<
                 pixels,
                 channel,
                 channels - channel,
-                place(channel),
+                address(channel),
                 [row, cell],
             );
         }
     }
 }
 
-/// A vector of channels, of a tile that lies `INSIDE` from left to right.
+/// The transform of a vector of channels. All columns of the tile are in the image if `INSIDE`; only `count` channels
+/// exist if `PARTIAL`.
+///
+/// # Safety
+/// As for [`read_tile`].
 #[inline(always)]
 unsafe fn read_vector<
     S: Simd,
@@ -101,8 +110,8 @@ unsafe fn read_vector<
         if const { EDGE == 4 } {
             write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 4>(vectors, v, steps);
         } else {
-            // More values than registers: so rows of cells come one after the other, two where points of either
-            // sign share work, and pixels are read again.
+            // A tile has more values than there are registers. So rows of cells are computed one after the other, or
+            // two if points of either sign share work, and pixels are read again for each.
             write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 0, 1>(vectors, v, steps);
             write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 1, 2>(vectors, v, steps);
             write_rows::<S, F, EDGE, OUTPUTS, PARTIAL, 3, 2>(vectors, v, steps);
@@ -118,15 +127,18 @@ unsafe fn read_vector<
 #[derive(Clone, Copy)]
 struct Vectors<const EDGE: usize> {
     rows: [*const f32; EDGE],
-    /// A bit for each column that is inside.
+    /// A bit for each column inside the image.
     columns: u32,
     /// From a column to the next.
     step: usize,
-    /// How many of its values exist, if not all.
+    /// How many channels exist, if the vector is partial.
     count: usize,
 }
 
-/// The rows of cells from `FIRST` on. What only other rows need is not computed.
+/// `ROWS` rows of cells from `FIRST` on. What only other rows need is not computed, because the compiler drops it.
+///
+/// # Safety
+/// As for [`read_tile`].
 #[inline(always)]
 unsafe fn write_rows<
     S: Simd,
@@ -157,7 +169,7 @@ unsafe fn write_rows<
                     row[j] = d[FIRST + i];
                 }
             }
-            // How far it is to the next one, in a register: there is none for each pixel's address.
+            // The offset of the next column, in a register: there are not enough for each pixel's address.
             column = S::address(column.wrapping_add(pixels.step));
         }
         for (i, &row) in rows.iter().enumerate() {
@@ -178,20 +190,23 @@ pub(super) struct Outputs {
     pub bias: Option<*const f32>,
     /// The first output.
     pub y: *mut f32,
-    /// The code of the first output.
+    /// The argmax of the first output.
     pub argmax: Option<*mut u8>,
     /// From an output to the next, down and across.
     pub steps: [usize; 2],
-    /// How many outputs there are down and across.
-    pub inside: [usize; 2],
-    /// Outputs that are the bias and nothing else, see [`zero_patches`](super::zero_patches).
+    /// How many outputs there are down and across: more than these are not written.
+    pub count: [usize; 2],
+    /// A bit for each output that is to be the bias, see [`zero_patches`](super::zero_patches).
     pub zero_patches: u32,
     /// Whether an output is the maximum of 2x2.
     pub pool: bool,
     pub relu: bool,
 }
 
-/// Writes `Aᵀ m A` of the cells at `m`, `cell` apart. `odd` becomes NaN where an output is not finite.
+/// Writes `Aᵀ m A` of the cells at `m`, `cell` floats apart. Lanes of `nan` become NaN if an output is not finite.
+///
+/// # Safety
+/// The machine has the target features of `S`. Cells are valid for reads, and outputs for writes.
 #[inline(always)]
 pub(super) unsafe fn write_tile<
     S: Simd,
@@ -202,22 +217,26 @@ pub(super) unsafe fn write_tile<
     m: *const f32,
     cell: usize,
     to: &Outputs,
-    odd: &mut S::V,
+    nan: &mut S::V,
 ) {
     let mut filter = 0;
-    // SAFETY: the caller vouches for cells and outputs; `filter` and `count` stay inside `filters`.
+    // SAFETY: cells and outputs are valid; no filter from `filters` on is touched.
     unsafe {
         while filter + S::LANES <= to.filters {
-            write_vector::<S, F, EDGE, OUTPUTS, false>(filter, S::LANES, m, cell, to, odd);
+            write_vector::<S, F, EDGE, OUTPUTS, false>(filter, S::LANES, m, cell, to, nan);
             filter += S::LANES;
         }
         if filter < to.filters {
             let count = to.filters - filter;
-            write_vector::<S, F, EDGE, OUTPUTS, true>(filter, count, m, cell, to, odd);
+            write_vector::<S, F, EDGE, OUTPUTS, true>(filter, count, m, cell, to, nan);
         }
     }
 }
 
+/// The transform of a vector of filters, of which only `count` exist if `PARTIAL`.
+///
+/// # Safety
+/// As for [`write_tile`].
 #[inline(always)]
 unsafe fn write_vector<
     S: Simd,
@@ -231,13 +250,13 @@ unsafe fn write_vector<
     m: *const f32,
     cell: usize,
     to: &Outputs,
-    odd: &mut S::V,
+    nan: &mut S::V,
 ) {
-    // SAFETY: as in `write_tile`; outputs that are not inside are not touched.
+    // SAFETY: as in `write_tile`; no outputs behind `to.count` are touched.
     unsafe {
         let mut columns = [[S::splat(0.0); EDGE]; OUTPUTS];
         for i in 0..EDGE {
-            // An address for each row, as more do not stay in registers.
+            // One address for each row: there are not enough registers for more.
             let m = S::address(m.add(i * EDGE * cell + filter));
             let mut row = [S::splat(0.0); EDGE];
             for (j, value) in row.iter_mut().enumerate() {
@@ -260,7 +279,7 @@ unsafe fn write_vector<
                     1.0 => S::add(bias, value),
                     scale => S::fma(S::splat(scale), value, bias),
                 };
-                // A sum for each row: one of all would be a long chain.
+                // A sum for each row: a single one would be a long chain of dependent additions.
                 sums[i] = match j {
                     0 => outputs[i][j],
                     _ => S::add(sums[i], outputs[i][j]),
@@ -276,12 +295,12 @@ unsafe fn write_vector<
                 }
             }
         }
-        // 0 times what is not finite is NaN, and so is all that it is added to.
+        // 0 times a value that is not finite is NaN, and so is every sum with it.
         for sum in sums {
-            *odd = S::fma(sum, S::splat(0.0), *odd);
+            *nan = S::fma(sum, S::splat(0.0), *nan);
         }
         let finish = |value| if to.relu { S::relu(value) } else { value };
-        let place = |i: usize, j: usize| i * to.steps[0] + j * to.steps[1] + filter;
+        let offset = |i: usize, j: usize| i * to.steps[0] + j * to.steps[1] + filter;
         if const { OUTPUTS.is_multiple_of(2) } && to.pool {
             for i in 0..OUTPUTS / 2 {
                 for j in 0..OUTPUTS / 2 {
@@ -290,20 +309,20 @@ unsafe fn write_vector<
                         [above[2 * j], above[2 * j + 1]],
                         [below[2 * j], below[2 * j + 1]],
                     ];
-                    let (maximum, code) = best_of_four::<S>(cells, [0, 2]);
-                    if i < to.inside[0] && j < to.inside[1] {
+                    let (maximum, index) = max_of_four::<S>(cells, [0, 2]);
+                    if i < to.count[0] && j < to.count[1] {
                         if let Some(argmax) = to.argmax {
-                            S::store_bytes(argmax.add(place(i, j)), code, count);
+                            S::store_bytes(argmax.add(offset(i, j)), index, count);
                         }
-                        store::<S, PARTIAL>(to.y.add(place(i, j)), finish(maximum), count);
+                        store::<S, PARTIAL>(to.y.add(offset(i, j)), finish(maximum), count);
                     }
                 }
             }
         } else {
             for (i, outputs) in outputs.iter().enumerate() {
                 for (j, &value) in outputs.iter().enumerate() {
-                    if i < to.inside[0] && j < to.inside[1] {
-                        store::<S, PARTIAL>(to.y.add(place(i, j)), finish(value), count);
+                    if i < to.count[0] && j < to.count[1] {
+                        store::<S, PARTIAL>(to.y.add(offset(i, j)), finish(value), count);
                     }
                 }
             }
@@ -312,9 +331,12 @@ unsafe fn write_vector<
 }
 
 /// A vector at `p`, of which only `count` values exist if `PARTIAL`.
+///
+/// # Safety
+/// They are valid, and the machine has the target features of `S`.
 #[inline(always)]
 unsafe fn load<S: Simd, const PARTIAL: bool>(p: *const f32, count: usize) -> S::V {
-    // SAFETY: the caller vouches for the values.
+    // SAFETY: the values are valid.
     unsafe {
         match PARTIAL {
             true => S::load_first(p, count),
@@ -323,10 +345,13 @@ unsafe fn load<S: Simd, const PARTIAL: bool>(p: *const f32, count: usize) -> S::
     }
 }
 
-/// Writes what [`load`] reads.
+/// Stores what [`load`] reads.
+///
+/// # Safety
+/// As for [`load`].
 #[inline(always)]
 unsafe fn store<S: Simd, const PARTIAL: bool>(p: *mut f32, v: S::V, count: usize) {
-    // SAFETY: the caller vouches for the values.
+    // SAFETY: the values are valid.
     unsafe {
         match PARTIAL {
             true => S::store_first(p, v, count),
@@ -336,6 +361,9 @@ unsafe fn store<S: Simd, const PARTIAL: bool>(p: *mut f32, v: S::V, count: usize
 }
 
 /// Whether any lane is NaN.
+///
+/// # Safety
+/// The machine has the target features of `S`.
 #[inline(always)]
 pub(super) unsafe fn any_nan<S: Simd>(v: S::V) -> bool {
     let mut lanes = [0.0_f32; LINE];

@@ -1,13 +1,13 @@
-//! The outputs of a tile that see nothing but zeros.
+//! The outputs of a tile whose patch is all zeros: the background of a drawing, or cells that a relu has cleared.
 //!
-//! Large tiles leave about 1e-7 where products cancel out, and that also where an output sees zeros alone but its
-//! neighbours do not: the dark around a drawing, or what a relu has cleared. Behind such an output the bias decides
-//! whether a relu lives, so it gets the bias itself.
+//! Large tiles leave a rounding error of about 1e-7 where products cancel out, also at an output that sees zeros alone
+//! but has neighbours that do not. The sign of such an output should be that of the bias, because it decides whether a
+//! relu behind it is active. So these outputs are set to the bias.
 
 use super::geometry::{Geometry, Tile};
 
 /// The most pixels down and across a tile.
-const MOST: usize = 7;
+const MAX_EDGE: usize = 7;
 
 /// A bit for each output of the tile, row by row. `x` is `[images, ..input]`.
 pub(super) fn mask_of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
@@ -15,7 +15,7 @@ pub(super) fn mask_of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
     let edge = outputs + 2;
     let [height, width, channels] = geometry.input;
     let image = tile.image * height * width;
-    // Above and left of an image they wrap, far beyond its size.
+    // Above and left of an image these wrap to numbers greater than its size.
     let top = (outputs * tile.row).wrapping_sub(geometry.padding[0]);
     let left = (outputs * tile.column).wrapping_sub(geometry.padding[1]);
     let is_zero = |i: usize, j: usize| {
@@ -26,13 +26,13 @@ pub(super) fn mask_of(geometry: &Geometry, x: &[f32], tile: Tile) -> u32 {
         let pixel = (image + row * width + column) * channels;
         x[pixel..pixel + channels].iter().all(|value| *value == 0.0)
     };
-    // Every patch of 3x3 has one of these pixels.
+    // Every 3x3 patch has one of these pixels: if none is zero, no patch is.
     let mut some = (2..edge).step_by(3);
     if !some.any(|i| (2..edge).step_by(3).any(|j| is_zero(i, j))) {
         return 0;
     }
-    // For each row and column whether the three pixels from there on have something.
-    let mut rows = [0_u32; MOST];
+    // A bit for each row and column: whether one of the three pixels from there on is not zero.
+    let mut rows = [0_u32; MAX_EDGE];
     for (i, row) in rows.iter_mut().enumerate().take(edge) {
         let pixels = (0..edge).fold(0, |bits, j| bits | u32::from(!is_zero(i, j)) << j);
         *row = pixels | pixels >> 1 | pixels >> 2;

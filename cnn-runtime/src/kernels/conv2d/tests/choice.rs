@@ -1,0 +1,362 @@
+//! What runs for a list of geometries, by the numbers of each instruction set: on any machine.
+
+use crate::kernels::conv2d::choice::{self, Weights};
+use crate::kernels::simd::VectorShape;
+use cnn_ir::operation::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
+
+/// A case: its name, its geometry, and what runs on each instruction set of [`VectorShape::ALL`].
+type Case = (&'static str, Conv2d, [&'static str; 3]);
+
+/// A convolution with `windows` windows of 2x2 in both directions, padded by half of the kernel.
+fn pooled(channels: usize, kernel: usize, windows: usize, filters: usize) -> Conv2d {
+    let size = 2 * windows;
+    Conv2d {
+        padding: [kernel / 2; 2],
+        pool: Some(FusedPool::new([windows; 2], [2, 2])),
+        kernel_gradient: KernelGradient::Windowed,
+        input_gradient: InputGradient::PoolSparse,
+        ..Conv2d::new([size, size, channels], [kernel; 2], [size, size, filters])
+    }
+}
+
+/// A convolution without padding or pool, of `cells` in both directions.
+fn plain(channels: usize, kernel: usize, cells: usize, filters: usize) -> Conv2d {
+    let size = cells + kernel - 1;
+    Conv2d {
+        input_gradient: InputGradient::Direct,
+        ..Conv2d::new([size, size, channels], [kernel; 2], [cells, cells, filters])
+    }
+}
+
+/// Compares every case on every instruction set, and reports all that differ.
+fn check(cases: &[Case], name: impl Fn(&Conv2d, VectorShape) -> &'static str) {
+    let mut wrong = Vec::new();
+    for (case, conv, expected) in cases {
+        for ((isa, vectors), expected) in VectorShape::ALL.into_iter().zip(expected) {
+            let chosen = name(conv, vectors);
+            if chosen != *expected {
+                wrong.push(format!("{case}, {isa}: {chosen}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn forward_kernels() {
+    let lenet_second = plain(6, 5, 10, 16);
+    let cases = [
+        (
+            "first layer of the tutorial",
+            pooled(1, 3, 13, 32),
+            ["im2col, matrixmultiply", "few channels", "few channels"],
+        ),
+        (
+            "first layer of LeNet-5",
+            pooled(1, 5, 14, 6),
+            ["im2col, matrixmultiply", "channel planes", "channel planes"],
+        ),
+        (
+            "its windows across a stride",
+            Conv2d {
+                strides: [1, 2],
+                ..pooled(1, 5, 14, 6)
+            },
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "a stride of three values",
+            Conv2d {
+                strides: [1, 3],
+                padding: [0, 0],
+                ..pooled(1, 5, 14, 6)
+            },
+            ["im2col, matrixmultiply", "few channels", "few channels"],
+        ),
+        (
+            "no pool",
+            Conv2d {
+                pool: None,
+                ..pooled(1, 5, 14, 6)
+            },
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "windows that fill vectors of filters",
+            pooled(1, 5, 12, 32),
+            ["im2col, matrixmultiply", "few channels", "few channels"],
+        ),
+        (
+            "colour, few filters",
+            pooled(3, 3, 16, 8),
+            ["im2col, matrixmultiply", "few channels", "channel planes"],
+        ),
+        (
+            "colour, many filters",
+            pooled(3, 3, 16, 64),
+            ["im2col, matrixmultiply", "few channels", "few channels"],
+        ),
+        (
+            "two channels, many filters",
+            pooled(2, 3, 16, 64),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "fewer windows than a tile",
+            pooled(1, 9, 2, 64),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "second layer of LeNet-5",
+            lenet_second,
+            ["im2col, matrixmultiply", "direct", "few filters"],
+        ),
+        (
+            "rows of 7 cells",
+            plain(6, 5, 7, 16),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "rows of 5 cells",
+            plain(6, 5, 5, 16),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "32 filters",
+            plain(6, 5, 10, 32),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "31 filters",
+            plain(6, 5, 10, 31),
+            ["im2col, matrixmultiply", "direct", "few filters"],
+        ),
+        (
+            "3 channels",
+            plain(3, 5, 10, 16),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "7 taps",
+            plain(6, 7, 10, 16),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "dilated taps",
+            Conv2d {
+                dilation: [1, 2],
+                ..lenet_second
+            },
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+    ];
+    check(&cases, |conv, vectors| {
+        choice::forward(conv, 1, Weights::Packed, vectors).name()
+    });
+}
+
+#[test]
+fn packed_weights() {
+    let winograd = |algorithm| Conv2d {
+        algorithm,
+        ..plain(128, 3, 8, 128)
+    };
+    let pointwise = Conv2d {
+        algorithm: ConvAlgorithm::Pointwise,
+        ..plain(64, 1, 16, 128)
+    };
+    let cases = [
+        (
+            "F(2x2, 3x3)",
+            winograd(ConvAlgorithm::Winograd),
+            ["im2col, matrixmultiply", "winograd 2x2", "winograd 2x2"],
+        ),
+        (
+            "F(4x4, 3x3)",
+            winograd(ConvAlgorithm::Winograd4),
+            ["im2col, matrixmultiply", "winograd 4x4", "winograd 4x4"],
+        ),
+        (
+            "F(5x5, 3x3)",
+            winograd(ConvAlgorithm::Winograd5),
+            ["im2col, matrixmultiply", "winograd 5x5", "winograd 5x5"],
+        ),
+        (
+            "a product",
+            pointwise,
+            ["im2col, matrixmultiply", "packed gemm", "packed gemm"],
+        ),
+        (
+            "a product with a pool",
+            Conv2d {
+                pool: Some(FusedPool::new([8, 8], [2, 2])),
+                ..pointwise
+            },
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+    ];
+    check(&cases, |conv, vectors| {
+        choice::forward(conv, 8, Weights::PackedForInference, vectors).name()
+    });
+    // One image of F(4x4, 3x3), which has four tiles.
+    for (weights, expected) in [
+        (
+            Weights::PackedForInference,
+            [
+                "im2col, matrixmultiply",
+                "winograd 4x4",
+                "winograd 4x4, small batch",
+            ],
+        ),
+        (
+            Weights::Packed,
+            ["im2col, matrixmultiply", "winograd 4x4", "winograd 4x4"],
+        ),
+        (
+            Weights::AsStored,
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+    ] {
+        let cases = [("one image", winograd(ConvAlgorithm::Winograd4), expected)];
+        check(&cases, |conv, vectors| {
+            choice::forward(conv, 1, weights, vectors).name()
+        });
+    }
+}
+
+#[test]
+fn kernel_gradients() {
+    let cases = [
+        (
+            "5 filters in 14 windows",
+            pooled(1, 5, 14, 5),
+            ["channel planes", "channel planes", "channel planes"],
+        ),
+        (
+            "first layer of LeNet-5",
+            pooled(1, 5, 14, 6),
+            ["channel planes", "channel planes", "windowed, permuted"],
+        ),
+        (
+            "8 filters in 13 windows",
+            pooled(1, 5, 13, 8),
+            [
+                "windowed, masked",
+                "windowed, permuted",
+                "windowed, permuted",
+            ],
+        ),
+        (
+            "first layer of the tutorial",
+            pooled(1, 3, 13, 32),
+            [
+                "windowed, masked",
+                "windowed, permuted",
+                "windowed, permuted",
+            ],
+        ),
+        (
+            "colour, many filters",
+            pooled(3, 3, 16, 64),
+            [
+                "windowed, masked",
+                "windowed, permuted",
+                "windowed, permuted",
+            ],
+        ),
+        (
+            "8 channels",
+            pooled(8, 3, 16, 64),
+            ["windowed, masked", "windowed, masked", "windowed, masked"],
+        ),
+        (
+            "images narrower than a permutation",
+            pooled(1, 1, 1, 16),
+            ["windowed, masked", "windowed, permuted", "windowed, masked"],
+        ),
+        (
+            "lists of argmax",
+            Conv2d {
+                kernel_gradient: KernelGradient::PoolSparse,
+                ..pooled(8, 3, 16, 64)
+            },
+            ["pool sparse", "pool sparse", "pool sparse"],
+        ),
+        (
+            "direct",
+            plain(6, 5, 10, 16),
+            ["im2col, matrixmultiply", "direct", "direct"],
+        ),
+    ];
+    check(&cases, |conv, vectors| {
+        choice::kernel_gradient(conv, vectors).name()
+    });
+}
+
+#[test]
+fn input_gradients() {
+    let with = |input_gradient, conv| Conv2d {
+        input_gradient,
+        ..conv
+    };
+    let cases = [
+        (
+            "as many cells as tiles have",
+            plain(16, 5, 8, 6),
+            ["col2im, matrixmultiply", "direct", "few filters"],
+        ),
+        (
+            "32 channels",
+            plain(32, 5, 8, 6),
+            ["col2im, matrixmultiply", "direct", "direct"],
+        ),
+        (
+            "F(2x2, 3x3)",
+            with(InputGradient::Winograd, plain(16, 3, 8, 16)),
+            ["col2im, matrixmultiply", "winograd 2x2", "winograd 2x2"],
+        ),
+        (
+            "F(4x4, 3x3)",
+            with(InputGradient::Winograd4, plain(16, 3, 8, 16)),
+            ["col2im, matrixmultiply", "winograd 4x4", "winograd 4x4"],
+        ),
+        (
+            "any geometry",
+            with(InputGradient::Columns, plain(16, 3, 8, 16)),
+            ["col2im, matrixmultiply", "col2im", "col2im"],
+        ),
+        (
+            "short patches of few filters",
+            pooled(6, 5, 5, 16),
+            [
+                "pool sparse, whole windows",
+                "pool sparse, whole windows",
+                "pool sparse, whole windows",
+            ],
+        ),
+        (
+            "long patches of many filters",
+            pooled(32, 3, 5, 64),
+            ["pool sparse", "pool sparse", "pool sparse"],
+        ),
+    ];
+    check(&cases, |conv, vectors| {
+        choice::input_gradient(conv, vectors).name()
+    });
+}
+
+/// Without matrixmultiply, nothing is left to it.
+#[test]
+fn portable_kernels_without_matrixmultiply() {
+    let vectors = VectorShape {
+        has_matrixmultiply: false,
+        ..VectorShape::PORTABLE
+    };
+    let forward = |conv| choice::forward(&conv, 1, Weights::AsStored, vectors).name();
+    assert_eq!(forward(plain(6, 5, 10, 16)), "direct");
+    assert_eq!(forward(pooled(1, 5, 14, 6)), "channel planes");
+    assert_eq!(forward(pooled(1, 3, 13, 32)), "direct");
+    let conv = plain(6, 5, 10, 16);
+    assert_eq!(choice::kernel_gradient(&conv, vectors).name(), "direct");
+    assert_eq!(choice::input_gradient(&conv, vectors).name(), "direct");
+}
