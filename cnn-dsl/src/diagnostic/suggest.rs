@@ -1,7 +1,7 @@
 //! "Did you mean": from a wrong word to the right one.
 //!
 //! Words are compared without case and punctuation, so that `Conv2D`, `conv_2d` and `conv2d`
-//! are one word. First comes the vocabulary of Keras and PyTorch, then the edit distance.
+//! are one word. First come the words of Keras and PyTorch, those of layers from their rows, then the edit distance.
 
 /// What kind of word is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +51,26 @@ pub(crate) fn hint(
     }
     let synonym = SYNONYMS
         .iter()
-        .find(|(of, from, to)| *of == vocabulary && *from == plain && candidates.contains(to));
+        .find(|(of, from, to)| is_of(vocabulary, *of) && *from == plain && candidates.contains(to));
     if let Some((_, _, to)) = synonym {
         return Some(Hint::Use(to));
     }
-    let missing = MISSING
+    let layer = crate::layers::kinds().find(|kind| kind.other_names.contains(&plain.as_str()));
+    if let (Vocabulary::Layer, Some(kind)) = (vocabulary, layer) {
+        return Some(Hint::Use(kind.name));
+    }
+    let known = KNOWN
         .iter()
         .find(|(of, from, _)| *of == vocabulary && *from == plain);
-    if let Some((_, _, instead)) = missing {
+    if let Some((_, _, instead)) = known {
         return Some(Hint::Unsupported((!instead.is_empty()).then_some(instead)));
     }
     closest(&plain, candidates).map(Hint::Use)
+}
+
+/// Whether words of a kind may stand where `vocabulary` is asked for: activations are layers too.
+fn is_of(vocabulary: Vocabulary, kind: Vocabulary) -> bool {
+    kind == vocabulary || (vocabulary == Layer && kind == Activation)
 }
 
 /// The word in small letters, without punctuation.
@@ -115,29 +124,8 @@ fn edits(a: &str, b: &str) -> usize {
 
 use Vocabulary::{Activation, Argument, Boolean, Layer, Loss, Metric, Optimizer, Padding, Setting};
 
-/// What other libraries call the things of this language; the words in plain form.
+/// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
 const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
-    (Layer, "convolution2d", "conv2d"),
-    (Layer, "conv", "conv2d"),
-    (Layer, "convolution", "conv2d"),
-    (Layer, "maxpooling2d", "max_pool2d"),
-    (Layer, "maxpooling", "max_pool2d"),
-    (Layer, "maxpool", "max_pool2d"),
-    (Layer, "pool", "max_pool2d"),
-    (Layer, "pool2d", "max_pool2d"),
-    (Layer, "averagepooling2d", "avg_pool2d"),
-    (Layer, "averagepooling", "avg_pool2d"),
-    (Layer, "averagepool2d", "avg_pool2d"),
-    (Layer, "avgpooling2d", "avg_pool2d"),
-    (Layer, "avgpool", "avg_pool2d"),
-    (Layer, "meanpool2d", "avg_pool2d"),
-    (Layer, "linear", "dense"),
-    (Layer, "fc", "dense"),
-    (Layer, "fullyconnected", "dense"),
-    (Layer, "inputlayer", "input"),
-    (Layer, "inputshape", "input"),
-    (Layer, "dropout2d", "dropout"),
-    (Layer, "lrelu", "leaky_relu"),
     (Argument, "stride", "strides"),
     (Argument, "kernelsize", "kernel"),
     (Argument, "filtersize", "kernel"),
@@ -200,8 +188,9 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Boolean, "off", "false"),
 ];
 
-/// Words of other libraries for what this language does not have, each with what to do instead.
-const MISSING: &[(Vocabulary, &str, &str)] = &[
+/// Words that other libraries have, each with what to do if this language has no such thing. The words of the language
+/// are found before, so a row may stay when its word becomes one.
+const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "batchnormalization", ""),
     (Layer, "batchnorm", ""),
     (Layer, "batchnorm2d", ""),
@@ -393,6 +382,7 @@ mod tests {
         "flatten",
         "dropout",
         "relu",
+        "leaky_relu",
     ];
 
     #[test]
@@ -411,6 +401,7 @@ mod tests {
             ("BatchNormalization", Some(Hint::Unsupported(None))),
             ("x", None),
             ("", None),
+            ("LReLU", Some(Hint::Use("leaky_relu"))),
             ("transformer", None),
         ];
         let wrong: Vec<_> = cases
@@ -426,7 +417,8 @@ mod tests {
         let words = SYNONYMS
             .iter()
             .map(|entry| entry.1)
-            .chain(MISSING.iter().map(|entry| entry.1));
+            .chain(KNOWN.iter().map(|entry| entry.1))
+            .chain(crate::layers::kinds().flat_map(|kind| kind.other_names.iter().copied()));
         let wrong: Vec<_> = words.filter(|word| plain(word) != *word).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }

@@ -12,6 +12,7 @@ use cnn_ir::vocabulary::Word;
 
 pub(super) const ACTIVATION: LayerKind = LayerKind {
     name: "activation",
+    other_names: &[],
     docs: "An activation as a layer of its own.",
     example: Some("activation(relu)"),
     takes: Takes::Anything,
@@ -29,6 +30,7 @@ pub(super) fn kinds() -> impl Iterator<Item = LayerKind> {
 fn kind(word: &'static Word<Activation>) -> LayerKind {
     LayerKind {
         name: word.name,
+        other_names: &[],
         docs: word.docs[0],
         example: None,
         takes: Takes::Anything,

@@ -26,6 +26,7 @@ pub struct Conv2d {
 
 pub(super) const CONV2D: LayerKind = LayerKind {
     name: "conv2d",
+    other_names: &["convolution2d", "conv", "convolution"],
     docs: "A two-dimensional convolution.",
     example: None,
     takes: Takes::Image,

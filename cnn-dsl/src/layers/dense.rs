@@ -22,6 +22,7 @@ pub struct Dense {
 
 pub(super) const DENSE: LayerKind = LayerKind {
     name: "dense",
+    other_names: &["linear", "fc", "fullyconnected"],
     docs: "A fully connected layer: each output is a weighted sum of all inputs.",
     example: None,
     takes: Takes::Flat,

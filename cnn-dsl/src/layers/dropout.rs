@@ -16,6 +16,7 @@ pub struct Dropout {
 
 pub(super) const DROPOUT: LayerKind = LayerKind {
     name: "dropout",
+    other_names: &["dropout2d"],
     docs: "Zeroes a share of the values at random while training and scales up the rest.",
     example: None,
     takes: Takes::Anything,

@@ -12,6 +12,7 @@ pub struct Flatten;
 
 pub(super) const FLATTEN: LayerKind = LayerKind {
     name: "flatten",
+    other_names: &[],
     docs: "All axes into one, as a dense layer needs it.",
     example: None,
     takes: Takes::Anything,

@@ -17,6 +17,7 @@ pub struct Input {
 
 pub(super) const INPUT: LayerKind = LayerKind {
     name: "input",
+    other_names: &["inputlayer", "inputshape"],
     docs: "What flows into the network: one to three sizes, height x width x channels for an image.",
     example: Some("input(28x28x1)"),
     takes: Takes::Nothing,

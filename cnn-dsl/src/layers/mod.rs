@@ -36,6 +36,8 @@ use crate::graph::{Node, Shape};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerKind {
     pub(crate) name: &'static str,
+    /// What other libraries call it, in small letters and digits alone.
+    pub(crate) other_names: &'static [&'static str],
     /// What it is, for the reference page.
     pub(crate) docs: &'static str,
     /// How it is written, where its arguments' names would not show that.

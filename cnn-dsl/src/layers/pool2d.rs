@@ -19,6 +19,7 @@ pub struct Pool2d {
 
 pub(super) const MAX_POOL2D: LayerKind = LayerKind {
     name: "max_pool2d",
+    other_names: &["maxpooling2d", "maxpooling", "maxpool", "pool", "pool2d"],
     docs: "The largest value of each window, channel by channel.",
     example: None,
     takes: Takes::Image,
@@ -29,6 +30,14 @@ pub(super) const MAX_POOL2D: LayerKind = LayerKind {
 
 pub(super) const AVG_POOL2D: LayerKind = LayerKind {
     name: "avg_pool2d",
+    other_names: &[
+        "averagepooling2d",
+        "averagepooling",
+        "averagepool2d",
+        "avgpooling2d",
+        "avgpool",
+        "meanpool2d",
+    ],
     docs: "The mean of each window's cells inside the image, channel by channel.",
     parameters: PARAMETERS,
     read: |reader| read(reader, PoolKind::Average),
