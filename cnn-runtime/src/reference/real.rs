@@ -19,6 +19,8 @@ pub trait Real:
     fn from_f64(value: f64) -> Self;
     /// The number in double precision.
     fn to_f64(self) -> f64;
+    /// The magnitude.
+    fn abs(self) -> Self;
     /// `e^self`.
     fn exp(self) -> Self;
     /// The natural logarithm.
@@ -40,6 +42,10 @@ macro_rules! real {
 
             fn to_f64(self) -> f64 {
                 self.into()
+            }
+
+            fn abs(self) -> Self {
+                $float::abs(self)
             }
 
             fn exp(self) -> Self {
