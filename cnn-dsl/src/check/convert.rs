@@ -238,7 +238,7 @@ impl Context<'_> {
             ValueKind::Call(call) => (&call.name.text, call.name.span, Some(call)),
             ValueKind::Invalid => return Err(Reported),
             _ => {
-                let help = format!("use {}", one_of(words));
+                let help = suggestion(what, words);
                 return Err(self.wrong_type(parameter, what, value, Some(help)));
             }
         };
@@ -263,7 +263,7 @@ impl Context<'_> {
         };
         let diagnostic = match hint.and_then(|hint| hint.help()) {
             Some(help) => diagnostic.help(help),
-            None => diagnostic.help(format!("use {}", one_of(words))),
+            None => diagnostic.help(suggestion(what, words)),
         };
         Err(self.report(diagnostic))
     }
@@ -413,12 +413,13 @@ pub(crate) struct Word<'a> {
     pub(crate) call: Option<&'a Call>,
 }
 
-/// ``a`, `b` or `c``.
-fn one_of(words: &[&str]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => quoted.concat(),
+/// Words to write instead: all of them where there are two, else the first three, as more would be a page of the
+/// language reference.
+fn suggestion(what: &str, words: &[&str]) -> String {
+    match words {
+        [a, b] => format!("use `{a}` or `{b}`"),
+        [a, b, c, ..] => format!("use {what} such as `{a}`, `{b}` or `{c}`"),
+        _ => format!("use `{}`", words.concat()),
     }
 }
 
