@@ -238,7 +238,7 @@ impl Context<'_> {
             ValueKind::Call(call) => (&call.name.text, call.name.span, Some(call)),
             ValueKind::Invalid => return Err(Reported),
             _ => {
-                let help = suggestion(what, words);
+                let help = suggest::suggestion(what, words);
                 return Err(self.wrong_type(parameter, what, value, Some(help)));
             }
         };
@@ -263,7 +263,7 @@ impl Context<'_> {
         };
         let diagnostic = match hint.and_then(|hint| hint.help()) {
             Some(help) => diagnostic.help(help),
-            None => diagnostic.help(suggestion(what, words)),
+            None => diagnostic.help(suggest::suggestion(what, words)),
         };
         Err(self.report(diagnostic))
     }
@@ -411,16 +411,6 @@ pub(crate) struct Word<'a> {
     pub(crate) span: Span,
     /// Its arguments, where it was written with parentheses.
     pub(crate) call: Option<&'a Call>,
-}
-
-/// Words to write instead: all of them where there are two, else the first three, as more would be a page of the
-/// language reference.
-fn suggestion(what: &str, words: &[&str]) -> String {
-    match words {
-        [a, b] => format!("use `{a}` or `{b}`"),
-        [a, b, c, ..] => format!("use {what} such as `{a}`, `{b}` or `{c}`"),
-        _ => format!("use `{}`", words.concat()),
-    }
 }
 
 /// `[3, 3]` as sizes.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::check::arguments::{Context, Reader};
 use crate::check::names;
-use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
+use crate::diagnostic::suggest::{Hint, Vocabulary, hint, suggestion};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::layers::{self, LayerKind, Op, Takes};
 use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax};
@@ -131,7 +131,10 @@ impl Context<'_> {
             self.report(diagnostic);
             return;
         }
-        let names: Vec<_> = layers::kinds().map(|kind| kind.name).collect();
+        // The inputs, of which there is one already, are the last to suggest.
+        let (first, last): (Vec<_>, Vec<_>) =
+            layers::kinds().partition(|kind| kind.takes != Takes::Nothing);
+        let names: Vec<_> = first.iter().chain(&last).map(|kind| kind.name).collect();
         let hint = hint(Vocabulary::Layer, &keyword.text, &names);
         let diagnostic = match hint {
             Some(Hint::Unsupported(_)) => Diagnostic::new(
@@ -146,7 +149,7 @@ impl Context<'_> {
             ),
         };
         let diagnostic = match &hint {
-            None => diagnostic.note(format!("there are {}", names.join(", "))),
+            None => diagnostic.help(suggestion("a layer", &names)),
             Some(hint) => diagnostic.maybe_help(hint.help()),
         };
         self.report(diagnostic);

@@ -68,6 +68,16 @@ pub(crate) fn hint(
     closest(&plain, candidates).map(Hint::Use)
 }
 
+/// Words to write instead: all of them where there are two, else the first three, as more would be a page of the
+/// language reference.
+pub(crate) fn suggestion(what: &str, words: &[&str]) -> String {
+    match words {
+        [a, b] => format!("use `{a}` or `{b}`"),
+        [a, b, c, ..] => format!("use {what} such as `{a}`, `{b}` or `{c}`"),
+        _ => format!("use `{}`", words.concat()),
+    }
+}
+
 /// Whether words of a kind may stand where `vocabulary` is asked for: activations are layers too.
 fn is_of(vocabulary: Vocabulary, kind: Vocabulary) -> bool {
     kind == vocabulary || (vocabulary == Layer && kind == Activation)
