@@ -55,6 +55,9 @@ vocabulary! {
         /// The hyperbolic tangent.
         "tanh" => Tanh with MONOTONE;
 
+        /// `x / (1 + |x|)`.
+        "softsign" => Softsign with MONOTONE;
+
         /// `exp(x) / sum(exp(x))` over the last axis.
         "softmax" => Softmax with Properties {
             is_monotone: false,

@@ -103,4 +103,11 @@ functions! {
         twin(z) { z.tanh() }
         slope(z) { T::from_f64(1.0) - z.tanh() * z.tanh() }
     }
+    // With `y` the output, `1 / (1 + |z|)` is `1 - |y|`.
+    Activation::Softsign => {
+        value(z) { z / (1.0 + z.abs()) }
+        gradient(y, d) { d * ((1.0 - y.abs()) * (1.0 - y.abs())) }
+        twin(z) { z / (T::from_f64(1.0) + z.abs()) }
+        slope(z) { T::from_f64(1.0) / ((T::from_f64(1.0) + z.abs()) * (T::from_f64(1.0) + z.abs())) }
+    }
 }
