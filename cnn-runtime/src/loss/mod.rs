@@ -41,15 +41,15 @@ macro_rules! with_function {
     ($loss:expr, $function:ident => $body:expr) => {
         match $loss {
             Loss::CategoricalCrossentropy => {
-                let $function = categorical_crossentropy::CategoricalCrossentropy;
+                let $function = $crate::loss::categorical_crossentropy::CategoricalCrossentropy;
                 $body
             }
             Loss::BinaryCrossentropy => {
-                let $function = binary_crossentropy::BinaryCrossentropy;
+                let $function = $crate::loss::binary_crossentropy::BinaryCrossentropy;
                 $body
             }
             Loss::MeanSquaredError => {
-                let $function = mean_squared_error::MeanSquaredError;
+                let $function = $crate::loss::mean_squared_error::MeanSquaredError;
                 $body
             }
         }

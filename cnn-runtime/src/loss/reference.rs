@@ -1,7 +1,6 @@
 //! Losses as they are defined, by way of the outputs behind their activation.
 
 use super::{Function, with_function};
-use super::{binary_crossentropy, categorical_crossentropy, mean_squared_error};
 use crate::reference::{Real, activation};
 use cnn_ir::Loss;
 

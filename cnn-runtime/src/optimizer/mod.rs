@@ -78,7 +78,7 @@ macro_rules! with_rule {
                 momentum,
                 nesterov,
             } => {
-                let $rule = sgd::Sgd {
+                let $rule = $crate::optimizer::sgd::Sgd {
                     learning_rate,
                     momentum,
                     nesterov,
@@ -91,7 +91,7 @@ macro_rules! with_rule {
                 momentum,
                 epsilon,
             } => {
-                let $rule = rmsprop::RmsProp {
+                let $rule = $crate::optimizer::rmsprop::RmsProp {
                     learning_rate,
                     rho,
                     momentum,
@@ -105,7 +105,7 @@ macro_rules! with_rule {
                 beta_2,
                 epsilon,
             } => {
-                let $rule = adam::Adam {
+                let $rule = $crate::optimizer::adam::Adam {
                     learning_rate,
                     beta_1,
                     beta_2,

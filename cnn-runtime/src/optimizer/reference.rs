@@ -1,6 +1,6 @@
 //! Update rules parameter by parameter.
 
-use super::{Rule, adam, rmsprop, sgd, with_rule};
+use super::{Rule, with_rule};
 use crate::reference::Real;
 use cnn_ir::Optimizer;
 
