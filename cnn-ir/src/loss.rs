@@ -1,7 +1,7 @@
 //! The losses.
 
 use crate::activation::Activation;
-use crate::vocabulary::vocabulary;
+use crate::vocabulary::{Kind, Range, vocabulary};
 
 /// What the compiler has to know of a loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,5 +47,12 @@ vocabulary! {
 
         /// `mean((y - t)^2)` over the outputs.
         "mse" | "mean_squared_error" => MeanSquaredError with VALUES;
+
+        /// `mean(h(y - t))` over the outputs: `h(e)` is `e^2 / 2` up to `|e| = delta`, and
+        /// `delta * (|e| - delta / 2)` beyond (Huber 1964).
+        "huber" => Huber {
+            /// Where the square ends and the line begins.
+            delta: f32 = Kind::number(Range::Positive, 1.0),
+        } with VALUES;
     }
 }

@@ -6,6 +6,7 @@
 
 mod binary_crossentropy;
 mod categorical_crossentropy;
+mod huber;
 mod mean_squared_error;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
@@ -50,6 +51,10 @@ macro_rules! with_function {
             }
             Loss::MeanSquaredError => {
                 let $function = $crate::loss::mean_squared_error::MeanSquaredError;
+                $body
+            }
+            Loss::Huber { delta } => {
+                let $function = $crate::loss::huber::Huber { delta };
                 $body
             }
         }
