@@ -1,6 +1,7 @@
 use crate::{Cases, MNIST, config, conv_output, networks};
-use cnn_dsl::graph::{Network, NodeId, Op, Shape};
+use cnn_dsl::graph::{Network, NodeId, Shape};
 use cnn_dsl::plan::Plan;
+use cnn_ir::Operation;
 use proptest::prelude::*;
 
 #[test]
@@ -93,25 +94,24 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
             };
             let output = read[id][axis].clone();
             let cells = &mut read[input][axis];
-            let window = match &node.op {
-                Op::Conv2d(conv) => Some(conv.window),
-                Op::Pool2d(pool) => Some(pool.window),
-                Op::Flatten(_) => {
-                    cells.fill(true);
-                    continue;
+            if node.shape.image().is_none() {
+                cells.fill(true);
+                continue;
+            }
+            let of_input = std::slice::from_ref(&network.nodes[input].shape);
+            let (size, stride, before, dilation) = match node.op.operation(of_input, &node.shape) {
+                Some(Operation::Conv2d(conv)) => (
+                    conv.kernel[axis],
+                    conv.strides[axis],
+                    conv.padding[axis],
+                    conv.dilation[axis],
+                ),
+                Some(Operation::Pool2d(pool)) => {
+                    (pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
                 }
-                Op::Input(_) | Op::Dense(_) | Op::Dropout(_) | Op::Activation(_) => None,
+                Some(Operation::Activate(_) | Operation::Dense(_) | Operation::Dropout(_))
+                | None => (1, 1, 0, 1),
             };
-            let (size, stride, before, dilation) = window.map_or((1, 1, 0, 1), |window| {
-                let [height, width, _] = network.nodes[input].shape.image().unwrap();
-                let before = window.place([height, width]).unwrap().before();
-                (
-                    window.size[axis],
-                    window.strides[axis],
-                    before[axis],
-                    window.dilation[axis],
-                )
-            });
             for at in (0..output.len()).take_while(|&at| output[at]) {
                 for tap in 0..size {
                     // What hangs over the edge takes the image up to its edge.
