@@ -123,6 +123,14 @@ described! {
         flatten; dense(4); dropout(1e-9); tanh; dense(3); relu;
         train { loss = mse; }
     }
+    GlobalMaxPool {
+        input(7x5x2); conv2d(4, 3x3, activation = tanh); global_max_pool2d; dense(3);
+        train { loss = mse; }
+    }
+    GlobalMaxPoolOfTheInput {
+        input(3x4x2); global_max_pool2d; dense(3);
+        train { loss = mse; }
+    }
     SoftmaxOfPixels {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }

@@ -12,6 +12,7 @@ mod conv2d;
 mod dense;
 mod dropout;
 mod flatten;
+mod global_pool2d;
 mod input;
 mod pool2d;
 mod window;
@@ -20,6 +21,7 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
 pub use pool2d::Pool2d;
 pub use window::{Padding, Placed, Window};
@@ -68,6 +70,7 @@ const LAYERS: &[LayerKind] = &[
     conv2d::CONV2D,
     pool2d::MAX_POOL2D,
     pool2d::AVG_POOL2D,
+    global_pool2d::GLOBAL_MAX_POOL2D,
     flatten::FLATTEN,
     dense::DENSE,
     dropout::DROPOUT,
@@ -93,6 +96,8 @@ pub enum Op {
     Conv2d(Conv2d),
     /// Max or average pooling.
     Pool2d(Pool2d),
+    /// Pooling over whole images.
+    GlobalPool2d(GlobalPool2d),
     /// All axes into one.
     Flatten(Flatten),
     /// A fully connected layer.
@@ -109,6 +114,7 @@ impl Op {
             Self::Input(layer) => layer,
             Self::Conv2d(layer) => layer,
             Self::Pool2d(layer) => layer,
+            Self::GlobalPool2d(layer) => layer,
             Self::Flatten(layer) => layer,
             Self::Dense(layer) => layer,
             Self::Dropout(layer) => layer,
