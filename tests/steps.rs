@@ -300,20 +300,7 @@ fn a_large_step_that_stays_finite_is_applied() {
     let data = Examples::with_values(array![[1e15_f32]], array![[1.0_f32]]).unwrap();
     for learning_rate in [1e18, 1e20, 1e21] {
         for optimizer in optimizers() {
-            let mut optimizer = optimizer;
-            let (Optimizer::Sgd {
-                learning_rate: rate,
-                ..
-            }
-            | Optimizer::RmsProp {
-                learning_rate: rate,
-                ..
-            }
-            | Optimizer::Adam {
-                learning_rate: rate,
-                ..
-            }) = &mut optimizer;
-            *rate = learning_rate;
+            let optimizer = optimizer.with_learning_rate(learning_rate);
             let mut model = Model::new(line::Line::spec(), 1);
             model.parameters_mut().fill(0.0);
             let expected = by_hand(&model, optimizer, &data);
