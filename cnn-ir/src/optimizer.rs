@@ -63,6 +63,23 @@ vocabulary! {
             /// Added to the root of the mean square.
             epsilon: f64 = Kind::number(Range::Positive, 1e-7),
         } with Scope::Elements;
+
+        /// Nadam (Dozat 2016), Adam with Nesterov's momentum.
+        ///
+        /// With `u(t) = beta_1 * (1 - 0.96^t / 2)` and `U(t) = u(1) * … * u(t)`:
+        /// `m` and `v` as in Adam, `v' = v / (1 - beta_2^t)`,
+        /// `m' = u(t + 1) * m / (1 - U(t + 1)) + (1 - u(t)) * g / (1 - U(t))`,
+        /// `w -= learning_rate * m' / (sqrt(v') + epsilon)` in step `t`.
+        "nadam" => Nadam {
+            /// The step size.
+            learning_rate: f64 = Kind::number(Range::Positive, 1e-3),
+            /// How much of the mean gradient is kept, once the decay has risen to it.
+            beta_1: f64 = Kind::number(Range::Fraction, 0.9),
+            /// How much of the mean square is kept.
+            beta_2: f64 = Kind::number(Range::Fraction, 0.999),
+            /// Added to the root of the mean square.
+            epsilon: f64 = Kind::number(Range::Positive, 1e-7),
+        } with Scope::Elements;
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Optimizer::scope`].
 
 mod adam;
+mod nadam;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 mod rmsprop;
@@ -106,6 +107,20 @@ macro_rules! with_rule {
                 epsilon,
             } => {
                 let $rule = $crate::optimizer::adam::Adam {
+                    learning_rate,
+                    beta_1,
+                    beta_2,
+                    epsilon,
+                };
+                $body
+            }
+            Optimizer::Nadam {
+                learning_rate,
+                beta_1,
+                beta_2,
+                epsilon,
+            } => {
+                let $rule = $crate::optimizer::nadam::Nadam {
                     learning_rate,
                     beta_1,
                     beta_2,
