@@ -61,7 +61,8 @@
 //!
 //! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels or values;
 //! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
-//! the MNIST family (gzipped ones with the feature `gzip`).
+//! the MNIST family (gzipped ones with the feature `gzip`). [`Model::predict_dataset`] predicts all inputs of
+//! a dataset, and [`argmax`] tells the classes.
 //!
 //! # Features
 //!
@@ -76,9 +77,9 @@ pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
-    Trainer, data, ndarray, set_threads, threads,
+    Trainer, argmax, data, ndarray, set_threads, threads,
 };
-pub use cnn_runtime::{Metric, Optimizer};
+pub use cnn_runtime::{Loss, Metric, Optimizer};
 
 #[doc(hidden)]
 pub use cnn_macros as __macros;

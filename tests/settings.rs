@@ -3,6 +3,7 @@
 #[path = "support/small.rs"]
 mod small;
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cnn::Optimizer;
@@ -47,11 +48,17 @@ fn data_are_checked_before_training() {
         let errors = [
             model.fit(data).unwrap_err(),
             model.evaluate(data).unwrap_err(),
-            model.trainer().validation(data).fit(&good).unwrap_err(),
+            model.trainer().validation(&good).fit(data).unwrap_err(),
             model.trainer().epochs(0).fit(data).unwrap_err(),
         ];
         for error in errors {
             assert_eq!(error.to_string(), expected);
+        }
+        for epochs in [0, 1] {
+            let trainer = model.trainer().epochs(epochs).validation(data);
+            let error = trainer.fit(&good).unwrap_err();
+            assert_eq!(error.to_string(), format!("validation data: {expected}"));
+            assert_eq!(error.source().unwrap().to_string(), expected);
         }
     }
     assert_eq!(bits(model.parameters()), before);

@@ -12,8 +12,8 @@ pub struct Properties {
 vocabulary! {
     /// What is reported beside the loss.
     pub enum Metric with properties: Properties {
-        /// The share classified rightly: examples whose largest output is that of the target, or, for
-        /// yes/no outputs, outputs on the target's side of 0.5.
+        /// The share classified rightly. A class for each position: positions whose largest output along the
+        /// last axis is that of the target. Yes or no: outputs on the target's side of 0.5.
         "accuracy" => Accuracy with Properties { larger_is_better: true };
 
         /// `mean(|y - t|)`.

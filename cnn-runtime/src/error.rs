@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use cnn_ir::Loss;
+
 pub use crate::data::idx::IdxError;
 pub use crate::model::checkpoint::CheckpointError;
 
@@ -19,9 +21,9 @@ pub enum Error {
         /// The network's name.
         network: &'static str,
     },
-    /// A setting of the trainer has a value that makes no sense.
+    /// A setting of the trainer, or the scale of examples, has a value that makes no sense.
     Setting {
-        /// The setting, as its method is called, or the field of the optimizer.
+        /// The setting, as its method is called, the field of the optimizer, or `scale`.
         name: &'static str,
         /// Its value.
         value: String,
@@ -73,6 +75,31 @@ pub enum Error {
         label: i128,
         /// The number of classes: labels lie in `0..classes`.
         classes: u64,
+    },
+    /// A target is no number that the loss takes.
+    TargetValue {
+        /// The index of the example.
+        index: usize,
+        /// The first such number of its target.
+        value: f32,
+        /// The loss.
+        loss: Loss,
+        /// What its targets must be: `from 0 to 1`, or `finite`.
+        expected: &'static str,
+    },
+    /// The targets of classes are probabilities, but those of an example sum to more than 1.
+    TargetSum {
+        /// The index of the example.
+        index: usize,
+        /// The sum; of the first position along the last axis where it is too large.
+        sum: f32,
+        /// The loss.
+        loss: Loss,
+    },
+    /// The data for the validation are wrong; errors of the data to train on or to evaluate come as they are.
+    Validation {
+        /// What is wrong.
+        source: Box<Error>,
     },
     /// The loss of a step is infinite or not a number. The model is as it was before the step.
     NonFiniteLoss {
@@ -145,6 +172,15 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// This error, found in the data for the validation.
+    pub(crate) fn in_validation(self) -> Self {
+        Self::Validation {
+            source: Box::new(self),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -200,6 +236,22 @@ impl fmt::Display for Error {
                 f,
                 "the label of example {index} is {label}, but there are {classes} classes, counted from 0"
             ),
+            Error::TargetValue {
+                index,
+                value,
+                loss,
+                expected,
+            } => write!(
+                f,
+                "a target of example {index} is {value}, but the targets of `{}` must be {expected}",
+                loss.name()
+            ),
+            Error::TargetSum { index, sum, loss } => write!(
+                f,
+                "the targets of example {index} sum to {sum}, but those of `{}` are probabilities, which sum to at most 1",
+                loss.name()
+            ),
+            Error::Validation { source } => write!(f, "validation data: {source}"),
             Error::NonFiniteLoss { epoch, step, loss } => write!(
                 f,
                 "the loss is {loss} in step {step} of epoch {epoch}; the weights are those before that step"
@@ -248,6 +300,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Error::Validation { source } => Some(source),
             Error::Io { source, .. } => Some(source),
             Error::Idx { source, .. } => Some(source),
             Error::Checkpoint { source, .. } => Some(source),

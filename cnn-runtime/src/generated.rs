@@ -23,6 +23,7 @@ pub use core::option::Option::{None, Some};
 pub use {
     crate::{
         Dataset, Error, History, Model, Network, Scores, Trainer,
+        data::IntoBatch,
         model::view::{Conv2dView, DenseView},
         ndarray,
     },

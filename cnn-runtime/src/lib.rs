@@ -49,6 +49,7 @@ pub use cnn_ir::{Activation, Loss, Metric, Optimizer};
 pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
+    metric::argmax,
     model::{Model, Network, Scores},
     ndarray,
     thread_count::{set_threads, threads},

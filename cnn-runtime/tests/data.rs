@@ -1,152 +1,9 @@
-//! Examples in memory, the IDX format, and the MNIST files.
+//! The IDX format and the MNIST files.
 #![cfg(feature = "std")]
 
 use cnn_runtime::data::idx;
-use cnn_runtime::ndarray::{Array1, Array2, Array3, Ix1, Ix3, IxDyn, arr0, array, s};
-use cnn_runtime::{Dataset, Error, Examples, IdxError};
-
-fn read_input(data: &dyn Dataset, index: usize) -> Vec<f32> {
-    let mut out = vec![f32::NAN; data.input_shape().iter().product()];
-    data.read_input(index, &mut out);
-    out
-}
-
-fn read_target(data: &dyn Dataset, index: usize, len: usize) -> Vec<f32> {
-    let mut out = vec![f32::NAN; len];
-    data.read_target(index, &mut out);
-    out
-}
-
-#[test]
-fn examples_are_read_as_they_were_given() {
-    let floats: Array2<f32> = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
-    let bytes: Array2<u8> = array![[1, 2], [3, 4], [5, 6]];
-    let transposed: Array2<f32> = array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]];
-    // What is left of a larger array, in front and behind.
-    let mut rest: Array2<u8> = array![[9, 9], [1, 2], [3, 4], [5, 6], [9, 9]];
-    rest.slice_collapse(s![1..4, ..]);
-    let labels = [0_u8, 2, 1];
-    let cases = [
-        ("owned floats", Examples::labelled(floats.clone(), labels)),
-        ("borrowed floats", Examples::labelled(&floats, labels)),
-        ("a view of bytes", Examples::labelled(bytes.view(), labels)),
-        ("owned bytes", Examples::labelled(bytes.clone(), labels)),
-        (
-            "a transposed view",
-            Examples::labelled(transposed.t(), labels),
-        ),
-        (
-            "a transposed array",
-            Examples::labelled(transposed.clone().reversed_axes(), labels),
-        ),
-        ("a part of an array", Examples::labelled(rest, labels)),
-    ];
-    for (name, examples) in cases {
-        let examples = examples.unwrap().scaled(0.5);
-        assert_eq!(
-            (examples.len(), examples.input_shape()),
-            (3, &[2][..]),
-            "{name}"
-        );
-        for (index, label) in labels.into_iter().enumerate() {
-            let expected = [index as f32 + 0.5, index as f32 + 1.0];
-            assert_eq!(read_input(&examples, index), expected, "{name}");
-            assert_eq!(
-                examples.input(index),
-                array![expected[0], expected[1]].into_dyn()
-            );
-            assert_eq!(examples.label(index), Some(usize::from(label)));
-        }
-        assert_eq!(read_target(&examples, 1, 3), [0.0, 0.0, 1.0]);
-        assert_eq!(read_target(&examples, 0, 1), [0.0]);
-        assert_eq!(read_target(&examples, 2, 1), [1.0]);
-    }
-}
-
-#[test]
-fn parts_are_numbered_from_0() {
-    let inputs = Array3::from_shape_fn((10, 2, 2), |(i, y, x)| (i * 4 + y * 2 + x) as f32);
-    let values = Array2::from_shape_fn((10, 2), |(i, j)| (i * 10 + j) as f32);
-    let labelled = Examples::labelled(&inputs, 0..10_i64).unwrap();
-    let valued = Examples::with_values(&inputs, values.view()).unwrap();
-    let part = labelled.slice(2..8);
-    let (front, back) = part.split_at(2);
-    assert_eq!((front.len(), back.len()), (2, 4));
-    assert_eq!(
-        (front.label(0), back.label(0), back.label(3)),
-        (Some(2), Some(4), Some(7))
-    );
-    assert_eq!(read_input(&back, 1), [20.0, 21.0, 22.0, 23.0]);
-    let back = valued.split_at(4).1;
-    assert_eq!(read_target(&back, 0, 2), [40.0, 41.0]);
-    assert_eq!((back.label(0), back.len()), (None, 6));
-    assert_eq!((labelled.take(3).len(), labelled.take(30).len()), (3, 10));
-    assert!(labelled.take(0).is_empty());
-    assert_eq!(
-        format!("{part:?}"),
-        "Examples { len: 6, input_shape: [2, 2], .. }"
-    );
-}
-
-#[test]
-fn counts_and_labels_are_checked() {
-    let inputs = Array2::<f32>::zeros((3, 2));
-    let text = |result: Result<Examples<'_>, Error>| result.unwrap_err().to_string();
-    assert_eq!(
-        text(Examples::labelled(&inputs, [1, 2])),
-        "there are 3 inputs, but 2 targets"
-    );
-    let values = Array1::<f32>::zeros(4);
-    assert_eq!(
-        text(Examples::with_values(&inputs, values.view())),
-        "there are 3 inputs, but 4 targets"
-    );
-    assert_eq!(
-        text(Examples::labelled(&inputs, [1_i64, -1, 0])),
-        "the label of example 1 is -1, but labels are counted from 0"
-    );
-    let at_most = "the label of example 2 is 4294967296, but labels are at most 4294967295";
-    assert_eq!(
-        text(Examples::labelled(&inputs, [0, 0, 1_u64 << 32])),
-        at_most
-    );
-    let result = Examples::labelled(&inputs, [u128::MAX, 0, 0]);
-    let largest = Error::LabelRange {
-        index: 0,
-        label: i128::MAX,
-    };
-    assert_eq!(text(result), largest.to_string());
-    let scalar = arr0(1.0_f32);
-    let without_axes = "an array without axes holds no examples";
-    assert_eq!(text(Examples::labelled(&scalar, [0])), without_axes);
-    assert_eq!(
-        text(Examples::with_values(&inputs, scalar.view())),
-        without_axes
-    );
-
-    let examples = Examples::labelled(&inputs, [0_usize, 2, 1]).unwrap();
-    examples.check(&[2], &[3]).unwrap();
-    let cases: [(&[usize], &str); 3] = [
-        (
-            &[2],
-            "the label of example 1 is 2, but there are 2 classes, counted from 0",
-        ),
-        (
-            &[1],
-            "the label of example 1 is 2, but there are 2 classes, counted from 0",
-        ),
-        (
-            &[5, 5, 3],
-            "class labels need a flat output, but the network's output is 5x5x3",
-        ),
-    ];
-    for (output, expected) in cases {
-        assert_eq!(
-            examples.check(&[2], output).unwrap_err().to_string(),
-            expected
-        );
-    }
-}
+use cnn_runtime::ndarray::{Array2, Array3, Ix1, Ix3, IxDyn, arr0, array};
+use cnn_runtime::{Error, IdxError};
 
 /// The bytes of an IDX file.
 fn idx_file(element: u8, shape: &[u32], elements: &[u8]) -> Vec<u8> {
@@ -303,6 +160,8 @@ fn mnist_files_go_by_several_names_and_must_fit_each_other() {
 
 #[cfg(feature = "gzip")]
 mod gzip {
+    use cnn_runtime::{Dataset, Examples};
+
     use std::io::Write;
 
     use flate2::{Compression, write::GzEncoder};
@@ -385,7 +244,7 @@ mod gzip {
         // The mean and the standard deviation that everybody normalises with: 0.1307 and 0.3081.
         let (mut sum, mut squares) = (0.0, 0.0);
         for index in 0..train.len() {
-            for value in read_input(&train, index) {
+            for value in train.input(index) {
                 sum += f64::from(value);
                 squares += f64::from(value) * f64::from(value);
             }

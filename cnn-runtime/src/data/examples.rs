@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use ndarray::{Array, ArrayD, ArrayView, Dimension};
+use cnn_ir::Loss;
+use ndarray::{ArrayD, ArrayView1, ArrayViewD, CowArray, IxDyn};
 
-use super::{Dataset, check_input};
+use super::inputs::{Elements, Inputs, IntoInputs};
+use super::{Dataset, Label, check_input, targets};
 use crate::error::Error;
 
 /// Examples in memory, owned or borrowed for `'a`.
@@ -38,20 +40,6 @@ pub struct Examples<'a> {
     targets: Targets<'a>,
 }
 
-/// An array of inputs or of target values, `[N, …]`: made from an `ndarray` array or view of `f32` or `u8`.
-///
-/// Arrays whose elements do not lie in order in memory are copied.
-pub struct Inputs<'a> {
-    shape: Vec<usize>,
-    elements: Elements<'a>,
-}
-
-#[derive(Clone)]
-enum Elements<'a> {
-    Floats(Cow<'a, [f32]>),
-    Bytes(Cow<'a, [u8]>),
-}
-
 #[derive(Clone)]
 enum Targets<'a> {
     Labels(Cow<'a, [u32]>),
@@ -62,8 +50,18 @@ enum Targets<'a> {
     },
 }
 
+/// The target of one example.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target<'a> {
+    /// The class, counted from 0.
+    Label(usize),
+    /// An array of values, without the batch axis.
+    Values(ArrayViewD<'a, f32>),
+}
+
 impl<'a> Examples<'a> {
-    /// Inputs with one class label each, counted from 0. Labels may be of any integer type.
+    /// Inputs with one class label each, counted from 0: a list, an array or an iterator of integers of
+    /// any type, or of references to integers.
     ///
     /// With an output of one value, labels are 0 and 1 and the target is that number;
     /// otherwise the target is one-hot.
@@ -72,38 +70,38 @@ impl<'a> Examples<'a> {
     ///
     /// [`Error::Scalar`], [`Error::Count`], and [`Error::LabelRange`] for a negative label. Labels
     /// that are too large for the network are found when training starts, once the classes are known.
-    pub fn labelled<L>(
-        inputs: impl Into<Inputs<'a>>,
+    pub fn labelled<L: Label>(
+        inputs: impl IntoInputs<'a>,
         labels: impl IntoIterator<Item = L>,
-    ) -> Result<Self, Error>
-    where
-        L: TryInto<i128>,
-    {
+    ) -> Result<Self, Error> {
         let labels = labels
             .into_iter()
             .enumerate()
             .map(|(index, label)| {
-                // The only integers that do not fit are unsigned ones of 128 bits.
-                let label = label.try_into().unwrap_or(i128::MAX);
+                let label = label.class();
                 u32::try_from(label).map_err(|_| Error::LabelRange { index, label })
             })
             .collect::<Result<Vec<u32>, Error>>()?;
         let count = labels.len();
-        Self::new(inputs.into(), Targets::Labels(Cow::Owned(labels)), count)
+        let targets = Targets::Labels(Cow::Owned(labels));
+        Self::new(inputs.into_inputs(), targets, count)
     }
 
     /// Inputs with an array of values each: `values` is `[N, …]`, and its further axes are
-    /// those of the network's output. `[N]` serves an output of one value.
+    /// those of the network's output; where its last axis is 1, values may do without it.
+    ///
+    /// The loss decides which values it takes, see [`Dataset`]. Bytes stand for the numbers 0 to 255:
+    /// of a mask, make probabilities with `mask.mapv(|byte| f32::from(byte) / 255.0)`.
     ///
     /// # Errors
     ///
-    /// [`Error::Scalar`] and [`Error::Count`]. That the shapes fit the network is checked when
+    /// [`Error::Scalar`] and [`Error::Count`]. That shapes and values fit the network is checked when
     /// training starts.
     pub fn with_values(
-        inputs: impl Into<Inputs<'a>>,
-        values: impl Into<Inputs<'a>>,
+        inputs: impl IntoInputs<'a>,
+        values: impl IntoInputs<'a>,
     ) -> Result<Self, Error> {
-        let values = values.into();
+        let values = values.into_inputs();
         let [count, shape @ ..] = values.shape.as_slice() else {
             return Err(Error::Scalar);
         };
@@ -112,7 +110,11 @@ impl<'a> Examples<'a> {
             Elements::Floats(values) => values,
             Elements::Bytes(values) => values.iter().map(|&value| f32::from(value)).collect(),
         };
-        Self::new(inputs.into(), Targets::Values { shape, values }, count)
+        Self::new(
+            inputs.into_inputs(),
+            Targets::Values { shape, values },
+            count,
+        )
     }
 
     fn new(inputs: Inputs<'a>, targets: Targets<'a>, count: usize) -> Result<Self, Error> {
@@ -135,10 +137,13 @@ impl<'a> Examples<'a> {
     }
 
     /// The same examples with every element of the inputs multiplied by `scale` as it is read:
-    /// `1.0 / 255.0` turns bytes into 0 to 1.
+    /// `1.0 / 255.0` turns bytes into 0 to 1. Targets stay as they are.
+    ///
+    /// Scales multiply: `scaled(2.0).scaled(3.0)` is `scaled(6.0)`. A product that is infinite or NaN is
+    /// [`Error::Setting`] when training or evaluation starts; predictions of such inputs are NaN.
     #[must_use]
     pub fn scaled(mut self, scale: f32) -> Self {
-        self.scale = scale;
+        self.scale *= scale;
         self
     }
 
@@ -155,6 +160,47 @@ impl<'a> Examples<'a> {
     /// The shape of one input, without the batch axis.
     pub fn input_shape(&self) -> &[usize] {
         &self.shape
+    }
+
+    /// All inputs as they are read, `[N, …]`: borrowed where they are `f32` and not scaled, else a scaled
+    /// copy.
+    pub fn inputs(&self) -> CowArray<'_, f32, IxDyn> {
+        let shape = [&[self.len], &*self.shape].concat();
+        if let (Elements::Floats(floats), 1.0) = (&self.elements, self.scale) {
+            let view = ArrayViewD::from_shape(shape, floats);
+            return view.expect("a value for each place of the shape").into();
+        }
+        let mut inputs = ArrayD::zeros(shape);
+        let out = inputs.as_slice_mut().expect("new arrays are contiguous");
+        self.read_elements(0..out.len(), out);
+        inputs.into()
+    }
+
+    /// All labels, `[N]`; `None` where the targets are values.
+    pub fn labels(&self) -> Option<ArrayView1<'_, u32>> {
+        match &self.targets {
+            Targets::Labels(labels) => Some(ArrayView1::from(&**labels)),
+            Targets::Values { .. } => None,
+        }
+    }
+
+    /// All targets that are values, `[N, …]`; `None` where they are labels.
+    pub fn targets(&self) -> Option<ArrayViewD<'_, f32>> {
+        match &self.targets {
+            Targets::Labels(_) => None,
+            Targets::Values { shape, values } => {
+                let shape = [&[self.len], &**shape].concat();
+                let view = ArrayViewD::from_shape(shape, values);
+                Some(view.expect("a value for each place of the shape"))
+            }
+        }
+    }
+
+    /// The examples in order, each a scaled copy of its input and its target.
+    pub fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (ArrayD<f32>, Target<'_>)> + ExactSizeIterator {
+        (0..self.len).map(|index| (self.input(index), self.target(index)))
     }
 
     /// A scaled copy of input `index`.
@@ -181,6 +227,23 @@ impl<'a> Examples<'a> {
         }
     }
 
+    /// The target of example `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below [`len`](Self::len).
+    pub fn target(&self, index: usize) -> Target<'_> {
+        match &self.targets {
+            Targets::Labels(labels) => Target::Label(labels[index] as usize),
+            Targets::Values { shape, values } => {
+                assert!(index < self.len, "example {index} of {}", self.len);
+                let values = part(values, index..index + 1, shape.iter().product());
+                let view = ArrayViewD::from_shape(&shape[..], values);
+                Target::Values(view.expect("a value for each place of the shape"))
+            }
+        }
+    }
+
     /// The examples of a range of indices, borrowed.
     ///
     /// # Panics
@@ -197,15 +260,17 @@ impl<'a> Examples<'a> {
             len: range.len(),
             shape: self.shape.clone(),
             elements: match &self.elements {
-                Elements::Floats(floats) => Elements::Floats(part(floats, &range, size)),
-                Elements::Bytes(bytes) => Elements::Bytes(part(bytes, &range, size)),
+                Elements::Floats(floats) => {
+                    Elements::Floats(part(floats, range.clone(), size).into())
+                }
+                Elements::Bytes(bytes) => Elements::Bytes(part(bytes, range.clone(), size).into()),
             },
             scale: self.scale,
             targets: match &self.targets {
-                Targets::Labels(labels) => Targets::Labels(part(labels, &range, 1)),
+                Targets::Labels(labels) => Targets::Labels(part(labels, range, 1).into()),
                 Targets::Values { shape, values } => Targets::Values {
                     shape: shape.clone(),
-                    values: part(values, &range, shape.iter().product()),
+                    values: part(values, range, shape.iter().product()).into(),
                 },
             },
         }
@@ -227,22 +292,13 @@ impl<'a> Examples<'a> {
 }
 
 /// The elements of the examples in `range`, `size` each.
-fn part<'s, T: Clone>(elements: &'s [T], range: &Range<usize>, size: usize) -> Cow<'s, [T]> {
-    Cow::Borrowed(&elements[range.start * size..range.end * size])
+fn part<T>(elements: &[T], range: Range<usize>, size: usize) -> &[T] {
+    &elements[range.start * size..range.end * size]
 }
 
-impl Dataset for Examples<'_> {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn input_shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn read_input(&self, index: usize, out: &mut [f32]) {
-        let size: usize = self.shape.iter().product();
-        let range = index * size..(index + 1) * size;
+impl Examples<'_> {
+    /// Writes the scaled elements of `range` to `out`.
+    fn read_elements(&self, range: Range<usize>, out: &mut [f32]) {
         match &self.elements {
             Elements::Floats(floats) => {
                 for (out, float) in out.iter_mut().zip(&floats[range]) {
@@ -256,27 +312,57 @@ impl Dataset for Examples<'_> {
             }
         }
     }
+}
 
+impl Dataset for Examples<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn input_shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn read_input(&self, index: usize, out: &mut [f32]) {
+        let size: usize = self.shape.iter().product();
+        self.read_elements(index * size..(index + 1) * size, out);
+    }
+
+    /// What [`check`](Self::check) would refuse is NaN here, which no loss takes: a label that is no class
+    /// of `out`, or values that are more or fewer.
     fn read_target(&self, index: usize, out: &mut [f32]) {
         match &self.targets {
             Targets::Labels(labels) => {
-                let label = labels[index];
-                if let [out] = out {
-                    *out = if label == 0 { 0.0 } else { 1.0 };
-                } else {
-                    out.fill(0.0);
-                    out[label as usize] = 1.0;
+                let label = labels[index] as usize;
+                // A single output is that of class 1.
+                let first = usize::from(out.len() == 1);
+                out.fill(0.0);
+                if label >= first {
+                    match out.get_mut(label - first) {
+                        Some(place) => *place = 1.0,
+                        None => out.fill(f32::NAN),
+                    }
                 }
             }
-            Targets::Values { values, .. } => {
-                let size = out.len();
-                out.copy_from_slice(&values[index * size..(index + 1) * size]);
+            Targets::Values { shape, values } => {
+                let values = part(values, index..index + 1, shape.iter().product());
+                match values.len() == out.len() {
+                    true => out.copy_from_slice(values),
+                    false => out.fill(f32::NAN),
+                }
             }
         }
     }
 
     fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
         check_input(&self.shape, input)?;
+        if !self.scale.is_finite() {
+            return Err(Error::Setting {
+                name: "scale",
+                value: self.scale.to_string(),
+                expected: "finite",
+            });
+        }
         match &self.targets {
             Targets::Labels(labels) => {
                 let &[units] = output else {
@@ -296,13 +382,27 @@ impl Dataset for Examples<'_> {
                 }
             }
             Targets::Values { shape, .. } => {
-                if shape == output || (shape.is_empty() && output == [1]) {
+                let without_one = output.strip_suffix(&[1]).unwrap_or(output);
+                if [output, without_one].contains(&&**shape) {
                     return Ok(());
                 }
                 Err(Error::TargetShape {
                     expected: output.to_vec(),
                     found: shape.clone(),
                 })
+            }
+        }
+    }
+
+    fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        match &self.targets {
+            // They become 0 and 1.
+            Targets::Labels(_) => Ok(()),
+            Targets::Values { shape, values } => {
+                let size: usize = shape.iter().product();
+                let classes = targets::classes(output);
+                let mut targets = values.chunks(size.max(1)).enumerate();
+                targets.try_for_each(|(index, target)| targets::check(loss, classes, index, target))
             }
         }
     }
@@ -317,55 +417,3 @@ impl fmt::Debug for Examples<'_> {
             .finish_non_exhaustive()
     }
 }
-
-/// The elements of a view in order, copied only where they do not lie so already.
-fn contiguous<A: Clone, D: Dimension>(view: ArrayView<'_, A, D>) -> Cow<'_, [A]> {
-    match view.to_slice() {
-        Some(slice) => Cow::Borrowed(slice),
-        None => Cow::Owned(view.iter().cloned().collect()),
-    }
-}
-
-/// The elements of an owned array in order, copied only where they do not lie so already.
-fn into_contiguous<A: Clone, D: Dimension>(array: Array<A, D>) -> Vec<A> {
-    if !array.is_standard_layout() {
-        return array.iter().cloned().collect();
-    }
-    let len = array.len();
-    // The array may be what is left of a larger one.
-    let (mut elements, offset) = array.into_raw_vec_and_offset();
-    elements.drain(..offset.unwrap_or(0));
-    elements.truncate(len);
-    elements
-}
-
-macro_rules! inputs_from {
-    ($element:ty, $variant:ident) => {
-        impl<'a, D: Dimension> From<ArrayView<'a, $element, D>> for Inputs<'a> {
-            fn from(view: ArrayView<'a, $element, D>) -> Self {
-                Self {
-                    shape: view.shape().to_vec(),
-                    elements: Elements::$variant(contiguous(view)),
-                }
-            }
-        }
-
-        impl<'a, D: Dimension> From<&'a Array<$element, D>> for Inputs<'a> {
-            fn from(array: &'a Array<$element, D>) -> Self {
-                array.view().into()
-            }
-        }
-
-        impl<D: Dimension> From<Array<$element, D>> for Inputs<'_> {
-            fn from(array: Array<$element, D>) -> Self {
-                Self {
-                    shape: array.shape().to_vec(),
-                    elements: Elements::$variant(Cow::Owned(into_contiguous(array))),
-                }
-            }
-        }
-    };
-}
-
-inputs_from!(f32, Floats);
-inputs_from!(u8, Bytes);

@@ -4,19 +4,37 @@
 //! threads read at once. [`Examples`] is the dataset over arrays in memory, [`idx`] reads the files
 //! of the MNIST family, and [`mnist`] finds the four files of MNIST in a folder.
 
+mod batch;
 mod examples;
 pub mod idx;
+mod inputs;
+mod label;
 mod mnist;
+pub(crate) mod targets;
 
-pub use examples::{Examples, Inputs};
+pub use batch::IntoBatch;
+pub use examples::{Examples, Target};
+pub use inputs::{Inputs, IntoInputs};
+pub use label::Label;
 pub use mnist::mnist;
 
 use crate::error::Error;
+use cnn_ir::Loss;
 
 /// Numbered examples, each an input and its target.
 ///
 /// `read_input` and `read_target` are called from several threads at once, with every index
 /// below [`len`](Dataset::len) once an epoch; they fill the whole of `out`.
+///
+/// Each target is checked as it is read, whatever the dataset:
+///
+/// | the loss | takes targets |
+/// |---|---|
+/// | of classes: `categorical_crossentropy` | from 0 to 1, which sum to at most 1 along the last axis. One-hot and soft labels sum to 1 (or up to 1.01, for rounding); zeros belong to an example without a label, which adds nothing to the loss and counts as wrong in the accuracy |
+/// | of yes and no: `binary_crossentropy` | from 0 to 1 |
+/// | of numbers: `mse` | that are finite |
+///
+/// Others are [`Error::TargetValue`] or [`Error::TargetSum`] before they change any weight.
 pub trait Dataset: Sync {
     /// The number of examples.
     fn len(&self) -> usize;
@@ -37,7 +55,7 @@ pub trait Dataset: Sync {
     fn read_target(&self, index: usize, out: &mut [f32]);
 
     /// Says whether the examples fit a network with this `input` and `output` shape. Asked
-    /// once, before anything is read.
+    /// once, before anything is read. A dataset around another one asks that.
     ///
     /// # Errors
     ///
@@ -45,6 +63,20 @@ pub trait Dataset: Sync {
     fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
         let _ = output;
         check_input(self.input_shape(), input)
+    }
+
+    /// Says whether all targets are such as `loss` takes, see above, for a network with this `output` shape.
+    /// `fit` asks once before the first step, so that a wrong target does not end it within an epoch.
+    ///
+    /// Targets are checked as they are read in any case: where it takes long to look at all of them, as it
+    /// does in files, there is nothing to do here, and nothing is done unless an implementation does it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TargetValue`] and [`Error::TargetSum`].
+    fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        let _ = (loss, output);
+        Ok(())
     }
 }
 

@@ -1,53 +1,73 @@
-//! The share classified rightly.
+//! The share classified rightly, of all positions of an output: pixels of `HxWxC`, or the one of `C`.
 //!
 //! The loss decides what that means. Outputs are yes/no answers where it takes them as such, and under
-//! losses of numbers where there is only one; else the largest output of an example wins.
+//! losses of numbers where there is only one on the last axis; else the largest value along the last axis
+//! wins. An output of NaN is no answer, and a target of NaN, or of no class at all, has none: both count as
+//! wrong.
 
+use super::argmax::place;
 use cnn_ir::Loss;
 use cnn_ir::loss::Output;
 
-pub(super) fn sum(loss: Loss, units: usize, output: &[f32], target: &[f32]) -> f64 {
-    match loss.properties().output {
-        Output::Binary => sides(units, output, target),
-        Output::Values if units == 1 => sides(units, output, target),
-        Output::Values | Output::Classes => {
-            let rows = output.chunks_exact(units).zip(target.chunks_exact(units));
-            rows.filter(|(y, t)| argmax(y) == argmax(t)).count() as f64
+pub(super) fn sum(loss: Loss, shape: &[usize], output: &[f32], target: &[f32]) -> f64 {
+    let classes = shape.last().copied().unwrap_or(1);
+    let units: usize = shape.iter().product();
+    let rows = output
+        .chunks_exact(classes)
+        .zip(target.chunks_exact(classes));
+    let (right, positions) = match loss.properties().output {
+        Output::Binary => (sides(output, target), units),
+        Output::Values if classes == 1 => (sides(output, target), units),
+        Output::Values => {
+            let right = rows.filter(|(y, t)| is_same_class(y, t)).count();
+            (right, units / classes)
         }
-    }
+        Output::Classes => {
+            // Targets of zeros are those of an example without a label.
+            let right = rows.filter(|(y, t)| is_same_class(y, t) && t.iter().any(|t| *t > 0.0));
+            (right.count(), units / classes)
+        }
+    };
+    right as f64 / positions as f64
 }
 
 /// Outputs on the target's side of 0.5.
-fn sides(units: usize, output: &[f32], target: &[f32]) -> f64 {
+fn sides(output: &[f32], target: &[f32]) -> usize {
+    // Without a branch, so that LLVM may use vectors.
+    let is_right = |y: f32, t: f32| ((y > 0.5) == (t > 0.5)) & !y.is_nan() & !t.is_nan();
     let pairs = output.iter().zip(target);
-    let right = pairs.filter(|(y, t)| (**y > 0.5) == (**t > 0.5)).count();
-    right as f64 / units as f64
+    pairs.filter(|(y, t)| is_right(**y, **t)).count()
 }
 
-/// The place of the largest value, the first one on ties.
-fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (i, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = i;
-        }
-    }
-    best
+/// Whether the largest values of two rows stand in the same place, and neither holds NaN.
+fn is_same_class(output: &[f32], target: &[f32]) -> bool {
+    let [y, t] = [output, target].map(|row| place(row).filter(|place| !row[*place].is_nan()));
+    y.is_some() && y == t
 }
 
 /// By definition, of one example.
 #[cfg(any(test, feature = "reference"))]
-pub(super) fn twin(loss: Loss, y: &[f64], t: &[f64]) -> f64 {
-    let is_binary = match loss.properties().output {
+pub(super) fn twin(loss: Loss, classes: usize, y: &[f64], t: &[f64]) -> f64 {
+    let loss_output = loss.properties().output;
+    let has_nan = |row: &[f64]| row.iter().any(|value| value.is_nan());
+    let is_binary = match loss_output {
         Output::Binary => true,
-        Output::Values => y.len() == 1,
+        Output::Values => classes == 1,
         Output::Classes => false,
     };
     if is_binary {
-        let same_side = |y: f64, t: f64| f64::from((y > 0.5) == (t > 0.5));
+        let same_side = |y: f64, t: f64| f64::from(!has_nan(&[y, t]) && (y > 0.5) == (t > 0.5));
         return super::reference::mean(y, t, same_side);
     }
     let first_largest =
         |row: &[f64]| (0..row.len()).find(|i| row.iter().all(|other| row[*i] >= *other));
-    f64::from(first_largest(y) == first_largest(t))
+    let has_label = |t: &[f64]| loss_output == Output::Values || t.iter().sum::<f64>() > 0.0;
+    let positions = y.chunks(classes).zip(t.chunks(classes));
+    let right: Vec<f64> = positions
+        .map(|(y, t)| {
+            let answered = !has_nan(y) && !has_nan(t) && has_label(t);
+            f64::from(answered && first_largest(y) == first_largest(t))
+        })
+        .collect();
+    right.iter().sum::<f64>() / right.len() as f64
 }

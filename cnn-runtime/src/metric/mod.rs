@@ -1,6 +1,7 @@
 //! What is reported beside the loss: a file each, and one table.
 
 mod accuracy;
+mod argmax;
 mod mean_absolute_error;
 mod mean_squared_error;
 #[cfg(any(test, feature = "reference"))]
@@ -8,21 +9,27 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "std")]
+pub use argmax::argmax;
 use cnn_ir::{Loss, Metric};
 
-/// The sum of a metric over the examples; `output` and `target` are `[n, units]`, and `output` holds what
+/// The sum of a metric over the examples: for each, the mean over its positions (accuracy) or values.
+///
+/// `shape` is that of one output, and the last axis of an output of classes holds a score for each.
+/// `output` and `target` are `[n, ..shape]`, and `output` holds what
 /// [`loss::forward`](crate::loss::forward) left: probabilities, not logits.
 ///
 /// # Panics
-/// If the slices differ in length or are not made of whole rows of `units`.
-pub fn sum(metric: Metric, loss: Loss, units: usize, output: &[f32], target: &[f32]) -> f64 {
+/// If `shape` is empty along an axis, or the slices differ in length or are not made of whole examples.
+pub fn sum(metric: Metric, loss: Loss, shape: &[usize], output: &[f32], target: &[f32]) -> f64 {
+    let units: usize = shape.iter().product();
     assert!(
         units > 0 && output.len().is_multiple_of(units),
-        "whole rows of `units`"
+        "whole examples of `shape`"
     );
     assert_eq!(output.len(), target.len(), "a target for each output");
     match metric {
-        Metric::Accuracy => accuracy::sum(loss, units, output, target),
+        Metric::Accuracy => accuracy::sum(loss, shape, output, target),
         Metric::MeanAbsoluteError => mean_absolute_error::sum(units, output, target),
         Metric::MeanSquaredError => mean_squared_error::sum(units, output, target),
     }

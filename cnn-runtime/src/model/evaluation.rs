@@ -8,6 +8,7 @@
 use super::prediction::CHUNK;
 use super::{Model, Scores, size};
 use crate::data::Dataset;
+use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
@@ -20,12 +21,12 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], and what
-    /// [`Dataset::check`] finds.
+    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], what
+    /// [`Dataset::check`] finds, and [`Error::TargetValue`] or [`Error::TargetSum`].
     pub fn evaluate(&self, data: &dyn Dataset) -> Result<Scores, Error> {
         let training = check_trainable(self.spec)?;
         check_data(self.spec, data)?;
-        Ok(self.evaluate_checked(training, data, threads()))
+        self.evaluate_checked(training, data, threads())
     }
 
     /// [`evaluate`](Self::evaluate) of data that [`check_data`] has accepted.
@@ -34,7 +35,8 @@ impl Model {
         training: &Training,
         data: &dyn Dataset,
         threads: usize,
-    ) -> Scores {
+    ) -> Result<Scores, Error> {
+        let data = Checked::new(data, training.loss, self.spec.output);
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let columns = 1 + training.metrics.len();
         let isa = Isa::detect();
@@ -64,10 +66,11 @@ impl Model {
             loss::forward(training.loss, isa, units, output, target, losses);
             sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
             for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                *sum = metric::sum(*metric, training.loss, units, output, target);
+                *sum = metric::sum(*metric, training.loss, self.spec.output, output, target);
             }
             self.buffers.give_back(buffer);
         });
+        data.verdict()?;
 
         let mut totals = vec![0.0; columns];
         for chunk in chunks {
@@ -75,7 +78,7 @@ impl Model {
                 *total += *sum;
             }
         }
-        Scores::mean(training.metrics, &totals, data.len())
+        Ok(Scores::mean(training.metrics, &totals, data.len()))
     }
 }
 

@@ -10,7 +10,7 @@
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
 use super::{Model, packed, size};
-use crate::data::check_input;
+use crate::data::{Dataset, check_input};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
@@ -77,6 +77,37 @@ impl Model {
             .collect();
         for_each(threads, &mut chunks, |_, (input, output)| {
             self.predict_chunk(input.len() / size(self.spec.input), input, output);
+        });
+        Ok(outputs)
+    }
+
+    /// The network's outputs for all inputs of `data`, `[N, …]`; `N` may be 0. Targets are not read.
+    ///
+    /// The threads read and predict some examples at a time, so that only the outputs of all are in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InputShape`].
+    pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<ArrayD<f32>, Error> {
+        check_input(data.input_shape(), self.spec.input)?;
+        let (inputs, units) = (size(self.spec.input), size(self.spec.output));
+        let shape = [&[data.len()], self.spec.output].concat();
+        let mut outputs = ArrayD::zeros(shape);
+        let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
+
+        let threads = threads();
+        let chunk = data.len().div_ceil(threads).clamp(1, CHUNK);
+        let mut chunks: Vec<_> = flat.chunks_mut(chunk * units).collect();
+        for_each(threads, &mut chunks, |index, output| {
+            let examples = output.len() / units;
+            let mut input = self.buffers.take();
+            input.reserve(examples * inputs);
+            let values = &mut input[..examples * inputs];
+            for (offset, value) in values.chunks_exact_mut(inputs).enumerate() {
+                data.read_input(index * chunk + offset, value);
+            }
+            self.predict_chunk(examples, values, output);
+            self.buffers.give_back(input);
         });
         Ok(outputs)
     }

@@ -35,7 +35,7 @@ impl Scores {
         found.map(|(_, value)| *value)
     }
 
-    /// The share of examples that were classified rightly, if it was asked for.
+    /// The share that was classified rightly, of examples or of their positions, if it was asked for.
     pub fn accuracy(&self) -> Option<f64> {
         self.metric(Metric::Accuracy)
     }

@@ -210,7 +210,7 @@ impl Batch {
                 let values = examples.start * units..examples.end * units;
                 let (output, target) = (&share.output[values.clone()], &share.target[values]);
                 for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                    *sum = metric::sum(*metric, training.loss, units, output, target);
+                    *sum = metric::sum(*metric, training.loss, spec.output, output, target);
                 }
             }
         });

@@ -1,7 +1,7 @@
 //! One step of training: it is applied whole, or not at all.
 //!
 //! ```text
-//! 1  batch      ──▶ forward, backward     is the loss finite?
+//! 1  batch      ──▶ forward, backward     are the targets valid, and is the loss finite?
 //! 2  gradients  ──▶ one flat buffer       are all of them?
 //! 3  update     ──▶ parameters, slots     are the results?
 //!    pack       ──▶ weights in the forms that the next step wants
@@ -14,6 +14,7 @@
 //! their norm, or adding them up over several batches before one update.
 
 use crate::data::Dataset;
+use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
@@ -34,6 +35,8 @@ pub(crate) struct Step {
 /// Why a step was not applied.
 #[derive(Debug)]
 pub(crate) enum Rejection {
+    /// A target that the loss does not take.
+    Target(Error),
     /// The mean loss of the batch, which is not finite.
     Loss(f64),
     /// The first tensor whose gradient is not finite.
@@ -46,6 +49,7 @@ impl Rejection {
     /// The error of `fit`. Epochs, and steps within one, count from 1.
     pub(crate) fn in_step(self, epoch: usize, step: usize) -> Error {
         match self {
+            Self::Target(error) => error,
             Self::Loss(loss) => Error::NonFiniteLoss { epoch, step, loss },
             Self::Gradient(tensor) => Error::NonFiniteGradient {
                 epoch,
@@ -87,7 +91,7 @@ impl Step {
     pub(crate) fn run(
         &mut self,
         model: &mut Model,
-        data: &dyn Dataset,
+        data: &Checked<'_>,
         examples: &[usize],
         seed: u64,
     ) -> Result<&[f64], Rejection> {
@@ -97,6 +101,7 @@ impl Step {
             update,
         } = self;
         batch.forward_backward(model.parameters(), data, examples, seed);
+        data.verdict().map_err(Rejection::Target)?;
         let loss = batch.sums()[0];
         if !loss.is_finite() {
             return Err(Rejection::Loss(loss / examples.len() as f64));
@@ -120,15 +125,17 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], and what
-    /// [`Dataset::check`] finds.
+    /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], what
+    /// [`Dataset::check`] finds, and [`Error::TargetValue`] or [`Error::TargetSum`].
     pub fn gradients(&self, data: &dyn Dataset, seed: u64) -> Result<(f64, Vec<f32>), Error> {
         let training = check_trainable(self.spec())?;
         check_data(self.spec(), data)?;
         let examples: Vec<usize> = (0..data.len()).collect();
         let parameters = self.parameters();
         let mut batch = Batch::new(self.spec(), training, parameters, examples.len(), threads());
-        batch.forward_backward(parameters, data, &examples, seed);
+        let data = Checked::new(data, training.loss, self.spec().output);
+        batch.forward_backward(parameters, &data, &examples, seed);
+        data.verdict()?;
         let mut gradients = Gradients::new(self.spec());
         // Whether they are finite is for the caller to judge.
         let _ = gradients.complete(&batch);

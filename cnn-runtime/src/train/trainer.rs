@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::data::Dataset;
+use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::{mix, shuffle, stream};
@@ -177,17 +178,24 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::EmptyDataset`],
-    /// and what [`Dataset::check`] finds in either dataset. While training: [`Error::NonFiniteLoss`],
-    /// [`Error::NonFiniteGradient`] and [`Error::NonFiniteUpdate`]. The model is then as the step before left it:
-    /// parameters, optimizer and counters, so that training can go on with other data as if the step that failed
-    /// had never been tried.
+    /// and what [`Dataset::check`] and [`Dataset::check_targets`] find in either dataset. While training:
+    /// [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`], [`Error::NonFiniteUpdate`], [`Error::TargetValue`] and
+    /// [`Error::TargetSum`]. The model is then as the step before left it: parameters, optimizer and counters, so that
+    /// training can go on with other data as if the step that failed had never been tried.
+    ///
+    /// Errors of the validation data come in an [`Error::Validation`]; after an epoch, the model is as it was
+    /// trained so far.
     pub fn fit(mut self, data: &dyn Dataset) -> Result<History, Error> {
         let spec = self.model.spec();
         let training = check_trainable(spec)?;
         let optimizer = self.check_settings(training)?;
-        check_data(spec, data)?;
+        let check = |data: &dyn Dataset| {
+            check_data(spec, data)?;
+            data.check_targets(training.loss, spec.output)
+        };
+        check(data)?;
         if let Some(validation) = self.validation {
-            check_data(spec, validation)?;
+            check(validation).map_err(Error::in_validation)?;
         }
 
         let mut history = History::default();
@@ -201,7 +209,7 @@ impl<'a> Trainer<'a> {
             sums: vec![0.0; 1 + training.metrics.len()],
             step: Step::new(self.model, training, optimizer, batch_size, self.threads),
             training,
-            data,
+            data: Checked::new(data, training.loss, spec.output),
         };
         for number in 1..=self.epochs {
             if self.stopped() {
@@ -214,7 +222,8 @@ impl<'a> Trainer<'a> {
             if let (Some(validation), false) = (self.validation, history.stopped) {
                 let scores = self
                     .model
-                    .evaluate_checked(training, validation, self.threads);
+                    .evaluate_checked(training, validation, self.threads)
+                    .map_err(Error::in_validation)?;
                 epoch.validation = Some(scores);
             }
             bar.finish(&epoch);
@@ -265,7 +274,7 @@ impl<'a> Trainer<'a> {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
             let sums = run
                 .step
-                .run(model, run.data, batch, seed)
+                .run(model, &run.data, batch, seed)
                 .map_err(|rejection| rejection.in_step(number, step + 1))?;
             for (total, sum) in run.sums.iter_mut().zip(sums) {
                 *total += sum;
@@ -316,7 +325,7 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
 
 /// What the epochs of one call of `fit` share.
 struct Run<'d> {
-    data: &'d dyn Dataset,
+    data: Checked<'d>,
     training: &'static Training,
     batch_size: usize,
     /// The order of the examples in this epoch.
