@@ -55,7 +55,8 @@
 //! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY`, `PLAN` | constants |
 //! | `Mnist::infer(&parameters, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
 //!
-//! A network without a `train` block has neither `fit`, `trainer` nor `evaluate`.
+//! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile,
+//! and says so.
 //!
 //! # Data
 //!
@@ -113,6 +114,11 @@ pub use cnn_macros as __macros;
 /// assert_eq!(net.stem().kernel().shape(), [3, 3, 1, 8]);
 /// ```
 ///
+/// Attributes in front of `network` are those of the struct: `#[derive(…)]` (which has `Clone` and `Debug`
+/// already), `#[doc(…)]`, `#[cfg_attr(…)]`. `#[cfg(…)]` and `#[allow(…)]`, `#[warn(…)]`, `#[deny(…)]` hold for
+/// everything that is generated. The names of the network and of labels may be raw identifiers: the method of
+/// `r#type: dense(3);` is `r#type()`. Names that begin with `__cnn` are kept for generated code.
+///
 /// Layers: `input(shape)`, `conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1,
 /// activation = linear, use_bias = true, trainable = true)`, `max_pool2d(size = 2x2, strides = size, padding =
 /// valid)`, `avg_pool2d` likewise, `flatten`, `dense(units, activation = linear, use_bias =
@@ -143,9 +149,13 @@ macro_rules! network {
 
 /// Compiles a description of a network in a file of its own into a struct.
 ///
-/// `cnn::network_file!("lenet5.cnn");` reads the file beside the source file that says so, as
-/// `include_str!` does; the program is rebuilt when the file changes, and mistakes are shown
-/// with the file's own lines. The file holds what stands in a [`network!`] block.
+/// `cnn::network_file!("lenet5.cnn");` reads the file beside the source file in which the path is written; the
+/// program is rebuilt when the file changes, and mistakes are shown with the file's own lines. The file holds
+/// what stands in a [`network!`] block.
+///
+/// A `macro_rules!` may write the path, or hand one on: it is relative to the file of whoever writes it. It is a
+/// string, `concat!(…)` of strings, of which the first counts, or `env!(…)`, as in
+/// `concat!(env!("OUT_DIR"), "/lenet5.cnn")`.
 #[macro_export]
 macro_rules! network_file {
     ($($path:tt)*) => {

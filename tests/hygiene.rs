@@ -80,6 +80,166 @@ mod among_shadows {
     }
 }
 
+/// Networks of every name that generated code uses, or a user's program.
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    dead_code,
+    clippy::redundant_pub_crate,
+    clippy::upper_case_acronyms
+)]
+mod names {
+    macro_rules! networks {
+        ($($name:ident)*) => {
+            $(pub(super) mod $name {
+                ::cnn::network! {
+                    /// Is called as something else is.
+                    pub(crate) network $name {
+                        input(4x4x1);
+                        conv2d(2, 2x2, activation = relu);
+                        max_pool2d(2x2);
+                        flatten;
+                        dense(2, activation = softmax);
+                        train { loss = categorical_crossentropy; }
+                    }
+                }
+            })*
+
+            /// The sum of what each network predicts, which is 1, and its count of parameters.
+            pub(super) fn sums() -> ::std::vec::Vec<(&'static ::core::primitive::str, ::core::primitive::f32, ::core::primitive::usize)> {
+                ::std::vec![$({
+                    let [no, yes] = $name::$name::new(1).predict(&[[[1.0]; 4]; 4]);
+                    (stringify!($name), no + yes, $name::$name::PARAMETERS)
+                }),*]
+            }
+        };
+    }
+
+    networks! {
+        rt layers f32 f64 u8 u64 i32 usize str bool char never
+        forward train model network SPEC STEPS TENSORS MICRO_BATCH WORKSPACE
+        PACKED_INFERENCE PACKED_FORWARD PACKED_BACKWARD INPUT OUTPUT PARAMETERS LAYERS SUMMARY PLAN
+        Model Network Trainable Field Spec Layer Workspace Predict Train Execute Dense Conv2d Isa
+        Operation Error History Scores Dataset Trainer Path ndarray runtime generated
+        Option Some None Result Ok Err Vec String Box Rc Iterator Into TryInto From AsRef ToOwned
+        Clone Copy Debug Default Drop Sized Send Sync Fn PartialEq
+        core std alloc cnn cnn_runtime
+        input output seed inputs examples path parameters workspace n isa call images run count
+        first start end warning conv2d max_pool2d flatten dense
+        r#type r#match r#fn r#box r#Raw
+    }
+}
+
+/// Labels of every name that generated code uses, or that methods of other types have.
+#[allow(clippy::redundant_pub_crate)]
+mod labels {
+    macro_rules! labels {
+        ($($label:ident)*) => {
+            ::cnn::network! {
+                #[allow(clippy::iter_not_returning_iterator)]
+                pub(super) network Labels {
+                    input(2);
+                    $($label: dense(2);)*
+                    train { loss = mse; }
+                }
+            }
+
+            /// The names of the labels' tensors, by the methods and in the file.
+            pub(super) fn tensors() -> Vec<(&'static str, bool)> {
+                let net = Labels::new(3);
+                let kernels: Vec<_> = net
+                    .tensors()
+                    .filter(|(name, _)| name.ends_with(".kernel"))
+                    .map(|(_, kernel)| kernel)
+                    .collect();
+                let mut kernels = kernels.into_iter();
+                vec![$({
+                    let kernel = kernels.next().expect("a kernel for each label");
+                    (stringify!($label), net.$label().kernel().into_dyn() == kernel)
+                }),*]
+            }
+        };
+    }
+
+    labels! {
+        rt layers forward train some none ok err conv2d dense max_pool2d f32 f64 str u64 usize bool
+        steps workspace micro_batch packed_inference packed_forward packed_backward network seed
+        path inputs examples n isa call first start end count run images scratch slot_0 argmax_0
+        addend_1_0 micro_batch_input micro_batch_output gradients partials losses target scale
+        borrow borrow_mut type_id default drop eq cmp hash deref as_ref as_mut from try_from index
+        add to_string into_iter iter len is_empty into_hidden from_above to_hidden is_big
+        r#type r#match r#fn r#try r#dyn r#box main core std cnn x a _stem stem_ n_kernel n_out warning
+    }
+
+    /// With these traits in scope, too, a label is the struct's own method.
+    pub(super) fn among_traits() -> bool {
+        #[allow(unused_imports)]
+        use std::{
+            any::Any as _,
+            borrow::{Borrow as _, BorrowMut as _},
+        };
+        let net = Labels::new(3);
+        let own = [net.borrow(), net.borrow_mut(), net.type_id()];
+        own.iter().all(|view| view.kernel().shape() == [2, 2])
+    }
+}
+
+/// Attributes of a network are those of its struct; `allow` reaches the warnings, `cfg` everything.
+mod attributes {
+    cnn::network! {
+        /// Documentation.
+        #[derive(Clone)]
+        #[cfg(all())]
+        #[doc(alias = "perceptron")]
+        #[cfg_attr(all(), derive(Debug), allow(deprecated))]
+        #[must_use]
+        pub(super) network Attributed {
+            input(4);
+            dense(4, activation = softmax);
+            dense(2);
+        }
+    }
+
+    cnn::network! {
+        #[cfg(any())]
+        pub(super) network Attributed {
+            input(there is no such network);
+        }
+    }
+
+    cnn::network! {
+        #[deprecated = "there is another one"]
+        #[non_exhaustive]
+        #[expect(non_camel_case_types)]
+        pub(super) network deprecated_network {
+            input(4);
+            dense(2);
+            train { loss = mse; }
+        }
+    }
+
+    macro_rules! hands_attributes_on {
+        ($(#[$attribute:meta])* $visibility:vis $name:ident) => {
+            cnn::network! {
+                $(#[$attribute])*
+                $visibility network $name {
+                    input(4);
+                    dense(4, activation = softmax);
+                    dense(2);
+                }
+            }
+        };
+    }
+
+    hands_attributes_on! {
+        /// Handed on.
+        #[derive(Debug)]
+        #[allow(deprecated)]
+        pub(super) HandedOn
+    }
+}
+
 /// Two networks with the same layer names in one module.
 mod two_in_one_module {
     cnn::network! {
@@ -127,6 +287,39 @@ fn among_shadows() {
     assert!(probability > 0.0 && probability < 1.0);
     assert_eq!(net.slot_0().kernel().shape(), [3, 3]);
     assert_eq!(net.n().kernel().shape(), [2, 2, 1, 2]);
+}
+
+#[test]
+fn names() {
+    let sums = names::sums();
+    assert!(sums.len() > 100, "{}", sums.len());
+    let wrong: Vec<_> = sums
+        .into_iter()
+        .filter(|&(_, sum, parameters)| (sum - 1.0).abs() > 1e-6 || parameters != 10 + 6)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn labels() {
+    let tensors = labels::tensors();
+    assert!(tensors.len() > 80, "{}", tensors.len());
+    let wrong: Vec<_> = tensors.into_iter().filter(|(_, same)| !same).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(labels::among_traits());
+}
+
+#[test]
+fn attributes() {
+    let net = attributes::Attributed::new(1);
+    let debug = format!("{net:?}");
+    assert!(debug.contains("network: \"Attributed\""), "{debug}");
+    let again = net.clone();
+    assert_eq!(net.parameters(), again.parameters());
+    assert_eq!(attributes::HandedOn::OUTPUT, [2]);
+    #[allow(deprecated)]
+    let output = attributes::deprecated_network::OUTPUT;
+    assert_eq!(output, [2]);
 }
 
 #[test]

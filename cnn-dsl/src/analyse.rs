@@ -5,8 +5,8 @@ use crate::check::resolve::Resolved;
 use crate::check::shape::Shapes;
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Name, Network, Node, Op, Shape};
-use crate::syntax::NetworkSyntax;
 use crate::syntax::parse::parse;
+use crate::syntax::{NetworkSyntax, Span};
 
 /// Everything there is to say about a description.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Outline {
     pub visibility: String,
     /// The documentation above the network.
     pub docs: Vec<String>,
+    /// Where the other attributes above the network stand.
+    pub attributes: Vec<Span>,
     /// The shape of an input example.
     pub input: Option<Shape>,
     /// The shape of the output for one example.
@@ -123,6 +125,7 @@ impl Outline {
             name: syntax.name.clone(),
             visibility: syntax.visibility.clone(),
             docs: syntax.docs.clone(),
+            attributes: syntax.attributes.clone(),
             input,
             output: known.shapes.last().cloned().flatten(),
             train: resolved.train.is_some(),

@@ -133,6 +133,15 @@ impl Node {
         self.op.layer().is_trainable()
     }
 
+    /// The rows and columns at the end of its image that it never reads.
+    pub(crate) fn unread(&self) -> [usize; 2] {
+        let image = self.input_shapes.first().and_then(Shape::image);
+        match (self.op.layer().window(), image) {
+            (Some(window), Some([height, width, _])) => window.unread([height, width]),
+            (None, _) | (_, None) => [0, 0],
+        }
+    }
+
     /// The number of values of all tensors.
     pub fn parameter_count(&self) -> usize {
         self.tensors().iter().map(Tensor::len).sum()

@@ -35,6 +35,7 @@ pub mod syntax;
 mod text_table;
 
 pub use analyse::{Analysis, Outline, OutlineLayer, analyse, check};
+pub use check::names::is_keyword;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use graph::Network;
 pub use reference::reference;

@@ -52,6 +52,11 @@ network Digits {
     }
 }
 ```
+
+Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
+only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is
+`net.r#type()`. No name begins with `__cnn`, and no label is a method that every network has (`predict`, `clone`,
+`into`).
 ";
 
 fn layer(kind: &LayerKind) -> String {

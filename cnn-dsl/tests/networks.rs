@@ -259,11 +259,75 @@ fn leaky_relu_has_both_defaults_of_keras() {
 #[test]
 fn ordinary_words_may_be_labels() {
     let words = [
-        "add", "concat", "default", "drop", "multiply", "summary", "train", "_stem", "stem_",
+        "add", "borrow", "concat", "default", "drop", "multiply", "some", "summary", "train",
+        "type_id", "_stem", "stem_",
     ];
     for word in words {
         let network = good(&format!("network A {{ input(4); {word}: dense(2); }}"));
         assert_eq!(network.nodes[1].name, word);
+    }
+}
+
+/// Raw identifiers are names without their `r#`, wherever a word stands.
+#[test]
+fn raw_identifiers_are_names() {
+    let network = good(
+        "pub(in crate::r#mod) r#network r#Raw { r#input(4); r#stem: r#dense(2, r#activation = r#relu);
+         r#type: dense(3, use_bias = r#true); r#try: dense(2);
+         r#train { r#loss = r#mse; r#metrics = [r#mae]; } }",
+    );
+    assert_eq!(network.name.text, "Raw");
+    assert_eq!(network.visibility, "pub(in crate::r#mod)");
+    let names: Vec<_> = network.nodes.iter().map(|node| &*node.name).collect();
+    assert_eq!(names, ["input", "stem", "type", "try"]);
+    assert_eq!(
+        network.train.map(|train| train.loss),
+        Some(Loss::MeanSquaredError)
+    );
+    assert_eq!(
+        good("network r#match { input(4); dense(2); }").name.text,
+        "match"
+    );
+}
+
+/// Attributes in front of a network end where their brackets do, and documentation stays documentation.
+#[test]
+fn attributes_are_found() {
+    let source = "#[derive(Debug, Clone)] /// Docs.
+         #[cfg_attr(feature = \"]\", derive(A), b([1, '\"', r#\"]\"#, {\"\\\"]\"}]))]
+         # [ doc(alias = \"a\") ] #[doc = \" More.\"] #[doc = include_str!(\"a.md\")]
+         pub network A { input(4); dense(2); }";
+    let analysis = analyse(source);
+    let spans = analysis.outline.attributes.iter();
+    let attributes: Vec<_> = spans.map(|span| span.text(source)).collect();
+    let expected = [
+        "#[derive(Debug, Clone)]",
+        "#[cfg_attr(feature = \"]\", derive(A), b([1, '\"', r#\"]\"#, {\"\\\"]\"}]))]",
+        "# [ doc(alias = \"a\") ]",
+        "#[doc = include_str!(\"a.md\")]",
+    ];
+    assert_eq!(attributes, expected);
+    assert_eq!(good(source).docs, [" Docs.", " More."]);
+}
+
+/// What users of Keras write every day gives no warning: strides that leave out a row, images of few rows.
+#[test]
+fn everyday_networks_are_silent() {
+    let layers = [
+        "input(28x28x1); conv2d(16, 3x3, strides = 2);",
+        "input(11x11x1); max_pool2d(2x2);",
+        "input(3x3x1); max_pool2d(2x2);",
+        "input(100x100x3); conv2d(8, 16x16, strides = 16);",
+        "input(32x32x3); conv2d(8, 3x3);",
+        "input(3x32x32); conv2d(8, 3x5);",
+        "input(3x32x32); conv2d(8, 1x1);",
+        "input(3x32x32); flatten; dense(8);",
+        "input(1x128x9); conv2d(8, 3x3, padding = same);",
+        "input(4x64x20); conv2d(8, 3x3);",
+        "input(3x4x4); conv2d(8, 3x3);",
+    ];
+    for layers in layers {
+        good(&format!("network A {{ {layers} }}"));
     }
 }
 

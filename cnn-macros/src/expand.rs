@@ -5,57 +5,55 @@
 //! `macro_rules!` wrappers put `($crate)` first, so that the expansion finds the facade under
 //! whatever name the user's crate knows it.
 
+mod file;
+
+use self::file::{File, Mistake};
+use crate::codegen::attributes::Attributes;
 use crate::codegen::{self, Context, hover};
 use crate::report;
 use crate::source::Source;
 use cnn_dsl::Analysis;
-use cnn_dsl::diagnostic::Severity;
+use cnn_dsl::diagnostic::{Diagnostic, Severity};
 use cnn_dsl::plan::Plan;
 use cnn_dsl::syntax::Span as Range;
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use std::path::{Path, PathBuf};
-use syn::LitStr;
 
 /// Expands `network! { … }`.
 pub fn network(tokens: TokenStream) -> TokenStream {
     let (krate, description) = split_crate(tokens);
     let source = Source::new(description);
     let analysis = cnn_dsl::analyse(&source.text);
-    let reports = analysis
-        .diagnostics
-        .iter()
-        .map(|d| report::report(d, &source));
-    let reports: TokenStream = reports.collect();
+    let written = analysis.outline.attributes.iter();
+    let attributes = Attributes::new(written.map(|range| source.tokens(*range)));
+    let reports = reports(&analysis, &attributes, |d| report::report(d, &source));
     let span = |range| source.spans(range).0;
-    let code = code(&analysis, &krate, &span);
-    let hover = hover::layers(&analysis.outline.nodes, &span);
+    let code = code(&analysis, &attributes, &krate, &span);
+    let hover = hover::layers(&analysis.outline.nodes, &attributes, &span);
     quote!(#reports #code #hover)
 }
 
 /// Expands `network_file!("path.cnn")`.
 pub fn network_file(tokens: TokenStream) -> TokenStream {
     let (krate, argument) = split_crate(tokens);
-    let literal = match syn::parse2::<LitStr>(argument) {
-        Ok(literal) => literal,
-        Err(error) => {
-            let message =
-                "expected the path of a `.cnn` file, as in `network_file!(\"lenet.cnn\")`";
-            return report::error(message, error.span(), error.span());
-        }
+    let file = match File::find(argument) {
+        Ok(file) => file,
+        Err(Mistake { message, span }) => return report::error(&message, span, span),
     };
-    let span = literal.span();
-    let path = resolve(&literal);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let (span, text) = (file.span, &file.text);
+    let analysis = cnn_dsl::analyse(text);
+    let written = analysis.outline.attributes.iter();
+    let written: Result<Vec<_>, _> = written.map(|range| at(range.text(text), span)).collect();
+    let written = match written {
+        Ok(written) => written,
         Err(error) => {
-            let message = format!("cannot read `{}`: {error}", path.display());
+            let message = format!("an attribute of `{}` is not Rust: {error}", file.name);
             return report::error(&message, span, span);
         }
     };
-    let analysis = cnn_dsl::analyse(&text);
-    let reports = analysis.diagnostics.iter().map(|diagnostic| {
-        let rendered = diagnostic.render(&text, &literal.value());
+    let attributes = Attributes::new(written.into_iter());
+    let reports = reports(&analysis, &attributes, |diagnostic| {
+        let rendered = diagnostic.render(text, &file.name);
         // rustc writes `error: ` or `warning: ` itself.
         let message = rendered.trim_end();
         let message = message
@@ -66,29 +64,62 @@ pub fn network_file(tokens: TokenStream) -> TokenStream {
             Severity::Warning => report::warning(message, span),
         }
     });
-    let reports: TokenStream = reports.collect();
-    let code = code(&analysis, &krate, &|_| span);
-    // The compiler rebuilds what includes a file when the file changes.
-    quote! {
-        const _: &[u8] = ::core::include_bytes!(#literal);
-        #reports
-        #code
+    let code = code(&analysis, &attributes, &krate, &|_| span);
+    let dependencies = file.dependencies();
+    quote!(#dependencies #reports #code)
+}
+
+/// The tokens of a text, at one place.
+fn at(text: &str, span: Span) -> Result<TokenStream, proc_macro2::LexError> {
+    fn moved(tokens: TokenStream, span: Span) -> TokenStream {
+        let tokens = tokens.into_iter().map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                token = Group::new(group.delimiter(), moved(group.stream(), span)).into();
+            }
+            token.set_span(span);
+            token
+        });
+        tokens.collect()
     }
+    Ok(moved(text.parse()?, span))
+}
+
+/// What there is to say, where the network is not left out.
+fn reports(
+    analysis: &Analysis,
+    attributes: &Attributes,
+    report: impl Fn(&Diagnostic) -> TokenStream,
+) -> TokenStream {
+    let reports = analysis.diagnostics.iter().map(|diagnostic| {
+        let attributes = match diagnostic.severity {
+            Severity::Error => attributes.conditions(),
+            Severity::Warning => attributes.of_items(),
+        };
+        let report = report(diagnostic);
+        quote!(#attributes #report)
+    });
+    reports.collect()
 }
 
 /// The network's code, or its stub after an error.
-fn code(analysis: &Analysis, krate: &TokenStream, span: &dyn Fn(Range) -> Span) -> TokenStream {
+fn code(
+    analysis: &Analysis,
+    attributes: &Attributes,
+    krate: &TokenStream,
+    span: &dyn Fn(Range) -> Span,
+) -> TokenStream {
     match &analysis.network {
         Some(network) => {
             let plan = Plan::new(network);
             codegen::network(&Context {
                 network,
                 plan: &plan,
+                attributes,
                 krate,
                 span,
             })
         }
-        None => codegen::stub(&analysis.outline, krate, span),
+        None => codegen::stub(&analysis.outline, attributes, krate, span),
     }
 }
 
@@ -106,26 +137,6 @@ fn split_crate(tokens: TokenStream) -> (TokenStream, TokenStream) {
                 .collect(),
         ),
     }
-}
-
-/// As `include_str!`: relative to the file that says the path. An editor may not know that
-/// file; then the first of the package's source folders that holds the path.
-fn resolve(literal: &LitStr) -> PathBuf {
-    let path = literal.value();
-    if let Some(folder) = literal
-        .span()
-        .local_file()
-        .as_deref()
-        .and_then(Path::parent)
-    {
-        return folder.join(path);
-    }
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(PathBuf::new, PathBuf::from);
-    ["src", "examples", "tests", "benches"]
-        .map(|folder| package.join(folder).join(&path))
-        .into_iter()
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| package.join(path))
 }
 
 #[cfg(test)]

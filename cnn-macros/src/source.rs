@@ -16,6 +16,8 @@ pub struct Source {
     pub text: String,
     /// In the order of the text.
     pieces: Vec<Piece>,
+    /// The outermost tokens, groups whole.
+    trees: Vec<(Range, TokenTree)>,
     /// Stands for everything when there is no token.
     call_site: Span,
 }
@@ -36,12 +38,27 @@ impl Source {
             source: Self {
                 text: String::new(),
                 pieces: Vec::new(),
+                trees: Vec::new(),
                 call_site: Span::call_site(),
             },
             cursor: None,
         };
-        layout.stream(tokens);
+        for token in tokens {
+            let tree = token.clone();
+            layout.stream(token.into());
+            // Whatever blank stands before the token belongs to nothing, so the range may begin with it.
+            let start = layout.source.trees.last().map_or(0, |(range, _)| range.end);
+            let end = layout.source.text.len();
+            layout.source.trees.push((Range { start, end }, tree));
+        }
         layout.source
+    }
+
+    /// The outermost tokens that end in the range.
+    pub fn tokens(&self, range: Range) -> TokenStream {
+        let trees = self.trees.iter();
+        let within = trees.filter(|(tree, _)| range.start < tree.end && tree.end <= range.end);
+        within.map(|(_, tree)| tree.clone()).collect()
     }
 
     /// The spans of the first and the last token that the range touches. A range between two
@@ -199,6 +216,19 @@ mod tests {
             end: text.len(),
         };
         assert_eq!(source.spans(after_five).0.start().column, 21);
+    }
+
+    #[test]
+    fn ranges_map_to_whole_tokens() {
+        let text = "#[derive(A, B)] /* c */ #[d] pub(crate) network";
+        let source = source(text);
+        let tokens = |start, end| source.tokens(Range { start, end }).to_string();
+        let normal = |text: &str| text.parse::<TokenStream>().unwrap().to_string();
+        let attribute = text.find("#[d]").unwrap();
+        assert_eq!(tokens(0, 15), normal("#[derive(A, B)]"));
+        assert_eq!(tokens(attribute, attribute + 4), normal("#[d]"));
+        assert_eq!(tokens(0, 0), "");
+        assert_eq!(tokens(0, text.len()), normal(text));
     }
 
     #[test]

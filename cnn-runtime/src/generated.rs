@@ -24,7 +24,10 @@ pub use {
     crate::{
         Dataset, Error, History, Model, Network, Scores, Trainer,
         data::IntoBatch,
-        model::view::{Conv2dView, DenseView},
+        model::{
+            Field, Trainable,
+            view::{Conv2dView, DenseView},
+        },
         ndarray,
     },
     std::path::Path,

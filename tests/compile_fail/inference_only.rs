@@ -1,4 +1,5 @@
-//! Without a `train` block there is nothing to train with.
+//! Without a `train` block there is nothing to train with: the message is where training is asked for, and
+//! what a network does not have is not looked for in its private parts.
 
 cnn::network! {
     network Inference {
@@ -8,7 +9,11 @@ cnn::network! {
 }
 
 fn train(examples: &cnn::Examples) {
-    let _ = Inference::new(1).fit(examples);
+    let mut net = Inference::new(1);
+    let _ = net.fit(examples);
+    let _ = net.trainer().epochs(3).fit(examples);
+    let _ = net.evaluate(examples);
+    let _ = net.tensor("dense_1.kernel");
 }
 
 fn main() {}

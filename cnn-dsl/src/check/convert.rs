@@ -4,6 +4,7 @@
 //! reports what is wrong, with what to write instead where that can be guessed.
 
 use crate::check::arguments::{Bound, Callee, Context, Given, Reported};
+use crate::check::names;
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Shape;
@@ -53,6 +54,26 @@ impl Context<'_> {
             self.describe(value)
         );
         self.report(Diagnostic::new(Code::WrongType, value.span, message).maybe_help(help))
+    }
+
+    /// Reports something else where a number, sizes or a switch belong.
+    pub(crate) fn not_a_literal(
+        &mut self,
+        parameter: &str,
+        expected: &str,
+        value: &Value,
+        help: Option<String>,
+    ) -> Reported {
+        let message = format!(
+            "`{parameter}` takes {expected}, found {}",
+            self.describe(value)
+        );
+        let diagnostic = Diagnostic::new(Code::WrongType, value.span, message);
+        let diagnostic = match (&value.kind, help) {
+            (ValueKind::Name(_), None) => diagnostic.value_of_the_program(),
+            (_, help) => diagnostic.maybe_help(help),
+        };
+        self.report(diagnostic)
     }
 
     /// Reports a number that makes no sense.
@@ -109,9 +130,9 @@ impl Context<'_> {
             },
             ValueKind::Float(float) if float.fract() == 0.0 && (1.0..1e9).contains(float) => {
                 let help = format!("write `{float}`");
-                Err(self.wrong_type(parameter, "an integer", value, Some(help)))
+                Err(self.not_a_literal(parameter, "an integer", value, Some(help)))
             }
-            _ => Err(self.wrong_type(parameter, "an integer", value, None)),
+            _ => Err(self.not_a_literal(parameter, "an integer", value, None)),
         }
     }
 
@@ -145,13 +166,13 @@ impl Context<'_> {
             }
             ValueKind::List(values) => {
                 let help = sizes_of(values).map(|sizes| format!("write `{sizes}`"));
-                Err(self.wrong_type(parameter, expected, value, help))
+                Err(self.not_a_literal(parameter, expected, value, help))
             }
             ValueKind::Name(name) if is_activation(name) => {
                 let help = format!("write `activation = {name}`");
-                Err(self.wrong_type(parameter, expected, value, Some(help)))
+                Err(self.not_a_literal(parameter, expected, value, Some(help)))
             }
-            _ => Err(self.wrong_type(parameter, expected, value, None)),
+            _ => Err(self.not_a_literal(parameter, expected, value, None)),
         }
     }
 
@@ -168,7 +189,7 @@ impl Context<'_> {
             ValueKind::Float(number) => number,
             // Exact up to 2^53; nobody writes such a rate.
             ValueKind::Integer(number) => number as f64,
-            _ => return Err(self.wrong_type(parameter, "a number", value, None)),
+            _ => return Err(self.not_a_literal(parameter, "a number", value, None)),
         };
         if !range.contains(number) {
             let percent = range.contains(number / 100.0) && number > 1.0 && number.fract() == 0.0;
@@ -209,7 +230,11 @@ impl Context<'_> {
             }
             _ => None,
         };
-        Err(self.wrong_type(parameter, "`true` or `false`", value, help))
+        let report = match &value.kind {
+            ValueKind::Name(name) if names::is_constant(name) => Self::not_a_literal,
+            _ => Self::wrong_type,
+        };
+        Err(report(self, parameter, "`true` or `false`", value, help))
     }
 
     /// Any integer that fits 64 bits without a sign.
@@ -220,7 +245,7 @@ impl Context<'_> {
                 Ok(seed) => Ok(Some(seed)),
                 Err(_) => Err(self.out_of_range(parameter, "zero or more", value, None)),
             },
-            _ => Err(self.wrong_type(parameter, "an integer", value, None)),
+            _ => Err(self.not_a_literal(parameter, "an integer", value, None)),
         }
     }
 

@@ -1,14 +1,17 @@
 //! Warnings about checked networks: legal, but probably not what was meant.
 //!
-//! The warnings about strides and padding stand with the shape rules, where their numbers are.
+//! The warnings about strides and padding stand with the shape rules, where their numbers are. A network
+//! whose shapes are not all known is not looked at.
 
 use crate::check::arguments::Context;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Node, Op};
+use crate::layers::channels_last;
 
 impl Context<'_> {
     /// Looks at every node of a network whose shapes are all known.
     pub(crate) fn lint(&mut self, nodes: &[Node]) {
+        self.lint_channels(nodes);
         for (index, node) in nodes.iter().enumerate() {
             let previous = index.checked_sub(1).map(|index| &nodes[index]);
             let last = index + 1 == nodes.len();
@@ -36,6 +39,30 @@ impl Context<'_> {
                 );
             }
         }
+    }
+
+    /// An input whose channels seem to stand first, read as an image by a window that is as high as it is
+    /// wide. Whoever means 3 rows of 32 channels gives the window another form.
+    fn lint_channels(&mut self, nodes: &[Node]) {
+        let [input, layers @ ..] = nodes else { return };
+        let Some(image) = channels_last(&input.shape) else {
+            return;
+        };
+        let mut layers = layers.iter();
+        let reader = layers.find(|node| node.shape.is_flat() || node.op.layer().window().is_some());
+        let window = reader.and_then(|node| node.op.layer().window());
+        let Some([rows, columns]) = window.map(|window| window.size) else {
+            return;
+        };
+        if rows != columns || rows == 1 {
+            return;
+        }
+        let [height, _, channels] = cnn_ir::operation::image(&input.shape.0);
+        let message = format!("the input is an image of height {height} with {channels} channels");
+        self.report(
+            Diagnostic::new(Code::ChannelsFirst, input.keyword.span, message)
+                .help(format!("write `input({image})`: channels come last")),
+        );
     }
 
     fn lint_softmax(&mut self, node: &Node, output: bool) {

@@ -1,4 +1,7 @@
 //! Names that Rust or the generated struct would not take.
+//!
+//! A name may be written as Rust's raw identifiers are: `r#stem` is the name `stem`, and `r#type` the
+//! name `type`, which without `r#` is a keyword.
 
 /// Keywords of every edition of Rust, strict and reserved.
 const KEYWORDS: &[&str] = &[
@@ -8,6 +11,12 @@ const KEYWORDS: &[&str] = &[
     "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
+
+/// Keywords that no raw identifier can be.
+const NEVER_RAW: &[&str] = &["Self", "crate", "self", "super"];
+
+/// What the names of generated items begin with, in any case: items are not hygienic.
+const PREFIX: &str = "__cnn";
 
 /// Methods of every generated struct, inherent or of a trait: `Clone`, `Debug`, `Network`.
 const METHODS: &[&str] = &[
@@ -32,27 +41,63 @@ const METHODS: &[&str] = &[
     "trainer",
 ];
 
+/// Methods that Rust's prelude gives to every value that can be cloned. A label would hide `to_owned`, and be
+/// hidden by the other two. `borrow` or `type_id` need an import, and then the label goes first.
+const PRELUDE: &[&str] = &["into", "to_owned", "try_into"];
+
 /// Words that mean a layer by themselves where layers are named.
 const WORDS: &[&str] = &["input", "output"];
 
-/// Why `name` cannot be a Rust identifier, if it cannot.
-pub(crate) fn invalid(name: &str) -> Option<&'static str> {
+/// Whether a name is a keyword of Rust, which has to be written `r#type`.
+pub fn is_keyword(name: &str) -> bool {
+    KEYWORDS.contains(&name)
+}
+
+/// The name that was written, without `r#`.
+pub(crate) fn unraw(written: &str) -> &str {
+    written.strip_prefix("r#").unwrap_or(written)
+}
+
+/// Whether a name, or the last one of a path, is written as Rust's constants are: `HIDDEN`.
+pub(crate) fn is_constant(path: &str) -> bool {
+    let name = path.rsplit(':').next().unwrap_or_default();
+    let is = |test: fn(&u8) -> bool| name.as_bytes().iter().any(test);
+    is(u8::is_ascii_uppercase) && !is(u8::is_ascii_lowercase)
+}
+
+/// Why what was `written` cannot be an identifier of Rust, if it cannot.
+pub(crate) fn invalid(written: &str) -> Option<&'static str> {
+    let name = unraw(written);
     let ascii = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !ascii || name.is_empty() || name.as_bytes()[0].is_ascii_digit() {
         Some("names are made of ASCII letters, digits and `_`")
     } else if name.bytes().all(|b| b == b'_') {
         Some("it has no letter")
-    } else if KEYWORDS.contains(&name) {
+    } else if NEVER_RAW.contains(&name) || (is_keyword(name) && name == written) {
         Some("it is a keyword of Rust")
+    } else if name
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+    {
+        Some("names of the generated code begin with `__cnn`")
     } else {
         None
     }
+}
+
+/// What to write instead of an invalid name, if `r#` makes it a name.
+pub(crate) fn help(written: &str) -> Option<String> {
+    let raw = format!("r#{written}");
+    let helps = invalid(written).is_some() && invalid(&raw).is_none();
+    helps.then(|| format!("write `{raw}`"))
 }
 
 /// Why a label would hide something that the generated struct or the language has, if it would.
 pub(crate) fn reserved(label: &str) -> Option<&'static str> {
     if METHODS.contains(&label) {
         Some("the generated struct uses the name")
+    } else if PRELUDE.contains(&label) {
+        Some("Rust gives every value a method of that name")
     } else if WORDS.contains(&label) {
         Some("the language uses the word")
     } else {

@@ -269,7 +269,7 @@ impl Context<'_> {
                 let at = resolved.layers.iter().flatten().next();
                 let at = at.map_or(network.head, |layer| layer.keyword.span);
                 Diagnostic::new(Code::NoInput, at, "the network has no input")
-                    .help("insert `input(28x28x1);` before this line")
+                    .help(format!("insert `{};` before this line", input_of(resolved)))
             }
         };
         self.report(diagnostic);
@@ -294,6 +294,18 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// An input that the first layers could read.
+fn input_of(resolved: &Resolved<'_>) -> &'static str {
+    let image = "input(28x28x1)";
+    let mut layers = resolved.layers.iter().flatten();
+    let wanted = layers.find_map(|layer| match (layer.kind?.takes, &layer.op) {
+        (Takes::Flat, _) => Some("input(784)"),
+        (Takes::Image, _) | (_, Some(Op::Flatten(_))) => Some(image),
+        (Takes::Anything | Takes::Nothing, _) => None,
+    });
+    wanted.unwrap_or(image)
 }
 
 /// The label, or the Keras name: layers without a label are counted from 1, each kind on its

@@ -9,7 +9,7 @@ use crate::check::convert::{self, LIMIT, product};
 use crate::check::resolve::Layer;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Node, Shape};
-use crate::layers::{Op, Takes};
+use crate::layers::{self, Op, Takes};
 use crate::syntax::Span;
 
 /// What is known of the layers.
@@ -86,6 +86,13 @@ impl Site<'_, '_> {
     /// The diagnostic with the shapes from the input on.
     pub(crate) fn explain(&self, diagnostic: Diagnostic) -> Diagnostic {
         self.chain.explain(diagnostic)
+    }
+
+    /// What to write where the network's input seems to have its channels first.
+    pub(crate) fn channels_last(&self) -> Option<String> {
+        let (name, input) = self.chain.0.first()?;
+        let image = layers::channels_last(input).filter(|_| name == "input")?;
+        Some(format!("write `input({image})`: channels come last"))
     }
 
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) -> Reported {

@@ -60,7 +60,7 @@ catalogue! {
         InvalidName = "invalid_name",
         /// Something in brackets after `pub` that is no visibility.
         InvalidVisibility = "invalid_visibility",
-        /// An attribute other than documentation.
+        /// An attribute that cannot stand here: a layer or setting takes documentation only.
         UnsupportedAttribute = "unsupported_attribute",
         /// Documentation with nothing below it.
         DanglingDocs = "dangling_docs",
@@ -68,6 +68,8 @@ catalogue! {
         // Punctuation and values.
         /// Text that belongs to nothing.
         UnexpectedText = "unexpected_text",
+        /// A label without a layer.
+        MissingLayer = "missing_layer",
         /// A statement or setting does not end in `;`.
         MissingSemicolon = "missing_semicolon",
         /// Two arguments without `,` between them.
@@ -170,7 +172,9 @@ catalogue! {
     Warning {
         /// Strides larger than the window: some rows or columns are never read.
         SkippedInput = "skipped_input",
-        /// The strides do not divide the image: its last rows or columns are never read.
+        /// An input whose channels seem to stand first: images are height x width x channels.
+        ChannelsFirst = "channels_first",
+        /// The strides do not divide the image: more than a third of its rows or columns are never read.
         DroppedInput = "dropped_input",
         /// Some windows lie in the padding alone.
         PaddingExceedsKernel = "padding_exceeds_kernel",

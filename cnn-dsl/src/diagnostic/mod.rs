@@ -91,6 +91,12 @@ impl Diagnostic {
         self
     }
 
+    /// Says that a name where a value belongs is nothing that a macro can look up.
+    pub(crate) fn value_of_the_program(self) -> Self {
+        self.note("a description is read before the program has constants or variables")
+            .help("write the value itself; the program can read sizes back, as in `Name::OUTPUT`")
+    }
+
     /// The message as rustc would print it, with the line of `source` that it is about.
     pub fn render(&self, source: &str, file_name: &str) -> String {
         crate::diagnostic::render::render(self, source, file_name)

@@ -97,8 +97,12 @@ fn closest(plain: &str, candidates: &[&'static str]) -> Option<&'static str> {
     if plain.len() > 64 {
         return None;
     }
+    // `max_pool3d` is no misspelt `max_pool2d`: another number of dimensions is another layer.
+    let digits = |word: &str| -> String { word.chars().filter(char::is_ascii_digit).collect() };
+    let written = digits(plain);
     candidates
         .iter()
+        .filter(|candidate| written.is_empty() || digits(candidate) == written)
         .map(|&candidate| (edits(plain, &self::plain(candidate)), candidate))
         .filter(|&(edits, candidate)| edits <= (candidate.len() / 3).max(1) && edits < plain.len())
         .min_by_key(|&(edits, _)| edits)
@@ -210,12 +214,83 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (
         Layer,
         "conv1d",
-        "a convolution over Nx1xC images does the same",
+        "over Nx1xC images a `conv2d` with a kernel of `3x1` does the same",
+    ),
+    (
+        Layer,
+        "convolution1d",
+        "over Nx1xC images a `conv2d` with a kernel of `3x1` does the same",
+    ),
+    (
+        Layer,
+        "maxpool1d",
+        "over Nx1xC images a `max_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "maxpooling1d",
+        "over Nx1xC images a `max_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "avgpool1d",
+        "over Nx1xC images an `avg_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "avgpooling1d",
+        "over Nx1xC images an `avg_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "averagepool1d",
+        "over Nx1xC images an `avg_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "averagepooling1d",
+        "over Nx1xC images an `avg_pool2d(2x1)` does the same",
+    ),
+    (
+        Layer,
+        "globalaveragepooling1d",
+        "over Nx1xC images an `avg_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "globalavgpool1d",
+        "over Nx1xC images an `avg_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "globalmaxpooling1d",
+        "over Nx1xC images a `max_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "globalmaxpool1d",
+        "over Nx1xC images a `max_pool2d` as large as its input, then `flatten;` does the same",
+    ),
+    (
+        Layer,
+        "zeropadding1d",
+        "give the convolution a `padding`, as in `1x0`",
     ),
     (Layer, "conv3d", ""),
+    (Layer, "convolution3d", ""),
+    (Layer, "maxpool3d", ""),
+    (Layer, "maxpooling3d", ""),
+    (Layer, "avgpool3d", ""),
+    (Layer, "avgpooling3d", ""),
+    (Layer, "averagepool3d", ""),
+    (Layer, "averagepooling3d", ""),
+    (Layer, "conv1dtranspose", ""),
+    (Layer, "convtranspose1d", ""),
     (Layer, "conv2dtranspose", ""),
     (Layer, "convtranspose2d", ""),
+    (Layer, "depthwiseconv1d", ""),
     (Layer, "depthwiseconv2d", ""),
+    (Layer, "separableconv1d", ""),
     (Layer, "separableconv2d", ""),
     (
         Layer,
@@ -237,7 +312,13 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
         "globalmaxpooling2d",
         "a `max_pool2d` as large as its input, then `flatten;` does the same",
     ),
+    (
+        Layer,
+        "globalmaxpool2d",
+        "a `max_pool2d` as large as its input, then `flatten;` does the same",
+    ),
     (Layer, "zeropadding2d", "give the convolution a `padding`"),
+    (Layer, "upsampling1d", ""),
     (Layer, "upsampling2d", ""),
     (Layer, "reshape", ""),
     (Layer, "rescaling", "scale the data before training"),
@@ -409,6 +490,9 @@ mod tests {
             ("Flatten", Some(Hint::Use("flatten"))),
             ("desne", Some(Hint::Use("dense"))),
             ("BatchNormalization", Some(Hint::Unsupported(None))),
+            ("max_pool3d", Some(Hint::Unsupported(None))),
+            ("max_pool4d", None),
+            ("max_pol2d", Some(Hint::Use("max_pool2d"))),
             ("x", None),
             ("", None),
             ("LReLU", Some(Hint::Use("leaky_relu"))),

@@ -94,7 +94,8 @@ impl Layer for Conv2d {
     fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
         let [height, width, _] = image(&input.0);
         let placed = window::place(&self.window, "kernel", "kernel", [height, width], site)?;
-        window::lint(&self.window, [height, width], placed, site);
+        window::excess_padding(&self.window, site);
+        window::unread_input(&self.window, [height, width], placed.output, site);
         let [height, width] = placed.output;
         Ok(Shape(vec![height, width, self.filters]))
     }
@@ -117,6 +118,10 @@ impl Layer for Conv2d {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn window(&self) -> Option<&Window> {
+        Some(&self.window)
     }
 
     /// A multiplication and an addition for each weight that an output value reads, those that meet

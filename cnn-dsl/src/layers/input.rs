@@ -40,6 +40,16 @@ impl Layer for Input {
     }
 }
 
+/// The shape of an input whose channels seem to stand first, with its channels last: 32x32x3 for 3x32x32.
+/// A signal of 1x128x9 or a strip of 3x100x12 is none.
+pub(crate) fn channels_last(shape: &Shape) -> Option<Shape> {
+    let [channels, height, width] = shape.image()?;
+    let is_square = height == width && height >= 8;
+    let is_color = channels == 3 && height.min(width) >= 16;
+    let seems = matches!(channels, 1 | 3 | 4) && (is_square || is_color);
+    seems.then(|| Shape(vec![height, width, channels]))
+}
+
 fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     separate_sizes(reader)?;
     let value = reader.get("shape")?.ok_or(Reported)?;
@@ -55,19 +65,19 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
         ValueKind::Dims(sizes) => image(reader, sizes, value)?,
         ValueKind::List(_) => {
             let help = Some("write `input(28x28x1)`".to_owned());
-            return Err(wrong_type(reader, value, help));
+            return Err(not_sizes(reader, value, help));
         }
         ValueKind::Float(_) | ValueKind::Name(_) | ValueKind::Call(_) | ValueKind::Invalid => {
-            return Err(wrong_type(reader, value, None));
+            return Err(not_sizes(reader, value, None));
         }
     };
     Ok(Op::Input(Input { shape }))
 }
 
-fn wrong_type(reader: &mut Reader<'_, '_>, value: &Value, help: Option<String>) -> Reported {
+fn not_sizes(reader: &mut Reader<'_, '_>, value: &Value, help: Option<String>) -> Reported {
     reader
         .context
-        .wrong_type("input", "sizes, as in `28x28x1`", value, help)
+        .not_a_literal("input", "sizes, as in `28x28x1`", value, help)
 }
 
 /// Reports `input(28, 28, 1)`.

@@ -23,6 +23,7 @@ pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
+pub(crate) use input::channels_last;
 pub use pool2d::Pool2d;
 pub use window::{Padding, Placed, Window};
 
@@ -152,6 +153,11 @@ pub(crate) trait Layer {
     /// Whether training changes its tensors.
     fn is_trainable(&self) -> bool {
         true
+    }
+
+    /// The window that it moves over its image, if it has one.
+    fn window(&self) -> Option<&Window> {
+        None
     }
 
     /// Floating-point operations for each value of its output.

@@ -89,9 +89,13 @@ impl Layer for Pool2d {
             return Err(site.report(diagnostic));
         }
         let placed = window::place(window, "window", "size", [height, width], site)?;
-        window::skipped_input(window, placed.output, site);
+        window::unread_input(window, [height, width], placed.output, site);
         let [height, width] = placed.output;
         Ok(Shape(vec![height, width, channels]))
+    }
+
+    fn window(&self) -> Option<&Window> {
+        Some(&self.window)
     }
 
     /// One comparison or addition for each cell of a window.

@@ -81,6 +81,19 @@ impl Window {
         Some(([size(before), size(behind)], size(room / stride + 1)))
     }
 
+    /// The rows and columns at the end of the image that no window reaches, because the strides do not
+    /// divide what is left beside the first window.
+    pub(crate) fn unread(&self, image: [usize; 2]) -> [usize; 2] {
+        let Some(placed) = self.place(image) else {
+            return [0, 0];
+        };
+        [0, 1].map(|axis| {
+            let [before, behind] = placed.padding[axis];
+            let room = (image[axis] + before + behind) as u64 - self.extent(axis);
+            (room % self.strides[axis] as u64).saturating_sub(behind as u64) as usize
+        })
+    }
+
     /// The rows (or columns) that it covers: `(size - 1) * dilation + 1`.
     fn extent(&self, axis: usize) -> u64 {
         (self.size[axis] as u64 - 1) * self.dilation[axis] as u64 + 1
@@ -175,12 +188,14 @@ fn too_large(
         )
     };
     let diagnostic = Diagnostic::new(Code::WindowTooLarge, site.argument(argument), message);
-    let diagnostic = site.explain(diagnostic).help(help);
+    let diagnostic = site
+        .explain(diagnostic)
+        .help(site.channels_last().unwrap_or(help));
     site.report(diagnostic)
 }
 
 /// Warns of rows and columns between two windows. Answers whether there are some.
-pub(super) fn skipped_input(window: &Window, output: [usize; 2], site: &mut Site<'_, '_>) -> bool {
+fn skipped_input(window: &Window, output: [usize; 2], site: &mut Site<'_, '_>) -> bool {
     let skips = |axis: usize| output[axis] > 1 && window.strides[axis] as u64 > window.extent(axis);
     let skipped = match [skips(0), skips(1)] {
         [false, false] => return false,
@@ -203,62 +218,64 @@ pub(super) fn skipped_input(window: &Window, output: [usize; 2], site: &mut Site
     true
 }
 
-/// Warns of padding that is as large as a kernel, and of rows and columns that a convolution never reads.
-pub(super) fn lint(window: &Window, image: [usize; 2], placed: Placed, site: &mut Site<'_, '_>) {
-    if let Padding::Number(number) = window.padding {
-        let beyond = |axis: usize| number[axis] as u64 >= window.extent(axis);
-        if beyond(0) || beyond(1) {
-            let message = format!(
-                "the padding of `{}` is as large as its kernel: some outputs see nothing but zeros",
-                site.name()
-            );
-            site.report(
-                Diagnostic::new(
-                    Code::PaddingExceedsKernel,
-                    site.argument("padding"),
-                    message,
-                )
-                .help("use `padding = same`, or a smaller number"),
-            );
-        }
-    }
-    if !skipped_input(window, placed.output, site) {
-        dropped_input(window, image, placed.padding, site);
+/// Warns of padding that is as large as a kernel.
+pub(super) fn excess_padding(window: &Window, site: &mut Site<'_, '_>) {
+    let Padding::Number(number) = window.padding else {
+        return;
+    };
+    let beyond = |axis: usize| number[axis] as u64 >= window.extent(axis);
+    if beyond(0) || beyond(1) {
+        let message = format!(
+            "the padding of `{}` is as large as its kernel: some outputs see nothing but zeros",
+            site.name()
+        );
+        site.report(
+            Diagnostic::new(
+                Code::PaddingExceedsKernel,
+                site.argument("padding"),
+                message,
+            )
+            .help("use `padding = same`, or a smaller number"),
+        );
     }
 }
 
-fn dropped_input(
+/// Warns of rows and columns that are never read, in between or at the end. Strides that do not divide an
+/// image are an everyday thing (2x2 pools on 11x11, strides of 2 on 28x28), which the plan notes; losing
+/// more than a third of the rows or columns is a mistake.
+pub(super) fn unread_input(
     window: &Window,
     image: [usize; 2],
-    padding: [[usize; 2]; 2],
+    output: [usize; 2],
     site: &mut Site<'_, '_>,
 ) {
-    let dropped = [0, 1].map(|axis| {
-        let padded = (image[axis] + padding[axis][0] + padding[axis][1]) as u64;
-        let unread = (padded - window.extent(axis)) % window.strides[axis] as u64;
-        unread.saturating_sub(padding[axis][1] as u64)
-    });
-    let count = |count: u64, noun: &str| match count {
-        0 => None,
-        1 => Some(format!("the last {noun}")),
-        _ => Some(format!("the last {count} {noun}s")),
-    };
-    let lines: Vec<_> = [count(dropped[0], "row"), count(dropped[1], "column")]
-        .into_iter()
-        .flatten()
-        .collect();
-    if lines.is_empty() {
+    if skipped_input(window, output, site) {
+        return;
+    }
+    let unread = window.unread(image);
+    if (0..2).all(|axis| unread[axis] <= image[axis] / 3) {
         return;
     }
     let message = format!(
         "`{}` never reads {} of its {}x{} image",
         site.name(),
-        lines.join(" and "),
+        last_lines(unread),
         image[0],
         image[1],
     );
     site.report(
         Diagnostic::new(Code::DroppedInput, site.argument("strides"), message)
-            .help("use `padding = same`, or strides and a kernel that fit the image"),
+            .help("use `padding = same`, or a size and strides that fit the image"),
     );
+}
+
+/// `the last row and the last 2 columns`.
+fn last_lines(unread: [usize; 2]) -> String {
+    let lines = unread.into_iter().zip(["row", "column"]);
+    let lines = lines.filter_map(|(count, noun)| match count {
+        0 => None,
+        1 => Some(format!("the last {noun}")),
+        _ => Some(format!("the last {count} {noun}s")),
+    });
+    lines.collect::<Vec<_>>().join(" and ")
 }

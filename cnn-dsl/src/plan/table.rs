@@ -1,7 +1,7 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
 use super::{Memory, Plan, Scope, Step, algorithm, fuse, sparsity};
-use crate::graph::{Activation, Network, Shape};
+use crate::graph::{Activation, Network, Node, Shape};
 use crate::text_table::{Align, draw, thousands};
 use cnn_ir::Operation;
 
@@ -116,6 +116,8 @@ impl Plan {
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step);
         reasons.extend(fuse::why(step, self));
+        let nodes = [Some(step.node), step.pool].into_iter().flatten();
+        reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {
             return reasons;
         }
@@ -157,4 +159,17 @@ fn computed(stored: &Shape, whole: &Shape) -> String {
         }
         _ => stored.to_string(),
     }
+}
+
+/// `1 row, 1 column of 11x11 unread`, of the image before a window whose strides do not divide it.
+fn unread(node: &Node) -> Option<String> {
+    let [height, width, _] = node.input_shapes.first()?.image()?;
+    let lines = node.unread().into_iter().zip(["row", "column"]);
+    let lines = lines.filter_map(|(count, noun)| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        _ => Some(format!("{count} {noun}s")),
+    });
+    let lines: Vec<_> = lines.collect();
+    (!lines.is_empty()).then(|| format!("{} of {height}x{width} unread", lines.join(", ")))
 }

@@ -30,6 +30,10 @@ pub enum Rule {
     r#text_literal,
     r#raw_literal,
     r#raw_text,
+    r#attribute,
+    r#attribute_token,
+    r#attribute_group,
+    r#character,
     r#invalid_attribute,
     r#file,
     r#item,
@@ -118,6 +122,10 @@ impl Rule {
             Rule::r#text_literal,
             Rule::r#raw_literal,
             Rule::r#raw_text,
+            Rule::r#attribute,
+            Rule::r#attribute_token,
+            Rule::r#attribute_group,
+            Rule::r#character,
             Rule::r#invalid_attribute,
             Rule::r#file,
             Rule::r#item,
@@ -552,6 +560,9 @@ impl ::pest::Parser<Rule> for Grammar {
                                         .or_else(|state| {
                                             state.restore_on_err(|state| self::r#doc_attribute(state))
                                         })
+                                        .or_else(|state| {
+                                            state.restore_on_err(|state| self::r#attribute(state))
+                                        })
                                         .or_else(|state| { self::r#invalid_attribute(state) })
                                 })
                         })
@@ -775,23 +786,19 @@ impl ::pest::Parser<Rule> for Grammar {
                 }
                 #[inline]
                 #[allow(non_snake_case, unused_variables)]
-                pub fn r#invalid_attribute(
+                pub fn r#attribute(
                     state: ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
                 ) -> ::pest::ParseResult<
                     ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
                 > {
                     state
                         .rule(
-                            Rule::r#invalid_attribute,
+                            Rule::r#attribute,
                             |state| {
                                 state
                                     .sequence(|state| {
                                         state
                                             .match_string("#")
-                                            .and_then(|state| { super::hidden::skip(state) })
-                                            .and_then(|state| {
-                                                state.optional(|state| { state.match_string("!") })
-                                            })
                                             .and_then(|state| { super::hidden::skip(state) })
                                             .and_then(|state| { state.match_string("[") })
                                             .and_then(|state| { super::hidden::skip(state) })
@@ -800,23 +807,8 @@ impl ::pest::Parser<Rule> for Grammar {
                                                     .sequence(|state| {
                                                         state
                                                             .optional(|state| {
-                                                                self::r#string(state)
-                                                                    .or_else(|state| {
-                                                                        state
-                                                                            .sequence(|state| {
-                                                                                state
-                                                                                    .lookahead(
-                                                                                        false,
-                                                                                        |state| {
-                                                                                            state
-                                                                                                .match_string("]")
-                                                                                                .or_else(|state| { state.match_string("\n") })
-                                                                                        },
-                                                                                    )
-                                                                                    .and_then(|state| { super::hidden::skip(state) })
-                                                                                    .and_then(|state| { self::r#ANY(state) })
-                                                                            })
-                                                                    })
+                                                                state
+                                                                    .restore_on_err(|state| self::r#attribute_token(state))
                                                                     .and_then(|state| {
                                                                         state
                                                                             .repeat(|state| {
@@ -824,23 +816,7 @@ impl ::pest::Parser<Rule> for Grammar {
                                                                                     .sequence(|state| {
                                                                                         super::hidden::skip(state)
                                                                                             .and_then(|state| {
-                                                                                                self::r#string(state)
-                                                                                                    .or_else(|state| {
-                                                                                                        state
-                                                                                                            .sequence(|state| {
-                                                                                                                state
-                                                                                                                    .lookahead(
-                                                                                                                        false,
-                                                                                                                        |state| {
-                                                                                                                            state
-                                                                                                                                .match_string("]")
-                                                                                                                                .or_else(|state| { state.match_string("\n") })
-                                                                                                                        },
-                                                                                                                    )
-                                                                                                                    .and_then(|state| { super::hidden::skip(state) })
-                                                                                                                    .and_then(|state| { self::r#ANY(state) })
-                                                                                                            })
-                                                                                                    })
+                                                                                                state.restore_on_err(|state| self::r#attribute_token(state))
                                                                                             })
                                                                                     })
                                                                             })
@@ -849,10 +825,244 @@ impl ::pest::Parser<Rule> for Grammar {
                                                     })
                                             })
                                             .and_then(|state| { super::hidden::skip(state) })
-                                            .and_then(|state| {
-                                                state.optional(|state| { state.match_string("]") })
-                                            })
+                                            .and_then(|state| { state.match_string("]") })
                                     })
+                            },
+                        )
+                }
+                #[inline]
+                #[allow(non_snake_case, unused_variables)]
+                pub fn r#attribute_token(
+                    state: ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                ) -> ::pest::ParseResult<
+                    ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                > {
+                    let state = state.check_stack_limit()?;
+                    state
+                        .restore_on_err(|state| self::r#raw_literal(state))
+                        .or_else(|state| { self::r#text_literal(state) })
+                        .or_else(|state| { self::r#character(state) })
+                        .or_else(|state| {
+                            state.restore_on_err(|state| self::r#attribute_group(state))
+                        })
+                        .or_else(|state| {
+                            state
+                                .sequence(|state| {
+                                    state
+                                        .lookahead(
+                                            false,
+                                            |state| {
+                                                state
+                                                    .match_string("(")
+                                                    .or_else(|state| { state.match_string(")") })
+                                                    .or_else(|state| { state.match_string("[") })
+                                                    .or_else(|state| { state.match_string("]") })
+                                                    .or_else(|state| { state.match_string("{") })
+                                                    .or_else(|state| { state.match_string("}") })
+                                            },
+                                        )
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#ANY(state) })
+                                })
+                        })
+                }
+                #[inline]
+                #[allow(non_snake_case, unused_variables)]
+                pub fn r#attribute_group(
+                    state: ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                ) -> ::pest::ParseResult<
+                    ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                > {
+                    let state = state.check_stack_limit()?;
+                    state
+                        .restore_on_err(|state| {
+                            state
+                                .sequence(|state| {
+                                    state
+                                        .match_string("(")
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#enter(state) })
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| {
+                                            state
+                                                .sequence(|state| {
+                                                    state
+                                                        .optional(|state| {
+                                                            state
+                                                                .restore_on_err(|state| self::r#attribute_token(state))
+                                                                .and_then(|state| {
+                                                                    state
+                                                                        .repeat(|state| {
+                                                                            state
+                                                                                .sequence(|state| {
+                                                                                    super::hidden::skip(state)
+                                                                                        .and_then(|state| {
+                                                                                            state.restore_on_err(|state| self::r#attribute_token(state))
+                                                                                        })
+                                                                                })
+                                                                        })
+                                                                })
+                                                        })
+                                                })
+                                        })
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { self::r#leave(state) })
+                                        .and_then(|state| { super::hidden::skip(state) })
+                                        .and_then(|state| { state.match_string(")") })
+                                })
+                        })
+                        .or_else(|state| {
+                            state
+                                .restore_on_err(|state| {
+                                    state
+                                        .sequence(|state| {
+                                            state
+                                                .match_string("[")
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { self::r#enter(state) })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| {
+                                                    state
+                                                        .sequence(|state| {
+                                                            state
+                                                                .optional(|state| {
+                                                                    state
+                                                                        .restore_on_err(|state| self::r#attribute_token(state))
+                                                                        .and_then(|state| {
+                                                                            state
+                                                                                .repeat(|state| {
+                                                                                    state
+                                                                                        .sequence(|state| {
+                                                                                            super::hidden::skip(state)
+                                                                                                .and_then(|state| {
+                                                                                                    state.restore_on_err(|state| self::r#attribute_token(state))
+                                                                                                })
+                                                                                        })
+                                                                                })
+                                                                        })
+                                                                })
+                                                        })
+                                                })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { self::r#leave(state) })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { state.match_string("]") })
+                                        })
+                                })
+                        })
+                        .or_else(|state| {
+                            state
+                                .restore_on_err(|state| {
+                                    state
+                                        .sequence(|state| {
+                                            state
+                                                .match_string("{")
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { self::r#enter(state) })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| {
+                                                    state
+                                                        .sequence(|state| {
+                                                            state
+                                                                .optional(|state| {
+                                                                    state
+                                                                        .restore_on_err(|state| self::r#attribute_token(state))
+                                                                        .and_then(|state| {
+                                                                            state
+                                                                                .repeat(|state| {
+                                                                                    state
+                                                                                        .sequence(|state| {
+                                                                                            super::hidden::skip(state)
+                                                                                                .and_then(|state| {
+                                                                                                    state.restore_on_err(|state| self::r#attribute_token(state))
+                                                                                                })
+                                                                                        })
+                                                                                })
+                                                                        })
+                                                                })
+                                                        })
+                                                })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { self::r#leave(state) })
+                                                .and_then(|state| { super::hidden::skip(state) })
+                                                .and_then(|state| { state.match_string("}") })
+                                        })
+                                })
+                        })
+                }
+                #[inline]
+                #[allow(non_snake_case, unused_variables)]
+                pub fn r#character(
+                    state: ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                ) -> ::pest::ParseResult<
+                    ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                > {
+                    state
+                        .sequence(|state| {
+                            state
+                                .match_string("'")
+                                .and_then(|state| { super::hidden::skip(state) })
+                                .and_then(|state| {
+                                    state.optional(|state| { state.match_string("\\") })
+                                })
+                                .and_then(|state| { super::hidden::skip(state) })
+                                .and_then(|state| { self::r#ANY(state) })
+                                .and_then(|state| { super::hidden::skip(state) })
+                                .and_then(|state| { state.match_string("'") })
+                        })
+                }
+                #[inline]
+                #[allow(non_snake_case, unused_variables)]
+                pub fn r#invalid_attribute(
+                    state: ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                ) -> ::pest::ParseResult<
+                    ::alloc::boxed::Box<::pest::ParserState<'_, Rule>>,
+                > {
+                    state
+                        .atomic(
+                            ::pest::Atomicity::CompoundAtomic,
+                            |state| {
+                                state
+                                    .rule(
+                                        Rule::r#invalid_attribute,
+                                        |state| {
+                                            state
+                                                .sequence(|state| {
+                                                    state
+                                                        .match_string("#")
+                                                        .and_then(|state| { self::r#gap(state) })
+                                                        .and_then(|state| {
+                                                            state.optional(|state| { state.match_string("!") })
+                                                        })
+                                                        .and_then(|state| { self::r#gap(state) })
+                                                        .and_then(|state| { state.match_string("[") })
+                                                        .and_then(|state| {
+                                                            state
+                                                                .repeat(|state| {
+                                                                    self::r#string(state)
+                                                                        .or_else(|state| {
+                                                                            state
+                                                                                .sequence(|state| {
+                                                                                    state
+                                                                                        .lookahead(
+                                                                                            false,
+                                                                                            |state| {
+                                                                                                state
+                                                                                                    .match_string("]")
+                                                                                                    .or_else(|state| { state.match_string("\n") })
+                                                                                            },
+                                                                                        )
+                                                                                        .and_then(|state| { self::r#ANY(state) })
+                                                                                })
+                                                                        })
+                                                                })
+                                                        })
+                                                        .and_then(|state| {
+                                                            state.optional(|state| { state.match_string("]") })
+                                                        })
+                                                })
+                                        },
+                                    )
                             },
                         )
                 }
@@ -1029,7 +1239,8 @@ impl ::pest::Parser<Rule> for Grammar {
                                             state
                                                 .sequence(|state| {
                                                     state
-                                                        .match_string("network")
+                                                        .optional(|state| { state.match_string("r#") })
+                                                        .and_then(|state| { state.match_string("network") })
                                                         .and_then(|state| {
                                                             state.lookahead(false, |state| { self::r#word_char(state) })
                                                         })
@@ -2303,7 +2514,8 @@ impl ::pest::Parser<Rule> for Grammar {
                                             state
                                                 .sequence(|state| {
                                                     state
-                                                        .match_string("train")
+                                                        .optional(|state| { state.match_string("r#") })
+                                                        .and_then(|state| { state.match_string("train") })
                                                         .and_then(|state| {
                                                             state.lookahead(false, |state| { self::r#word_char(state) })
                                                         })
@@ -2971,9 +3183,24 @@ impl ::pest::Parser<Rule> for Grammar {
                             Rule::r#assign,
                             |state| {
                                 state
-                                    .match_string("==")
-                                    .or_else(|state| { state.match_string("=") })
-                                    .or_else(|state| { state.match_string(":") })
+                                    .atomic(
+                                        ::pest::Atomicity::Atomic,
+                                        |state| {
+                                            state
+                                                .match_string("==")
+                                                .or_else(|state| { state.match_string("=") })
+                                                .or_else(|state| {
+                                                    state
+                                                        .sequence(|state| {
+                                                            state
+                                                                .match_string(":")
+                                                                .and_then(|state| {
+                                                                    state.lookahead(false, |state| { state.match_string(":") })
+                                                                })
+                                                        })
+                                                })
+                                        },
+                                    )
                             },
                         )
                 }
@@ -3197,12 +3424,28 @@ impl ::pest::Parser<Rule> for Grammar {
                             Rule::r#operator,
                             |state| {
                                 state
-                                    .match_string("*")
-                                    .or_else(|state| { state.match_string("+") })
-                                    .or_else(|state| { state.match_string("-") })
-                                    .or_else(|state| { state.match_string("/") })
-                                    .or_else(|state| { state.match_string("%") })
-                                    .or_else(|state| { state.match_string("^") })
+                                    .atomic(
+                                        ::pest::Atomicity::Atomic,
+                                        |state| {
+                                            state
+                                                .match_string("*")
+                                                .or_else(|state| { state.match_string("+") })
+                                                .or_else(|state| { state.match_string("-") })
+                                                .or_else(|state| { state.match_string("/") })
+                                                .or_else(|state| { state.match_string("%") })
+                                                .or_else(|state| { state.match_string("^") })
+                                                .or_else(|state| {
+                                                    state
+                                                        .sequence(|state| {
+                                                            state
+                                                                .match_string("x")
+                                                                .and_then(|state| {
+                                                                    state.lookahead(false, |state| { self::r#word_char(state) })
+                                                                })
+                                                        })
+                                                })
+                                        },
+                                    )
                             },
                         )
                 }
@@ -3642,7 +3885,18 @@ impl ::pest::Parser<Rule> for Grammar {
                                         |state| {
                                             state
                                                 .sequence(|state| {
-                                                    self::r#word_start(state)
+                                                    state
+                                                        .optional(|state| {
+                                                            state
+                                                                .sequence(|state| {
+                                                                    state
+                                                                        .match_string("r#")
+                                                                        .and_then(|state| {
+                                                                            state.lookahead(true, |state| { self::r#word_start(state) })
+                                                                        })
+                                                                })
+                                                        })
+                                                        .and_then(|state| { self::r#word_start(state) })
                                                         .and_then(|state| {
                                                             state.repeat(|state| { self::r#word_char(state) })
                                                         })
@@ -4126,6 +4380,10 @@ impl ::pest::Parser<Rule> for Grammar {
                     Rule::r#text_literal => rules::r#text_literal(state),
                     Rule::r#raw_literal => rules::r#raw_literal(state),
                     Rule::r#raw_text => rules::r#raw_text(state),
+                    Rule::r#attribute => rules::r#attribute(state),
+                    Rule::r#attribute_token => rules::r#attribute_token(state),
+                    Rule::r#attribute_group => rules::r#attribute_group(state),
+                    Rule::r#character => rules::r#character(state),
                     Rule::r#invalid_attribute => rules::r#invalid_attribute(state),
                     Rule::r#file => rules::r#file(state),
                     Rule::r#item => rules::r#item(state),

@@ -46,9 +46,9 @@ impl Span {
 /// A name and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// The name.
+    /// The name: that of `r#type` is `type`.
     pub text: String,
-    /// Where it was written.
+    /// Where it was written, with its `r#`.
     pub span: Span,
 }
 
@@ -64,6 +64,8 @@ pub struct Description {
 pub struct NetworkSyntax {
     /// The lines of the documentation above, without their markers.
     pub docs: Vec<String>,
+    /// Where the other attributes above stand, `#[…]` each.
+    pub attributes: Vec<Span>,
     /// `pub`, `pub(crate)`, …, or empty.
     pub visibility: String,
     /// The name of the struct.

@@ -59,9 +59,13 @@ impl Parser<'_> {
     /// The beginning of a text, for a message: its first token, shortened.
     pub(crate) fn excerpt(&self, span: Span) -> (Span, String) {
         let text = span.text(self.source);
-        let word = text
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(text.len());
+        let name = names::unraw(text);
+        let raw = text.len() - name.len();
+        let word = match name.find(|c: char| !(c.is_alphanumeric() || c == '_')) {
+            Some(0) => 0,
+            Some(end) => raw + end,
+            None => text.len(),
+        };
         let first = text.chars().next().map_or(0, char::len_utf8);
         let end = word.max(first);
         let shown: String = text[..end].chars().take(32).collect();
@@ -167,6 +171,7 @@ impl Parser<'_> {
         let named = pair.as_rule() == Rule::network;
         let mut network = NetworkSyntax {
             docs: Vec::new(),
+            attributes: Vec::new(),
             visibility: String::new(),
             name: None,
             head: Span::at(span(&pair).start),
@@ -179,6 +184,11 @@ impl Parser<'_> {
         for inner in pair.into_inner() {
             let place = span(&inner);
             match inner.as_rule() {
+                Rule::attribute => {
+                    network.attributes.push(place);
+                    network.head = place;
+                    continue;
+                }
                 Rule::doc_line | Rule::doc_attribute | Rule::invalid_attribute => {
                     self.doc(inner, &mut network.docs);
                     network.head = place;
@@ -246,7 +256,7 @@ impl Parser<'_> {
         match words.into_iter().next() {
             Some(name) => {
                 network.head = name.span;
-                network.name = self.checked_name(name);
+                network.name = self.valid(name, "the name of a struct");
             }
             None => {
                 self.error(
@@ -257,18 +267,16 @@ impl Parser<'_> {
         }
     }
 
-    fn checked_name(&mut self, name: Name) -> Option<Name> {
-        match names::invalid(&name.text) {
-            None => Some(name),
-            Some(reason) => {
-                self.error(Diagnostic::new(
-                    Code::InvalidName,
-                    name.span,
-                    format!("`{}` cannot be the name of a struct: {reason}", name.text),
-                ));
-                None
-            }
-        }
+    /// The name, if Rust takes it.
+    pub(crate) fn valid(&mut self, name: Name, what: &str) -> Option<Name> {
+        let written = name.span.text(self.source);
+        let Some(reason) = names::invalid(written) else {
+            return Some(name);
+        };
+        let message = format!("`{}` cannot be {what}: {reason}", name.text);
+        let diagnostic = Diagnostic::new(Code::InvalidName, name.span, message);
+        self.error(diagnostic.maybe_help(names::help(written)));
+        None
     }
 
     /// `Mnist { … }` or `model Mnist { … }`.
@@ -289,7 +297,7 @@ impl Parser<'_> {
         };
         self.error(Diagnostic::new(Code::ExpectedNetwork, place, message).help(help));
         network.head = name.as_ref().map_or(place, |name| name.span);
-        network.name = name.filter(|name| names::invalid(&name.text).is_none());
+        network.name = name.filter(|name| names::invalid(name.span.text(self.source)).is_none());
     }
 
     fn visibility(&mut self, pair: Pair<'_, Rule>) -> String {
@@ -326,19 +334,13 @@ impl Parser<'_> {
         "pub".to_owned()
     }
 
-    /// A line of documentation, or another attribute.
+    /// A line of documentation; another attribute belongs to no layer and no setting.
     pub(crate) fn doc(&mut self, pair: Pair<'_, Rule>, docs: &mut Vec<String>) {
         let place = span(&pair);
-        if pair.as_rule() == Rule::invalid_attribute {
-            self.error(
-                Diagnostic::new(
-                    Code::UnsupportedAttribute,
-                    place,
-                    "only documentation may stand here, no other attribute",
-                )
-                .help("remove the attribute"),
-            );
-            return;
+        match pair.as_rule() {
+            Rule::attribute => return self.attribute_in_the_network(place),
+            Rule::invalid_attribute => return self.invalid_attribute(place),
+            _ => {}
         }
         let Some(text) = pair.into_inner().next() else {
             return;
@@ -351,6 +353,53 @@ impl Parser<'_> {
         docs.extend(text.split('\n').map(|line| line.trim_end().to_owned()));
     }
 
+    /// Text that is no layer, or a label without one.
+    fn invalid_statement(&mut self, place: Span) {
+        let (first, shown) = self.excerpt(place);
+        let behind = self.source[first.end..place.end].trim_start();
+        let is_label = names::invalid(&shown).is_none() && behind.starts_with(':');
+        let diagnostic = match is_label && !behind.starts_with("::") {
+            true => {
+                let message = format!(
+                    "expected a layer after the label `{}`",
+                    names::unraw(&shown)
+                );
+                Diagnostic::new(Code::MissingLayer, first, message)
+                    .help(format!("write `{shown}: dense(10);`"))
+            }
+            false => {
+                let message = format!("expected a layer, found `{shown}`");
+                Diagnostic::new(Code::UnexpectedText, first, message)
+                    .help("a layer is written `dense(10);`, one a line")
+            }
+        };
+        self.error(diagnostic);
+    }
+
+    pub(crate) fn attribute_in_the_network(&mut self, place: Span) {
+        let path = place.text(self.source).trim_start_matches(['#', '[', ' ']);
+        let help = if path.starts_with("cfg") {
+            "write two networks, each with its own `#[cfg(…)]` in front of it"
+        } else {
+            "write it in front of `network`, where it is an attribute of the struct"
+        };
+        let message = "inside of a network there are no attributes but documentation";
+        self.error(Diagnostic::new(Code::UnsupportedAttribute, place, message).help(help));
+    }
+
+    /// `#![…]`, or an attribute without its end.
+    fn invalid_attribute(&mut self, place: Span) {
+        let text = place.text(self.source);
+        let (message, help) = match text.starts_with("#!") {
+            true => (
+                "an attribute of a network has no `!`",
+                "write `#[…]` in front of `network`",
+            ),
+            false => ("this attribute is not closed", "end it with `]`"),
+        };
+        self.error(Diagnostic::new(Code::UnsupportedAttribute, place, message).help(help));
+    }
+
     fn statement(&mut self, pair: Pair<'_, Rule>, statements: &mut Vec<Statement>) {
         let place = span(&pair);
         let statement = match pair.as_rule() {
@@ -361,15 +410,7 @@ impl Parser<'_> {
                 return;
             }
             _ => {
-                let (first, shown) = self.excerpt(place);
-                self.error(
-                    Diagnostic::new(
-                        Code::UnexpectedText,
-                        first,
-                        format!("expected a layer, found `{shown}`"),
-                    )
-                    .help("a layer is written `dense(10);`, one a line"),
-                );
+                self.invalid_statement(place);
                 Statement::Invalid
             }
         };
@@ -380,7 +421,7 @@ impl Parser<'_> {
 /// The name that a `word` holds.
 pub(crate) fn name(pair: &Pair<'_, Rule>) -> Name {
     Name {
-        text: pair.as_str().to_owned(),
+        text: names::unraw(pair.as_str()).to_owned(),
         span: span(pair),
     }
 }

@@ -2,7 +2,6 @@
 
 use pest::iterators::Pair;
 
-use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::grammar::Rule;
 use crate::syntax::parse::{Parser, name, span};
@@ -10,6 +9,10 @@ use crate::syntax::{LayerSyntax, Name, Setting, Span, TrainSyntax, Value, ValueK
 
 impl Parser<'_> {
     pub(crate) fn dangling_docs(&mut self, place: Span) {
+        if place.text(self.source).starts_with('#') {
+            self.attribute_in_the_network(place);
+            return;
+        }
         let line = place.text(self.source).lines().next().map_or(0, str::len);
         self.error(
             Diagnostic::new(
@@ -21,9 +24,17 @@ impl Parser<'_> {
         );
     }
 
-    /// `repeat 3 { … }`, `block residual(filters) { … }`, `conv2d { … }`.
-    fn invalid_body(&mut self, keyword: &Name, body: Span) {
-        let diagnostic = if matches!(keyword.text.as_str(), "repeat" | "block") {
+    /// `repeat 3 { … }`, `block residual(filters) { … }`, `conv2d { … }`, `stem: train { … }`.
+    fn invalid_body(&mut self, layer: &LayerSyntax, body: Span) {
+        let keyword = &layer.keyword;
+        let diagnostic = if let ("train", Some(label)) = (&*keyword.text, &layer.label) {
+            Diagnostic::new(
+                Code::UnexpectedText,
+                label.span,
+                "the `train` block has no label",
+            )
+            .help("write `train { … }`")
+        } else if matches!(keyword.text.as_str(), "repeat" | "block") {
             Diagnostic::new(
                 Code::Unsupported,
                 keyword.span,
@@ -78,7 +89,7 @@ impl Parser<'_> {
                 Rule::invalid_body => {
                     layer.damaged = true;
                     unclosed = None;
-                    self.invalid_body(&layer.keyword, place);
+                    self.invalid_body(&layer, place);
                 }
                 Rule::invalid_tail => {
                     layer.damaged = true;
@@ -167,17 +178,7 @@ impl Parser<'_> {
                 .help(format!("write `{}: …`", label.text)),
             );
         }
-        match names::invalid(&label.text) {
-            None => Some(label),
-            Some(reason) => {
-                self.error(Diagnostic::new(
-                    Code::InvalidName,
-                    label.span,
-                    format!("`{}` cannot be a label: {reason}", label.text),
-                ));
-                None
-            }
-        }
+        self.valid(label, "a label")
     }
 
     pub(crate) fn train(&mut self, pair: Pair<'_, Rule>) -> TrainSyntax {

@@ -2,6 +2,7 @@
 
 use pest::iterators::Pair;
 
+use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::grammar::Rule;
 use crate::syntax::parse::{Parser, name, span};
@@ -245,6 +246,15 @@ impl Parser<'_> {
             })
             .collect();
         let sign = operator.text(self.source);
+        if sign == "x" {
+            let message = format!(
+                "sizes are numbers, found `{}`",
+                whole.text(self.source).trim()
+            );
+            let diagnostic = Diagnostic::new(Code::WrongType, whole, message);
+            self.error(diagnostic.value_of_the_program());
+            return;
+        }
         let help = match sizes {
             Some(sizes) if sign == "*" => {
                 let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
@@ -316,6 +326,17 @@ impl Parser<'_> {
                     .split('x')
                     .all(|size| !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit()))
         };
+        let is_named = |text: &str| {
+            let mut sizes = text.split('x');
+            sizes.next().is_some_and(|first| !first.is_empty())
+                && sizes.next().is_some_and(names::is_constant)
+        };
+        if is_named(text) {
+            let message = format!("sizes are numbers, found `{text}`");
+            let diagnostic = Diagnostic::new(Code::WrongType, place, message);
+            self.error(diagnostic.value_of_the_program());
+            return ValueKind::Invalid;
+        }
         let help = if is_dims(&joined) {
             Some(format!("sizes are joined by a small `x`: `{joined}`"))
         } else if text.starts_with("0x") || text.starts_with("0b") || text.starts_with("0o") {
@@ -457,23 +478,23 @@ impl Parser<'_> {
         )
     }
 
-    /// A plain name; of `tf.nn.relu` only the last part counts.
+    /// A plain name; of `tf.nn.relu` only the last part counts. A constant of the program keeps its path:
+    /// whoever wants a number says what is wrong with it.
     fn path(&mut self, pair: &Pair<'_, Rule>) -> Name {
-        let place = span(pair);
-        let last = pair
-            .as_str()
-            .rsplit(['.', ':'])
-            .next()
-            .unwrap_or_default()
-            .trim();
-        if last.len() < pair.as_str().len() {
-            let message = format!("expected a name, found the path `{}`", pair.as_str());
+        let (place, written) = (span(pair), pair.as_str());
+        let last = written.rsplit(['.', ':']).next().unwrap_or_default();
+        let last = names::unraw(last.trim());
+        let is_path = names::unraw(written).len() > last.len();
+        let is_constant = is_path && names::is_constant(last);
+        if is_path && !is_constant {
+            let message = format!("expected a name, found the path `{written}`");
             self.error(
                 Diagnostic::new(Code::PathedName, place, message).help(format!("write `{last}`")),
             );
         }
+        let text = if is_constant { written } else { last };
         Name {
-            text: last.to_owned(),
+            text: text.to_owned(),
             span: place,
         }
     }

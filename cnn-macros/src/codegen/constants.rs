@@ -4,7 +4,7 @@
 //! makes it.
 
 use super::text::{array, join, number, number_u64, tokens};
-use super::{Context, is_packed};
+use super::{ALIAS, Context, is_packed};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place, Step};
 use cnn_ir::operation::{Pass, Reduction};
@@ -99,11 +99,11 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
         "{constants}
         static SPEC: rt::Spec = rt::Spec {{
             name: \"{name}\",
-            input: &{name}::INPUT,
-            output: &{name}::OUTPUT,
-            layers: {name}::LAYERS,
+            input: &{ALIAS}::INPUT,
+            output: &{ALIAS}::OUTPUT,
+            layers: {ALIAS}::LAYERS,
             parameters: &[{parameters}],
-            parameter_count: {name}::PARAMETERS,
+            parameter_count: {ALIAS}::PARAMETERS,
             forward,
             output_activation: rt::{output_activation:?},
             workspace: WORKSPACE,

@@ -5,14 +5,20 @@
 //! once more, with its own place, as the name of a documented function. A label is the name of a
 //! method already, but for layers without parameters, which have none.
 
+use super::attributes::Attributes;
 use super::interface::layer_docs;
+use super::text::ident;
 use cnn_dsl::graph::Node;
 use cnn_dsl::syntax::Span as Range;
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
 /// One documented item for each layer's keyword, and one for a label that names no method.
-pub fn layers(nodes: &[Node], span: &dyn Fn(Range) -> Span) -> TokenStream {
+pub fn layers(
+    nodes: &[Node],
+    attributes: &Attributes,
+    span: &dyn Fn(Range) -> Span,
+) -> TokenStream {
     if nodes.is_empty() {
         return TokenStream::new();
     }
@@ -23,7 +29,7 @@ pub fn layers(nodes: &[Node], span: &dyn Fn(Range) -> Span) -> TokenStream {
         names.into_iter().flatten().map(move |(text, place)| {
             let docs = layer_docs(node);
             // The definition has the word's place too: "go to definition" stays there.
-            let name = Ident::new(text, span(place));
+            let name = ident(text, span(place));
             quote! {
                 {
                     #(#[doc = #docs])*
@@ -33,7 +39,9 @@ pub fn layers(nodes: &[Node], span: &dyn Fn(Range) -> Span) -> TokenStream {
             }
         })
     });
+    let attributes = attributes.of_items();
     quote! {
+        #attributes
         const _: () = {
             #(#items)*
         };

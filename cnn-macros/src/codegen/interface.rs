@@ -1,7 +1,7 @@
 //! What a user sees: the struct, its constants, its methods.
 
-use super::text::{array, literal, table, tokens};
-use super::{Context, array_of_zeros, array_type, constants};
+use super::text::{array, ident, literal, table, tokens};
+use super::{Context, alias, array_of_zeros, array_type, constants};
 use cnn_dsl::graph::{Activation, Node, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -10,24 +10,25 @@ use quote::{format_ident, quote};
 pub fn structure(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let krate = context.krate;
     // The only place of the name: an editor shows the struct once for each.
-    let name = Ident::new(
-        &context.network.name.text,
-        (context.span)(context.network.name.span),
-    );
+    let written = &context.network.name;
+    let name = ident(&written.text, (context.span)(written.span));
     let visibility = visibility(&context.network.visibility);
     let docs = struct_docs(context, summary);
+    let with_std = context.attributes.of_struct(&["Clone", "Debug"]);
+    let without_std = context.attributes.of_struct(&["Clone", "Copy", "Debug"]);
     quote! {
         #krate::__with_std! {
             #docs
-            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+            #with_std
             #visibility struct #name {
-                model: #krate::runtime::Model,
+                model: #krate::runtime::generated::Field,
             }
         }
+        // In braces: a struct without them is a value, too, and would be meant by variables of its name.
         #krate::__without_std! {
             #docs
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
-            #visibility struct #name;
+            #without_std
+            #visibility struct #name {}
         }
     }
 }
@@ -71,7 +72,7 @@ fn input_and_output<'a>(context: &Context<'a>) -> [&'a Shape; 2] {
 /// The public constants and inference without `std`.
 pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let network = context.network;
-    let name = context.struct_name();
+    let name = alias();
     let [input, output] = input_and_output(context);
     let [input_rank, output_rank] = [input, output].map(|shape| literal(shape.0.len() as u64));
     let [input_shape, output_shape] =
@@ -141,10 +142,10 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
 
 /// The methods that need `std`: predictions, training, files.
 pub fn methods(context: &Context<'_>) -> TokenStream {
-    let name = context.struct_name();
+    let name = alias();
     let [input, output] = input_and_output(context);
     let (input_type, output_type) = (array_type(input), array_type(output));
-    let (batch_in, batch_out) = (batch_dimension(input), batch_dimension(output));
+    let (batch_in, batch_out) = (literal(input.0.len() as u64 + 1), batch_dimension(output));
     let zeros = array_of_zeros(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let predict_docs = format!(
@@ -157,21 +158,26 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         axes(input)
     );
     let accessors = accessors(context);
-    let training = context.network.train.is_some().then(training_methods);
+    let training = training_methods(context.network.train.is_some());
+    let trainable = context
+        .network
+        .train
+        .is_some()
+        .then(|| quote!(impl rt::Trainable for #name {}));
     quote! {
         impl #name {
             /// A network with fresh parameters: kernels Glorot uniform, biases zero. The same
             /// seed gives the same parameters on every machine.
             #[must_use]
             pub fn new(seed: u64) -> Self {
-                Self { model: rt::Model::new(&SPEC, seed) }
+                <Self as rt::Network>::from_model(rt::Model::new(&SPEC, seed))
             }
 
             #[doc = #predict_docs]
             #[must_use]
             pub fn predict(&self, input: &#input_type) -> #output_type {
                 let mut output = #zeros;
-                self.model.predict(#flat_input, #flat_output);
+                rt::Network::model(self).predict(#flat_input, #flat_output);
                 output
             }
 
@@ -182,9 +188,9 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             /// When the inputs have another shape.
             pub fn predict_batch<'a>(
                 &self,
-                inputs: impl ::core::convert::Into<rt::ndarray::ArrayView<'a, f32, #batch_in>>,
+                inputs: impl rt::IntoBatch<'a, #batch_in>,
             ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
-                self.model.predict_batch(inputs.into())
+                rt::Network::model(self).predict_batch(rt::IntoBatch::into_batch(inputs))
             }
 
             #training
@@ -199,7 +205,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
                 &self,
                 path: impl ::core::convert::AsRef<rt::Path>,
             ) -> ::core::result::Result<(), rt::Error> {
-                self.model.save(path.as_ref())
+                rt::Network::model(self).save(path.as_ref())
             }
 
             /// Reads parameters that [`Self::save`] wrote.
@@ -210,7 +216,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             pub fn load(
                 path: impl ::core::convert::AsRef<rt::Path>,
             ) -> ::core::result::Result<Self, rt::Error> {
-                ::core::result::Result::map(rt::Model::load(&SPEC, path.as_ref()), |model| Self { model })
+                ::core::result::Result::map(rt::Model::load(&SPEC, path.as_ref()), <Self as rt::Network>::from_model)
             }
 
             #accessors
@@ -222,38 +228,50 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             }
 
             fn from_model(model: rt::Model) -> Self {
-                Self { model }
+                Self { model: rt::Field::new(model) }
             }
 
             fn model(&self) -> &rt::Model {
-                &self.model
+                rt::Field::get(&self.model)
             }
 
             fn model_mut(&mut self) -> &mut rt::Model {
-                &mut self.model
+                rt::Field::get_mut(&mut self.model)
             }
         }
+
+        #trainable
     }
 }
 
-fn training_methods() -> TokenStream {
+/// Without a `train` block they are there to say at a call that it is missing.
+fn training_methods(train: bool) -> TokenStream {
+    let hidden = (!train).then(|| quote!(#[doc(hidden)]));
+    // The lifetime keeps the compiler from checking the bound here, where nobody calls the method.
+    let bound = (!train).then(|| quote!(where for<'a> Self: rt::Trainable));
     quote! {
         /// Trains as the `train` block says.
         ///
         /// # Errors
         ///
         /// When the data do not fit the network, or the loss stops being a finite number.
+        #hidden
         pub fn fit(
             &mut self,
             examples: &dyn rt::Dataset,
-        ) -> ::core::result::Result<rt::History, rt::Error> {
-            self.model.fit(examples)
+        ) -> ::core::result::Result<rt::History, rt::Error>
+        #bound
+        {
+            rt::Network::model_mut(self).fit(examples)
         }
 
         /// Training with other settings than those of the `train` block:
         /// `net.trainer().epochs(3).validation(&test).fit(&train)`.
-        pub fn trainer(&mut self) -> rt::Trainer<'_> {
-            self.model.trainer()
+        #hidden
+        pub fn trainer(&mut self) -> rt::Trainer<'_>
+        #bound
+        {
+            rt::Network::model_mut(self).trainer()
         }
 
         /// The loss and the metrics over all examples.
@@ -261,11 +279,14 @@ fn training_methods() -> TokenStream {
         /// # Errors
         ///
         /// When the data do not fit the network.
+        #hidden
         pub fn evaluate(
             &self,
             examples: &dyn rt::Dataset,
-        ) -> ::core::result::Result<rt::Scores, rt::Error> {
-            self.model.evaluate(examples)
+        ) -> ::core::result::Result<rt::Scores, rt::Error>
+        #bound
+        {
+            rt::Network::model(self).evaluate(examples)
         }
     }
 }
@@ -285,7 +306,7 @@ fn accessors(context: &Context<'_>) -> TokenStream {
             let span = node
                 .label
                 .map_or_else(Span::call_site, |label| (context.span)(label));
-            let name = Ident::new(&node.name, span);
+            let name = ident(&node.name, span);
             let docs = layer_docs(node);
             let bias = match count {
                 1 => quote!(::core::option::Option::None),
@@ -299,7 +320,7 @@ fn accessors(context: &Context<'_>) -> TokenStream {
                 #(#[doc = #docs])*
                 #[must_use]
                 pub fn #name(&self) -> rt::#view<'_> {
-                    rt::#view::new(&self.model, #kernel, #bias)
+                    rt::#view::new(rt::Network::model(self), #kernel, #bias)
                 }
             })
         });
@@ -309,17 +330,17 @@ fn accessors(context: &Context<'_>) -> TokenStream {
         /// Every parameter in one slice of [`Self::PARAMETERS`] floats, in the tensors' order.
         #[must_use]
         pub fn parameters(&self) -> &[f32] {
-            self.model.parameters()
+            rt::Network::model(self).parameters()
         }
 
         /// Every parameter tensor with its name, to read.
         pub fn tensors(&self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewD<'_, f32>)> {
-            self.model.tensors()
+            rt::Network::model(self).tensors()
         }
 
         /// Every parameter tensor with its name, to write.
         pub fn tensors_mut(&mut self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewMutD<'_, f32>)> {
-            self.model.tensors_mut()
+            rt::Network::model_mut(self).tensors_mut()
         }
     }
 }

@@ -1,18 +1,22 @@
 //! A checked network and its plan as Rust.
 //!
-//! Each file writes one part: `constants` the operations and the description that the runtime reads,
+//! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
 //! `stages` the unrolled forward and training passes, `interface` the struct with its public constants and
 //! methods, `stub` the same interface after an error, `hover` what an editor shows over a layer; `text`
 //! makes tokens of what is written as text. Nothing here knows one layer from another: a step is its
-//! operation, printed by its `Debug` form, and one uniform call. Everything but the struct stands in one
-//! `const _` block, so no helper's name can meet a name of the user's.
+//! operation, printed by its `Debug` form, and one uniform call.
+//!
+//! Items have no hygiene: a name of the user's and one of the generator's are the same name. So everything
+//! but the struct stands in a `const _` block, whose names shadow those around it, and the one name around it
+//! that is needed there, the struct's, has another one in the block: [`ALIAS`], which users cannot take.
 
+pub mod attributes;
 mod constants;
 pub mod hover;
 mod interface;
 mod stages;
 mod stub;
-mod text;
+pub mod text;
 
 use cnn_dsl::graph::{Network, Shape};
 use cnn_dsl::plan::{Plan, Step};
@@ -21,7 +25,11 @@ use cnn_ir::operation::Pass;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
+use attributes::Attributes;
 pub use stub::stub;
+
+/// The struct, where its own name may mean something else: a network may be called `rt` or `f32`.
+const ALIAS: &str = "__CnnNetwork";
 
 /// What every part of the generator reads.
 pub struct Context<'a> {
@@ -29,6 +37,8 @@ pub struct Context<'a> {
     pub network: &'a Network,
     /// How it is run.
     pub plan: &'a Plan,
+    /// The attributes in front of it.
+    pub attributes: &'a Attributes,
     /// The path of the facade crate: `$crate` of the wrapping macro.
     pub krate: &'a TokenStream,
     /// The token at a place of the description.
@@ -48,35 +58,59 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let train = stages::train(context);
     let constants = interface::constants(context, &summary);
     let methods = interface::methods(context);
+    let items = quote! {
+        // The user's module may give these names to something else.
+        use ::core::primitive::{f32, str, u64, usize};
+        #[allow(unused_imports)]
+        use #krate::runtime::generated::Execute as _;
+        /// What each step computes, named after its layer.
+        #[allow(unused_imports)]
+        mod layers {
+            use #krate::runtime::generated::*;
+            #layers
+        }
+        #sizes
+        #forward
+        #constants
+        #krate::__with_std! {
+            #spec
+            #train
+            #methods
+        }
+    };
+    let hidden = hidden(context.attributes, krate, &context.struct_name(), &items);
+    quote!(#structure #hidden)
+}
+
+/// Items that belong to the struct, in a block of their own, where it is called [`ALIAS`].
+fn hidden(
+    attributes: &Attributes,
+    krate: &TokenStream,
+    name: &Ident,
+    items: &TokenStream,
+) -> TokenStream {
+    let (attributes, of_uses) = (attributes.of_items(), attributes.of_uses());
+    let alias = alias();
     quote! {
-        #structure
+        #attributes
+        #of_uses
         const _: () = {
-            use #krate::runtime::generated as rt;
-            // The user's module may give these names to something else.
-            use ::core::primitive::{f32, str, u64, usize};
-            #[allow(unused_imports)]
-            use #krate::runtime::generated::Execute as _;
-            /// What each step computes, named after its layer.
-            #[allow(unused_imports)]
-            mod layers {
-                use #krate::runtime::generated::*;
-                #layers
-            }
-            #sizes
-            #forward
-            #constants
-            #krate::__with_std! {
-                #spec
-                #train
-                #methods
-            }
+            type #alias = #name;
+            const _: () = {
+                use #krate::runtime::generated as rt;
+                #items
+            };
         };
     }
 }
 
+fn alias() -> Ident {
+    Ident::new(ALIAS, Span::call_site())
+}
+
 impl Context<'_> {
     fn struct_name(&self) -> Ident {
-        Ident::new(&self.network.name.text, Span::call_site())
+        text::ident(&self.network.name.text, Span::call_site())
     }
 
     /// The name of the layer that a step computes.

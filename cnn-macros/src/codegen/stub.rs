@@ -4,31 +4,40 @@
 //! of the description are the only ones on the user's screen. Nothing here ever runs: the build
 //! has failed.
 
-use super::array_type;
+use super::attributes::Attributes;
 use super::interface::visibility;
-use super::text::{array, literal, tokens};
+use super::text::{array, ident, literal, tokens};
+use super::{alias, array_type, hidden};
 use cnn_dsl::Outline;
 use cnn_dsl::graph::Shape;
 use cnn_dsl::syntax::Span as Range;
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use std::collections::HashSet;
 
 /// The struct of a description that has errors.
-pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span) -> TokenStream {
-    let Some((name, written)) = outline.name.as_ref().and_then(|written| {
-        let name = syn::parse_str::<Ident>(&written.text).ok()?;
-        Some((name, written))
-    }) else {
+pub fn stub(
+    outline: &Outline,
+    attributes: &Attributes,
+    krate: &TokenStream,
+    span: &dyn Fn(Range) -> Span,
+) -> TokenStream {
+    let Some(written) = &outline.name else {
         return TokenStream::new();
     };
-    let defined = Ident::new(&written.text, span(written.span));
+    let defined = ident(&written.text, span(written.span));
+    let of_struct = attributes.of_struct(&["Clone", "Debug"]);
+    let name = alias();
     let docs = &outline.docs;
     let visibility = visibility(&outline.visibility);
     let input = shape_constant("INPUT", outline.input.as_ref());
     let output = shape_constant("OUTPUT", outline.output.as_ref());
     // An unknown input takes any type, an unknown output becomes what the caller expects.
-    let (input_generic, input_type) = known_or("I", outline.input.as_ref(), Some(quote!(: ?Sized)));
+    let (input_generic, input_type) = known_or(
+        "I",
+        outline.input.as_ref(),
+        Some(quote!(: ?::core::marker::Sized)),
+    );
     let (output_generic, output_type) = known_or("O", outline.output.as_ref(), None);
     let batch_in = batch_type(outline.input.as_ref());
     let batch_out = batch_type(outline.output.as_ref());
@@ -38,19 +47,12 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
         .iter()
         .filter(|layer| names.insert(&layer.name));
     let layers = layers.map(|layer| {
-        let method = Ident::new(&layer.name, Span::call_site());
+        let method = ident(&layer.name, Span::call_site());
         let view = format_ident!("{}", layer.view);
         quote!(pub fn #method(&self) -> rt::#view<'_> { ::core::unreachable!() })
     });
-    quote! {
-        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #[allow(missing_docs)]
-        #(#[doc = #docs])*
-        #visibility struct #defined;
-        #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
-        const _: () = {
+    let items = quote! {
             use ::core::primitive::{f32, str, u64, usize};
-            use #krate::runtime::generated as rt;
             impl #name {
                 #input
                 #output
@@ -60,7 +62,7 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
                 pub const LAYERS: &'static [rt::Layer] = &[];
                 pub const SUMMARY: &'static str = "";
                 pub const PLAN: &'static str = "";
-                pub fn infer<P: ?Sized, #input_generic W: ?Sized, #output_generic>(
+                pub fn infer<P: ?::core::marker::Sized, #input_generic W: ?::core::marker::Sized, #output_generic>(
                     parameters: &P,
                     input: &#input_type,
                     workspace: &mut W,
@@ -104,12 +106,25 @@ pub fn stub(outline: &Outline, krate: &TokenStream, span: &dyn Fn(Range) -> Span
                 }
                 impl rt::Network for #name {
                     fn spec() -> &'static rt::Spec { ::core::unreachable!() }
-                    fn from_model(model: rt::Model) -> Self { Self }
+                    fn from_model(model: rt::Model) -> Self { ::core::unreachable!() }
                     fn model(&self) -> &rt::Model { ::core::unreachable!() }
                     fn model_mut(&mut self) -> &mut rt::Model { ::core::unreachable!() }
                 }
             }
-        };
+    };
+    let items = hidden(
+        attributes,
+        krate,
+        &ident(&written.text, Span::call_site()),
+        &items,
+    );
+    quote! {
+        #(#[doc = #docs])*
+        #of_struct
+        #[allow(missing_docs)]
+        #visibility struct #defined {}
+        #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
+        #items
     }
 }
 

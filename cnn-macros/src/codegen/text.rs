@@ -5,7 +5,7 @@
 //! makes. `quote!` is left what has the user's own tokens in it, or is the same for all networks.
 
 use proc_macro::{Group, TokenTree};
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 
 /// The tokens of a text, as if the user had written it.
 pub fn tokens(text: &str) -> TokenStream {
@@ -44,6 +44,32 @@ fn with_span(tokens: proc_macro::TokenStream, span: proc_macro::Span) -> proc_ma
             Group::new(micro_batch.delimiter(), stream).into()
         }
         TokenTree::Punct(_) | TokenTree::Literal(_) => token,
+    });
+    tokens.collect()
+}
+
+/// A name of the user's, `r#type` where it is a keyword of Rust.
+pub fn ident(name: &str, span: Span) -> Ident {
+    match cnn_dsl::is_keyword(name) {
+        true => Ident::new_raw(name, span),
+        false => Ident::new(name, span),
+    }
+}
+
+/// The tokens without the groups that `macro_rules!` puts around a fragment.
+pub fn ungrouped(tokens: TokenStream) -> TokenStream {
+    let tokens = tokens.into_iter().map(|token| match token {
+        proc_macro2::TokenTree::Group(group)
+            if group.delimiter() == proc_macro2::Delimiter::None =>
+        {
+            ungrouped(group.stream())
+        }
+        proc_macro2::TokenTree::Group(group) => {
+            let mut same = proc_macro2::Group::new(group.delimiter(), ungrouped(group.stream()));
+            same.set_span(group.span());
+            proc_macro2::TokenTree::Group(same).into()
+        }
+        token => token.into(),
     });
     tokens.collect()
 }

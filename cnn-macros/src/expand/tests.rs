@@ -119,7 +119,32 @@ snapshots! {
     a_warning: "
         network Strided {
             input(28x28x1);
-            conv2d(8, 3x3, strides = 2);
+            conv2d(8, 3x3, strides = 4);
+        }";
+
+    attributes: "
+        /// Documentation.
+        #[derive(Debug, PartialEq)]
+        #[cfg(any(test, feature = \"net\"))]
+        #[cfg_attr(feature = \"copy\", derive(Clone), allow(deprecated), cfg_attr(unix, cfg(test)))]
+        #[allow(dead_code)]
+        #[doc(alias = \"net\")]
+        network Attributed {
+            input(4);
+            softmax;
+            dense(1, activation = softmax);
+        }";
+
+    attributes_after_an_error: "
+        #[derive(Default)]
+        #[cfg(test)]
+        network Attributed { input(4x4); dense(1); }";
+
+    raw_identifiers: "
+        network r#match {
+            input(4);
+            r#type: dense(2);
+            r#stem: dense(1);
         }";
 }
 

@@ -18,6 +18,25 @@ cnn::network! {
     }
 }
 
+/// A struct that is called as variables of generated code are.
+#[allow(non_camel_case_types, dead_code)]
+mod names {
+    cnn::network! {
+        pub network input {
+            input(2);
+            output_: dense(1);
+        }
+    }
+    cnn::network! {
+        pub network n {
+            input(2);
+            dense(1);
+        }
+    }
+    pub const PARAMETERS: [usize; 2] = [input::PARAMETERS, n::PARAMETERS];
+}
+const _: () = assert!(names::PARAMETERS[0] == 3 && names::PARAMETERS[1] == 3);
+
 /// Numbers without a pattern, in `-0.5..0.5`.
 pub const fn numbers<const N: usize>(mut state: u32) -> [f32; N] {
     let mut numbers = [0.0; N];
