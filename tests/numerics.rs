@@ -131,6 +131,14 @@ described! {
         input(3x4x2); global_max_pool2d; dense(3);
         train { loss = mse; }
     }
+    ActivationOfAnInputThatIsNotReadWhole {
+        input(7x5x2); tanh; max_pool2d(2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    DropoutOfAnInputThatIsNotReadWhole {
+        input(7x5x2); dropout(1e-9); avg_pool2d(2x2); flatten; dense(3, activation = softsign);
+        train { loss = huber(delta = 0.5); optimizer = nadam; }
+    }
     SoftmaxOfPixels {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }
