@@ -17,7 +17,7 @@
 //! not bring back. The transformed kernel has `16 C K` to `49 C K` floats, more than a core's caches
 //! hold beside those of the other layers, so with few tiles it is the reading that takes time
 //! ([`WAITING`]). Tiles of 2x2 are four times as many: [`ENOUGH_TILES`] hide it, and where an image
-//! has fewer, the front takes several at a time. So it does where a sparse gradient sums few winners
+//! has fewer, the images stage takes several at a time. So it does where a sparse gradient sums few winners
 //! ([`FEW_WINDOWS`]).
 //!
 //! (Predictions of single images with up to four tiles of 4x4 take kernels half as long, see the runtime's
