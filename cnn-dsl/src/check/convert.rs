@@ -49,11 +49,8 @@ impl Context<'_> {
         value: &Value,
         help: Option<String>,
     ) -> Reported {
-        let message = format!(
-            "`{parameter}` takes {expected}, found {}",
-            self.describe(value)
-        );
-        self.report(Diagnostic::new(Code::WrongType, value.span, message).maybe_help(help))
+        let diagnostic = self.type_mismatch(parameter, expected, value);
+        self.report(diagnostic.maybe_help(help))
     }
 
     /// Reports something else where a number, sizes or a switch belong.
@@ -64,16 +61,18 @@ impl Context<'_> {
         value: &Value,
         help: Option<String>,
     ) -> Reported {
-        let message = format!(
-            "`{parameter}` takes {expected}, found {}",
-            self.describe(value)
-        );
-        let diagnostic = Diagnostic::new(Code::WrongType, value.span, message);
+        let diagnostic = self.type_mismatch(parameter, expected, value);
         let diagnostic = match (&value.kind, help) {
             (ValueKind::Name(_), None) => diagnostic.value_of_the_program(),
             (_, help) => diagnostic.maybe_help(help),
         };
         self.report(diagnostic)
+    }
+
+    fn type_mismatch(&self, parameter: &str, expected: &str, value: &Value) -> Diagnostic {
+        let found = self.describe(value);
+        let message = format!("`{parameter}` takes {expected}, found {found}");
+        Diagnostic::new(Code::WrongType, value.span, message)
     }
 
     /// Reports a number that makes no sense.

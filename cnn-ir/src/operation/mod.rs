@@ -131,8 +131,7 @@ pub trait Facts {
     fn input_gradient_name(&self) -> &'static str;
 }
 
-/// Makes [`Operation`] of its kinds, and [`delegate!`](crate::delegate) for matches that treat all
-/// alike.
+/// Makes [`Operation`] of its kinds, with the matches that treat all alike.
 macro_rules! operations {
     ($($Kind:ident),+ $(,)?) => {
         /// An operation of a plan.

@@ -1,6 +1,6 @@
 //! Two-dimensional convolution, with its bias, its activation and the max pool that is fused behind it.
 
-use super::{Backward, Execute, Forward, Infer, Sizes, activation};
+use super::{Backward, Execute, Forward, Infer, Sizes, activation, kernel_and_bias};
 use crate::kernels::{Isa, conv2d};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
@@ -17,18 +17,9 @@ pub(super) const fn sizes(conv: &Conv2d, micro_batch: usize) -> Sizes {
     }
 }
 
-/// The kernel and the bias, which is empty where there is none.
-fn tensors<'a>(tensors: &[&'a [f32]]) -> [&'a [f32]; 2] {
-    match *tensors {
-        [kernel, bias] => [kernel, bias],
-        [kernel] => [kernel, &[]],
-        _ => unreachable!("a convolution has a kernel and maybe a bias"),
-    }
-}
-
 impl Execute for Conv2d {
     fn infer(&self, call: Infer<'_>) {
-        let [kernel, bias] = tensors(call.tensors);
+        let [kernel, bias] = kernel_and_bias(call.tensors);
         conv2d::infer(
             self,
             call.run.isa,
@@ -43,7 +34,7 @@ impl Execute for Conv2d {
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let [kernel, bias] = tensors(call.tensors);
+        let [kernel, bias] = kernel_and_bias(call.tensors);
         let isa = call.run.isa;
         let is_apart = !call.saved.is_empty();
         let activation = if is_apart {

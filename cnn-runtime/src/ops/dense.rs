@@ -1,7 +1,10 @@
 //! Fully connected layers. The gradients of their tensors are products over the whole batch, which the
 //! training step makes; see [`kernels::dense`](crate::kernels::dense).
 
-use super::{Backward, BatchGradient, BatchSizes, Execute, Forward, Infer, Sizes, activation};
+use super::{
+    Backward, BatchGradient, BatchSizes, Execute, Forward, Infer, Sizes, activation,
+    kernel_and_bias,
+};
 use crate::kernels::{Isa, dense};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
@@ -23,18 +26,9 @@ pub(super) const fn sizes(layer: &Dense, _micro_batch: usize) -> Sizes {
 /// The place of the kernel among the tensors.
 const KERNEL: usize = 0;
 
-/// The kernel and the bias, which is empty where there is none.
-fn tensors<'a>(tensors: &[&'a [f32]]) -> [&'a [f32]; 2] {
-    match *tensors {
-        [kernel, bias] => [kernel, bias],
-        [kernel] => [kernel, &[]],
-        _ => unreachable!("a dense layer has a kernel and maybe a bias"),
-    }
-}
-
 impl Execute for Dense {
     fn infer(&self, call: Infer<'_>) {
-        let [kernel, bias] = tensors(call.tensors);
+        let [kernel, bias] = kernel_and_bias(call.tensors);
         dense::infer(
             self,
             call.run.isa,
@@ -49,7 +43,7 @@ impl Execute for Dense {
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let [kernel, bias] = tensors(call.tensors);
+        let [kernel, bias] = kernel_and_bias(call.tensors);
         let isa = call.run.isa;
         let is_apart = !call.saved.is_empty();
         let activation = if is_apart {
@@ -88,7 +82,7 @@ impl Execute for Dense {
         if let [dx] = call.input_gradients
             && !dx.is_empty()
         {
-            let [kernel, _] = tensors(call.tensors);
+            let [kernel, _] = kernel_and_bias(call.tensors);
             dense::backward_input(
                 self,
                 isa,

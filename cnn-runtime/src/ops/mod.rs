@@ -225,6 +225,15 @@ impl Sizes {
     }
 }
 
+/// The tensors of an operation with weights: the kernel, and the bias, which is empty where there is none.
+fn kernel_and_bias<'a>(tensors: &[&'a [f32]]) -> [&'a [f32]; 2] {
+    match *tensors {
+        [kernel, bias] => [kernel, bias],
+        [kernel] => [kernel, &[]],
+        _ => unreachable!("a kernel and maybe a bias"),
+    }
+}
+
 /// The table of the operations: each with the module that implements it.
 macro_rules! operations {
     ($($Kind:ident => $module:ident,)+) => {
