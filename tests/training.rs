@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use cnn::Network;
 use cnn::Optimizer;
-use cnn::runtime::spec::{Spec, Train, Training};
+use cnn::runtime::spec::{Spec, Train, Training, TrainingPass};
 use cnn::runtime::{Dataset, Error, Examples, Model};
 use ndarray::{Array2, Array4, Axis};
 use small::{STRIPES, XOR, bits, stripe_images, stripes, xor};
@@ -338,9 +338,13 @@ fn every_step_drops_by_a_seed_of_its_own() {
         SEEDS.lock().unwrap().push(call.seed);
         call.losses.fill(0.0);
     }
+    const PASSES: &[TrainingPass] = &[TrainingPass {
+        run: record,
+        meetings: &[],
+    }];
     static RECORDED: LazyLock<Spec> = LazyLock::new(|| Spec {
         training: XOR.training.map(|training| Training {
-            train: record,
+            passes: PASSES,
             ..training
         }),
         ..*XOR

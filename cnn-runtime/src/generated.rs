@@ -6,15 +6,19 @@
 use core::ops::Range;
 
 pub use crate::kernels::Isa;
-pub use crate::ops::{Backward, Execute, Forward, Infer, Run, activation, add};
+pub use crate::ops::{
+    Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
+    add,
+};
 pub use crate::spec::{
-    Gradient, Layer, PackedForm, Parameter, Predict, Source, Spec, Train, Training, Workspace,
-    micro_batches, pieces, split_mut, split_packed, split_workspace, training_scratch,
+    Gradient, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State, Sums, Train,
+    Training, TrainingPass, Workspace, micro_batches, pieces, split_mut, split_packed,
+    split_workspace, training_scratch,
 };
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
-    Activate, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient, KernelGradient,
-    Pass, Pool2d, PoolKind,
+    Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient,
+    KernelGradient, Pass, Pool2d, PoolKind,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.
@@ -26,7 +30,7 @@ pub use {
         data::IntoBatch,
         model::{
             Field, Trainable,
-            view::{Conv2dView, DenseView},
+            view::{BatchNormalizationView, Conv2dView, DenseView},
         },
         ndarray,
     },
@@ -75,8 +79,14 @@ impl Parameter {
 
 impl Gradient {
     /// Sums in the partials.
-    pub const fn partials(offset: usize, operation: Operation, tensor: usize) -> Self {
+    pub const fn partials(
+        region: usize,
+        offset: usize,
+        operation: Operation,
+        tensor: usize,
+    ) -> Self {
         Self::Partials {
+            region,
             offset,
             operation,
             tensor,
@@ -97,6 +107,59 @@ impl Gradient {
             gradient,
         }
     }
+}
+
+impl Sums {
+    /// So many floats for each partial.
+    pub const fn new(len: usize, are_added: bool) -> Self {
+        Self { len, are_added }
+    }
+}
+
+impl TrainingPass {
+    /// A pass, and the meetings behind it.
+    pub const fn new(run: fn(Train<'_, '_>), meetings: &'static [Meeting]) -> Self {
+        Self { run, meetings }
+    }
+}
+
+impl Meeting {
+    /// The statistics of an operation.
+    pub const fn new(
+        operation: Operation,
+        direction: Direction,
+        region: usize,
+        offset: usize,
+        total: usize,
+    ) -> Self {
+        Self {
+            operation,
+            direction,
+            region,
+            offset,
+            total,
+        }
+    }
+}
+
+impl State {
+    /// A tensor that an operation keeps up.
+    pub const fn new(parameter: usize, operation: Operation, tensor: usize, total: usize) -> Self {
+        Self {
+            parameter,
+            operation,
+            tensor,
+            total,
+        }
+    }
+}
+
+/// Some values of an array.
+///
+/// # Panics
+/// If a place is none of the array.
+pub fn pick<T: Copy, const N: usize, const M: usize>(all: [T; N], places: [usize; M]) -> [T; M] {
+    places.map(|place| all[place])
 }
 
 /// The parameters, tensor by tensor.

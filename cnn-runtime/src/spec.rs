@@ -2,20 +2,22 @@
 //! the runtime.
 //!
 //! The macro emits one `static` [`Spec`] per network and, with it, the functions
-//! [`Spec::forward`] and [`Training::train`], which are unrolled calls of [`ops`].
+//! [`Spec::forward`] and those of [`Training::passes`], which are unrolled calls of [`ops`].
 //! Whatever does not depend on types (allocation, training, checkpoints) reads the `Spec` and calls the
-//! two functions with plain slices. Everything here is `'static` data or borrowed slices, so it exists
+//! functions with plain slices. Everything here is `'static` data or borrowed slices, so it exists
 //! without `std` and without an allocator.
 //!
-//! A training step runs in two phases, each shared by all threads:
+//! A training step runs in phases, each shared by all threads. The first one has a pass, or several where an
+//! operation has to know the whole batch:
 //!
 //! ```text
-//! a thread's examples ──train──▶ what is kept of each example, partial sums of tensors' gradients
+//! a thread's examples ──[TrainingPass]──▶ what is kept of each example, partial sums: gradients of tensors, statistics
+//! statistics of all partials ──[Meeting]──▶ totals, which the next pass reads
 //! a part of the parameters ──[Gradient]──▶ its gradient over the whole batch ──▶ update ──▶ packed tensors
 //! ```
 
 use crate::kernels::Isa;
-use crate::ops::{self, Sizes};
+use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
 use cnn_ir::operation::Pass;
 use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
@@ -87,8 +89,10 @@ pub struct Parameter {
 pub enum Gradient {
     /// Nowhere: the tensor is not trained.
     Frozen,
-    /// From the sums that [`Training::train`] leaves in the partials.
+    /// From the sums that the passes leave in the partials.
     Partials {
+        /// The place in [`Training::sums`].
+        region: usize,
         /// Where the tensor's sums start in a partial, in floats.
         offset: usize,
         /// Whose tensor it is.
@@ -96,6 +100,8 @@ pub enum Gradient {
         /// Which of its tensors.
         tensor: usize,
     },
+    /// In the totals of the statistics, from this place on.
+    Total(usize),
     /// A product over the whole batch.
     Batch {
         /// Whose tensor it is.
@@ -239,16 +245,20 @@ pub struct Predict<'a> {
 /// How a network is trained: the `train` block.
 #[derive(Clone, Copy, Debug)]
 pub struct Training {
-    /// The forward and backward pass over some examples of a batch.
-    pub train: fn(Train<'_, '_>),
+    /// The forward and backward pass over some examples of a batch, in pieces between which all threads meet.
+    pub passes: &'static [TrainingPass],
     /// The values and gradients that the whole batch keeps, in floats for one example.
     pub slots: &'static [usize],
     /// The argmax of fused pools that the whole batch keeps, in bytes for one example.
     pub argmax_slots: &'static [usize],
     /// What a thread needs beside, in floats.
     pub workspace: usize,
-    /// The length of a partial's gradients, in floats.
-    pub partial: usize,
+    /// What is summed up in each partial of a batch, region by region.
+    pub sums: &'static [Sums],
+    /// The floats of all totals of statistics.
+    pub totals: usize,
+    /// The tensors that are kept up without a gradient.
+    pub states: &'static [State],
     /// The weights that the forward pass of training wants in another form, in the order of the parameters.
     pub packed_forward: &'static [PackedForm],
     /// Those that the backward pass wants in another form.
@@ -267,7 +277,53 @@ pub struct Training {
     pub seed: u64,
 }
 
-/// The arguments of [`Training::train`]: a thread's share of a batch.
+/// A piece of the forward and backward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingPass {
+    /// Runs it over some examples of a batch.
+    pub run: fn(Train<'_, '_>),
+    /// What becomes of the statistics when all threads have run it.
+    pub meetings: &'static [Meeting],
+}
+
+/// What is summed up in each partial of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// The floats of a partial.
+    pub len: usize,
+    /// Whether those of two partials can be added. Statistics of a forward pass are merged in another way.
+    pub are_added: bool,
+}
+
+/// The statistics of the partials become those of the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting {
+    /// Whose statistics they are.
+    pub operation: Operation,
+    /// Of which pass.
+    pub direction: Direction,
+    /// The place in [`Training::sums`].
+    pub region: usize,
+    /// Where they start in a partial, in floats.
+    pub offset: usize,
+    /// Where their total starts, in floats.
+    pub total: usize,
+}
+
+/// A tensor that an operation keeps up while training.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    /// Its place in [`Spec::parameters`].
+    pub parameter: usize,
+    /// Whose tensor it is.
+    pub operation: Operation,
+    /// Which of its tensors.
+    pub tensor: usize,
+    /// Where the total starts that it is made of, in floats.
+    pub total: usize,
+}
+
+/// The arguments of [`TrainingPass::run`]: a thread's share of a batch.
 #[derive(Debug)]
 pub struct Train<'a, 'b> {
     /// The instruction set.
@@ -298,7 +354,9 @@ pub struct Train<'a, 'b> {
     /// [`Training::workspace`] floats; their content does not matter.
     pub workspace: &'a mut [f32],
     /// The partials that the share is made of, in order.
-    pub partials: Partials<'a>,
+    pub partials: Partials<'a, 'b>,
+    /// The statistics of the whole batch that are known so far.
+    pub totals: &'a [f32],
     /// One over the size of the whole batch: the gradients are those of its mean loss.
     pub scale: f32,
     /// Of dropout, for this step.
@@ -314,14 +372,22 @@ pub fn micro_batches(range: Range<usize>, size: usize) -> impl Iterator<Item = R
         .map(move |first| first..end.min(first + size))
 }
 
-/// The pieces of an array of slices. For generated code.
+/// Some slices of an array, at ascending places. For generated code.
 ///
 /// # Panics
-/// If there are fewer.
+/// If a place is none of the array, or does not come after the one before it.
 #[doc(hidden)]
-pub fn pieces<'a, T, const N: usize>(slots: &'a mut [&mut [T]]) -> [&'a mut [T]; N] {
-    let mut slots = slots.iter_mut();
-    core::array::from_fn(|_| &mut **slots.next().expect("a piece of every slot"))
+pub fn pieces<'a, T, const N: usize>(
+    slots: &'a mut [&mut [T]],
+    places: [usize; N],
+) -> [&'a mut [T]; N] {
+    let mut rest = slots.iter_mut();
+    let mut next = 0;
+    places.map(|place| {
+        let slot = rest.nth(place - next).expect("a slot at the place");
+        next = place + 1;
+        &mut **slot
+    })
 }
 
 /// The least number of floats, not below `floats`, that fills whole cache lines: vectors that lie across

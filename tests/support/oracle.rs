@@ -7,18 +7,39 @@
 use cnn_dsl::graph::{Network, Op, Shape};
 use cnn_runtime::ir::{Activation, Loss, Operation};
 use cnn_runtime::reference;
+pub use cnn_runtime::reference::operation::Mode;
+use cnn_runtime::reference::operation::forward;
 
 /// The mean loss of `n` examples without dropout.
 pub fn loss(network: &Network, n: usize, parameters: &[f64], input: &[f64], target: &[f64]) -> f64 {
     let loss = network.train.as_ref().expect("a train block").loss;
     let output = network.outputs[0];
     let units = network.nodes[output].shape.len();
-    let logits = logits(network, loss, n, parameters, input);
+    let logits = logits(network, Mode::Training, loss, n, parameters, input);
     reference::loss::forward(loss, units, &logits, target).0 / n as f64
 }
 
+/// The output of `n` examples, without dropout.
+pub fn output(
+    network: &Network,
+    mode: Mode,
+    n: usize,
+    parameters: &[f64],
+    input: &[f64],
+) -> Vec<f64> {
+    // A loss that takes no activation.
+    logits(network, mode, Loss::MeanSquaredError, n, parameters, input)
+}
+
 /// The output before the activation that belongs to the loss.
-fn logits(network: &Network, loss: Loss, n: usize, parameters: &[f64], input: &[f64]) -> Vec<f64> {
+fn logits(
+    network: &Network,
+    mode: Mode,
+    loss: Loss,
+    n: usize,
+    parameters: &[f64],
+    input: &[f64],
+) -> Vec<f64> {
     let last = network.outputs[0];
     let mut rest = parameters;
     let mut values: Vec<Vec<f64>> = Vec::new();
@@ -44,7 +65,7 @@ fn logits(network: &Network, loss: Loss, n: usize, parameters: &[f64], input: &[
         };
         let operation: Option<Operation> = op.operation(shapes, &node.shape);
         values.push(match operation {
-            Some(operation) => reference::operation::forward(&operation, n, &inputs, &tensors),
+            Some(operation) => forward(&operation, mode, n, &inputs, &tensors),
             None => inputs[0].to_vec(),
         });
     }

@@ -8,6 +8,7 @@
 //! A new layer is a file here, a row in [`LAYERS`] for each keyword and a line in [`Op`].
 
 mod activation;
+mod batch_normalization;
 mod conv2d;
 mod dense;
 mod dropout;
@@ -17,6 +18,7 @@ mod input;
 mod pool2d;
 mod window;
 
+pub use batch_normalization::BatchNormalization;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -75,6 +77,7 @@ const LAYERS: &[LayerKind] = &[
     flatten::FLATTEN,
     dense::DENSE,
     dropout::DROPOUT,
+    batch_normalization::BATCH_NORMALIZATION,
     activation::ACTIVATION,
 ];
 
@@ -105,6 +108,8 @@ pub enum Op {
     Dense(Dense),
     /// Zeroes values at random while training.
     Dropout(Dropout),
+    /// Each channel with mean 0 and variance 1 over the batch.
+    BatchNormalization(BatchNormalization),
     /// An activation as a layer of its own.
     Activation(Activation),
 }
@@ -119,6 +124,7 @@ impl Op {
             Self::Flatten(layer) => layer,
             Self::Dense(layer) => layer,
             Self::Dropout(layer) => layer,
+            Self::BatchNormalization(layer) => layer,
             Self::Activation(layer) => layer,
         }
     }

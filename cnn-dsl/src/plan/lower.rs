@@ -1,7 +1,7 @@
 //! A checked network as values, steps and parameters, in source order and as it was written: one
 //! step for each layer that computes something. What becomes of the steps is for later passes.
 
-use super::{Memory, Parameter, Plan, Step, Value, ValueId};
+use super::{Parameter, Plan, Schedule, Step, Value, ValueId};
 use crate::graph::{Activation, Network, Shape};
 use std::ops::Range;
 
@@ -41,12 +41,11 @@ pub(super) fn lower(network: &Network) -> Plan {
         output: value_of[network.outputs[0]],
         values,
         steps,
-        stages: Vec::new(),
         micro_batch: 1,
         output_activation: Activation::Linear,
         parameters,
-        inference: Memory::default(),
-        training: Memory::default(),
+        inference: Schedule::default(),
+        training: Schedule::default(),
     }
 }
 

@@ -4,8 +4,12 @@
 //! a stage, time is the step, forward and back. For a whole batch a stage of images is a single moment
 //! forward and a single one back, because every micro-batch passes through all of it; other steps are
 //! moments of their own, and the end comes after everything.
+//!
+//! A step that has to know the whole batch leaves the gradient of its input in the stage before its own, at the
+//! begin of that stage's backward pass: see `stages`.
 
-use super::{Plan, Scope, Step, ValueId};
+use super::stages::place_of;
+use super::{Plan, Scope, Stage, Step, ValueId};
 use cnn_ir::operation::Reduction;
 
 /// Where each value lives.
@@ -120,7 +124,7 @@ pub(super) fn inference(plan: &Plan) -> Memory {
             last_reader[storage[input]] = Some(index);
         }
     }
-    let mut slots = Slots::new(plan);
+    let mut slots = Slots::new(&plan.inference.stages, plan.steps.len());
     let mut places: Vec<Option<Place>> = vec![None; plan.values.len()];
     places[storage[plan.output]] = Some(Place::Output);
     places[plan.input] = Some(Place::Input);
@@ -145,8 +149,14 @@ pub(super) fn inference(plan: &Plan) -> Memory {
 /// end.
 pub(super) fn training(plan: &Plan) -> Memory {
     let readers = plan.readers();
-    let mut slots = Slots::new(plan);
+    let mut slots = Slots::new(&plan.training.stages, plan.steps.len());
     let mut memory = Memory::new(plan, (0..plan.values.len()).collect());
+    // The last moment at which the backward pass of a step reads, and the one at which it writes the gradients of
+    // its inputs.
+    let back = |index: usize| match plan.steps[index].meets() && plan.steps[index].wanted().input {
+        true => Use::Met(index),
+        false => Use::Backward(index),
+    };
     let at_the_end = |step: &Step| {
         let product = step.operation.facts().reduction() == Reduction::Batch;
         (product && step.trains_tensors).then_some(Use::End)
@@ -160,7 +170,7 @@ pub(super) fn training(plan: &Plan) -> Memory {
         } else {
             let by_readers = readers[step.output].iter().flat_map(|&reader| {
                 let step = &plan.steps[reader];
-                let backward = step.saves().input.then_some(Use::Backward(reader));
+                let backward = step.saves().input.then(|| back(reader));
                 [Some(Use::Forward(reader)), at_the_end(step).or(backward)]
             });
             let by_itself = saves.output.then_some(backward);
@@ -181,17 +191,21 @@ pub(super) fn training(plan: &Plan) -> Memory {
         let value = &plan.values[step.output];
         if value.wants_gradient {
             let from = match readers[step.output].last() {
-                Some(&reader) if step.output != plan.output => Use::Backward(reader),
+                Some(&reader) if step.output != plan.output => back(reader),
                 Some(_) | None => Use::Loss,
             };
-            let uses = [Some(Use::Backward(index)), at_the_end(step)];
+            let uses = [
+                Some(Use::Backward(index)),
+                Some(back(index)),
+                at_the_end(step),
+            ];
             let uses = uses.into_iter().flatten();
             memory.gradients[step.output] = Some(slots.take(value.shape.len(), from, uses));
         }
         for (place, (&input, write)) in step.inputs.iter().zip(&step.input_gradients).enumerate() {
             if *write == Some(super::Write::Add) {
                 let len = plan.values[input].shape.len();
-                let slot = slots.take(len, Use::Backward(index), []);
+                let slot = slots.take(len, back(index), []);
                 memory.addends[index][place] = Some(slot);
             }
         }
@@ -209,6 +223,8 @@ enum Use {
     Loss,
     /// The backward pass of a step.
     Backward(usize),
+    /// The begin of the backward pass of the stage before a step, when all threads have met.
+    Met(usize),
     /// After all passes, as a matrix of the whole batch: the examples lie side by side, so the slot is no longer than
     /// the value.
     End,
@@ -217,15 +233,17 @@ enum Use {
 /// Hands out slots: the smallest free one that fits, else the largest free one grown, else a new one.
 /// Requests for each kind come in the order of their start.
 struct Slots<'a> {
-    plan: &'a Plan,
+    stages: &'a [Stage],
+    steps: usize,
     /// Each slot and the last moment at which it is taken.
     taken: Vec<(Slot, usize)>,
 }
 
 impl<'a> Slots<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn new(stages: &'a [Stage], steps: usize) -> Self {
         Self {
-            plan,
+            stages,
+            steps,
             taken: Vec::new(),
         }
     }
@@ -262,9 +280,14 @@ impl<'a> Slots<'a> {
 
     /// A micro-batch is enough where all uses lie in one pass through one stage of images.
     fn per(&self, uses: &[Use]) -> Per {
+        let stage = |place: usize| {
+            let is_images = self.stages[place].scope == Scope::Images;
+            is_images.then_some(place)
+        };
         let pass = |at: &Use| match *at {
-            Use::Forward(step) => Some((true, self.images(step)?)),
-            Use::Backward(step) => Some((false, self.images(step)?)),
+            Use::Forward(step) => Some((true, stage(place_of(self.stages, step))?)),
+            Use::Backward(step) => Some((false, stage(place_of(self.stages, step))?)),
+            Use::Met(step) => Some((false, stage(self.before(step))?)),
             Use::Loss | Use::End => None,
         };
         let first = uses.first().and_then(pass);
@@ -275,25 +298,38 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// The first step of a stage of images, if the step is in one.
-    fn images(&self, step: usize) -> Option<usize> {
-        let stage = self.plan.stage_of(step);
-        (stage.scope == Scope::Images).then_some(stage.steps.start)
+    /// The place of the stage that ends with the statistics for a step.
+    fn before(&self, step: usize) -> usize {
+        let place = (self.stages.iter()).position(|stage| stage.meets_for == Some(step));
+        place.expect("a stage meets for the step")
     }
 
     /// When a use happens, in the time of a kind of slot.
     fn time(&self, at: Use, per: Per) -> usize {
-        let steps = self.plan.steps.len();
         // In the time of a whole batch a stage of images is one moment.
-        let moment = |step: usize| match per {
-            Per::Example => self.images(step).unwrap_or(step),
-            Per::MicroBatch => step,
+        let moment = |step: usize| {
+            let stage = &self.stages[place_of(self.stages, step)];
+            match (per, stage.scope) {
+                (Per::Example, Scope::Images) => stage.steps.start,
+                (Per::Example, Scope::Share) | (Per::MicroBatch, _) => step,
+            }
         };
+        // Two moments for each step, so that there is one between two of them.
+        let end = 4 * self.steps;
         match at {
-            Use::Forward(step) => moment(step),
-            Use::Loss => steps,
-            Use::Backward(step) => 2 * steps - moment(step),
-            Use::End => 2 * steps + 1,
+            Use::Forward(step) => 2 * moment(step),
+            Use::Loss => 2 * self.steps,
+            Use::Backward(step) => end - 2 * moment(step),
+            Use::Met(step) => {
+                let stage = &self.stages[self.before(step)];
+                match (per, stage.scope) {
+                    (Per::Example, Scope::Images) => end - 2 * stage.steps.start,
+                    (Per::Example, Scope::Share) | (Per::MicroBatch, _) => {
+                        end - 2 * stage.steps.end + 1
+                    }
+                }
+            }
+            Use::End => end + 1,
         }
     }
 

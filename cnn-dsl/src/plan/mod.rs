@@ -15,7 +15,8 @@
 //! A plan runs in [`Stage`]s. Some take a micro-batch of images at a time, so that what flows between
 //! their steps stays in the cache; others take all examples of a thread, so that large kernels are read
 //! once. While training the stages run forward in their order, then the loss, then backward in reverse;
-//! the kernel gradients of dense layers are one product over the whole batch at the end.
+//! the kernel gradients of dense layers are one product over the whole batch at the end. Where a step has to know
+//! the whole batch, as a batch normalization does, all threads meet between two stages.
 
 mod algorithm;
 mod fuse;
@@ -45,8 +46,6 @@ pub struct Plan {
     pub values: Vec<Value>,
     /// The calls of the forward pass in order; the backward pass runs them in reverse.
     pub steps: Vec<Step>,
-    /// The steps in groups that take as many examples at once, in order and without gaps.
-    pub stages: Vec<Stage>,
     /// The images that a stage of images takes at a time.
     pub micro_batch: usize,
     /// The value that flows in.
@@ -57,10 +56,19 @@ pub struct Plan {
     pub output_activation: Activation,
     /// Every tensor in buffer order, without gaps.
     pub parameters: Vec<Parameter>,
-    /// Where values live during inference.
-    pub inference: Memory,
-    /// Where values live during training; empty without a `train` block.
-    pub training: Memory,
+    /// How inference runs.
+    pub inference: Schedule,
+    /// How training runs; empty without a `train` block.
+    pub training: Schedule,
+}
+
+/// In what groups the steps run, and where their values live meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// The steps in groups that take as many examples at once, in order and without gaps.
+    pub stages: Vec<Stage>,
+    /// Where values live.
+    pub memory: Memory,
 }
 
 /// Something that a step reads or writes.
@@ -129,16 +137,21 @@ impl Plan {
     /// Plans a checked network of one input and one output.
     pub fn new(network: &Network) -> Self {
         let mut plan = lower::lower(network);
+        if network.train.is_none() {
+            for step in &mut plan.steps {
+                step.operation.facts_mut().only_infers();
+            }
+        }
         fuse::steps(&mut plan);
         fuse::output_activation(&mut plan, network);
         trim::unread(&mut plan);
         gradients::find(&mut plan, network);
         sparsity::exploit(&mut plan);
         algorithm::choose(&mut plan);
-        stages::split(&mut plan);
-        plan.inference = memory::inference(&plan);
+        stages::split(&mut plan, network.train.is_some());
+        plan.inference.memory = memory::inference(&plan);
         if network.train.is_some() {
-            plan.training = memory::training(&plan);
+            plan.training.memory = memory::training(&plan);
         }
         plan
     }
@@ -172,6 +185,11 @@ impl Step {
             tensors: self.trains_tensors,
             input: self.input_gradients.iter().any(Option::is_some),
         }
+    }
+
+    /// Whether training has to know the whole batch before it runs this step.
+    pub fn meets(&self) -> bool {
+        self.operation.facts().statistics().is_some()
     }
 
     /// What its forward pass leaves for the backward pass.

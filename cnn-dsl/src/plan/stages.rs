@@ -5,8 +5,13 @@
 //! examples of a thread share each reading of it. Steps that do not care go with the one before them.
 //! A stage takes several images at once only where a Winograd layer has too few tiles, or a sparse
 //! gradient few windows (see `algorithm`).
+//!
+//! While training, a step may have to know statistics of the whole batch before it runs. The stage before it
+//! ends there: its threads gather the statistics while the input is in the cache, then they meet. The
+//! backward pass meets at the same place: the stage of the step ends with the statistics of its gradient, and
+//! the stage before it begins with the gradient of the step's input.
 
-use super::{Plan, algorithm};
+use super::{Plan, Step, algorithm};
 use cnn_ir::operation;
 use std::ops::Range;
 
@@ -17,6 +22,8 @@ pub struct Stage {
     pub steps: Range<usize>,
     /// How many examples they take.
     pub scope: Scope,
+    /// The step behind it that has to know the whole batch: the stage ends with its statistics.
+    pub meets_for: Option<usize>,
 }
 
 /// How many examples the steps of a stage take at once.
@@ -29,33 +36,56 @@ pub enum Scope {
 }
 
 /// Groups the steps and sizes the micro-batch.
-pub(super) fn split(plan: &mut Plan) {
-    let mut stages: Vec<Stage> = Vec::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        let before = stages.last().map(|stage| stage.scope);
-        let scope = match step.operation.facts().scope() {
-            operation::Scope::Images => Scope::Images,
-            operation::Scope::Share => Scope::Share,
-            operation::Scope::Inherited => before.unwrap_or(Scope::Images),
-        };
-        match stages.last_mut() {
-            Some(stage) if stage.scope == scope => stage.steps.end = index + 1,
-            Some(_) | None => stages.push(Stage {
-                steps: index..index + 1,
-                scope,
-            }),
-        }
-    }
-    let images = stages.iter().filter(|stage| stage.scope == Scope::Images);
-    let steps = images.flat_map(|stage| &plan.steps[stage.steps.clone()]);
+pub(super) fn split(plan: &mut Plan, is_trained: bool) {
+    let images = |step: &Step| scope(step, None) != Some(Scope::Share);
+    let steps = plan.steps.iter().filter(|step| images(step));
     plan.micro_batch = steps.map(algorithm::images).max().unwrap_or(1);
-    plan.stages = stages;
+    plan.inference.stages = group(&plan.steps, |_| false);
+    if is_trained {
+        plan.training.stages = group(&plan.steps, Step::meets);
+    }
 }
 
-impl Plan {
-    /// The stage of a step.
-    pub fn stage_of(&self, step: usize) -> &Stage {
-        let place = self.stages.partition_point(|stage| stage.steps.end <= step);
-        &self.stages[place]
+/// How many examples a step takes, where the one before it takes so many.
+fn scope(step: &Step, before: Option<Scope>) -> Option<Scope> {
+    match step.operation.facts().scope() {
+        operation::Scope::Images => Some(Scope::Images),
+        operation::Scope::Share => Some(Scope::Share),
+        operation::Scope::Inherited => before,
     }
+}
+
+/// Stages that end before each step that `meets`.
+fn group(steps: &[Step], meets: impl Fn(&Step) -> bool) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let before = stages.last().map(|stage| stage.scope);
+        let scope = scope(step, before).unwrap_or(Scope::Images);
+        let stage = |steps| Stage {
+            steps,
+            scope,
+            meets_for: None,
+        };
+        if meets(step) {
+            if stages.is_empty() {
+                // The statistics are those of the network's input.
+                stages.push(stage(0..0));
+            }
+            if let Some(before) = stages.last_mut() {
+                before.meets_for = Some(index);
+            }
+        }
+        match stages.last_mut() {
+            Some(last) if last.scope == scope && last.meets_for.is_none() => {
+                last.steps.end = index + 1;
+            }
+            Some(_) | None => stages.push(stage(index..index + 1)),
+        }
+    }
+    stages
+}
+
+/// The place of a step's stage.
+pub(super) fn place_of(stages: &[Stage], step: usize) -> usize {
+    stages.partition_point(|stage| stage.steps.end <= step)
 }

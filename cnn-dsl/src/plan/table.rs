@@ -51,12 +51,21 @@ impl Plan {
             1 => "image by image".to_owned(),
             count => format!("{count} images at a time"),
         };
-        for stage in &self.stages {
+        let schedule = match network.train {
+            Some(_) => &self.training,
+            None => &self.inference,
+        };
+        for stage in &schedule.stages {
             let steps = &self.steps[stage.steps.clone()];
-            let how = match stage.scope {
+            let mut how = match stage.scope {
                 Scope::Images => &*images,
                 Scope::Share => "all examples at once",
-            };
+            }
+            .to_owned();
+            if let Some(step) = stage.meets_for {
+                let name = &network.nodes[self.steps[step].node].name;
+                how += &format!(", then the statistics for {name}");
+            }
             if let [first, .., last] | [first @ last] = steps {
                 let from = &network.nodes[first.node].name;
                 let to = &self.values[last.output].name;
@@ -68,9 +77,9 @@ impl Plan {
                 table += &format!(" {range}: {how}\n");
             }
         }
-        table += &self.workspace("Inference", &self.inference);
+        table += &self.workspace("Inference", &self.inference.memory);
         if network.train.is_some() {
-            table += &self.workspace("Training", &self.training);
+            table += &self.workspace("Training", &self.training.memory);
         }
         table
     }
@@ -83,6 +92,7 @@ impl Plan {
         let applied = match &step.operation {
             Operation::Conv2d(conv) => conv.activation,
             Operation::Dense(dense) => dense.activation,
+            Operation::BatchNormalization(normalization) => normalization.activation,
             Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
                 Activation::Linear
             }
@@ -101,7 +111,8 @@ impl Plan {
             Operation::Pool2d(_)
             | Operation::Dense(_)
             | Operation::Dropout(_)
-            | Operation::Activate(_) => node.shape.clone(),
+            | Operation::Activate(_)
+            | Operation::BatchNormalization(_) => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),

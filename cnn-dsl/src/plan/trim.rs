@@ -15,8 +15,10 @@ pub(super) fn unread(plan: &mut Plan) {
     let mut needed: Vec<Extent> = vec![[0, 0]; plan.values.len()];
     needed[plan.output] = plan.values[plan.output].shape.extent().unwrap_or_default();
     for step in plan.steps.iter().rev() {
+        let facts = step.operation.facts();
         let output = &mut plan.values[step.output].shape;
-        let image = output.extent().map(|_| needed[step.output]);
+        let image = output.extent();
+        let image = image.map(|whole| facts.computes(needed[step.output], whole));
         if let Some([height, width]) = image {
             output.0[..2].copy_from_slice(&[height, width]);
         }
@@ -25,7 +27,7 @@ pub(super) fn unread(plan: &mut Plan) {
                 continue;
             };
             // A flat value needs the whole image that it is made of.
-            let wanted = image.map_or(whole, |output| step.operation.facts().reads(output, whole));
+            let wanted = image.map_or(whole, |output| facts.reads(output, whole));
             for (needed, wanted) in needed[input].iter_mut().zip(wanted) {
                 *needed = wanted.max(*needed);
             }

@@ -121,9 +121,13 @@ fn a_softmax_of_its_own_gives_way_to_the_loss() {
         let last = plan.steps.last().unwrap();
         assert_ne!(last.operation.kind(), "Activate", "{layers}");
         assert_eq!(last.output, plan.output, "{layers}");
-        assert_eq!(plan.training.values[plan.output], Place::Output, "{layers}");
         assert_eq!(
-            plan.inference.values[plan.output],
+            plan.training.memory.values[plan.output],
+            Place::Output,
+            "{layers}"
+        );
+        assert_eq!(
+            plan.inference.memory.values[plan.output],
             Place::Output,
             "{layers}"
         );

@@ -102,6 +102,7 @@ fn activation(step: &Step) -> Activation {
         Operation::Conv2d(conv) => conv.activation,
         Operation::Dense(dense) => dense.activation,
         Operation::Activate(activate) => activate.activation,
+        Operation::BatchNormalization(normalization) => normalization.activation,
         Operation::Pool2d(_) | Operation::Dropout(_) => Activation::Linear,
     }
 }
@@ -116,7 +117,11 @@ fn conv_output(step: &Step) -> Option<Shape> {
 
 /// How many steps stand before the first that takes all examples at once.
 fn front(plan: &Plan) -> usize {
-    let share = plan.stages.iter().find(|stage| stage.scope == Scope::Share);
+    let share = plan
+        .inference
+        .stages
+        .iter()
+        .find(|stage| stage.scope == Scope::Share);
     share.map_or(plan.steps.len(), |stage| stage.steps.start)
 }
 
@@ -153,13 +158,23 @@ fn networks() -> impl Strategy<Value = String> {
             format!("{kind}_pool2d({rows}x{columns}, strides = {strides}, padding = {padding});")
         }),
         2 => Just("max_pool2d(2x2);".to_owned()),
-        1 => prop::sample::select(vec!["relu;", "tanh;", "dropout(0.5);"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec![
+            "relu;",
+            "tanh;",
+            "dropout(0.5);",
+            "batch_normalization;",
+            "batch_normalization(trainable = false);",
+        ]).prop_map(str::to_owned),
     ];
     let flat = prop_oneof![
         2 => (1..9_usize, activation(), any::<bool>()).prop_map(|(units, activation, trainable)| {
             format!("dense({units}, activation = {activation}, trainable = {trainable});")
         }),
-        1 => prop::sample::select(vec!["relu;", "dropout(0.5);"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec![
+            "relu;",
+            "dropout(0.5);",
+            "batch_normalization;",
+        ]).prop_map(str::to_owned),
     ];
     let end = prop::sample::select(vec![
         MSE,

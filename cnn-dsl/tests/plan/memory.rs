@@ -1,6 +1,6 @@
 use crate::{CROSSENTROPY, MNIST, MSE, activation, config, network, networks};
 use cnn_dsl::graph::Activation;
-use cnn_dsl::plan::{Memory, Per, Place, Plan, Scope, Slot, Step, ValueId};
+use cnn_dsl::plan::{Memory, Per, Place, Plan, Schedule, Scope, Slot, Stage, Step, ValueId, Write};
 use cnn_ir::operation::Reduction;
 use proptest::prelude::*;
 
@@ -19,10 +19,10 @@ fn the_tutorial_keeps_little_between_the_front_and_the_back() {
     let plan = Plan::new(&network(&format!("{MNIST} {CROSSENTROPY}")));
     let (first, second) = (12 * 12 * 32, 5 * 5 * 64);
     assert_eq!(
-        plan.inference.slots,
+        plan.inference.memory.slots,
         [micro_batch(first), example(second), example(64)]
     );
-    assert_eq!(plan.inference.values[plan.output], Place::Output);
+    assert_eq!(plan.inference.memory.values[plan.output], Place::Output);
     // The values, then their gradients from the last on.
     let values = [example(first), example(second), example(64)];
     let gradients = [
@@ -31,9 +31,12 @@ fn the_tutorial_keeps_little_between_the_front_and_the_back() {
         example(second),
         micro_batch(first),
     ];
-    assert_eq!(plan.training.slots, [&values[..], &gradients].concat());
-    assert_eq!(plan.training.argmax_slots, [first, second]);
-    assert_eq!(plan.training.argmax, [Some(0), Some(1), None, None]);
+    assert_eq!(
+        plan.training.memory.slots,
+        [&values[..], &gradients].concat()
+    );
+    assert_eq!(plan.training.memory.argmax_slots, [first, second]);
+    assert_eq!(plan.training.memory.argmax, [Some(0), Some(1), None, None]);
 }
 
 #[test]
@@ -47,18 +50,18 @@ fn a_long_front_needs_two_slots() {
         micro_batch(8 * 8 * 3),
         example(8 * 8 * 2),
     ];
-    assert_eq!(plan.inference.slots, slots);
+    assert_eq!(plan.inference.memory.slots, slots);
 }
 
 #[test]
 fn dropout_costs_inference_nothing() {
     let with = Plan::new(&network("input(8); dense(4); dropout(0.5); dense(2);"));
     let without = Plan::new(&network("input(8); dense(4); dense(2);"));
-    assert_eq!(with.inference.slots, without.inference.slots);
+    assert_eq!(with.inference.memory.slots, without.inference.memory.slots);
     let last = Plan::new(&network(
         "input(8); dense(4); dropout(0.5); activation(linear);",
     ));
-    assert_eq!(last.inference.values[last.output], Place::Output);
+    assert_eq!(last.inference.memory.values[last.output], Place::Output);
 }
 
 #[test]
@@ -69,10 +72,10 @@ fn values_that_no_backward_pass_reads_are_not_kept() {
          conv2d(3, 1x1, activation = tanh, trainable = false); flatten; dense(2); {MSE}"
     )));
     assert_eq!(
-        plan.training.slots,
+        plan.training.memory.slots,
         [micro_batch(18), example(27), example(2)]
     );
-    assert_eq!(plan.training.argmax, [None; 3]);
+    assert_eq!(plan.training.memory.argmax, [None; 3]);
 }
 
 #[test]
@@ -83,6 +86,16 @@ fn every_read_finds_what_was_written() {
          sigmoid; flatten; dropout(0.1); dense(7); dense(7); dense(2); tanh; train { loss = mse; }"
             .to_owned(),
         "input(3); dense(2); train { loss = mse; }".to_owned(),
+        // All threads meet: behind images, behind a share, at the input, twice in a row, without gradients before.
+        "input(9x8x2); conv2d(4, 3x3); batch_normalization; relu; max_pool2d(2x2); conv2d(3, 3x3);
+         batch_normalization; flatten; dense(5); batch_normalization; dense(3); train { loss = mse; }"
+            .to_owned(),
+        "input(6x6x2); batch_normalization; batch_normalization; conv2d(4, 3x3); flatten; dense(2);
+         batch_normalization(trainable = false); train { loss = mse; }"
+            .to_owned(),
+        "input(6x6x2); conv2d(4, 3x3, trainable = false); batch_normalization; tanh; flatten; dense(2);
+         batch_normalization; train { loss = mse; }"
+            .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
@@ -124,6 +137,7 @@ enum Token {
 /// A run of a plan that writes down who holds what instead of computing it.
 struct Run<'a> {
     plan: &'a Plan,
+    stages: &'a [Stage],
     memory: &'a Memory,
     /// By slot, then by example or by image of a micro-batch.
     slots: Vec<Vec<Token>>,
@@ -131,7 +145,8 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, memory: &'a Memory) -> Self {
+    fn new(plan: &'a Plan, schedule: &'a Schedule) -> Self {
+        let Schedule { stages, memory } = schedule;
         let examples = 2 * plan.micro_batch + 1;
         let pieces = |slot: &Slot| match slot.per {
             Per::Example => examples,
@@ -139,6 +154,7 @@ impl<'a> Run<'a> {
         };
         Self {
             plan,
+            stages,
             memory,
             slots: memory
                 .slots
@@ -247,6 +263,10 @@ impl<'a> Run<'a> {
             self.read_gradient(step.output, example);
             self.reads(index, step, example);
         }
+        // The gradient of its input follows when all threads have met.
+        if step.meets() {
+            return;
+        }
         for (&input, write) in step.inputs.iter().zip(&step.input_gradients) {
             for &example in examples.iter().filter(|_| write.is_some()) {
                 *self.gradient(input, example) = Token::Gradient(input, example);
@@ -258,6 +278,24 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The gradient of the input of a step that has to know the whole batch.
+    fn met(&mut self, index: usize, examples: &[usize]) {
+        let step = &self.plan.steps[index];
+        if step.input_gradients != [Some(Write::Store)] {
+            return;
+        }
+        let input = step.inputs[0];
+        for &example in examples {
+            self.read_gradient(step.output, example);
+            self.read_value(input, example);
+            *self.gradient(input, example) = Token::Gradient(input, example);
+        }
+        for &example in examples {
+            self.read_gradient(step.output, example);
+            self.read_value(input, example);
+        }
+    }
+
     /// What a step's own backward pass reads beside the gradient.
     fn reads(&mut self, index: usize, step: &Step, example: usize) {
         // Independent of `Facts::saves`: what the kernels read.
@@ -265,7 +303,7 @@ impl<'a> Run<'a> {
         let is = |kind: &str| step.operation.kind() == kind;
         let pool = is("Pool2d") && wanted.input;
         let conv = is("Conv2d") && wanted.tensors;
-        if pool || conv {
+        if pool || conv || step.meets() {
             self.read_value(step.inputs[0], example);
         }
         if pool || activation(step) != Activation::Linear {
@@ -293,16 +331,23 @@ impl<'a> Run<'a> {
     }
 
     fn forward_stages(&mut self, training: bool) {
-        for stage in &self.plan.stages {
+        for stage in self.stages {
             self.stage(stage.scope, |run, examples| {
                 (stage.steps.clone()).for_each(|index| run.forward(index, examples, training));
+                if let Some(index) = stage.meets_for {
+                    let input = run.plan.steps[index].inputs[0];
+                    (examples.iter()).for_each(|&example| run.read_value(input, example));
+                }
             });
         }
     }
 
     fn backward_stages(&mut self) {
-        for stage in self.plan.stages.iter().rev() {
+        for stage in self.stages.iter().rev() {
             self.stage(stage.scope, |run, examples| {
+                if let Some(index) = stage.meets_for {
+                    run.met(index, examples);
+                }
                 let steps = stage.steps.clone().rev();
                 steps.for_each(|index| run.backward(index, examples));
             });
@@ -338,12 +383,15 @@ fn train(plan: &Plan) {
     };
     for step in plan.steps.iter().filter(is_product) {
         // As matrices of a whole batch: examples lie side by side, whoever computed them.
-        let gradient = plan.training.gradients[step.output];
+        let gradient = plan.training.memory.gradients[step.output];
         let input = step.inputs[0];
-        let slots = [Some(plan.training.values[input]), gradient.map(Place::Slot)];
+        let slots = [
+            Some(plan.training.memory.values[input]),
+            gradient.map(Place::Slot),
+        ];
         for (place, value) in slots.iter().zip([input, step.output]) {
             if let Some(Place::Slot(slot)) = place {
-                assert_eq!(plan.training.slots[*slot].len, run.len(value));
+                assert_eq!(plan.training.memory.slots[*slot].len, run.len(value));
             }
         }
         for &example in &examples {
@@ -360,5 +408,5 @@ fn every_pool_has_an_argmax_of_its_own() {
     let layers = format!("input(32x32x1); {} {MSE}", pair.repeat(4));
     let plan = Plan::new(&network(&layers));
     let slots: Vec<_> = (0..4).map(Some).collect();
-    assert_eq!(plan.training.argmax, slots);
+    assert_eq!(plan.training.memory.argmax, slots);
 }

@@ -1,5 +1,5 @@
 use crate::{Cases, MNIST, config, conv_output, networks};
-use cnn_dsl::graph::{Network, NodeId, Shape};
+use cnn_dsl::graph::{Network, NodeId, Op, Shape};
 use cnn_dsl::plan::Plan;
 use cnn_ir::Operation;
 use proptest::prelude::*;
@@ -84,6 +84,12 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
     }
     for (id, node) in network.nodes.iter().enumerate().rev() {
         for axis in 0..2 {
+            // Every cell counts in the statistics of a batch, and has a gradient.
+            if let Op::BatchNormalization(layer) = &node.op
+                && layer.trainable
+            {
+                read[id][axis].fill(true);
+            }
             let last = read[id][axis].iter().rposition(|&read| read);
             read[id][axis]
                 .iter_mut()
@@ -109,7 +115,12 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 Some(Operation::Pool2d(pool)) => {
                     (pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
                 }
-                Some(Operation::Activate(_) | Operation::Dense(_) | Operation::Dropout(_))
+                Some(
+                    Operation::Activate(_)
+                    | Operation::Dense(_)
+                    | Operation::Dropout(_)
+                    | Operation::BatchNormalization(_),
+                )
                 | None => (1, 1, 0, 1),
             };
             for at in (0..output.len()).take_while(|&at| output[at]) {

@@ -5,6 +5,7 @@
 //! implements its passes. An operation that is new gets a file here and a line in `operations!`.
 
 mod activate;
+mod batch_normalization;
 mod conv2d;
 mod dense;
 mod dropout;
@@ -12,6 +13,7 @@ mod image;
 mod pool2d;
 
 pub use activate::Activate;
+pub use batch_normalization::BatchNormalization;
 pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -66,6 +68,28 @@ pub enum Reduction {
     Partials,
     /// By one product over the whole batch, from the step's input and the gradient of its output.
     Batch,
+    /// With the [`BatchStatistics`] of the backward pass, whose total begins with them.
+    Statistics,
+}
+
+/// What an operation has to know of a whole batch before it runs: the threads meet there. Each partial of the
+/// batch has its own statistics, which are merged in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchStatistics {
+    /// Of the input, before the forward pass.
+    pub forward: StatisticsSizes,
+    /// Of the gradient of the output, before the gradient with respect to the input. Those of the partials are
+    /// sums.
+    pub backward: StatisticsSizes,
+}
+
+/// The size of statistics, in floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatisticsSizes {
+    /// Of a partial.
+    pub partial: usize,
+    /// Of the batch.
+    pub total: usize,
 }
 
 /// The passes that may want a step's tensors in another form.
@@ -94,6 +118,16 @@ pub trait Facts {
         whole
     }
 
+    /// The rows and columns that it computes where its readers need `output` of `whole` ones. Where nothing is
+    /// said, what they need.
+    fn computes(&self, output: Extent, whole: Extent) -> Extent {
+        let _ = whole;
+        output
+    }
+
+    /// Takes note that the network is not trained.
+    fn only_infers(&mut self) {}
+
     /// Takes on the shapes in which its input and its output are stored, without what nobody reads.
     fn store(&mut self, input: &[usize], output: &[usize]);
 
@@ -111,6 +145,11 @@ pub trait Facts {
     /// How the gradients of its tensors are summed.
     fn reduction(&self) -> Reduction {
         Reduction::Partials
+    }
+
+    /// What it has to know of the whole batch before it runs while training, if it does.
+    fn statistics(&self) -> Option<BatchStatistics> {
+        None
     }
 
     /// Whether a pass wants its first tensor in another form.
@@ -183,4 +222,4 @@ macro_rules! operations {
     };
 }
 
-operations!(Conv2d, Pool2d, Dense, Dropout, Activate);
+operations!(Conv2d, Pool2d, Dense, Dropout, Activate, BatchNormalization);

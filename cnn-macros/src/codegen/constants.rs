@@ -3,10 +3,13 @@
 //! An operation, an optimizer, a loss is printed by its `Debug` form, which is the Rust expression that
 //! makes it.
 
+use super::stages::{TrainingPass, training_passes};
+use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
 use super::{ALIAS, Context, is_packed};
 use cnn_dsl::graph::{Op, Train};
-use cnn_dsl::plan::{Memory, Parameter, Per, Place, Step};
+use cnn_dsl::plan::{Memory, Parameter, Per, Place};
+use cnn_ir::Role;
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
 
@@ -24,7 +27,7 @@ pub fn layers(context: &Context<'_>) -> TokenStream {
 pub fn sizes(context: &Context<'_>) -> TokenStream {
     let plan = context.plan;
     let steps = join(plan.steps.iter().map(|step| context.operation(step)));
-    let memory = &plan.inference;
+    let memory = &plan.inference.memory;
     let (per_example, once) = (number(memory.per_example()), number(once(context, memory)));
     let micro_batch = number(plan.micro_batch);
     let lengths = array(plan.parameters.iter().map(|p| p.range.len()));
@@ -83,20 +86,35 @@ fn once(context: &Context<'_>, memory: &Memory) -> usize {
 pub fn spec(context: &Context<'_>) -> TokenStream {
     let name = &context.network.name.text;
     let parameters = context.plan.parameters.iter().enumerate();
-    let parameters = join(parameters.map(|(index, p)| parameter(context, index, p)));
+    let sums = Sums::all(context);
+    let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     let output_activation = context.plan.output_activation;
     let (constants, training) = match &context.network.train {
         Some(train) => {
             let packed = [Pass::Forward, Pass::Backward].map(|pass| packed(context, pass));
             (
                 packed.concat(),
-                format!("Some({})", training(context, train)),
+                format!("Some({})", training(context, &sums, train)),
             )
         }
         None => (String::new(), "None".to_owned()),
     };
+    let lengths = match totals(context) {
+        totals if totals.is_empty() => String::new(),
+        totals => {
+            let (count, lengths) = (
+                number(totals.len()),
+                array(totals.iter().map(|(.., len)| *len)),
+            );
+            format!(
+                "/// The lengths of the statistics of the batch.
+                const TOTALS: [usize; {count}] = {lengths};"
+            )
+        }
+    };
     tokens(&format!(
         "{constants}
+        {lengths}
         static SPEC: rt::Spec = rt::Spec {{
             name: \"{name}\",
             input: &{ALIAS}::INPUT,
@@ -127,7 +145,12 @@ pub fn layer_table(context: &Context<'_>) -> TokenStream {
     tokens(&format!("&[{layers}]"))
 }
 
-fn parameter(context: &Context<'_>, index: usize, parameter: &Parameter) -> String {
+fn parameter(
+    context: &Context<'_>,
+    sums: &[Sums<'_>],
+    index: usize,
+    parameter: &Parameter,
+) -> String {
     let layer = &context.network.nodes[parameter.node].name;
     let Parameter {
         name,
@@ -137,7 +160,7 @@ fn parameter(context: &Context<'_>, index: usize, parameter: &Parameter) -> Stri
     } = parameter;
     let shape = array(parameter.shape.clone());
     let offset = number(parameter.range.start);
-    let gradient = gradient(context, index);
+    let gradient = gradient(context, sums, index);
     format!(
         "rt::Parameter::new(
             \"{layer}.{name}\", &{shape}, {offset}, rt::{role:?}, rt::{initializer:?}, {gradient},
@@ -145,40 +168,38 @@ fn parameter(context: &Context<'_>, index: usize, parameter: &Parameter) -> Stri
     )
 }
 
-/// The tensors whose gradients are summed in partials, with their steps.
-pub fn partial_tensors<'a>(
-    context: &'a Context<'_>,
-) -> impl Iterator<Item = (&'a Step, usize, &'a Parameter)> {
-    let plan = context.plan;
-    let steps = plan.steps.iter().filter(|step| {
-        step.trains_tensors && step.operation.facts().reduction() == Reduction::Partials
-    });
-    steps.flat_map(move |step| {
-        let tensors = step.tensors.clone();
-        tensors.map(move |index| (step, index, &plan.parameters[index]))
-    })
-}
-
 /// Where the gradient of a tensor comes from.
-fn gradient(context: &Context<'_>, index: usize) -> String {
+fn gradient(context: &Context<'_>, sums: &[Sums<'_>], index: usize) -> String {
     let plan = context.plan;
     let mut steps = plan.steps.iter().enumerate();
     let owner = steps.find(|(_, step)| step.tensors.contains(&index));
     let Some((place, step)) = owner.filter(|(_, step)| step.trains_tensors) else {
         return "rt::Gradient::Frozen".to_owned();
     };
+    let parameter = &plan.parameters[index];
+    if !parameter.trainable {
+        return "rt::Gradient::Frozen".to_owned();
+    }
     let (operation, tensor) = (number(place), number(index - step.tensors.start));
     match step.operation.facts().reduction() {
         Reduction::Partials => {
-            let before = partial_tensors(context).take_while(|(_, other, _)| *other != index);
-            let offset = number(before.map(|(_, _, tensor)| tensor.range.len()).sum());
-            format!("rt::Gradient::partials({offset}, STEPS[{operation}], {tensor})")
+            let place = sums::place_of_tensor(sums, parameter);
+            let (region, offset) = place.expect("a stage sums it up");
+            let (region, offset) = (number(region), number(offset));
+            format!("rt::Gradient::partials({region}, {offset}, STEPS[{operation}], {tensor})")
+        }
+        Reduction::Statistics => {
+            let total = sums::total_range(context, step, Direction::Backward);
+            let before = &plan.parameters[step.tensors.start..index];
+            let before: usize = before.iter().map(|tensor| tensor.range.len()).sum();
+            format!("rt::Gradient::Total({})", number(total.start + before))
         }
         Reduction::Batch => {
             let slot = |slot| number(kept_slot(context, slot));
-            let gradient = plan.training.gradients[step.output].expect("the plan gave it a slot");
+            let gradient =
+                plan.training.memory.gradients[step.output].expect("the plan gave it a slot");
             let gradient = slot(gradient);
-            let input = match plan.training.values[step.inputs[0]] {
+            let input = match plan.training.memory.values[step.inputs[0]] {
                 Place::Slot(index) => format!("Slot({})", slot(index)),
                 Place::Input | Place::Output => "Input".to_owned(),
             };
@@ -191,21 +212,28 @@ fn gradient(context: &Context<'_>, index: usize) -> String {
 
 /// The place of a slot among those that the whole batch keeps.
 fn kept_slot(context: &Context<'_>, slot: usize) -> usize {
-    let before = &context.plan.training.slots[..slot];
+    let before = &context.plan.training.memory.slots[..slot];
     before
         .iter()
         .filter(|slot| slot.per == Per::Example)
         .count()
 }
 
-fn training(context: &Context<'_>, train: &Train) -> String {
-    let memory = &context.plan.training;
+fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
+    let memory = &context.plan.training.memory;
     let kept = memory.slots.iter().filter(|slot| slot.per == Per::Example);
     let slots = array(kept.map(|slot| slot.len));
     let argmax_slots = array(memory.argmax_slots.iter().copied());
     let once = number(once(context, memory));
-    let partial = partial_tensors(context).map(|(_, _, tensor)| tensor.range.len());
-    let partial = number(partial.sum());
+    let passes = join(training_passes(context).map(|pass| self::pass(context, sums, &pass)));
+    let regions = sums.iter().map(|sums| {
+        let (len, are_added) = (number(sums.len()), sums.are_added());
+        format!("rt::Sums::new({len}, {are_added})")
+    });
+    let regions = join(regions);
+    let totals: usize = totals(context).iter().map(|(.., len)| len).sum();
+    let totals = number(totals);
+    let states = states(context);
     let Train {
         loss, optimizer, ..
     } = train;
@@ -215,11 +243,13 @@ fn training(context: &Context<'_>, train: &Train) -> String {
     let seed = number_u64(train.seed);
     format!(
         "rt::Training {{
-            train,
+            passes: &[{passes}],
             slots: &{slots},
             argmax_slots: &{argmax_slots},
             workspace: {once} + rt::training_scratch(MICRO_BATCH, &STEPS),
-            partial: {partial},
+            sums: &[{regions}],
+            totals: {totals},
+            states: &[{states}],
             packed_forward: &PACKED_FORWARD,
             packed_backward: &PACKED_BACKWARD,
             loss: rt::{loss:?},
@@ -230,4 +260,55 @@ fn training(context: &Context<'_>, train: &Train) -> String {
             seed: {seed},
         }}"
     )
+}
+
+/// `rt::TrainingPass::new(train_0, &[rt::Meeting::new(…)])`
+fn pass(context: &Context<'_>, sums: &[Sums<'_>], pass: &TrainingPass) -> String {
+    let plan = context.plan;
+    let stages = &plan.training.stages;
+    let met = |stage: usize, direction| {
+        let place = stages[stage].meets_for?;
+        let step = &plan.steps[place];
+        let (region, offset) = sums::place_of_statistics(sums, step, direction)?;
+        let total = sums::total_range(context, step, direction).start;
+        let numbers = [region, offset, total].map(number).join(", ");
+        let place = number(place);
+        Some(format!(
+            "rt::Meeting::new(STEPS[{place}], rt::Direction::{direction:?}, {numbers})"
+        ))
+    };
+    let forward = pass.forward.clone().last();
+    let forward = forward.and_then(|stage| met(stage, Direction::Forward));
+    let backward = pass
+        .backward
+        .clone()
+        .next()
+        .and_then(|stage| stage.checked_sub(1));
+    let backward = backward.and_then(|stage| met(stage, Direction::Backward));
+    let meetings = join(forward.into_iter().chain(backward));
+    format!("rt::TrainingPass::new(train_{}, &[{meetings}])", pass.index)
+}
+
+/// The tensors that a step of training keeps up: `rt::State::new(4, STEPS[1], 2, 0)`.
+fn states(context: &Context<'_>) -> String {
+    let plan = context.plan;
+    let steps = plan
+        .steps
+        .iter()
+        .enumerate()
+        .filter(|(_, step)| step.meets());
+    let states = steps.flat_map(|(place, step)| {
+        let total = sums::total_range(context, step, Direction::Forward).start;
+        let tensors = step.tensors.clone();
+        let tensors = tensors.filter(|&index| plan.parameters[index].role == Role::State);
+        tensors.map(move |index| {
+            let numbers = [index - step.tensors.start, total].map(number).join(", ");
+            format!(
+                "rt::State::new({}, STEPS[{}], {numbers})",
+                number(index),
+                number(place)
+            )
+        })
+    });
+    join(states)
 }

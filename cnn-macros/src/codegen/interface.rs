@@ -308,19 +308,12 @@ fn accessors(context: &Context<'_>) -> TokenStream {
                 .map_or_else(Span::call_site, |label| (context.span)(label));
             let name = ident(&node.name, span);
             let docs = layer_docs(node);
-            let bias = match count {
-                1 => quote!(::core::option::Option::None),
-                _ => {
-                    let bias = literal(first as u64 + 1);
-                    quote!(::core::option::Option::Some(#bias))
-                }
-            };
-            let kernel = literal(first as u64);
+            let (first, count) = (literal(first as u64), literal(count as u64));
             Some(quote! {
                 #(#[doc = #docs])*
                 #[must_use]
                 pub fn #name(&self) -> rt::#view<'_> {
-                    rt::#view::new(rt::Network::model(self), #kernel, #bias)
+                    rt::#view::new(rt::Network::model(self), #first, #count)
                 }
             })
         });

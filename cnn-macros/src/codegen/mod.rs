@@ -1,7 +1,7 @@
 //! A checked network and its plan as Rust.
 //!
 //! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
-//! `stages` the unrolled forward and training passes, `interface` the struct with its public constants and
+//! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with its public constants and
 //! methods, `stub` the same interface after an error, `hover` what an editor shows over a layer; `text`
 //! makes tokens of what is written as text. Nothing here knows one layer from another: a step is its
 //! operation, printed by its `Debug` form, and one uniform call.
@@ -16,6 +16,7 @@ pub mod hover;
 mod interface;
 mod stages;
 mod stub;
+mod sums;
 pub mod text;
 
 use cnn_dsl::graph::{Network, Shape};
@@ -133,6 +134,15 @@ impl Context<'_> {
     fn packed(&self, pass: Pass) -> impl Iterator<Item = &Step> {
         let steps = self.plan.steps.iter();
         steps.filter(move |step| is_packed(step, pass))
+    }
+}
+
+/// The first tensor of a layer in the form of a pass: `conv2d_2_packed_forward`.
+fn packed_tensor_name(layer: &str, pass: Pass) -> String {
+    match pass {
+        Pass::Inference => format!("{layer}_packed_inference"),
+        Pass::Forward => format!("{layer}_packed_forward"),
+        Pass::Backward => format!("{layer}_packed_backward"),
     }
 }
 

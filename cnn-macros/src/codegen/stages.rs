@@ -7,21 +7,26 @@
 //! `slot_0`) has one, so a label may be anything; names of the user's program cannot meet these, which are
 //! hygienic.
 
-use super::constants::{packed_name, partial_tensors};
+use super::constants::packed_name;
+use super::sums::{self, Direction, Sums, statistics_name, tensor_sum_name, total_name, totals};
 use super::text::{array, hygienic, join, number};
-use super::{Context, is_packed};
-use cnn_dsl::plan::{self, Memory, Parameter, Per, Place, Stage, Step, ValueId, Write};
+use super::{Context, is_packed, packed_tensor_name};
+use cnn_dsl::plan::{self, Memory, Parameter, Per, Place, Schedule, Stage, Step, ValueId, Write};
+use cnn_ir::Loss;
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
+use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// `fn forward`: inference. It leaves logits where the loss takes the last activation.
 pub fn forward(context: &Context<'_>) -> TokenStream {
-    let run = Passes {
-        context,
-        memory: &context.plan.inference,
-        training: false,
-    };
+    let run = Passes::new(context, &context.plan.inference, &[], false);
+    let stages = run.forward_stages(0..run.stages.len());
+    let mut end = Scope::new(&run, plan::Scope::Share);
+    run.copy_if_unwritten(&mut end);
+    let end = end.code;
     let slots = join(run.memory.slots.iter().enumerate().map(|(i, _)| slot(i)));
     let lengths = join(run.memory.slots.iter().map(|slot| {
         let len = number(slot.len);
@@ -32,10 +37,6 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
     }));
     let tensors = run.split_tensors();
     let packed = run.split_packed(Pass::Inference, "packed");
-    let stages = run.forward_stages();
-    let mut end = Scope::new(&run, plan::Scope::Share);
-    run.copy_if_unwritten(&mut end);
-    let end = end.code;
     hygienic(&format!(
         "#[allow(unused_variables)]
         fn forward(call: rt::Predict<'_>) {{
@@ -52,79 +53,186 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
     ))
 }
 
-/// `fn train`: forward, loss and backward over a share of a batch.
+/// The functions of a step of training: forward, loss and backward over a share of a batch. There is one, or one
+/// for each piece of work between two meetings of all threads.
 pub fn train(context: &Context<'_>) -> TokenStream {
     let Some(train) = &context.network.train else {
         return TokenStream::new();
     };
+    let sums = Sums::all(context);
+    let run = |pass: TrainingPass| {
+        let run = Passes::new(context, &context.plan.training, &sums, true);
+        let mut code = run.forward_stages(pass.forward);
+        if pass.loss {
+            code += &run.loss(train.loss);
+        }
+        code += &run.backward_stages(pass.backward);
+        run.training_function(pass.index, &code)
+    };
+    let functions: String = training_passes(context).map(run).collect();
+    hygienic(&functions)
+}
+
+/// The work between two meetings: stages forward, the loss, stages backward.
+pub struct TrainingPass {
+    /// Its place among the passes.
+    pub index: usize,
+    /// The places of the stages that run forward.
+    pub forward: Range<usize>,
+    /// Whether the loss is computed.
+    loss: bool,
+    /// The places of the stages that run backward, in reverse.
+    pub backward: Range<usize>,
+}
+
+/// The passes of a step of training.
+pub fn training_passes(context: &Context<'_>) -> impl Iterator<Item = TrainingPass> {
+    let stages = &context.plan.training.stages;
+    let meetings = stages.iter().enumerate();
+    let meetings = meetings.filter(|(_, stage)| stage.meets_for.is_some());
+    let ends: Vec<usize> = (meetings.map(|(place, _)| place + 1))
+        .chain([stages.len()])
+        .collect();
+    let segment = move |index: usize| match index.checked_sub(1) {
+        Some(before) => ends[before]..ends[index],
+        None => 0..ends[0],
+    };
+    let count = stages
+        .iter()
+        .filter(|stage| stage.meets_for.is_some())
+        .count();
+    // Where no gradient is wanted, nothing runs backward.
+    let is_wanted = move |stages: &Range<usize>| has_backward(context, stages.clone());
+    let passes = (0..=2 * count).map(move |index| {
+        let none = 0..0;
+        let (forward, backward) = match index.cmp(&count) {
+            Ordering::Less => (segment(index), none),
+            Ordering::Equal => (segment(index), segment(index)),
+            Ordering::Greater => (none, segment(2 * count - index)),
+        };
+        TrainingPass {
+            index,
+            forward,
+            loss: index == count,
+            backward,
+        }
+    });
+    passes.filter(move |pass| pass.index <= count || is_wanted(&pass.backward))
+}
+
+/// Whether the backward pass has something to do in these stages.
+fn has_backward(context: &Context<'_>, stages: Range<usize>) -> bool {
     let plan = context.plan;
-    let run = Passes {
-        context,
-        memory: &plan.training,
-        training: true,
-    };
-    let slots_of = |per| {
-        let slots = run.memory.slots.iter().enumerate();
-        slots.filter(move |(_, slot)| slot.per == per)
-    };
-    let kept = join(slots_of(Per::Example).map(|(index, _)| slot(index)));
-    let kept_argmax = join((0..run.memory.argmax_slots.len()).map(argmax_slot));
-    let reused = join(slots_of(Per::MicroBatch).map(|(index, _)| slot(index)));
-    let lengths = slots_of(Per::MicroBatch);
-    let lengths = lengths.map(|(_, slot)| format!("MICRO_BATCH * {}", number(slot.len)));
-    let lengths = join(lengths);
-    let tensors = run.split_tensors();
-    let packed_forward = run.split_packed(Pass::Forward, "packed_forward");
-    let packed_backward = run.split_packed(Pass::Backward, "packed_backward");
-    let forward = run.forward_stages();
-    let mut end = Scope::new(&run, plan::Scope::Share);
-    run.copy_if_unwritten(&mut end);
-    let loss = train.loss;
-    let units = number(plan.values[plan.output].shape.len());
-    end.line(&format!(
-        "rt::loss::forward(rt::{loss:?}, isa, {units}, output, target, losses);"
-    ));
-    if plan.values[plan.output].wants_gradient {
-        let gradient = end.gradient(plan.output);
-        end.line(&format!(
-            "rt::loss::backward(rt::{loss:?}, isa, {units}, output, target, scale, {gradient});"
-        ));
-    }
-    let end = end.code;
-    let backward = run.backward_stages();
-    hygienic(&format!(
-        "#[allow(unused_variables)]
-        fn train(call: rt::Train<'_, '_>) {{
-            let rt::Train {{
-                examples: n, isa, first, parameters, packed_forward, packed_backward, input, target,
-                output, losses, slots, argmax, workspace, mut partials, scale, seed,
-            }} = call;
-            let [{kept}] = rt::pieces(slots);
-            let [{kept_argmax}] = rt::pieces(argmax);
-            let ([{reused}], scratch) = rt::split_workspace(workspace, [{lengths}]);
-            {tensors}
-            {packed_forward}
-            {packed_backward}
-            {forward}
-            {end}
-            {backward}
-        }}"
-    ))
+    plan.training.stages[stages].iter().any(|stage| {
+        let mut steps = plan.steps[stage.steps.clone()].iter();
+        let met = stage
+            .meets_for
+            .is_some_and(|step| plan.steps[step].wanted().input);
+        met || steps.any(|step| step.wanted().any())
+    })
 }
 
 /// The passes of one function, with their memory.
 struct Passes<'a> {
     context: &'a Context<'a>,
+    stages: &'a [Stage],
     memory: &'a Memory,
+    sums: &'a [Sums<'a>],
     training: bool,
+    /// What the code has named so far of what the function is given.
+    used: RefCell<BTreeSet<String>>,
 }
 
-impl Passes<'_> {
-    fn forward_stages(&self) -> String {
-        let stages = self.context.plan.stages.iter();
-        let stages = stages.map(|stage| {
-            let range = "0..n";
-            self.stage(stage, range, |scope| {
+impl<'a> Passes<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        schedule: &'a Schedule,
+        sums: &'a [Sums<'a>],
+        training: bool,
+    ) -> Self {
+        Self {
+            context,
+            stages: &schedule.stages,
+            memory: &schedule.memory,
+            sums,
+            training,
+            used: RefCell::default(),
+        }
+    }
+
+    /// Takes note that the code names something that the function is given.
+    fn uses(&self, name: &str) {
+        self.used.borrow_mut().insert(name.to_owned());
+    }
+
+    fn is_used(&self, name: &str) -> bool {
+        self.used.borrow().contains(name)
+    }
+
+    /// A function of a step of training, which takes out of its arguments what `code` uses.
+    fn training_function(&self, index: usize, code: &str) -> String {
+        let slots_of = |per| {
+            let slots = self.memory.slots.iter().enumerate();
+            let slots = slots.filter(move |(_, slot)| slot.per == per);
+            let slots = slots
+                .enumerate()
+                .map(|(place, (index, of))| (place, slot(index), of));
+            slots.filter(|(_, name, _)| self.is_used(name))
+        };
+        let kept = pieces(
+            "slots",
+            slots_of(Per::Example).map(|(place, name, _)| (place, name)),
+        );
+        let argmax = (0..self.memory.argmax_slots.len()).map(|place| (place, argmax_slot(place)));
+        let argmax = pieces("argmax", argmax.filter(|(_, name)| self.is_used(name)));
+        let reused = join(slots_of(Per::MicroBatch).map(|(_, name, _)| name));
+        let lengths = slots_of(Per::MicroBatch);
+        let lengths = lengths.map(|(.., slot)| format!("MICRO_BATCH * {}", number(slot.len)));
+        let lengths = join(lengths);
+        let tensors = self.split_tensors();
+        let packed_forward = self.split_packed(Pass::Forward, "packed_forward");
+        let packed_backward = self.split_packed(Pass::Backward, "packed_backward");
+        let totals = self.split_totals();
+        format!(
+            "#[allow(unused_mut, unused_variables)]
+            fn train_{index}(call: rt::Train<'_, '_>) {{
+                let rt::Train {{
+                    examples: n, isa, first, parameters, packed_forward, packed_backward, input, target,
+                    output, losses, slots, argmax, workspace, mut partials, totals, scale, seed,
+                }} = call;
+                {kept}
+                {argmax}
+                let ([{reused}], scratch) = rt::split_workspace(workspace, [{lengths}]);
+                {tensors}
+                {packed_forward}
+                {packed_backward}
+                {totals}
+                {code}
+            }}"
+        )
+    }
+
+    fn loss(&self, loss: Loss) -> String {
+        let plan = self.context.plan;
+        let mut scope = Scope::new(self, plan::Scope::Share);
+        self.copy_if_unwritten(&mut scope);
+        let units = number(plan.values[plan.output].shape.len());
+        scope.line(&format!(
+            "rt::loss::forward(rt::{loss:?}, isa, {units}, output, target, losses);"
+        ));
+        if plan.values[plan.output].wants_gradient {
+            let gradient = scope.gradient(plan.output);
+            scope.line(&format!(
+                "rt::loss::backward(rt::{loss:?}, isa, {units}, output, target, scale, {gradient});"
+            ));
+        }
+        scope.code
+    }
+
+    fn forward_stages(&self, stages: Range<usize>) -> String {
+        let stages = stages.map(|place| {
+            let stage = &self.stages[place];
+            let steps = |scope: &mut Scope<'_>| {
                 for index in stage.steps.clone() {
                     let step = &self.context.plan.steps[index];
                     // Where the output is the input, there is nothing to do.
@@ -133,80 +241,151 @@ impl Passes<'_> {
                         self.forward_step(scope, index, step);
                     }
                 }
-            })
+            };
+            let statistics = |scope: &mut Scope<'_>| {
+                if let Some(index) = stage.meets_for {
+                    self.statistics(scope, &self.context.plan.steps[index]);
+                }
+            };
+            let region = sums::region(self.sums, place, Direction::Forward);
+            self.stage(stage.scope, region, steps, statistics)
         });
         stages.collect()
     }
 
-    fn backward_stages(&self) -> String {
-        let stages = self.context.plan.stages.iter().rev();
-        let stages = stages.map(|stage| {
-            let steps = &self.context.plan.steps[stage.steps.clone()];
-            let sums = partial_tensors(self.context)
-                .filter(|(owner, ..)| steps.iter().any(|step| std::ptr::eq(step, *owner)))
-                .count();
-            let is_summed = sums > 0;
-            let range = if is_summed { "start..end" } else { "0..n" };
-            let code = self.stage(stage, range, |scope| {
+    fn backward_stages(&self, stages: Range<usize>) -> String {
+        let places = stages.rev();
+        let stages = places.map(|place| {
+            let stage = &self.stages[place];
+            let plan = self.context.plan;
+            let before = place
+                .checked_sub(1)
+                .and_then(|before| self.stages[before].meets_for);
+            let steps = |scope: &mut Scope<'_>| {
+                if let Some(index) = stage.meets_for
+                    && plan.steps[index].wanted().input
+                {
+                    self.backward_step(scope, index, &plan.steps[index]);
+                }
                 for index in stage.steps.clone().rev() {
-                    let step = &self.context.plan.steps[index];
-                    if step.wanted().any() {
+                    let step = &plan.steps[index];
+                    if step.wanted().any() && Some(index) != before {
                         self.backward_step(scope, index, step);
                     }
                 }
-            });
-            match is_summed {
-                true => self.in_partials(&code),
-                false => code,
-            }
+            };
+            let statistics = |scope: &mut Scope<'_>| {
+                if let Some(index) = before
+                    && plan.steps[index].wanted().any()
+                {
+                    self.gradient_statistics(scope, index, &plan.steps[index]);
+                }
+            };
+            let region = sums::region(self.sums, place, Direction::Backward);
+            self.stage(stage.scope, region, steps, statistics)
         });
         stages.collect()
     }
 
-    /// A stage, partial by partial: in each of them gradients of tensors are summed.
-    fn in_partials(&self, code: &str) -> String {
-        let tensors = || partial_tensors(self.context).map(|(_, _, tensor)| tensor);
-        let names = join(tensors().map(|tensor| self.tensor_gradient(tensor)));
-        let lengths = array(tensors().map(|tensor| tensor.range.len()));
+    /// A stage: its steps, in a loop over micro-batches where it is one of images, and what it sums up of its
+    /// examples, partial by partial; nothing where it does nothing.
+    fn stage(
+        &self,
+        scope: plan::Scope,
+        region: Option<usize>,
+        steps: impl FnOnce(&mut Scope<'_>),
+        statistics: impl FnOnce(&mut Scope<'_>),
+    ) -> String {
+        let mut images = Scope::new(self, plan::Scope::Images);
+        let (mut share, at_once) = match scope {
+            plan::Scope::Images => {
+                steps(&mut images);
+                (String::new(), "MICRO_BATCH")
+            }
+            plan::Scope::Share => {
+                let mut share = Scope::new(self, plan::Scope::Share);
+                steps(&mut share);
+                (share.code, "n")
+            }
+        };
+        if !share.is_empty() {
+            share = format!("let run = rt::Run {{ isa, examples: n, first, seed }};\n{share}");
+        }
+        statistics(&mut images);
+        let code = images.code;
+        if code.is_empty() {
+            return share;
+        }
+        let in_micro_batches = |range: &str| {
+            format!(
+                "for images in rt::micro_batches({range}, {at_once}) {{
+                    let count = images.end - images.start;
+                    let run = rt::Run {{ isa, examples: count, first: first + images.start, seed }};
+                    {code}
+                }}"
+            )
+        };
+        share
+            + &match region {
+                Some(region) => self.in_partials(region, &in_micro_batches("start..end")),
+                None => in_micro_batches("0..n"),
+            }
+    }
+
+    /// Code that runs partial by partial, with the sums of each.
+    fn in_partials(&self, region: usize, code: &str) -> String {
+        let sums = &self.sums[region];
+        let (names, lengths) = (join(sums.names()), array(sums.lengths()));
+        let region = number(region);
         format!(
             "let mut start = 0;
-            while let rt::Some((count, gradients)) = partials.start_next() {{
+            while let rt::Some((count, sums)) = partials.start_next({region}) {{
                 let end = start + count;
-                let [{names}] = rt::split_mut(gradients, {lengths});
+                let [{names}] = rt::split_mut(sums, {lengths});
                 {code}
                 start = end;
             }}"
         )
     }
 
-    /// The steps that `write` writes, in a loop over micro-batches where the stage is one of images; nothing
-    /// where it writes nothing.
-    fn stage(&self, stage: &Stage, range: &str, write: impl FnOnce(&mut Scope<'_>)) -> String {
-        let mut scope = Scope::new(self, stage.scope);
-        write(&mut scope);
-        let code = scope.code;
-        if code.is_empty() {
-            return code;
-        }
-        match stage.scope {
-            plan::Scope::Images => format!(
-                "for images in rt::micro_batches({range}, MICRO_BATCH) {{
-                    let count = images.end - images.start;
-                    let run = rt::Run {{ isa, examples: count, first: first + images.start, seed }};
-                    {code}
-                }}"
-            ),
-            plan::Scope::Share => {
-                format!("let run = rt::Run {{ isa, examples: n, first, seed }};\n{code}")
-            }
-        }
+    /// The statistics of a step's input.
+    fn statistics(&self, scope: &mut Scope<'_>, step: &Step) {
+        let layer = self.context.constant(step);
+        let input = scope.read(step.inputs[0]);
+        let sums = statistics_name(self.context.name(step), Direction::Forward);
+        scope.line(&format!(
+            "{layer}.statistics(rt::Statistics {{ run, input: {input}, statistics: {sums} }});"
+        ));
+    }
+
+    /// The statistics of the gradient of a step's output.
+    fn gradient_statistics(&self, scope: &mut Scope<'_>, index: usize, step: &Step) {
+        let layer = self.context.constant(step);
+        let saves = step.saves();
+        let input = scope.read(step.inputs[0]);
+        let output = match saves.output {
+            true => field("output", &scope.read(step.output)),
+            false => field("output", NONE),
+        };
+        let saved = scope.saved(index, step).unwrap_or(NONE.to_owned());
+        let gradient = scope.gradient(step.output);
+        let name = self.context.name(step);
+        let total = total_name(name, Direction::Forward);
+        self.uses(&total);
+        let sums = statistics_name(name, Direction::Backward);
+        scope.line(&format!(
+            "{layer}.gradient_statistics(rt::GradientStatistics {{
+                run, input: {input}, total: {total}, {output}, saved: {saved}, gradient: {gradient},
+                statistics: {sums},
+            }});"
+        ));
     }
 
     fn forward_step(&self, scope: &mut Scope<'_>, index: usize, step: &Step) {
         let layer = self.context.constant(step);
         let inputs = join(step.inputs.iter().map(|&input| scope.read(input)));
         let output = field("output", &scope.write(step.output));
-        let tensors = self.tensors(step);
+        let tensors = self.tensors(step, &[Direction::Forward]);
         if self.training {
             let packed = self.packed(Pass::Forward, step);
             let saved = scope.saved(index, step).unwrap_or(NONE_MUT.to_owned());
@@ -237,13 +416,17 @@ impl Passes<'_> {
             true => join(step.inputs.iter().map(|&input| scope.read(input))),
             false => String::new(),
         };
-        let output = match saves.output {
+        // The statistics of the gradient have taken the activation into account.
+        let output = match saves.output && !step.meets() {
             true => field("output", &scope.read(step.output)),
             false => field("output", NONE),
         };
-        let tensors = self.tensors(step);
+        let tensors = self.tensors(step, &[Direction::Forward, Direction::Backward]);
         let packed = self.packed(Pass::Backward, step);
-        let saved = scope.saved(index, step).unwrap_or(NONE.to_owned());
+        let saved = match step.meets() {
+            true => NONE.to_owned(),
+            false => scope.saved(index, step).unwrap_or(NONE.to_owned()),
+        };
         let argmax = scope.argmax(index, step, false).unwrap_or(NONE.to_owned());
         let gradient = scope.gradient(step.output);
         let is_summed = step.operation.facts().reduction() == Reduction::Partials;
@@ -285,26 +468,57 @@ impl Passes<'_> {
         }
     }
 
-    fn tensors(&self, step: &Step) -> String {
+    /// The tensors of a step and, while training, the totals of its statistics.
+    fn tensors(&self, step: &Step, totals: &[Direction]) -> String {
         let tensors = self.context.plan.tensors(step).iter();
-        join(tensors.map(|tensor| self.tensor(tensor)))
+        let tensors = tensors.map(|tensor| self.tensor(tensor));
+        let meets = self.training && step.meets();
+        let totals = totals.iter().filter(|_| meets);
+        let totals = totals.map(|direction| total_name(self.context.name(step), *direction));
+        let names: Vec<_> = tensors.chain(totals).collect();
+        for name in &names {
+            self.uses(name);
+        }
+        names.join(", ")
     }
 
     /// `let [conv2d_1_kernel, conv2d_1_bias] = rt::tensors(parameters, TENSORS);`
     fn split_tensors(&self) -> String {
         let tensors = self.context.plan.parameters.iter();
-        let names = join(tensors.map(|tensor| self.tensor(tensor)));
-        format!("let [{names}] = rt::tensors(parameters, TENSORS);")
+        let names = tensors.map(|tensor| self.tensor(tensor));
+        self.take_used(names, "rt::tensors(parameters, TENSORS)")
     }
 
     /// `let [conv2d_2_packed_forward] = rt::split_packed(packed_forward, &PACKED_FORWARD);`
     fn split_packed(&self, pass: Pass, buffer: &str) -> String {
         let steps = self.context.packed(pass);
-        let names = join(steps.map(|step| self.packed(pass, step)));
-        format!(
-            "let [{names}] = rt::split_packed({buffer}, &{});",
-            packed_name(pass)
-        )
+        let names = steps.map(|step| packed_tensor_name(self.context.name(step), pass));
+        let all = format!("rt::split_packed({buffer}, &{})", packed_name(pass));
+        self.take_used(names, &all)
+    }
+
+    /// `let [batch_normalization_1_total] = rt::tensors(totals, TOTALS);`
+    fn split_totals(&self) -> String {
+        let totals = totals(self.context).into_iter();
+        let names =
+            totals.map(|(step, direction, _)| total_name(self.context.name(step), direction));
+        self.take_used(names, "rt::tensors(totals, TOTALS)")
+    }
+
+    /// Takes out of an array what the code uses; nothing where it uses nothing.
+    fn take_used(&self, names: impl Iterator<Item = String>, all: &str) -> String {
+        let names: Vec<String> = names.collect();
+        let used: Vec<usize> = (0..names.len())
+            .filter(|&place| self.is_used(&names[place]))
+            .collect();
+        let taken = join(used.iter().map(|&place| names[place].clone()));
+        if used.is_empty() {
+            String::new()
+        } else if used.len() == names.len() {
+            format!("let [{taken}] = {all};")
+        } else {
+            format!("let [{taken}] = rt::pick({all}, {});", array(used))
+        }
     }
 
     /// The first tensor in the form of a pass, an empty slice where the pass takes it as it is.
@@ -312,12 +526,9 @@ impl Passes<'_> {
         if !is_packed(step, pass) {
             return NONE.to_owned();
         }
-        let name = self.context.name(step);
-        match pass {
-            Pass::Inference => format!("{name}_packed_inference"),
-            Pass::Forward => format!("{name}_packed_forward"),
-            Pass::Backward => format!("{name}_packed_backward"),
-        }
+        let name = packed_tensor_name(self.context.name(step), pass);
+        self.uses(&name);
+        name
     }
 
     /// When no step writes the output (a network that only reshapes), the input is the output.
@@ -335,8 +546,18 @@ impl Passes<'_> {
     }
 
     fn tensor_gradient(&self, tensor: &Parameter) -> String {
-        format!("{}_sum", self.tensor(tensor))
+        tensor_sum_name(self.context, tensor)
     }
+}
+
+/// `let [slot_2] = rt::pieces(slots, [2]);`, nothing where none is used.
+fn pieces(buffer: &str, used: impl Iterator<Item = (usize, String)>) -> String {
+    let (places, names): (Vec<usize>, Vec<String>) = used.unzip();
+    if names.is_empty() {
+        return String::new();
+    }
+    let (names, places) = (names.join(", "), array(places));
+    format!("let [{names}] = rt::pieces({buffer}, {places});")
 }
 
 /// `output: dense_1_out`, or the name alone where the two are the same.
@@ -449,6 +670,7 @@ impl<'a> Scope<'a> {
     /// `let conv2d_1_out = &mut slot_0[..n * 21_632];`, once; then the name.
     fn define(&mut self, name: String, buffer: &str, per: Per, len: usize, write: bool) -> String {
         if !self.defined.contains(&name) {
+            self.run.uses(buffer);
             let len = number(len);
             let slice = match (self.scope, per, write) {
                 (plan::Scope::Images, Per::Example, false) => {

@@ -29,7 +29,8 @@
 //!
 //! Each operation has a slow, obvious twin in the `reference` module, and a test beside it that compares the two.
 
-pub(crate) mod bias;
+pub(crate) mod batch_normalization;
+mod bias;
 pub mod conv2d;
 pub mod dense;
 #[cfg(feature = "std")]

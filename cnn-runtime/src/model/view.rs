@@ -3,62 +3,104 @@
 use crate::model::Model;
 use ndarray::{ArrayView1, ArrayView2, ArrayView4};
 
-/// The parameters of a convolution.
+/// The tensors of a layer, side by side in the network's specification.
 #[derive(Clone, Copy, Debug)]
-pub struct Conv2dView<'a> {
+struct Tensors<'a> {
     model: &'a Model,
-    kernel: usize,
-    bias: Option<usize>,
+    first: usize,
+    count: usize,
 }
 
-/// The parameters of a dense layer.
-#[derive(Clone, Copy, Debug)]
-pub struct DenseView<'a> {
-    model: &'a Model,
-    kernel: usize,
-    bias: Option<usize>,
+impl<'a> Tensors<'a> {
+    /// The place of the tensor with this name, if the layer has it.
+    fn find(self, name: &str) -> Option<usize> {
+        let parameters = self.model.spec().parameters;
+        let mut places = self.first..self.first + self.count;
+        places.find(|&place| {
+            let (_, last) = parameters[place].name.rsplit_once('.').unwrap_or_default();
+            last == name
+        })
+    }
+
+    fn vector(self, name: &str) -> Option<ArrayView1<'a, f32>> {
+        self.find(name).map(|place| self.model.array1(place))
+    }
+}
+
+/// Makes a view of the tensors of a layer.
+macro_rules! view {
+    ($(#[$docs:meta])* $View:ident) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $View<'a>(Tensors<'a>);
+
+        impl<'a> $View<'a> {
+            /// The layer whose tensors are these of the network's specification.
+            #[doc(hidden)]
+            pub fn new(model: &'a Model, first: usize, count: usize) -> Self {
+                Self(Tensors { model, first, count })
+            }
+        }
+    };
+}
+
+view! {
+    /// The parameters of a convolution.
+    Conv2dView
+}
+
+view! {
+    /// The parameters of a dense layer.
+    DenseView
+}
+
+view! {
+    /// The parameters of a batch normalization, each `[channels]`.
+    BatchNormalizationView
 }
 
 impl<'a> Conv2dView<'a> {
-    /// The layer whose tensors have these indices in the network's specification.
-    #[doc(hidden)]
-    pub fn new(model: &'a Model, kernel: usize, bias: Option<usize>) -> Self {
-        Self {
-            model,
-            kernel,
-            bias,
-        }
-    }
-
     /// The kernel, `[height, width, input channels, filters]`.
     pub fn kernel(self) -> ArrayView4<'a, f32> {
-        self.model.array4(self.kernel)
+        self.0.model.array4(self.0.first)
     }
 
     /// The bias, `[filters]`; none with `use_bias = false`.
     pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
-        self.bias.map(|index| self.model.array1(index))
+        self.0.vector("bias")
     }
 }
 
 impl<'a> DenseView<'a> {
-    /// The layer whose tensors have these indices in the network's specification.
-    #[doc(hidden)]
-    pub fn new(model: &'a Model, kernel: usize, bias: Option<usize>) -> Self {
-        Self {
-            model,
-            kernel,
-            bias,
-        }
-    }
-
     /// The kernel, `[inputs, units]`.
     pub fn kernel(self) -> ArrayView2<'a, f32> {
-        self.model.array2(self.kernel)
+        self.0.model.array2(self.0.first)
     }
 
     /// The bias, `[units]`; none with `use_bias = false`.
     pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
-        self.bias.map(|index| self.model.array1(index))
+        self.0.vector("bias")
+    }
+}
+
+impl<'a> BatchNormalizationView<'a> {
+    /// What normalized channels are multiplied by; none with `scale = false`.
+    pub fn gamma(self) -> Option<ArrayView1<'a, f32>> {
+        self.0.vector("gamma")
+    }
+
+    /// What is added then; none with `center = false`.
+    pub fn beta(self) -> Option<ArrayView1<'a, f32>> {
+        self.0.vector("beta")
+    }
+
+    /// The running mean of the channels.
+    pub fn moving_mean(self) -> ArrayView1<'a, f32> {
+        self.0.vector("moving_mean").expect("every one has it")
+    }
+
+    /// The running variance of the channels, the biased one.
+    pub fn moving_variance(self) -> ArrayView1<'a, f32> {
+        self.0.vector("moving_variance").expect("every one has it")
     }
 }

@@ -7,6 +7,7 @@
 //! prediction          infer      inputs, tensors, packed tensors ─▶ output
 //! training            forward    the same ─▶ output, what is saved for the backward pass
 //!                     backward   gradient of the output, what was saved ─▶ gradients of tensors and inputs
+//!                     statistics, gradient_statistics, merge: what an operation has to know of the whole batch
 //! after an update     pack       tensors ─▶ the forms that the passes want them in
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod activate;
 pub mod activation;
+mod batch_normalization;
 mod conv2d;
 mod crop;
 mod dense;
@@ -62,7 +64,7 @@ pub struct Forward<'a> {
     pub run: Run,
     /// What the step reads, each `[examples, ..]`.
     pub inputs: &'a [&'a [f32]],
-    /// Its tensors, in their order.
+    /// Its tensors, in their order, then the total of its statistics, if it has some.
     pub tensors: &'a [&'a [f32]],
     /// What [`Execute::pack`] wrote for [`Pass::Forward`]; empty: the call does without.
     pub packed: &'a [f32],
@@ -84,7 +86,7 @@ pub struct Backward<'a> {
     pub run: Run,
     /// What the step read, each `[examples, ..]`.
     pub inputs: &'a [&'a [f32]],
-    /// Its tensors, in their order.
+    /// Its tensors, in their order, then the totals of its statistics of both passes, if it has some.
     pub tensors: &'a [&'a [f32]],
     /// What [`Execute::pack`] wrote for [`Pass::Backward`].
     pub packed: &'a [f32],
@@ -105,6 +107,45 @@ pub struct Backward<'a> {
     pub scratch: &'a mut [f32],
 }
 
+/// Of a pass of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the input to the loss.
+    Forward,
+    /// From the loss to the input.
+    Backward,
+}
+
+/// The operands of [`Execute::statistics`].
+#[derive(Debug)]
+pub struct Statistics<'a> {
+    /// What every call is told.
+    pub run: Run,
+    /// What the step reads, `[examples, ..]`.
+    pub input: &'a [f32],
+    /// Those of the examples of this partial so far, zeros at first.
+    pub statistics: &'a mut [f32],
+}
+
+/// The operands of [`Execute::gradient_statistics`].
+#[derive(Debug)]
+pub struct GradientStatistics<'a> {
+    /// What every call is told.
+    pub run: Run,
+    /// What the step read, `[examples, ..]`.
+    pub input: &'a [f32],
+    /// The total of the statistics of the forward pass.
+    pub total: &'a [f32],
+    /// What the step wrote; empty where [`Saves`](cnn_ir::operation::Saves) does not ask for it.
+    pub output: &'a [f32],
+    /// The floats that its forward pass saved.
+    pub saved: &'a [f32],
+    /// The gradient with respect to the output. Becomes the one before the activation.
+    pub gradient: &'a mut [f32],
+    /// The sums of the examples of this partial so far, zeros at first.
+    pub statistics: &'a mut [f32],
+}
+
 /// How generated code runs an operation.
 pub trait Execute {
     /// Prediction, which keeps nothing for a backward pass.
@@ -115,6 +156,27 @@ pub trait Execute {
 
     /// The backward pass of training.
     fn backward(&self, call: Backward<'_>);
+
+    /// Adds what the input of some examples brings to the statistics of their partial.
+    fn statistics(&self, call: Statistics<'_>) {
+        let _ = call;
+    }
+
+    /// Adds what the gradient of the output of some examples brings to the statistics of their partial.
+    fn gradient_statistics(&self, call: GradientStatistics<'_>) {
+        let _ = call;
+    }
+
+    /// Makes the total of the statistics of all partials of a batch of so many examples. Those of a backward pass are
+    /// sums, some of which may have been added up before.
+    fn merge(&self, direction: Direction, examples: usize, partials: &[&[f32]], total: &mut [f32]) {
+        let _ = (direction, examples, partials, total);
+    }
+
+    /// Brings a tensor up to date that is kept without a gradient, by the total of the forward pass.
+    fn update_state(&self, tensor: usize, total: &[f32], values: &mut [f32]) {
+        let _ = (tensor, total, values);
+    }
 
     /// Writes the first tensor in the form that a pass wants it in, as many floats as [`Sizes`] says.
     fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
@@ -259,6 +321,7 @@ operations! {
     Dense => dense,
     Dropout => dropout,
     Activate => activate,
+    BatchNormalization => batch_normalization,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

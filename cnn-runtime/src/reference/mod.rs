@@ -12,6 +12,7 @@ pub mod operation;
 pub mod pool2d;
 mod real;
 
+pub use crate::kernels::batch_normalization::reference as batch_normalization;
 pub use crate::loss::reference as loss;
 pub use crate::metric::reference as metric;
 pub use crate::ops::activation::reference as activation;

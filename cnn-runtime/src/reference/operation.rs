@@ -1,14 +1,24 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
-use super::{Real, activation, conv2d, dense, pool2d};
+use super::{Real, activation, batch_normalization, conv2d, dense, pool2d};
 use cnn_ir::Operation;
 
-/// The output, `[n, ..]`, of inputs `[n, ..]` and tensors, as inference computes it.
+/// Whether the network is being trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Prediction.
+    Inference,
+    /// The forward pass of training, in which nothing is dropped.
+    Training,
+}
+
+/// The output, `[n, ..]`, of inputs `[n, ..]` and tensors.
 ///
 /// # Panics
 /// If a slice is of another length than the operation's.
 pub fn forward<T: Real>(
     operation: &Operation,
+    mode: Mode,
     n: usize,
     inputs: &[&[T]],
     tensors: &[&[T]],
@@ -23,6 +33,19 @@ pub fn forward<T: Real>(
         Operation::Activate(activate) => {
             let z = corner(activate.input, activate.output, n, x);
             activation::forward(activate.activation, activate.output[2], &z)
+        }
+        Operation::BatchNormalization(layer) => {
+            let x = corner(layer.input, layer.output, n, x);
+            let of_batch;
+            let [mean, variance] = if mode == Mode::Training && !layer.frozen {
+                of_batch = batch_normalization::moments(layer.channels(), &x);
+                of_batch.each_ref().map(|values| &values[..])
+            } else {
+                let place = layer.running_mean();
+                [tensors[place], tensors[place + 1]]
+            };
+            let z = batch_normalization::normalize(layer, mean, variance, tensors, &x);
+            activation::forward(layer.activation, layer.channels(), &z)
         }
     }
 }

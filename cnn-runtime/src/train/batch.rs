@@ -1,7 +1,8 @@
 //! The first phase of a step: a batch flows forward and backward through the network.
 //!
 //! ```text
-//! batch ──▶ partials of neighbouring examples ──▶ each thread takes a share of them: read, forward, backward
+//! batch ──▶ partials of neighbouring examples ──▶ each thread takes a share of them: read, forward, backward,
+//!           in passes between which all threads meet where an operation has to know the whole batch
 //!       ──▶ values and gradients of dense layers for the whole batch, sums of convolutions' gradients by partial
 //! ```
 //!
@@ -17,7 +18,8 @@ use crate::kernels::thread_pool::for_each;
 use crate::metric;
 use crate::model::parameters::Buffer;
 use crate::model::{packed, size};
-use crate::spec::{Source, Spec, Train, Training, aligned};
+use crate::ops::{self, Direction};
+use crate::spec::{Meeting, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
 use crate::train::reduction::{self, Partials};
 
@@ -31,8 +33,10 @@ pub(crate) struct Batch {
     /// Examples of the batch that flowed through last.
     pub(super) examples: usize,
     values: Values,
-    /// The gradients of the convolutions, summed over each partial: `[partials, aligned(training.partial)]`.
-    partials: Buffer,
+    /// What is summed up over each partial, by region: `[partials, aligned(sums.len)]`.
+    regions: Vec<Buffer>,
+    /// The statistics of the whole batch.
+    totals: Buffer,
     /// How many partials have been added to the first one.
     merged: usize,
     /// The scratch memory of each thread.
@@ -71,8 +75,8 @@ struct Share<'a> {
     argmax: Vec<&'a mut [u8]>,
     workspace: &'a mut [f32],
     partials: Range<usize>,
-    /// The gradients of each partial.
-    gradients: &'a mut [f32],
+    /// What is summed up over each partial, by region.
+    regions: Vec<&'a mut [f32]>,
     /// The sums of the loss and of each metric over each partial.
     sums: &'a mut [f64],
 }
@@ -106,7 +110,10 @@ impl Batch {
                     .map(|len| vec![0; batch_size * len])
                     .collect(),
             },
-            partials: Buffer::zeros(partials * aligned(training.partial)),
+            regions: (training.sums.iter())
+                .map(|sums| Buffer::zeros(partials * aligned(sums.len)))
+                .collect(),
+            totals: Buffer::zeros(training.totals),
             merged: 0,
             workspaces: (0..threads.clamp(1, partials))
                 .map(|_| Buffer::zeros(training.workspace))
@@ -149,7 +156,6 @@ impl Batch {
         seed: u64,
     ) {
         let (spec, training, isa) = (self.spec, self.training, self.isa);
-        let (inputs, units) = (size(spec.input), size(spec.output));
         let columns = 1 + training.metrics.len();
         let scale = 1.0 / batch.len() as f32;
         let (total, partial_sums) = self.sums.split_at_mut(columns);
@@ -162,58 +168,52 @@ impl Batch {
             batch.len(),
             threads.min(self.workspaces.len()),
             &mut self.values,
-            &mut self.partials,
+            &mut self.regions,
             &mut self.workspaces,
             partial_sums,
         );
 
         self.examples = batch.len();
         self.merged = shares.first().map_or(0, |share| share.partials.len());
-        for_each(threads, &mut shares, |_, share| {
-            let examples = &batch[share.first..share.first + share.examples];
-            for (&example, input) in examples.iter().zip(share.input.chunks_exact_mut(inputs)) {
-                data.read_input(example, input);
-            }
-            for (&example, target) in examples.iter().zip(share.target.chunks_exact_mut(units)) {
-                data.read_target(example, target);
-            }
-            (training.train)(Train {
-                isa,
-                examples: share.examples,
-                first: share.first,
-                parameters,
-                packed_forward: &weights.forward,
-                packed_backward: &weights.backward,
-                input: share.input,
-                target: share.target,
-                output: share.output,
-                losses: share.losses,
-                slots: &mut share.slots,
-                argmax: &mut share.argmax,
-                workspace: share.workspace,
-                partials: Partials::new(
-                    batch.len(),
-                    share.partials.clone(),
-                    share.gradients,
-                    aligned(training.partial),
-                ),
-                scale,
-                seed,
-            });
-            let partials = share.partials.clone();
-            for (partial, sums) in partials.zip(share.sums.chunks_exact_mut(columns)) {
-                let [start, end] =
-                    [partial, partial + 1].map(|partial| reduction::start(partial, batch.len()));
-                let examples = start - share.first..end - share.first;
-                let losses = &share.losses[examples.clone()];
-                sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
-                let values = examples.start * units..examples.end * units;
-                let (output, target) = (&share.output[values.clone()], &share.target[values]);
-                for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                    *sum = metric::sum(*metric, training.loss, spec.output, output, target);
+        for (place, pass) in training.passes.iter().enumerate() {
+            let (is_first, is_last) = (place == 0, place + 1 == training.passes.len());
+            let totals = &self.totals[..];
+            for_each(threads, &mut shares, |_, share| {
+                if is_first {
+                    share.read(spec, data, batch);
                 }
+                (pass.run)(Train {
+                    isa,
+                    examples: share.examples,
+                    first: share.first,
+                    parameters,
+                    packed_forward: &weights.forward,
+                    packed_backward: &weights.backward,
+                    input: share.input,
+                    target: share.target,
+                    output: share.output,
+                    losses: share.losses,
+                    slots: &mut share.slots,
+                    argmax: &mut share.argmax,
+                    workspace: share.workspace,
+                    partials: Partials::new(
+                        batch.len(),
+                        share.partials.clone(),
+                        &mut share.regions,
+                        training.sums,
+                    ),
+                    totals,
+                    scale,
+                    seed,
+                });
+                if is_last {
+                    share.sum_up(spec, training, batch.len());
+                }
+            });
+            for meeting in pass.meetings {
+                meet(meeting, training, batch.len(), &shares, &mut self.totals);
             }
-        });
+        }
 
         total.fill(0.0);
         for sums in partial_sums
@@ -240,12 +240,81 @@ impl Batch {
         &values[..self.examples * len]
     }
 
+    /// The statistics of the last batch.
+    pub(super) fn totals(&self) -> &[f32] {
+        &self.totals
+    }
+
     /// Adds up `values` of the partials of the last batch.
-    pub(super) fn total(&self, values: Range<usize>, sums: &mut [f32]) {
-        let length = aligned(self.training.partial);
-        let partials = &self.partials[..reduction::count(self.examples) * length];
+    pub(super) fn total(&self, region: usize, values: Range<usize>, sums: &mut [f32]) {
+        let length = aligned(self.training.sums[region].len);
+        let partials = &self.regions[region][..reduction::count(self.examples) * length];
         reduction::total(partials, length, self.merged, values, sums);
     }
+}
+
+impl Share<'_> {
+    /// Reads its examples, of those that `batch` lists.
+    fn read(&mut self, spec: &Spec, data: &dyn Dataset, batch: &[usize]) {
+        let (inputs, units) = (size(spec.input), size(spec.output));
+        let examples = &batch[self.first..self.first + self.examples];
+        for (&example, input) in examples.iter().zip(self.input.chunks_exact_mut(inputs)) {
+            data.read_input(example, input);
+        }
+        for (&example, target) in examples.iter().zip(self.target.chunks_exact_mut(units)) {
+            data.read_target(example, target);
+        }
+    }
+
+    /// Sums up the loss and the metrics over each of its partials, of a batch of so many examples.
+    fn sum_up(&mut self, spec: &Spec, training: &Training, batch: usize) {
+        let units = size(spec.output);
+        let sums = self.sums.chunks_exact_mut(1 + training.metrics.len());
+        for (partial, sums) in self.partials.clone().zip(sums) {
+            let [start, end] =
+                [partial, partial + 1].map(|partial| reduction::start(partial, batch));
+            let examples = start - self.first..end - self.first;
+            let losses = &self.losses[examples.clone()];
+            sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
+            let values = examples.start * units..examples.end * units;
+            let (output, target) = (&self.output[values.clone()], &self.target[values]);
+            for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
+                *sum = metric::sum(*metric, training.loss, spec.output, output, target);
+            }
+        }
+    }
+}
+
+/// Makes the total of the statistics that the threads have left in the partials of a batch of so many examples.
+fn meet(
+    meeting: &Meeting,
+    training: &Training,
+    examples: usize,
+    shares: &[Share<'_>],
+    totals: &mut [f32],
+) {
+    let operation = ops::execute(&meeting.operation);
+    let Some(sizes) = meeting.operation.facts().statistics() else {
+        return;
+    };
+    let sizes = match meeting.direction {
+        Direction::Forward => sizes.forward,
+        Direction::Backward => sizes.backward,
+    };
+    let sums = training.sums[meeting.region];
+    let values = meeting.offset..meeting.offset + sizes.partial;
+    // Of those that are added, the first share has left a single one.
+    let partials = shares.iter().enumerate().flat_map(|(place, share)| {
+        let count = match sums.are_added && place == 0 {
+            true => share.partials.len().min(1),
+            false => share.partials.len(),
+        };
+        let partials = share.regions[meeting.region].chunks_exact(aligned(sums.len));
+        partials.take(count).map(|partial| &partial[values.clone()])
+    });
+    let total = &mut totals[meeting.total..][..sizes.total];
+    let partials: Vec<_> = partials.collect();
+    operation.merge(meeting.direction, examples, &partials, total);
 }
 
 /// Floating-point operations of the forward pass for one example.
@@ -261,7 +330,7 @@ fn shares<'a>(
     examples: usize,
     threads: usize,
     values: &'a mut Values,
-    partials: &'a mut [f32],
+    regions: &'a mut [Buffer],
     workspaces: &'a mut [Buffer],
     sums: &'a mut [f64],
 ) -> Vec<Share<'a>> {
@@ -275,7 +344,8 @@ fn shares<'a>(
     let mut losses = &mut values.losses[..];
     let mut slots: Vec<_> = values.slots.iter_mut().map(|slot| &mut slot[..]).collect();
     let mut argmax: Vec<_> = values.argmax.iter_mut().map(|slot| &mut slot[..]).collect();
-    let (mut gradients, mut sums) = (partials, sums);
+    let mut regions: Vec<_> = regions.iter_mut().map(|region| &mut region[..]).collect();
+    let mut sums = sums;
     let mut workspaces = workspaces.iter_mut();
     (0..threads)
         .map(|thread| {
@@ -295,7 +365,9 @@ fn shares<'a>(
                 argmax: argmax.map(|(slot, len)| cut(slot, n * len)).collect(),
                 workspace: workspaces.next().expect("a workspace for each thread"),
                 partials: from..to,
-                gradients: cut(&mut gradients, (to - from) * aligned(training.partial)),
+                regions: (regions.iter_mut().zip(training.sums))
+                    .map(|(region, sums)| cut(region, (to - from) * aligned(sums.len)))
+                    .collect(),
                 sums: cut(&mut sums, (to - from) * columns),
             }
         })

@@ -112,7 +112,7 @@ impl Part<'_> {
     /// Floats that its gradient is computed with.
     fn scratch(&self, spec: &Spec, examples: usize) -> usize {
         match spec.parameters[self.tensor].gradient {
-            Gradient::Frozen => 0,
+            Gradient::Frozen | Gradient::Total(_) => 0,
             Gradient::Partials {
                 operation, tensor, ..
             } => match ops::execute(&operation).is_rearranged(tensor) {
@@ -134,7 +134,12 @@ impl Part<'_> {
         let len = self.gradients.len();
         match batch.spec.parameters[self.tensor].gradient {
             Gradient::Frozen => {}
+            Gradient::Total(place) => {
+                let total = &batch.totals()[place + self.start..][..len];
+                self.gradients.copy_from_slice(total);
+            }
             Gradient::Partials {
+                region,
                 offset,
                 operation,
                 tensor,
@@ -143,10 +148,10 @@ impl Part<'_> {
                 let operation = ops::execute(&operation);
                 if operation.is_rearranged(tensor) {
                     let sums = &mut scratch.floats[..len];
-                    batch.total(start..start + len, sums);
+                    batch.total(region, start..start + len, sums);
                     operation.finish_gradient(isa, sums, self.gradients);
                 } else {
-                    batch.total(start..start + len, self.gradients);
+                    batch.total(region, start..start + len, self.gradients);
                 }
             }
             Gradient::Batch {
@@ -191,6 +196,7 @@ fn parts<'a>(spec: &Spec, gradients: &'a mut [f32]) -> Vec<Part<'a>> {
         let values = cut(&mut rest, parameter.len());
         let longest = match parameter.gradient {
             Gradient::Frozen => continue,
+            Gradient::Total(_) => values.len(),
             Gradient::Partials {
                 operation, tensor, ..
             } => match ops::execute(&operation).is_rearranged(tensor) {

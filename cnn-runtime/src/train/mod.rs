@@ -5,8 +5,8 @@
 //!                 ╰──▶ progress, history                ╰── reduction
 //! ```
 //!
-//! `trainer` holds the settings and runs the epochs. `step` runs the three phases of a step, one file each;
-//! `reduction` adds up what threads have computed apart. `state` is what outlives a call of `fit`. `history` and
+//! `trainer` holds the settings and runs the epochs. `step` runs the three phases of a step, one file each; `running` keeps up running
+//! statistics; `reduction` adds up what threads have computed apart. `state` is what outlives a call of `fit`. `history` and
 //! `progress` report.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
@@ -21,6 +21,8 @@ mod history;
 #[cfg(feature = "std")]
 mod progress;
 pub(crate) mod reduction;
+#[cfg(feature = "std")]
+mod running;
 #[cfg(feature = "std")]
 pub(crate) mod state;
 #[cfg(feature = "std")]

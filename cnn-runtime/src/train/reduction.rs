@@ -11,6 +11,8 @@
 
 use core::ops::Range;
 
+use crate::spec::{Sums, aligned};
+
 /// The most parts of a batch that are computed independently: the most threads that help with one.
 const MOST: usize = 16;
 
@@ -31,56 +33,72 @@ pub(crate) fn start(index: usize, examples: usize) -> usize {
     index * examples / count(examples).max(1)
 }
 
-/// The partials of a thread's share of a batch, each a few neighbouring examples whose gradients are summed.
+/// The partials of a thread's share of a batch, each a few neighbouring examples for which something is summed up:
+/// in each region one thing after the other.
 #[derive(Debug)]
-pub struct Partials<'a> {
+pub struct Partials<'a, 'b> {
     /// The examples of the whole batch.
     batch: usize,
-    /// The partials that are left.
+    /// Those of the share.
+    range: Range<usize>,
+    /// `[partials of the share, aligned(sums.len)]` each.
+    regions: &'a mut [&'b mut [f32]],
+    sums: &'static [Sums],
+    /// The region that is being worked on.
+    region: Option<usize>,
+    /// The partials that are left there.
     left: Range<usize>,
-    /// `[partials of the share, length]`
-    sums: &'a mut [f32],
-    length: usize,
     /// The place of the next sums.
     next: usize,
-    /// Whether these are the first partials of the batch, so that place 1 is added to place 0 after each.
-    is_first: bool,
 }
 
-impl<'a> Partials<'a> {
-    /// Partials `range` of a batch of so many examples, with `length` sums each.
+impl<'a, 'b> Partials<'a, 'b> {
+    /// Partials `range` of a batch of so many examples.
     #[cfg(feature = "std")]
     pub(crate) fn new(
         batch: usize,
         range: Range<usize>,
-        sums: &'a mut [f32],
-        length: usize,
+        regions: &'a mut [&'b mut [f32]],
+        sums: &'static [Sums],
     ) -> Self {
         Self {
             batch,
-            is_first: range.start == 0,
-            left: range,
+            left: range.clone(),
+            range,
+            regions,
             sums,
-            length,
+            region: None,
             next: 0,
         }
     }
 
-    /// Ends a partial and starts the next one, if there is one: its number of examples, and the zeros that their
-    /// gradients are to be added to, at least [`Training::partial`](crate::spec::Training::partial) floats.
-    pub fn start_next(&mut self) -> Option<(usize, &mut [f32])> {
-        let length = self.length;
-        if self.is_first && self.next == 2 {
-            let (sums, values) = self.sums.split_at_mut(length);
-            add(sums, &values[..length]);
+    /// Ends a partial and starts the next one, if there is one: its number of examples, and the zeros that are to
+    /// become the sums of this region, at least [`Sums::len`] floats. A call for another region starts there from the
+    /// front.
+    ///
+    /// # Panics
+    /// If there is no such region.
+    pub fn start_next(&mut self, region: usize) -> Option<(usize, &mut [f32])> {
+        if self.region != Some(region) {
+            self.region = Some(region);
+            self.left = self.range.clone();
+            self.next = 0;
+        }
+        let Sums { len, are_added } = self.sums[region];
+        let len = aligned(len);
+        let sums = &mut *self.regions[region];
+        // The first partials of the batch are added up while they are in the cache.
+        if are_added && self.range.start == 0 && self.next == 2 {
+            let (first, second) = sums.split_at_mut(len);
+            add(first, &second[..len]);
             self.next = 1;
         }
         let partial = self.left.next()?;
-        let gradients = &mut self.sums[self.next * length..][..length];
+        let sums = &mut sums[self.next * len..][..len];
         self.next += 1;
-        gradients.fill(0.0);
+        sums.fill(0.0);
         let examples = start(partial + 1, self.batch) - start(partial, self.batch);
-        Some((examples, gradients))
+        Some((examples, sums))
     }
 }
 
@@ -111,7 +129,17 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    const LENGTH: usize = 3;
+    const LENGTH: usize = 16;
+    const SUMS: [Sums; 2] = [
+        Sums {
+            len: 1,
+            are_added: false,
+        },
+        Sums {
+            len: LENGTH,
+            are_added: true,
+        },
+    ];
 
     /// The sums of a batch whose partials have been cut into so many shares.
     fn sums(examples: usize, shares: usize) -> Vec<f32> {
@@ -127,8 +155,13 @@ mod tests {
             if share == 0 {
                 merged = range.len();
             }
-            let mut partials = Partials::new(examples, range, sums, LENGTH);
-            while let Some((count, gradients)) = partials.start_next() {
+            let mut counts = std::vec![f32::NAN; range.len() * LENGTH];
+            let mut regions = [&mut counts[..], sums];
+            let mut partials = Partials::new(examples, range.clone(), &mut regions, &SUMS);
+            while let Some((count, counts)) = partials.start_next(0) {
+                counts[0] += count as f32;
+            }
+            while let Some((count, gradients)) = partials.start_next(1) {
                 for example in example..example + count {
                     for (i, gradient) in gradients.iter_mut().enumerate() {
                         *gradient += 1.0 / (1 + example + i) as f32;
@@ -137,6 +170,11 @@ mod tests {
                 example += count;
             }
             assert_eq!(example, end, "every example is in a partial");
+            // What cannot be added is kept for each partial.
+            for (partial, counts) in range.zip(counts.chunks_exact(LENGTH)) {
+                let [start, end] = [partial, partial + 1].map(|partial| start(partial, examples));
+                assert_eq!(counts[0], (end - start) as f32);
+            }
         }
         let mut sums = std::vec![0.0; LENGTH];
         total(&buffer, LENGTH, merged, 0..LENGTH, &mut sums);

@@ -3,7 +3,8 @@
 //! ```text
 //! 1  batch      ──▶ forward, backward     are the targets valid, and is the loss finite?
 //! 2  gradients  ──▶ one flat buffer       are all of them?
-//! 3  update     ──▶ parameters, slots     are the results?
+//! 3  running    ──▶ running statistics    are the results?
+//!    update     ──▶ parameters, slots     are the results?
 //!    pack       ──▶ weights in the forms that the next step wants
 //! ```
 //!
@@ -22,6 +23,7 @@ use crate::spec::Training;
 use crate::thread_count::threads;
 use crate::train::batch::Batch;
 use crate::train::gradients::Gradients;
+use crate::train::running::Running;
 use crate::train::update::Update;
 use cnn_ir::Optimizer;
 
@@ -29,6 +31,7 @@ use cnn_ir::Optimizer;
 pub(crate) struct Step {
     batch: Batch,
     gradients: Gradients,
+    running: Running,
     update: Update,
 }
 
@@ -78,6 +81,7 @@ impl Step {
         Self {
             batch: Batch::new(spec, training, parameters, batch_size, threads),
             gradients: Gradients::new(spec),
+            running: Running::new(spec, training),
             update: Update::new(spec, optimizer, threads),
         }
     }
@@ -98,6 +102,7 @@ impl Step {
         let Self {
             batch,
             gradients,
+            running,
             update,
         } = self;
         batch.forward_backward(model.parameters(), data, examples, seed);
@@ -107,10 +112,14 @@ impl Step {
             return Err(Rejection::Loss(loss / examples.len() as f64));
         }
         gradients.complete(batch).map_err(Rejection::Gradient)?;
+        running
+            .advance(batch, model.parameters())
+            .map_err(Rejection::Update)?;
         let (parameters, state) = model.trained();
         update
             .apply(parameters, state, gradients)
             .map_err(Rejection::Update)?;
+        running.apply(parameters);
         batch.pack(parameters);
         Ok(batch.sums())
     }

@@ -1,0 +1,121 @@
+//! `batch_normalization`: each channel with mean 0 and variance 1, then a scale and a shift.
+
+use super::{Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, argument, switch};
+use crate::check::arguments::{Reader, Reported};
+use crate::graph::{Activation, Shape};
+use cnn_ir::operation::{self, image};
+use cnn_ir::vocabulary::Range;
+use cnn_ir::{Initializer, Operation, Role};
+
+/// Normalizes each channel, the last axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalization {
+    /// How much of the running statistics a step of training keeps, in `0.0..1.0`.
+    pub momentum: f64,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Whether channels are multiplied by a gamma.
+    pub scale: bool,
+    /// Whether a beta is added.
+    pub center: bool,
+    /// Whether training changes its parameters; if not, it uses the running statistics and leaves them.
+    pub trainable: bool,
+}
+
+pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
+    name: "batch_normalization",
+    other_names: &["batchnorm", "batchnorm1d", "batchnorm2d", "bn"],
+    docs: "Gives each channel the mean 0 and the variance 1 over the batch, then scales and shifts it. \
+           Prediction uses running means of both statistics.",
+    example: None,
+    takes: Takes::Anything,
+    view: Some("BatchNormalizationView"),
+    parameters: &[
+        argument(
+            "momentum",
+            Some("0.99"),
+            &[
+                "How much of the running statistics a step of training keeps, at least 0 and less than 1.",
+            ],
+        ),
+        argument(
+            "epsilon",
+            Some("0.001"),
+            &["Added to the variance, more than 0."],
+        ),
+        switch("center", true, &["Whether a beta is added."]),
+        switch(
+            "scale",
+            true,
+            &["Whether channels are multiplied by a gamma."],
+        ),
+        TRAINABLE,
+    ],
+    read,
+};
+
+fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
+    Ok(Op::BatchNormalization(BatchNormalization {
+        momentum: reader.number("momentum", Range::Fraction, 0.99),
+        epsilon: reader.number("epsilon", Range::Positive, 1e-3),
+        center: reader.switch("center"),
+        scale: reader.switch("scale"),
+        trainable: reader.switch("trainable"),
+    }))
+}
+
+/// The channels: the last axis.
+fn channels(shape: &Shape) -> usize {
+    shape.0.last().copied().unwrap_or(1)
+}
+
+impl Layer for BatchNormalization {
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor> {
+        let Some(input) = inputs.first() else {
+            return Vec::new();
+        };
+        let tensor = |name, role, initializer| Tensor {
+            name,
+            shape: vec![channels(input)],
+            role,
+            initializer,
+        };
+        let gamma = self
+            .scale
+            .then(|| tensor("gamma", Role::Bias, Initializer::Ones));
+        let beta = self
+            .center
+            .then(|| tensor("beta", Role::Bias, Initializer::Zeros));
+        let running = [
+            tensor("moving_mean", Role::State, Initializer::Zeros),
+            tensor("moving_variance", Role::State, Initializer::Ones),
+        ];
+        gamma.into_iter().chain(beta).chain(running).collect()
+    }
+
+    fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn flops(&self, _inputs: &[Shape]) -> u64 {
+        2
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Linear)
+    }
+
+    fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
+        let normalization = operation::BatchNormalization {
+            input: image(&inputs.first()?.0),
+            output: image(&output.0),
+            momentum: self.momentum as f32,
+            epsilon: self.epsilon as f32,
+            scale: self.scale,
+            center: self.center,
+            frozen: !self.trainable,
+            activation: Activation::Linear,
+        };
+        Some(normalization.into())
+    }
+}

@@ -1,0 +1,115 @@
+//! Batch normalization (Ioffe & Szegedy 2015): each channel has mean 0 and variance 1 over the batch, then
+//! a scale and a shift of its own.
+
+use super::{BatchStatistics, Extent, Facts, Reduction, Saves, StatisticsSizes, Wanted, image};
+use crate::activation::{Activation, Saved};
+
+/// Normalizes each channel, the last axis.
+///
+/// Its tensors are gamma (`scale`), beta (`center`), the running mean and the running variance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNormalization {
+    /// Height, width and channels of the input as it is stored: at least as many rows and columns as
+    /// the output has, and exactly as many where statistics are computed.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output: what is needed of it.
+    pub output: [usize; 3],
+    /// How much of the running statistics a step of training keeps.
+    pub momentum: f32,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Whether it has a gamma.
+    pub scale: bool,
+    /// Whether it has a beta.
+    pub center: bool,
+    /// Whether training uses the running statistics as well, and leaves them as they are.
+    pub frozen: bool,
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+impl BatchNormalization {
+    /// Channels.
+    pub const fn channels(&self) -> usize {
+        self.output[2]
+    }
+
+    /// Tensors before the running statistics.
+    pub const fn trained(&self) -> usize {
+        self.scale as usize + self.center as usize
+    }
+
+    /// The place of the running mean among its tensors; the running variance follows.
+    pub const fn running_mean(&self) -> usize {
+        self.trained()
+    }
+}
+
+impl Facts for BatchNormalization {
+    fn reads(&self, output: Extent, whole: Extent) -> Extent {
+        // Rows that nobody reads count in the statistics.
+        if self.frozen { output } else { whole }
+    }
+
+    fn computes(&self, output: Extent, whole: Extent) -> Extent {
+        self.reads(output, whole)
+    }
+
+    fn store(&mut self, input: &[usize], output: &[usize]) {
+        (self.input, self.output) = (image(input), image(output));
+    }
+
+    fn only_infers(&mut self) {
+        self.frozen = true;
+    }
+
+    fn saves(&self, wanted: Wanted) -> Saves {
+        let derives = wanted.any() && self.activation != Activation::Linear;
+        let saved = self.activation.properties().saves;
+        let [height, width, channels] = self.output;
+        Saves {
+            input: wanted.any() && !self.frozen,
+            output: derives && saved == Saved::Output,
+            floats: match derives && saved == Saved::PreActivation {
+                true => height * width * channels,
+                false => 0,
+            },
+            bytes: 0,
+        }
+    }
+
+    fn reduction(&self) -> Reduction {
+        Reduction::Statistics
+    }
+
+    fn statistics(&self) -> Option<BatchStatistics> {
+        let channels = self.channels();
+        (!self.frozen).then_some(BatchStatistics {
+            // Count, mean and sum of squared deviations.
+            forward: StatisticsSizes {
+                partial: 1 + 2 * channels,
+                total: 3 * channels,
+            },
+            backward: StatisticsSizes {
+                partial: 2 * channels,
+                total: (self.trained() + 2) * channels,
+            },
+        })
+    }
+
+    fn forward_name(&self) -> &'static str {
+        if self.frozen {
+            "scale and shift"
+        } else {
+            "normalize"
+        }
+    }
+
+    fn kernel_gradient_name(&self) -> &'static str {
+        "sums"
+    }
+
+    fn input_gradient_name(&self) -> &'static str {
+        if self.frozen { "scale" } else { "normalize" }
+    }
+}

@@ -1,0 +1,71 @@
+//! What training keeps up without a gradient: running statistics.
+//!
+//! They are part of a step, which is applied whole or not at all: the new values are computed and looked at first,
+//! and written when the step is accepted.
+
+use crate::model::parameters::Buffer;
+use crate::ops;
+use crate::spec::{Parameter, Spec, State, Training};
+use crate::train::batch::Batch;
+
+/// The values of all tensors that are kept up, after the step that is under way.
+pub(crate) struct Running {
+    spec: &'static Spec,
+    states: &'static [State],
+    /// One tensor after the other.
+    values: Buffer,
+}
+
+impl Running {
+    /// Room for the values.
+    pub(crate) fn new(spec: &'static Spec, training: &Training) -> Self {
+        let states = training.states;
+        let lengths = states
+            .iter()
+            .map(|state| spec.parameters[state.parameter].len());
+        Self {
+            spec,
+            states,
+            values: Buffer::zeros(lengths.sum()),
+        }
+    }
+
+    /// Computes the values after the examples that flowed through `batch` last.
+    ///
+    /// # Errors
+    ///
+    /// The first tensor that would become infinite or not a number.
+    pub(crate) fn advance(
+        &mut self,
+        batch: &Batch,
+        parameters: &[f32],
+    ) -> Result<(), &'static str> {
+        let mut rest = &mut self.values[..];
+        for state in self.states {
+            let parameter = &self.spec.parameters[state.parameter];
+            let (values, tail) = rest.split_at_mut(parameter.len());
+            rest = tail;
+            values.copy_from_slice(&parameters[parameter.range()]);
+            let total = &batch.totals()[state.total..];
+            ops::execute(&state.operation).update_state(state.tensor, total, values);
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(parameter.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the values.
+    pub(crate) fn apply(&self, parameters: &mut [f32]) {
+        let mut rest = &self.values[..];
+        let tensors = self
+            .states
+            .iter()
+            .map(|state| &self.spec.parameters[state.parameter]);
+        for tensor in tensors.map(Parameter::range) {
+            let (values, tail) = rest.split_at(tensor.len());
+            rest = tail;
+            parameters[tensor].copy_from_slice(values);
+        }
+    }
+}

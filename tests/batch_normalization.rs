@@ -1,0 +1,138 @@
+//! Batch normalization in whole networks: what depends on the whole batch must not depend on how it is cut, and
+//! running statistics are part of a step.
+
+use cnn::runtime::spec::Spec;
+use cnn::{Error, Examples, Model, Network as _};
+use ndarray::{Array2, Array4};
+
+cnn::network! {
+    network Normalized {
+        input(6x5x2);
+        conv2d(4, 3x3, padding = same, use_bias = false);
+        batch_normalization(momentum = 0.75);
+        relu;
+        dropout(0.1);
+        max_pool2d(2x2);
+        conv2d(9, 2x2);
+        batch_normalization;
+        tanh;
+        flatten;
+        dense(7);
+        batch_normalization(scale = false);
+        relu;
+        dense(3, activation = softmax);
+        train { loss = categorical_crossentropy; optimizer = adam; batch_size = 20; }
+    }
+}
+
+// The first layer, so that the statistics are those of the input.
+cnn::network! {
+    network First {
+        input(2);
+        batch_normalization(momentum = 0.75);
+        dense(1);
+        train { loss = mse; optimizer = sgd(learning_rate = 0.1); batch_size = 4; }
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Images without a pattern, far from 0, and classes that follow from them.
+fn examples(count: usize) -> Examples<'static> {
+    let images = Array4::from_shape_fn((count, 6, 5, 2), |(i, y, x, c)| {
+        let place = ((i * 6 + y) * 5 + x) * 2 + c;
+        3.0 + ((place * 7919) % 1009) as f32 / 1009.0 + (i % 3) as f32 * c as f32
+    });
+    let classes: Vec<usize> = (0..count).map(|i| i % 3).collect();
+    Examples::labelled(images, classes).unwrap()
+}
+
+#[test]
+fn any_number_of_threads_leaves_the_same_bits() {
+    let data = examples(53);
+    let fit = |threads| {
+        let mut model = Model::new(Normalized::spec(), 1);
+        let history = model.trainer().threads(threads).epochs(3).fit(&data);
+        let losses: Vec<_> = (history.unwrap().epochs.iter())
+            .map(|epoch| epoch.scores.loss.to_bits())
+            .collect();
+        (bits(model.parameters()), losses)
+    };
+    let expected = fit(1);
+    for threads in [2, 3, 7, 64] {
+        assert_eq!(fit(threads), expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn running_statistics_follow_those_of_the_batches() {
+    let inputs = ndarray::array![[1.0, 100.0], [2.0, 100.0], [3.0, 100.0], [6.0, 104.0]];
+    let targets = Array2::<f32>::zeros((4, 1));
+    let data = Examples::with_values(inputs, targets).unwrap();
+    let mut net = First::new(1);
+    net.trainer().epochs(1).progress(false).fit(&data).unwrap();
+    let layer = net.batch_normalization_1();
+    // Mean 3 and variance (4 + 1 + 0 + 9) / 4, mean 101 and variance (3 + 9) / 4: a quarter of both is new.
+    assert_eq!(layer.moving_mean().as_slice(), Some(&[0.75, 25.25][..]));
+    assert_eq!(
+        layer.moving_variance().as_slice(),
+        Some(&[0.75 + 3.5 / 4.0, 0.75 + 3.0 / 4.0][..])
+    );
+    assert!(layer.gamma().is_some() && layer.beta().is_some());
+    assert!(Normalized::new(1).batch_normalization_3().gamma().is_none());
+}
+
+#[test]
+fn a_step_that_is_rejected_leaves_the_running_statistics() {
+    let inputs = ndarray::array![[1.0, 2.0], [3.0, 5.0], [4.0, f32::MAX], [1.0, f32::MAX]];
+    let targets = Array2::<f32>::zeros((4, 1));
+    let data = Examples::with_values(inputs, targets).unwrap();
+    let mut net = First::new(1);
+    let before = bits(net.parameters());
+    let error = net.trainer().progress(false).fit(&data).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::NonFiniteLoss { .. }
+                | Error::NonFiniteGradient { .. }
+                | Error::NonFiniteUpdate { .. }
+        ),
+        "{error}"
+    );
+    assert_eq!(bits(net.parameters()), before);
+}
+
+/// A single value for each channel: variance 0, so the output is beta and nothing flows back.
+#[test]
+fn a_batch_of_one_is_no_error() {
+    let data = Examples::with_values(ndarray::array![[1.0, 2.0]], ndarray::array![[1.0]]).unwrap();
+    let spec: &'static Spec = First::spec();
+    let (loss, gradients) = Model::new(spec, 1).gradients(&data, 0).unwrap();
+    assert_eq!(loss, 1.0);
+    assert!(gradients.iter().all(|gradient| gradient.is_finite()));
+    let kernel = &spec.parameters[4];
+    assert_eq!(kernel.name, "dense_1.kernel");
+    assert_eq!(gradients[kernel.range()], [0.0, 0.0]);
+}
+
+/// What was learned comes back, running statistics included.
+#[test]
+fn saved_and_loaded() {
+    let path = std::env::temp_dir().join(format!("normalized-{}.safetensors", std::process::id()));
+    let mut net = Normalized::new(1);
+    net.trainer()
+        .epochs(1)
+        .progress(false)
+        .fit(&examples(40))
+        .unwrap();
+    net.save(&path).unwrap();
+    let loaded = Normalized::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(bits(loaded.parameters()), bits(net.parameters()));
+    assert_ne!(
+        net.batch_normalization_1().moving_mean(),
+        Normalized::new(1).batch_normalization_1().moving_mean()
+    );
+}
