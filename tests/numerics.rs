@@ -161,6 +161,35 @@ described! {
         dense(4, trainable = false); batch_normalization(scale = false, center = false); dense(3);
         train { loss = huber; }
     }
+    Residual {
+        input(7x6x2); stem: conv2d(4, 3x3, padding = same); batch_normalization; relu;
+        conv2d(4, 3x3, padding = same); batch_normalization; add(stem); relu;
+        body: dropout(1e-9); conv2d(6, 3x3, strides = 2, padding = same); batch_normalization; main: tanh;
+        shortcut: conv2d(6, 1x1, strides = 2, padding = same, from = body);
+        add(main, shortcut); relu; flatten; dense(3);
+        train { loss = mse; }
+    }
+    Joins {
+        input(6x5x2); a: conv2d(3, 2x2, activation = tanh); b: conv2d(3, 2x2, from = input);
+        c: conv2d(3, 2x2, from = input, activation = sigmoid);
+        p: multiply(a, b, c); q: maximum(a, b, c); r: average(a, b, c); s: subtract(p, q); m: minimum(r, b);
+        concat(p, q, r, s, m, a); conv2d(4, 2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    JoinsOfFlatValues {
+        input(6); a: dense(4, activation = tanh); dense(4, from = input); add(a); sigmoid; b: dense(5);
+        concat(b, a); c: dense(3); d: dense(3, from = b); subtract(c, d);
+        train { loss = mse; }
+    }
+    JoinsThatAreNotReadWhole {
+        input(7x5x2); a: tanh; b: conv2d(2, 1x1, from = input); add(a, b); max_pool2d(2x2); flatten; c: dense(3);
+        avg_pool2d(3x2, from = a); flatten; dense(3); add(c);
+        train { loss = mse; }
+    }
+    TheSameTwice {
+        input(4); a: dense(3); multiply(a, a); b: tanh; add(b, b);
+        train { loss = mse; }
+    }
     SoftmaxOfPixels {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }

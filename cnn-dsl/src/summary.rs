@@ -8,25 +8,42 @@ const COLUMNS: [(&str, Align); 3] = [
     ("Output Shape", Align::Left),
     ("Param #", Align::Right),
 ];
+const CONNECTED: (&str, Align) = ("Connected to", Align::Left);
 
 impl Network {
     /// The table of layers, output shapes and parameters, as Keras prints it: inputs have no
-    /// row, the last lines count the parameters and the bytes that they take as `f32`.
+    /// row, the last lines count the parameters and the bytes that they take as `f32`. Where a layer reads something
+    /// else than the line above, a column says what each reads.
     pub fn summary(&self) -> String {
+        let reads_above = |(id, node): (usize, &Node)| match node.inputs[..] {
+            [] => id == 0,
+            [input] => input + 1 == id,
+            _ => false,
+        };
+        let is_sequence = self.nodes.iter().enumerate().all(reads_above);
+        let mut columns = COLUMNS.to_vec();
+        if !is_sequence {
+            columns.push(CONNECTED);
+        }
         let rows: Vec<_> = self
             .nodes
             .iter()
             .filter(|node| !matches!(node.op, Op::Input(_)))
             .map(|node| {
-                vec![
+                let mut row = vec![
                     format!("{} ({})", node.name, node.keyword.text),
                     tuple(&node.shape),
                     thousands(node.parameter_count()),
-                ]
+                ];
+                if !is_sequence {
+                    let inputs = node.inputs.iter().map(|&input| &*self.nodes[input].name);
+                    row.push(inputs.collect::<Vec<_>>().join(", "));
+                }
+                row
             })
             .collect();
         let mut table = format!("Model: \"{}\"\n", self.name.text);
-        table += &draw(&COLUMNS, &rows);
+        table += &draw(&columns, &rows);
         let total = self.parameter_count();
         let trainable = self.trainable_count();
         for (what, count) in [
@@ -47,8 +64,11 @@ impl Network {
 impl Node {
     /// One line, as `conv2d_1: 28x28x1 → 26x26x32, 320 parameters` with the name in backticks.
     pub fn summary(&self) -> String {
-        let from = self.input_shapes.first();
-        let from = from.map(|shape| format!("{shape} → ")).unwrap_or_default();
+        let from: Vec<_> = self.input_shapes.iter().map(Shape::to_string).collect();
+        let from = match from.is_empty() {
+            true => String::new(),
+            false => format!("{} → ", from.join(", ")),
+        };
         let count = thousands(self.parameter_count());
         format!("`{}`: {from}{}, {count} parameters", self.name, self.shape)
     }

@@ -18,7 +18,7 @@ pub use crate::spec::{
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient,
-    KernelGradient, Pass, Pool2d, PoolKind,
+    Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.

@@ -99,6 +99,14 @@ impl<'a> Bound<'a> {
     }
 }
 
+/// Whether an argument is `from = label`: what a layer reads in place of the line above.
+pub(crate) fn is_from(argument: &Argument) -> bool {
+    argument.name.as_ref().is_some_and(|name| name.text == FROM)
+}
+
+/// The argument that every layer but an input has.
+pub(crate) const FROM: &str = "from";
+
 /// What every stage behind the parser needs.
 pub(crate) struct Context<'a> {
     pub(crate) source: &'a str,
@@ -126,6 +134,11 @@ impl Context<'_> {
         };
         let mut named: Option<Span> = None;
         for (position, argument) in arguments.iter().enumerate() {
+            // Any layer may say what it reads.
+            if callee.is_layer && is_from(argument) {
+                named = named.or(Some(argument.span()));
+                continue;
+            }
             let index = match &argument.name {
                 Some(name) => {
                     named = named.or(Some(argument.span()));
@@ -251,6 +264,8 @@ pub(crate) struct Reader<'c, 's> {
     bound: Option<Bound<'c>>,
     /// Whether an argument was wrong that leaves the shape as it is.
     pub(crate) incomplete: bool,
+    /// The labels of what it joins.
+    pub(crate) operands: Vec<Name>,
 }
 
 impl<'c, 's> Reader<'c, 's> {
@@ -272,6 +287,7 @@ impl<'c, 's> Reader<'c, 's> {
             layer,
             bound: None,
             incomplete: false,
+            operands: Vec::new(),
         }
     }
 
@@ -299,6 +315,55 @@ impl<'c, 's> Reader<'c, 's> {
         })
     }
 
+    /// Reads the labels of values that are joined, two to `most`; one, where the line above is the first.
+    pub(crate) fn operands(&mut self, most: usize) -> Result<(), Reported> {
+        let name = self.name();
+        let mut result = match self.layer.damaged {
+            true => Err(Reported),
+            false => Ok(()),
+        };
+        let arguments = self.layer.arguments.iter();
+        for argument in arguments.filter(|argument| !is_from(argument)) {
+            let label = match (&argument.name, &argument.value.kind) {
+                (None, ValueKind::Name(text)) => Ok(text.clone()),
+                (_, ValueKind::Invalid) => Err(Reported),
+                _ => {
+                    let message = format!("`{name}` takes labels of lines above");
+                    let diagnostic = Diagnostic::new(Code::WrongType, argument.span(), message);
+                    let example = self.callee.example.unwrap_or(name);
+                    Err(self
+                        .context
+                        .report(diagnostic.note(format!("it is written `{example}`"))))
+                }
+            };
+            match label {
+                Ok(text) => self.operands.push(Name {
+                    text,
+                    span: argument.value.span,
+                }),
+                Err(Reported) => result = Err(Reported),
+            }
+        }
+        result?;
+        let count = self.operands.len();
+        let example = self.callee.example.unwrap_or(name);
+        if count == 0 {
+            let keyword = self.layer.keyword.span;
+            let message = format!("`{name}` needs the label of what it joins with the line above");
+            let diagnostic = Diagnostic::new(Code::MissingArgument, keyword, message)
+                .help(format!("write `{example};`, with labels of lines above"));
+            return Err(self.context.report(diagnostic));
+        }
+        if count > most {
+            let last = self.operands[most].span;
+            let message = format!("`{name}` joins at most {most} values");
+            let diagnostic = Diagnostic::new(Code::TooManyArguments, last, message)
+                .help("join the rest on a line of its own");
+            return Err(self.context.report(diagnostic));
+        }
+        Ok(())
+    }
+
     /// The value of a parameter.
     pub(crate) fn get(&mut self, parameter: &str) -> Given<&'c Value> {
         self.bound().get(parameter)
@@ -312,6 +377,10 @@ impl<'c, 's> Reader<'c, 's> {
 
     /// Where each argument stands that was written.
     pub(crate) fn spans(&mut self) -> Vec<(&'static str, Span)> {
+        // Labels are no arguments.
+        if !self.operands.is_empty() {
+            return Vec::new();
+        }
         let names = self.callee.parameters.iter().map(|p| p.name);
         let bound = self.bound();
         names

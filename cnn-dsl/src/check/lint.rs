@@ -13,8 +13,16 @@ impl Context<'_> {
     pub(crate) fn lint(&mut self, nodes: &[Node]) {
         self.lint_channels(nodes);
         for (index, node) in nodes.iter().enumerate() {
-            let previous = index.checked_sub(1).map(|index| &nodes[index]);
+            let previous = match node.inputs[..] {
+                [input] => Some(&nodes[input]),
+                _ => None,
+            };
             let last = index + 1 == nodes.len();
+            let is_read = nodes.iter().any(|reader| reader.inputs.contains(&index));
+            if !last && !is_read {
+                self.lint_unread(node, &nodes[index + 1]);
+                continue;
+            }
             if node.output_activation() == Some(Activation::Softmax) {
                 self.lint_softmax(
                     node,
@@ -62,6 +70,22 @@ impl Context<'_> {
         self.report(
             Diagnostic::new(Code::ChannelsFirst, input.keyword.span, message)
                 .help(format!("write `input({image})`: channels come last")),
+        );
+    }
+
+    /// A value that flows nowhere.
+    fn lint_unread(&mut self, node: &Node, next: &Node) {
+        let message = format!("nothing reads `{}`", node.name);
+        let help = match next.inputs.first() {
+            Some(_) => {
+                "remove this line, or read it: by `from =` its label, or in a line that joins"
+            }
+            None => "remove this line",
+        };
+        self.report(
+            Diagnostic::new(Code::UnreadValue, node.keyword.span, message)
+                .secondary(next.keyword.span, "this line reads another value")
+                .help(help),
         );
     }
 

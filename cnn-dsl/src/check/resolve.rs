@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use crate::check::arguments::{Context, Reader};
+use crate::check::arguments::{Context, FROM, Reader, Reported, is_from};
 use crate::check::names;
-use crate::diagnostic::suggest::{Hint, Vocabulary, hint, suggestion};
+use crate::diagnostic::suggest::{Hint, Vocabulary, closest_of, hint, suggestion};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::layers::{self, LayerKind, Op, Takes};
-use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax};
+use crate::syntax::{LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax, ValueKind};
 
 /// A layer whose arguments are read.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub(crate) struct Layer {
     pub(crate) kind: Option<LayerKind>,
     /// What it computes, as far as its line says; none where that was reported.
     pub(crate) op: Option<Op>,
+    /// The places of the lines that it reads; `Err` where a reference was wrong.
+    pub(crate) reads: Result<Vec<usize>, Reported>,
+    /// Where each of them was named: its label, or the keyword for the line above.
+    pub(crate) operands: Vec<Span>,
     /// Whether an argument was wrong that leaves the shape as it is.
     pub(crate) incomplete: bool,
     /// Where each argument stands that was written.
@@ -49,6 +53,7 @@ impl Context<'_> {
     pub(crate) fn resolve<'a>(&mut self, network: &'a NetworkSyntax) -> Resolved<'a> {
         let mut resolved = Resolved::default();
         let labels = self.labels(network);
+        let targets = targets(network, &labels);
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for (index, statement) in network.statements.iter().enumerate() {
             match statement {
@@ -79,9 +84,10 @@ impl Context<'_> {
                         );
                     }
                     let label = labels.get(&index).copied();
-                    let mut read = self.layer(layer);
+                    let (mut read, operands) = self.layer(layer);
                     read.name = name(layer, label, &mut counts);
                     read.label = label.map(|label| label.span);
+                    self.references(layer, &mut read, &operands, &resolved.layers, &targets);
                     resolved.layers.push(Some(read));
                 }
             }
@@ -91,8 +97,8 @@ impl Context<'_> {
         resolved
     }
 
-    /// Reads a layer's keyword and arguments.
-    fn layer(&mut self, syntax: &LayerSyntax) -> Layer {
+    /// Reads a layer's keyword and arguments; the labels of what it joins come apart.
+    fn layer(&mut self, syntax: &LayerSyntax) -> (Layer, Vec<Name>) {
         let mut layer = Layer {
             name: String::new(),
             label: None,
@@ -100,6 +106,8 @@ impl Context<'_> {
             docs: syntax.docs.clone(),
             kind: layers::kind(&syntax.keyword.text),
             op: None,
+            reads: Ok(Vec::new()),
+            operands: Vec::new(),
             incomplete: false,
             arguments: Vec::new(),
         };
@@ -108,7 +116,7 @@ impl Context<'_> {
             if !syntax.damaged {
                 self.unknown_layer(syntax);
             }
-            return layer;
+            return (layer, Vec::new());
         };
         let mut reader = Reader::new(self, &kind, syntax);
         if let Ok(op) = (kind.read)(&mut reader) {
@@ -116,7 +124,139 @@ impl Context<'_> {
             layer.arguments = reader.spans();
         }
         layer.incomplete = reader.incomplete;
-        layer
+        (layer, reader.operands)
+    }
+
+    /// Finds the lines that a layer reads: what it joins, what `from` says, else the line above.
+    fn references(
+        &mut self,
+        syntax: &LayerSyntax,
+        layer: &mut Layer,
+        operands: &[Name],
+        above: &[Option<Layer>],
+        targets: &HashMap<&str, usize>,
+    ) {
+        let from = self.from(syntax, layer.is_input());
+        if layer.is_input() {
+            return;
+        }
+        let above_it = |at: Span| (above.len().checked_sub(1), at);
+        let mut read = Vec::new();
+        // With one operand, and with none, what flows here comes first.
+        if operands.len() < 2 {
+            match &from {
+                Ok(Some(name)) => read.push(self.reference(name, layer, above, targets)),
+                Ok(None) => read.push(above_it(layer.keyword.span)),
+                Err(Reported) => read.push((None, layer.keyword.span)),
+            }
+        } else if let Ok(Some(name)) = &from {
+            let message = format!("`from` beside two labels: `{}` reads those", layer.name);
+            self.report(Diagnostic::new(Code::TooManyArguments, name.span, message));
+        }
+        for operand in operands {
+            read.push(self.reference(operand, layer, above, targets));
+        }
+        layer.operands = read.iter().map(|(_, at)| *at).collect();
+        let reads: Option<Vec<usize>> = read.into_iter().map(|(place, _)| place).collect();
+        layer.reads = reads.ok_or(Reported);
+    }
+
+    /// The label behind `from =`.
+    fn from(&mut self, syntax: &LayerSyntax, is_input: bool) -> Result<Option<Name>, Reported> {
+        let mut arguments = syntax.arguments.iter().filter(|argument| is_from(argument));
+        let Some(argument) = arguments.next() else {
+            return Ok(None);
+        };
+        if let Some(again) = arguments.next() {
+            let diagnostic = Diagnostic::new(
+                Code::DuplicateArgument,
+                again.span(),
+                format!("`{FROM}` is given twice"),
+            );
+            self.report(diagnostic.secondary(argument.span(), "first given here"));
+        }
+        if is_input {
+            let message = "an input reads nothing";
+            let diagnostic = Diagnostic::new(Code::UnknownArgument, argument.span(), message);
+            return Err(self.report(diagnostic.help("leave `from` out")));
+        }
+        match &argument.value.kind {
+            ValueKind::Name(text) => Ok(Some(Name {
+                text: text.clone(),
+                span: argument.value.span,
+            })),
+            ValueKind::Invalid => Err(Reported),
+            ValueKind::Integer(_)
+            | ValueKind::Float(_)
+            | ValueKind::Dims(_)
+            | ValueKind::Call(_)
+            | ValueKind::List(_) => {
+                let message = format!("`{FROM}` takes the label of a line above");
+                let diagnostic = Diagnostic::new(Code::WrongType, argument.value.span, message);
+                Err(self.report(diagnostic.help("write the label alone, as in `from = stem`")))
+            }
+        }
+    }
+
+    /// The line that a label names, and where the label stands.
+    fn reference(
+        &mut self,
+        label: &Name,
+        layer: &Layer,
+        above: &[Option<Layer>],
+        targets: &HashMap<&str, usize>,
+    ) -> (Option<usize>, Span) {
+        let (text, here) = (names::unraw(&label.text), above.len());
+        let place = match targets.get(text) {
+            Some(&place) if place < here => Some(place),
+            Some(&place) => {
+                let message = match place == here {
+                    true => format!("`{}` cannot read itself", layer.name),
+                    false => format!("`{text}` comes later"),
+                };
+                let diagnostic = Diagnostic::new(Code::LaterLabel, label.span, message);
+                self.report(diagnostic.help("a line reads lines above it"));
+                None
+            }
+            None => {
+                let named = above.iter().flatten().find(|other| other.name == text);
+                match named {
+                    Some(other) => {
+                        let keyword = &other.keyword.text;
+                        let message = format!("`{text}` is a name that the compiler gave");
+                        self.report(
+                            Diagnostic::new(Code::AutomaticName, label.span, message)
+                                .secondary(other.keyword.span, "this line has no label")
+                                .help(format!(
+                                    "give it one, as in `stem: {keyword}(…);`, and refer to that"
+                                )),
+                        );
+                    }
+                    None => self.unknown_label(label, text, targets, here),
+                }
+                None
+            }
+        };
+        (place, label.span)
+    }
+
+    fn unknown_label(
+        &mut self,
+        label: &Name,
+        text: &str,
+        targets: &HashMap<&str, usize>,
+        here: usize,
+    ) {
+        let message = format!("there is no line with the label `{text}`");
+        let diagnostic = Diagnostic::new(Code::UnknownLabel, label.span, message);
+        let above = targets.iter().filter(|(_, place)| **place < here);
+        let mut labels: Vec<&str> = above.map(|(label, _)| *label).collect();
+        labels.sort_unstable();
+        let help = match closest_of(text, &labels) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("write the label in front of the line that is meant: `{text}: …;`"),
+        };
+        self.report(diagnostic.help(help));
     }
 
     fn unknown_layer(&mut self, layer: &LayerSyntax) {
@@ -296,6 +436,30 @@ impl Context<'_> {
     }
 }
 
+/// The line of each label, and of the word `input`, by its place among the layers.
+fn targets<'a>(
+    network: &'a NetworkSyntax,
+    labels: &HashMap<usize, &'a Name>,
+) -> HashMap<&'a str, usize> {
+    let mut targets = HashMap::new();
+    let lines = network.statements.iter().enumerate();
+    let lines = lines.filter(|(_, statement)| !matches!(statement, Statement::Train(_)));
+    for (place, (index, statement)) in lines.enumerate() {
+        if let Some(label) = labels.get(&index) {
+            targets.insert(label.text.as_str(), place);
+        }
+        if let Statement::Layer(layer) = statement
+            && layer.keyword.text == INPUT
+        {
+            targets.entry(INPUT).or_insert(place);
+        }
+    }
+    targets
+}
+
+/// What flows into the network, where it has no label.
+const INPUT: &str = "input";
+
 /// An input that the first layers could read.
 fn input_of(resolved: &Resolved<'_>) -> &'static str {
     let image = "input(28x28x1)";
@@ -303,7 +467,7 @@ fn input_of(resolved: &Resolved<'_>) -> &'static str {
     let wanted = layers.find_map(|layer| match (layer.kind?.takes, &layer.op) {
         (Takes::Flat, _) => Some("input(784)"),
         (Takes::Image, _) | (_, Some(Op::Flatten(_))) => Some(image),
-        (Takes::Anything | Takes::Nothing, _) => None,
+        (Takes::Anything | Takes::Nothing | Takes::Several, _) => None,
     });
     wanted.unwrap_or(image)
 }
@@ -318,7 +482,7 @@ fn name<'a>(
     let keyword = layer.keyword.text.as_str();
     match label {
         Some(label) => label.text.clone(),
-        None if keyword == "input" => keyword.to_owned(),
+        None if keyword == INPUT => keyword.to_owned(),
         None => {
             let count = counts.entry(keyword).or_default();
             *count += 1;

@@ -15,7 +15,7 @@ use crate::syntax::Span;
 /// What is known of the layers.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    /// The nodes of the graph that are known without a gap from the input on.
+    /// The nodes of the graph up to the first that is not known.
     pub(crate) nodes: Vec<Node>,
     /// Whether these are all the nodes.
     pub(crate) complete: bool,
@@ -23,11 +23,26 @@ pub(crate) struct Shapes {
     pub(crate) shapes: Vec<Option<Shape>>,
 }
 
-/// The layers whose shapes are known without a gap, up to the current one.
+/// The layers by which a value comes about, from the input on or from the first that is known: of several inputs,
+/// the first.
 #[derive(Debug, Default)]
 struct Chain(Vec<(String, Shape)>);
 
 impl Chain {
+    /// That of the value at `place`.
+    fn of(place: Option<usize>, layers: &[Option<Layer>], shapes: &[Option<Shape>]) -> Self {
+        let mut links = Vec::new();
+        let mut next = place;
+        while let Some(place) = next
+            && let (Some(layer), Some(shape)) = (&layers[place], &shapes[place])
+        {
+            links.push((layer.name.clone(), shape.clone()));
+            next = layer.reads.iter().flatten().next().copied();
+        }
+        links.reverse();
+        Self(links)
+    }
+
     fn last(&self) -> Option<(&str, &Shape)> {
         self.0.last().map(|(name, shape)| (name.as_str(), shape))
     }
@@ -62,6 +77,8 @@ impl Chain {
 pub(crate) struct Site<'c, 's> {
     context: &'c mut Context<'s>,
     layer: &'c Layer,
+    /// All of them.
+    layers: &'c [Option<Layer>],
     chain: &'c Chain,
 }
 
@@ -74,6 +91,15 @@ impl Site<'_, '_> {
     /// The layer that it reads.
     pub(crate) fn previous(&self) -> &str {
         self.chain.last().map_or("the input", |(name, _)| name)
+    }
+
+    /// The name of an input, and where the layer names it.
+    pub(crate) fn operand(&self, index: usize) -> (String, Span) {
+        let read = self.layer.reads.iter().flatten().nth(index);
+        let read = read.and_then(|&place| self.layers[place].as_ref());
+        let name = read.map_or_else(|| "the input".to_owned(), |layer| layer.name.clone());
+        let at = self.layer.operands.get(index);
+        (name, at.copied().unwrap_or(self.layer.keyword.span))
     }
 
     /// Where an argument stands, or the keyword where it was not written.
@@ -104,38 +130,32 @@ impl Context<'_> {
     /// Finds the shape of every layer.
     pub(crate) fn shapes(&mut self, layers: &[Option<Layer>]) -> Shapes {
         let mut nodes: Vec<Node> = Vec::new();
-        let mut shapes = Vec::new();
-        let mut chain = Chain::default();
+        let mut shapes: Vec<Option<Shape>> = Vec::new();
         for layer in layers {
             let (op, shape) = match layer {
-                Some(layer) => self.shape(layer, &chain),
+                Some(layer) => self.shape(layer, layers, &shapes),
                 None => (None, None),
             };
-            shapes.push(shape.clone());
-            let (Some(layer), Some(shape)) = (layer, shape) else {
-                chain.0.clear();
-                continue;
-            };
-            // Without a gap so far, the line above is the last node.
-            if let Some(op) = op
-                && nodes.len() + 1 == shapes.len()
+            // Without a gap so far, places of lines are those of nodes.
+            if let (Some(layer), Some(op), Some(shape)) = (layer, op, &shape)
+                && nodes.len() == shapes.len()
+                && let Ok(inputs) = &layer.reads
             {
-                let previous = nodes.last().filter(|_| !matches!(op, Op::Input(_)));
                 nodes.push(Node {
                     name: layer.name.clone(),
                     label: layer.label,
                     keyword: layer.keyword.clone(),
                     docs: layer.docs.clone(),
-                    inputs: previous.map(|_| nodes.len() - 1).into_iter().collect(),
-                    input_shapes: previous
-                        .map(|node| node.shape.clone())
-                        .into_iter()
+                    inputs: inputs.clone(),
+                    input_shapes: inputs
+                        .iter()
+                        .map(|&place| nodes[place].shape.clone())
                         .collect(),
                     op,
                     shape: shape.clone(),
                 });
             }
-            chain.0.push((layer.name.clone(), shape));
+            shapes.push(shape);
         }
         let complete = nodes.len() == layers.len() && self.parameters_of_all(&nodes).is_ok();
         Shapes {
@@ -146,15 +166,23 @@ impl Context<'_> {
     }
 
     /// What a layer computes and how large its output is, each if known.
-    fn shape(&mut self, layer: &Layer, chain: &Chain) -> (Option<Op>, Option<Shape>) {
+    fn shape(
+        &mut self,
+        layer: &Layer,
+        layers: &[Option<Layer>],
+        shapes: &[Option<Shape>],
+    ) -> (Option<Op>, Option<Shape>) {
         let Some(kind) = layer.kind else {
             return (None, None);
         };
-        let input = chain.last().map(|(_, shape)| shape);
-        let fits = match (kind.takes, input) {
+        let reads = layer.reads.as_deref().unwrap_or_default();
+        let inputs: Option<Vec<Shape>> = reads.iter().map(|&place| shapes[place].clone()).collect();
+        let inputs = inputs.filter(|_| layer.reads.is_ok()).unwrap_or_default();
+        let chain = &Chain::of(reads.first().copied(), layers, shapes);
+        let fits = match (kind.takes, inputs.first()) {
             (Takes::Nothing, _) => Ok(()),
             (_, None) => Err(Reported),
-            (Takes::Anything, _) => Ok(()),
+            (Takes::Anything | Takes::Several, _) => Ok(()),
             (Takes::Flat, Some(shape)) if shape.is_flat() => Ok(()),
             (Takes::Image, Some(shape)) if shape.image().is_some() => Ok(()),
             (Takes::Flat, Some(shape)) => Err(self.not_flat(layer, chain, shape)),
@@ -164,29 +192,23 @@ impl Context<'_> {
             return (None, None);
         };
         let of_itself = op.layer().shape_of_itself();
-        let shape = match (fits, input) {
-            (Err(Reported), _) => return (None, of_itself),
-            (Ok(()), None) => of_itself.ok_or(Reported),
-            (Ok(()), Some(_)) if kind.takes == Takes::Nothing => of_itself.ok_or(Reported),
-            (Ok(()), Some(input)) => {
+        let shape = match fits {
+            Err(Reported) => return (None, of_itself),
+            Ok(()) if kind.takes == Takes::Nothing => of_itself.ok_or(Reported),
+            Ok(()) => {
                 let mut site = Site {
                     context: self,
                     layer,
+                    layers,
                     chain,
                 };
-                op.layer().shape(input, &mut site)
+                op.layer().join(&inputs, &mut site)
             }
         };
         let Ok(shape) = shape else {
             return (None, None);
         };
-        let inputs = match kind.takes {
-            Takes::Nothing => &[],
-            Takes::Anything | Takes::Image | Takes::Flat => {
-                input.map_or(&[][..], std::slice::from_ref)
-            }
-        };
-        if self.sizes(layer, op, inputs, &shape).is_err() {
+        if self.sizes(layer, op, &inputs, &shape).is_err() {
             return (None, None);
         }
         let op = (!layer.incomplete).then(|| op.clone());

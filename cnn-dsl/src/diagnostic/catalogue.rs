@@ -118,6 +118,12 @@ catalogue! {
         DuplicateLabel = "duplicate_label",
         /// A label with capitals or `__`: it becomes a method, and those are snake_case.
         LabelNotSnakeCase = "label_not_snake_case",
+        /// A reference to a layer that does not exist.
+        UnknownLabel = "unknown_label",
+        /// A reference to a line that comes later, or to the line itself.
+        LaterLabel = "later_label",
+        /// A reference to a layer by the name that the compiler gave it.
+        AutomaticName = "automatic_name",
         /// A label that the generated struct or the language uses for something else.
         ReservedLabel = "reserved_label",
 
@@ -154,6 +160,8 @@ catalogue! {
         WindowTooLarge = "window_too_large",
         /// A pooling window could lie in the padding alone.
         PaddingTooLarge = "padding_too_large",
+        /// Values of shapes that do not go together are joined.
+        JoinMismatch = "join_mismatch",
         /// Strides and dilation together, which Keras refuses too.
         DilatedStrides = "dilated_strides",
         /// A shape holds more values than the compiler handles.
@@ -184,6 +192,8 @@ catalogue! {
         SoftmaxOfOne = "softmax_of_one",
         /// A layer that changes nothing.
         NoEffect = "no_effect",
+        /// A layer whose value nothing reads.
+        UnreadValue = "unread_value",
         /// The output of the network is a dropout.
         DropoutLast = "dropout_last",
         /// A metric is given twice.

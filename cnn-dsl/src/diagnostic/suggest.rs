@@ -91,8 +91,13 @@ fn plain(word: &str) -> String {
         .collect()
 }
 
+/// The label that a wrong one probably means.
+pub(crate) fn closest_of<'a>(label: &str, labels: &[&'a str]) -> Option<&'a str> {
+    closest(&plain(label), labels)
+}
+
 /// The candidate with the fewest edits, if they are few for its length.
-fn closest(plain: &str, candidates: &[&'static str]) -> Option<&'static str> {
+fn closest<'a>(plain: &str, candidates: &[&'a str]) -> Option<&'a str> {
     // Nobody misspells a name by dozens of letters, and the distance takes quadratic time.
     if plain.len() > 64 {
         return None;
@@ -327,10 +332,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "lstm", ""),
     (Layer, "gru", ""),
     (Layer, "attention", ""),
-    (Layer, "add", ""),
-    (Layer, "concat", ""),
-    (Layer, "concatenate", ""),
-    (Layer, "multiply", ""),
     (Layer, "output", "the last layer is the output"),
     (Layer, "const", "write the number"),
     (Layer, "repeat", "write the layers out, one a line"),

@@ -15,6 +15,7 @@ mod dropout;
 mod flatten;
 mod global_pool2d;
 mod input;
+mod merge;
 mod pool2d;
 mod window;
 
@@ -26,6 +27,7 @@ pub use flatten::Flatten;
 pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
 pub(crate) use input::channels_last;
+pub use merge::Merge;
 pub use pool2d::Pool2d;
 pub use window::{Padding, Placed, Window};
 
@@ -65,6 +67,8 @@ pub(crate) enum Takes {
     Image,
     /// A single axis.
     Flat,
+    /// Several values, by their labels; what goes together is for the layer to say.
+    Several,
 }
 
 /// Every keyword, but for the activations, whose names are layers too.
@@ -78,6 +82,13 @@ const LAYERS: &[LayerKind] = &[
     dense::DENSE,
     dropout::DROPOUT,
     batch_normalization::BATCH_NORMALIZATION,
+    merge::ADD,
+    merge::SUBTRACT,
+    merge::MULTIPLY,
+    merge::AVERAGE,
+    merge::MAXIMUM,
+    merge::MINIMUM,
+    merge::CONCAT,
     activation::ACTIVATION,
 ];
 
@@ -110,6 +121,8 @@ pub enum Op {
     Dropout(Dropout),
     /// Each channel with mean 0 and variance 1 over the batch.
     BatchNormalization(BatchNormalization),
+    /// Several values that become one.
+    Merge(Merge),
     /// An activation as a layer of its own.
     Activation(Activation),
 }
@@ -125,6 +138,7 @@ impl Op {
             Self::Dense(layer) => layer,
             Self::Dropout(layer) => layer,
             Self::BatchNormalization(layer) => layer,
+            Self::Merge(layer) => layer,
             Self::Activation(layer) => layer,
         }
     }
@@ -143,6 +157,11 @@ pub(crate) trait Layer {
     fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
         let _ = site;
         Ok(input.clone())
+    }
+
+    /// The shape of its output, from all its inputs.
+    fn join(&self, inputs: &[Shape], site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
+        self.shape(inputs.first().ok_or(Reported)?, site)
     }
 
     /// The shape of its output where nothing is known of its input, if that is possible.

@@ -78,6 +78,7 @@ fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
         Operation::Conv2d(conv) => Some(&mut conv.activation),
         Operation::Dense(dense) => Some(&mut dense.activation),
         Operation::BatchNormalization(normalization) => Some(&mut normalization.activation),
+        Operation::Merge(merge) => Some(&mut merge.activation),
         Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => None,
     }
 }

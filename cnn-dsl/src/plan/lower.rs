@@ -1,5 +1,6 @@
 //! A checked network as values, steps and parameters, in source order and as it was written: one
-//! step for each layer that computes something. What becomes of the steps is for later passes.
+//! step for each layer that computes something and on which the output depends. What becomes of the steps is
+//! for later passes.
 
 use super::{Parameter, Plan, Schedule, Step, Value, ValueId};
 use crate::graph::{Activation, Network, Shape};
@@ -10,7 +11,13 @@ pub(super) fn lower(network: &Network) -> Plan {
     let mut values: Vec<Value> = Vec::with_capacity(network.nodes.len());
     let mut steps = Vec::with_capacity(network.nodes.len());
     let mut value_of: Vec<ValueId> = Vec::with_capacity(network.nodes.len());
+    let is_needed = needed(network);
     for (id, node) in network.nodes.iter().enumerate() {
+        if !is_needed[id] {
+            // No value of the plan is this one.
+            value_of.push(ValueId::MAX);
+            continue;
+        }
         let Some(&source) = node.inputs.first() else {
             value_of.push(values.len());
             values.push(Value::new(&node.name, &node.shape, None));
@@ -47,6 +54,22 @@ pub(super) fn lower(network: &Network) -> Plan {
         inference: Schedule::default(),
         training: Schedule::default(),
     }
+}
+
+/// The nodes on which an output depends, and the inputs.
+fn needed(network: &Network) -> Vec<bool> {
+    let mut is_needed = vec![false; network.nodes.len()];
+    for &id in network.outputs.iter().chain(&network.inputs) {
+        is_needed[id] = true;
+    }
+    for (id, node) in network.nodes.iter().enumerate().rev() {
+        if is_needed[id] {
+            for &input in &node.inputs {
+                is_needed[input] = true;
+            }
+        }
+    }
+    is_needed
 }
 
 /// All tensors, and which of them belong to each node.

@@ -93,6 +93,7 @@ impl Plan {
             Operation::Conv2d(conv) => conv.activation,
             Operation::Dense(dense) => dense.activation,
             Operation::BatchNormalization(normalization) => normalization.activation,
+            Operation::Merge(merge) => merge.activation,
             Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
                 Activation::Linear
             }
@@ -112,7 +113,8 @@ impl Plan {
             | Operation::Dense(_)
             | Operation::Dropout(_)
             | Operation::Activate(_)
-            | Operation::BatchNormalization(_) => node.shape.clone(),
+            | Operation::BatchNormalization(_)
+            | Operation::Merge(_) => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),

@@ -35,10 +35,11 @@ pub(super) fn unread(plan: &mut Plan) {
     }
     for step in &mut plan.steps {
         let output = &plan.values[step.output].shape.0;
-        if let Some(&input) = step.inputs.first() {
-            let input = &plan.values[input].shape.0;
-            step.operation.facts_mut().store(input, output);
-        }
+        let inputs = step.inputs.iter();
+        let inputs: Vec<&[usize]> = inputs
+            .map(|&input| &plan.values[input].shape.0[..])
+            .collect();
+        step.operation.facts_mut().store(&inputs, output);
     }
 }
 

@@ -103,6 +103,7 @@ fn activation(step: &Step) -> Activation {
         Operation::Dense(dense) => dense.activation,
         Operation::Activate(activate) => activate.activation,
         Operation::BatchNormalization(normalization) => normalization.activation,
+        Operation::Merge(merge) => merge.activation,
         Operation::Pool2d(_) | Operation::Dropout(_) => Activation::Linear,
     }
 }

@@ -119,7 +119,8 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                     Operation::Activate(_)
                     | Operation::Dense(_)
                     | Operation::Dropout(_)
-                    | Operation::BatchNormalization(_),
+                    | Operation::BatchNormalization(_)
+                    | Operation::Merge(_),
                 )
                 | None => (1, 1, 0, 1),
             };

@@ -20,8 +20,8 @@ impl Facts for Activate {
         output
     }
 
-    fn store(&mut self, input: &[usize], output: &[usize]) {
-        (self.input, self.output) = (image(input), image(output));
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn saves(&self, wanted: Wanted) -> Saves {

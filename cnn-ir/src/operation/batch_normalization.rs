@@ -55,8 +55,8 @@ impl Facts for BatchNormalization {
         self.reads(output, whole)
     }
 
-    fn store(&mut self, input: &[usize], output: &[usize]) {
-        (self.input, self.output) = (image(input), image(output));
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn only_infers(&mut self) {

@@ -306,11 +306,11 @@ impl Facts for Conv2d {
         )
     }
 
-    fn store(&mut self, input: &[usize], output: &[usize]) {
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
         let [height, width, filters] = image(output);
         let [rows, columns, _] = self.output;
         let [rows, columns] = self.pool_reads([height, width], [rows, columns]);
-        self.input = image(input);
+        self.input = image(inputs[0]);
         self.output = [rows, columns, filters];
         if let Some(pool) = &mut self.pool {
             pool.output = [height, width];

@@ -20,8 +20,8 @@ impl Facts for Dense {
         Scope::Share
     }
 
-    fn store(&mut self, input: &[usize], _output: &[usize]) {
-        self.inputs = input.iter().product();
+    fn store(&mut self, inputs: &[&[usize]], _output: &[usize]) {
+        self.inputs = inputs[0].iter().product();
     }
 
     fn saves(&self, wanted: Wanted) -> Saves {

@@ -29,8 +29,8 @@ impl Facts for Dropout {
         output
     }
 
-    fn store(&mut self, input: &[usize], output: &[usize]) {
-        (self.input, self.output) = (image(input), image(output));
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn passes_on_in_inference(&self) -> bool {

@@ -10,6 +10,7 @@ mod conv2d;
 mod dense;
 mod dropout;
 mod image;
+mod merge;
 mod pool2d;
 
 pub use activate::Activate;
@@ -18,6 +19,7 @@ pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use image::{Extent, image};
+pub use merge::{Inputs, Merge, MergeKind};
 pub use pool2d::{Pool2d, PoolKind};
 
 /// How many examples a step takes at once.
@@ -128,8 +130,8 @@ pub trait Facts {
     /// Takes note that the network is not trained.
     fn only_infers(&mut self) {}
 
-    /// Takes on the shapes in which its input and its output are stored, without what nobody reads.
-    fn store(&mut self, input: &[usize], output: &[usize]);
+    /// Takes on the shapes in which its inputs and its output are stored, without what nobody reads.
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]);
 
     /// Whether its output is its input during inference, so that both share one place.
     fn passes_on_in_inference(&self) -> bool {
@@ -222,4 +224,12 @@ macro_rules! operations {
     };
 }
 
-operations!(Conv2d, Pool2d, Dense, Dropout, Activate, BatchNormalization);
+operations!(
+    Conv2d,
+    Pool2d,
+    Dense,
+    Dropout,
+    Activate,
+    BatchNormalization,
+    Merge,
+);

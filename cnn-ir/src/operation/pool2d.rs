@@ -48,8 +48,8 @@ impl Facts for Pool2d {
         windows(output, whole, self.size, self.strides, self.padding, [1, 1])
     }
 
-    fn store(&mut self, input: &[usize], output: &[usize]) {
-        self.input = image(input);
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        self.input = image(inputs[0]);
         // A global pool writes a flat value: one cell.
         self.output = image(output);
     }

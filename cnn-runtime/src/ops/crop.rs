@@ -40,6 +40,28 @@ pub(super) fn copy(input: [usize; 3], output: [usize; 3], x: &[f32], y: &mut [f3
     assert!(lines.next().is_none(), "as many rows");
 }
 
+/// The rows of `x`, `[n, ..input]`, that are needed, to write.
+///
+/// # Panics
+/// If the slice is no whole number of images, or the output is larger than the input.
+pub(super) fn rows_mut(
+    input: [usize; 3],
+    output: [usize; 3],
+    x: &mut [f32],
+) -> impl Iterator<Item = &mut [f32]> {
+    let ([height, width, channels], [rows, columns, _]) = (input, output);
+    assert!(
+        rows <= height && columns <= width && channels == output[2],
+        "a part of the input"
+    );
+    let image = height * width * channels;
+    assert!(x.len().is_multiple_of(image), "whole images");
+    x.chunks_exact_mut(image).flat_map(move |image| {
+        let lines = image.chunks_exact_mut(width * channels).take(rows);
+        lines.map(move |line| &mut line[..columns * channels])
+    })
+}
+
 /// The other way for gradients: what was not copied has none.
 ///
 /// # Panics

@@ -21,6 +21,7 @@ mod conv2d;
 mod crop;
 mod dense;
 pub mod dropout;
+pub mod merge;
 mod pool2d;
 
 use crate::kernels::Isa;
@@ -322,6 +323,7 @@ operations! {
     Dropout => dropout,
     Activate => activate,
     BatchNormalization => batch_normalization,
+    Merge => merge,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

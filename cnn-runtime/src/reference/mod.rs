@@ -17,6 +17,7 @@ pub use crate::loss::reference as loss;
 pub use crate::metric::reference as metric;
 pub use crate::ops::activation::reference as activation;
 pub use crate::ops::dropout::reference as dropout;
+pub use crate::ops::merge::reference as merge;
 pub use crate::optimizer::reference as optimizer;
 pub use real::Real;
 

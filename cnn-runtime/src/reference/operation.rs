@@ -1,6 +1,6 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
-use super::{Real, activation, batch_normalization, conv2d, dense, pool2d};
+use super::{Real, activation, batch_normalization, conv2d, dense, merge, pool2d};
 use cnn_ir::Operation;
 
 /// Whether the network is being trained.
@@ -33,6 +33,17 @@ pub fn forward<T: Real>(
         Operation::Activate(activate) => {
             let z = corner(activate.input, activate.output, n, x);
             activation::forward(activate.activation, activate.output[2], &z)
+        }
+        Operation::Merge(layer) => {
+            let shapes = layer.inputs.shapes();
+            let channels: Vec<usize> = shapes.iter().map(|shape| shape[2]).collect();
+            let inputs: Vec<Vec<T>> = (shapes.iter().zip(inputs))
+                .map(|(shape, x)| {
+                    corner(*shape, [layer.output[0], layer.output[1], shape[2]], n, x)
+                })
+                .collect();
+            let z = merge::forward(layer.kind, &inputs, &channels);
+            activation::forward(layer.activation, layer.output[2], &z)
         }
         Operation::BatchNormalization(layer) => {
             let x = corner(layer.input, layer.output, n, x);

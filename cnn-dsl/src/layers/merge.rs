@@ -1,0 +1,242 @@
+//! `add` and its kind: several values that become one.
+
+use super::{Layer, LayerKind, Op, Takes};
+use crate::check::arguments::{Reader, Reported};
+use crate::check::shape::Site;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Activation, Shape};
+use cnn_ir::Operation;
+use cnn_ir::operation::{self, Inputs, MergeKind, image};
+
+/// Several values that become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// How.
+    pub kind: MergeKind,
+}
+
+/// A row for each way.
+macro_rules! merge {
+    ($Row:ident, $Kind:ident, $name:literal, $others:expr, $docs:literal, $example:literal) => {
+        pub(super) const $Row: LayerKind = LayerKind {
+            name: $name,
+            other_names: $others,
+            docs: $docs,
+            example: Some($example),
+            takes: Takes::Several,
+            view: None,
+            parameters: &[],
+            read: |reader| read(reader, MergeKind::$Kind),
+        };
+    };
+}
+
+merge!(
+    ADD,
+    Add,
+    "add",
+    &["sum", "residual", "skip"],
+    "The sum of values of one shape; with a single label, of the line above and that one.",
+    "add(main, shortcut)"
+);
+merge!(
+    SUBTRACT,
+    Subtract,
+    "subtract",
+    &["sub", "minus"],
+    "The first of two values minus the second; with a single label, the line above minus that one.",
+    "subtract(a, b)"
+);
+merge!(
+    MULTIPLY,
+    Multiply,
+    "multiply",
+    &["mul", "prod"],
+    "The product of values of one shape, element by element; with a single label, of the line above and that one.",
+    "multiply(a, b)"
+);
+merge!(
+    AVERAGE,
+    Average,
+    "average",
+    &["mean"],
+    "The mean of values of one shape; with a single label, of the line above and that one.",
+    "average(a, b)"
+);
+merge!(
+    MAXIMUM,
+    Maximum,
+    "maximum",
+    &["max"],
+    "The largest of values of one shape, element by element; with a single label, of the line above and that one.",
+    "maximum(a, b)"
+);
+merge!(
+    MINIMUM,
+    Minimum,
+    "minimum",
+    &["min"],
+    "The smallest of values of one shape, element by element; with a single label, of the line above and that one.",
+    "minimum(a, b)"
+);
+merge!(
+    CONCAT,
+    Concat,
+    "concat",
+    &["concatenate", "cat", "stack"],
+    "Values side by side along the last axis, the channels of an image; with a single label, the line above and that one.",
+    "concat(a, b)"
+);
+
+fn read(reader: &mut Reader<'_, '_>, kind: MergeKind) -> Result<Op, Reported> {
+    let most = match kind {
+        MergeKind::Subtract => 2,
+        MergeKind::Add
+        | MergeKind::Multiply
+        | MergeKind::Average
+        | MergeKind::Maximum
+        | MergeKind::Minimum
+        | MergeKind::Concat => Inputs::MOST,
+    };
+    reader.operands(most)?;
+    Ok(Op::Merge(Merge { kind }))
+}
+
+impl Layer for Merge {
+    fn join(&self, inputs: &[Shape], site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
+        let Some((first, others)) = inputs.split_first() else {
+            return Err(Reported);
+        };
+        for (place, other) in others.iter().enumerate() {
+            let fits = match self.kind {
+                MergeKind::Concat => {
+                    first.0.len() == other.0.len()
+                        && first.0.split_last().map(|(_, axes)| axes)
+                            == other.0.split_last().map(|(_, axes)| axes)
+                }
+                MergeKind::Add
+                | MergeKind::Subtract
+                | MergeKind::Multiply
+                | MergeKind::Average
+                | MergeKind::Maximum
+                | MergeKind::Minimum => first == other,
+            };
+            if !fits {
+                return Err(self.mismatch(first, other, place + 1, site));
+            }
+        }
+        let mut shape = first.clone();
+        if self.kind == MergeKind::Concat
+            && let Some(channels) = shape.0.last_mut()
+        {
+            *channels = inputs.iter().filter_map(|input| input.0.last()).sum();
+        }
+        Ok(shape)
+    }
+
+    fn flops(&self, inputs: &[Shape]) -> u64 {
+        match self.kind {
+            MergeKind::Concat => 0,
+            MergeKind::Average => inputs.len() as u64,
+            MergeKind::Add
+            | MergeKind::Subtract
+            | MergeKind::Multiply
+            | MergeKind::Maximum
+            | MergeKind::Minimum => inputs.len().saturating_sub(1) as u64,
+        }
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Linear)
+    }
+
+    fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
+        let mut shapes = [[0; 3]; Inputs::MOST];
+        for (shape, input) in shapes.iter_mut().zip(inputs) {
+            *shape = image(&input.0);
+        }
+        let merge = operation::Merge {
+            kind: self.kind,
+            inputs: Inputs::new(&shapes[..inputs.len().min(Inputs::MOST)]),
+            output: image(&output.0),
+            activation: Activation::Linear,
+        };
+        Some(merge.into())
+    }
+}
+
+impl Merge {
+    /// Reports two values that do not go together, with what makes them.
+    fn mismatch(
+        &self,
+        first: &Shape,
+        other: &Shape,
+        place: usize,
+        site: &mut Site<'_, '_>,
+    ) -> Reported {
+        let [(a, _), (b, at)] = [site.operand(0), site.operand(place)];
+        let name = site.name();
+        let message = format!("`{name}` joins `{a}`, {first}, with `{b}`, {other}");
+        let diagnostic = Diagnostic::new(Code::JoinMismatch, at, message);
+        let diagnostic = match self.kind {
+            MergeKind::Concat => diagnostic.note("all axes but the last have to be equal"),
+            MergeKind::Add
+            | MergeKind::Subtract
+            | MergeKind::Multiply
+            | MergeKind::Average
+            | MergeKind::Maximum
+            | MergeKind::Minimum => diagnostic.note("the two shapes have to be equal"),
+        };
+        let diagnostic = diagnostic.maybe_help(self.help(first, other, &a, &b));
+        site.report(diagnostic)
+    }
+
+    /// What to write so that the two go together.
+    fn help(&self, first: &Shape, other: &Shape, a: &str, b: &str) -> Option<String> {
+        let (Some([rows, columns, channels]), Some([rows_b, columns_b, channels_b])) =
+            (first.image(), other.image())
+        else {
+            let (image, name) = match (first.image(), other.image()) {
+                (Some(_), None) => (first, a),
+                (None, Some(_)) => (other, b),
+                (None, None) | (Some(_), Some(_)) => return None,
+            };
+            return Some(format!(
+                "`flatten` `{name}` first ({image} → {})",
+                image.len()
+            ));
+        };
+        let larger = |x: usize, y: usize| x.max(y).checked_div(x.min(y));
+        let ratio = [larger(rows, rows_b)?, larger(columns, columns_b)?];
+        // The one that has to become smaller, and the channels that it should have.
+        let (name, filters) = match rows * columns >= rows_b * columns_b {
+            true => (a, channels_b),
+            false => (b, channels),
+        };
+        let differs = [rows, columns] != [rows_b, columns_b];
+        let is_exact = rows.max(rows_b).div_ceil(ratio[0]) == rows.min(rows_b)
+            && columns.max(columns_b).div_ceil(ratio[1]) == columns.min(columns_b);
+        if differs && ratio == [1, 1] {
+            let smaller = if name == a { b } else { a };
+            return Some(format!(
+                "write `padding = same` in the lines that lead to `{smaller}`, the smaller one"
+            ));
+        }
+        if differs && is_exact {
+            let strides = match ratio {
+                [rows, columns] if rows == columns => rows.to_string(),
+                [rows, columns] => format!("{rows}x{columns}"),
+            };
+            return Some(format!(
+                "bring `{name}` to the same size, as in \
+                 `shortcut: conv2d({filters}, 1x1, strides = {strides}, padding = same, from = {name});`"
+            ));
+        }
+        (!differs && self.kind != MergeKind::Concat).then(|| {
+            format!(
+                "bring `{b}` to {channels} channels, as in \
+                 `shortcut: conv2d({channels}, 1x1, from = {b});`"
+            )
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Values that become one: element by element, or side by side along the channels.
+
+use super::{Extent, Facts, Saves, Wanted, image};
+use crate::activation::{Activation, Saved};
+
+/// How values become one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum MergeKind {
+    /// Their sum.
+    Add,
+    /// The first minus the second.
+    Subtract,
+    /// Their product.
+    Multiply,
+    /// Their mean.
+    Average,
+    /// The largest of them; the gradient goes to the first of several.
+    Maximum,
+    /// The smallest of them; the gradient goes to the first of several.
+    Minimum,
+    /// The channels of all, one after the other.
+    Concat,
+}
+
+/// The Rust expression that makes it.
+impl core::fmt::Debug for MergeKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Add => "MergeKind::Add",
+            Self::Subtract => "MergeKind::Subtract",
+            Self::Multiply => "MergeKind::Multiply",
+            Self::Average => "MergeKind::Average",
+            Self::Maximum => "MergeKind::Maximum",
+            Self::Minimum => "MergeKind::Minimum",
+            Self::Concat => "MergeKind::Concat",
+        })
+    }
+}
+
+/// The shapes of several inputs as they are stored: height, width and channels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Inputs {
+    count: usize,
+    shapes: [[usize; 3]; Self::MOST],
+}
+
+impl Inputs {
+    /// The most values that are merged.
+    pub const MOST: usize = 8;
+
+    /// Of these shapes.
+    ///
+    /// # Panics
+    /// If there are more than [`Inputs::MOST`].
+    pub const fn new(shapes: &[[usize; 3]]) -> Self {
+        let mut inputs = Self {
+            count: shapes.len(),
+            shapes: [[0; 3]; Self::MOST],
+        };
+        let mut index = 0;
+        while index < shapes.len() {
+            inputs.shapes[index] = shapes[index];
+            index += 1;
+        }
+        inputs
+    }
+
+    /// The shapes.
+    pub fn shapes(&self) -> &[[usize; 3]] {
+        &self.shapes[..self.count]
+    }
+}
+
+/// The Rust expression that makes it.
+impl core::fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Inputs::new(&{:?})", self.shapes())
+    }
+}
+
+/// Several values that become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Merge {
+    /// How.
+    pub kind: MergeKind,
+    /// The inputs as they are stored: each has at least as many rows and columns as the output.
+    pub inputs: Inputs,
+    /// Height, width and channels of the output: what is needed of it.
+    pub output: [usize; 3],
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+impl Merge {
+    /// Values of one output.
+    pub const fn output_len(&self) -> usize {
+        self.output[0] * self.output[1] * self.output[2]
+    }
+}
+
+impl Facts for Merge {
+    fn reads(&self, output: Extent, _whole: Extent) -> Extent {
+        output
+    }
+
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        let mut shapes = [[0; 3]; Inputs::MOST];
+        for (shape, input) in shapes.iter_mut().zip(inputs) {
+            *shape = image(input);
+        }
+        self.inputs = Inputs::new(&shapes[..inputs.len()]);
+        self.output = image(output);
+    }
+
+    fn saves(&self, wanted: Wanted) -> Saves {
+        let derives = wanted.any() && self.activation != Activation::Linear;
+        let saved = self.activation.properties().saves;
+        let reads_inputs = match self.kind {
+            MergeKind::Multiply | MergeKind::Maximum | MergeKind::Minimum => true,
+            MergeKind::Add | MergeKind::Subtract | MergeKind::Average | MergeKind::Concat => false,
+        };
+        Saves {
+            input: wanted.any() && reads_inputs,
+            output: derives && saved == Saved::Output,
+            floats: match derives && saved == Saved::PreActivation {
+                true => self.output_len(),
+                false => 0,
+            },
+            bytes: 0,
+        }
+    }
+
+    fn forward_name(&self) -> &'static str {
+        match self.kind {
+            MergeKind::Add => "sum",
+            MergeKind::Subtract => "difference",
+            MergeKind::Multiply => "product",
+            MergeKind::Average => "mean",
+            MergeKind::Maximum => "maximum",
+            MergeKind::Minimum => "minimum",
+            MergeKind::Concat => "side by side",
+        }
+    }
+
+    fn input_gradient_name(&self) -> &'static str {
+        match self.kind {
+            MergeKind::Add | MergeKind::Subtract | MergeKind::Average => "passes on",
+            MergeKind::Multiply => "product",
+            MergeKind::Maximum | MergeKind::Minimum => "to the winner",
+            MergeKind::Concat => "parts",
+        }
+    }
+}
