@@ -143,6 +143,13 @@ fn networks() -> impl Strategy<Value = String> {
         (1..4_usize, 1..4_usize, 1..3_usize, padding)
     };
     let activation = || prop::sample::select(vec!["linear", "relu", "tanh", "softmax"]);
+    // With a line that may not exist, or have another shape: then it is left out.
+    let join = || {
+        let kinds = vec!["add", "multiply", "maximum", "average", "concat"];
+        (prop::sample::select(kinds), 0..8_usize)
+            .prop_map(|(kind, line)| format!("{kind}(l{line});"))
+    };
+    let from = prop::option::weighted(0.2, 0..8_usize);
     let image = prop_oneof![
         4 => (1..4_usize, window(), 1..3_usize, activation(), any::<bool>()).prop_map(
             |(filters, (rows, columns, strides, padding), dilation, activation, trainable)| {
@@ -159,6 +166,7 @@ fn networks() -> impl Strategy<Value = String> {
             format!("{kind}_pool2d({rows}x{columns}, strides = {strides}, padding = {padding});")
         }),
         2 => Just("max_pool2d(2x2);".to_owned()),
+        3 => join(),
         1 => prop::sample::select(vec![
             "relu;",
             "tanh;",
@@ -168,6 +176,7 @@ fn networks() -> impl Strategy<Value = String> {
         ]).prop_map(str::to_owned),
     ];
     let flat = prop_oneof![
+        1 => join(),
         2 => (1..9_usize, activation(), any::<bool>()).prop_map(|(units, activation, trainable)| {
             format!("dense({units}, activation = {activation}, trainable = {trainable});")
         }),
@@ -184,15 +193,22 @@ fn networks() -> impl Strategy<Value = String> {
         "flatten; softmax; train { loss = categorical_crossentropy; }",
     ]);
     let parts = (
-        prop::collection::vec(image, 0..7),
-        prop::collection::vec(flat, 0..4),
+        prop::collection::vec((image, from.clone()), 0..9),
+        prop::collection::vec((flat, from), 0..5),
         end,
     );
     parts.prop_map(|(image, flat, end)| {
         let fits = |layers: &str| cnn_dsl::check(&format!("network A {{ {layers} }}")).is_ok();
         let mut layers = "input(13x12x2);".to_owned();
-        for layer in image.into_iter().chain(["flatten;".to_owned()]).chain(flat) {
-            let longer = format!("{layers} {layer}");
+        let flatten = [("flatten;".to_owned(), None)];
+        for (line, (layer, from)) in image.into_iter().chain(flatten).chain(flat).enumerate() {
+            let layer = match from {
+                Some(from) if layer.contains(')') => {
+                    layer.replace(')', &format!(", from = l{from})"))
+                }
+                Some(_) | None => layer,
+            };
+            let longer = format!("{layers} l{line}: {layer}");
             if fits(&longer) {
                 layers = longer;
             }

@@ -1,7 +1,8 @@
 use crate::{CROSSENTROPY, MNIST, MSE, activation, config, network, networks};
 use cnn_dsl::graph::Activation;
 use cnn_dsl::plan::{Memory, Per, Place, Plan, Schedule, Scope, Slot, Stage, Step, ValueId, Write};
-use cnn_ir::operation::Reduction;
+use cnn_ir::Operation;
+use cnn_ir::operation::{MergeKind, Reduction};
 use proptest::prelude::*;
 
 fn example(len: usize) -> Slot {
@@ -96,6 +97,11 @@ fn every_read_finds_what_was_written() {
         "input(6x6x2); conv2d(4, 3x3, trainable = false); batch_normalization; tanh; flatten; dense(2);
          batch_normalization; train { loss = mse; }"
             .to_owned(),
+        // Second readers: in one stage, in several, of the input, of a value that is normalized.
+        "input(8x8x2); a: conv2d(4, 3x3, padding = same); b: batch_normalization; relu;
+         conv2d(4, 3x3, padding = same); batch_normalization; add(a); relu; add(b); concat(a, b, input);
+         flatten; c: dense(4); dense(4); multiply(c, c); add(c); train { loss = mse; }"
+            .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
@@ -132,6 +138,7 @@ enum Token {
     Probabilities(usize),
     Gradient(ValueId, usize),
     Mask(usize, usize),
+    Addend(usize, usize, usize),
 }
 
 /// A run of a plan that writes down who holds what instead of computing it.
@@ -267,33 +274,67 @@ impl<'a> Run<'a> {
         if step.meets() {
             return;
         }
-        for (&input, write) in step.inputs.iter().zip(&step.input_gradients) {
-            for &example in examples.iter().filter(|_| write.is_some()) {
-                *self.gradient(input, example) = Token::Gradient(input, example);
-            }
-        }
+        self.write_gradients(index, examples);
         for &example in examples {
             self.read_gradient(step.output, example);
             self.reads(index, step, example);
         }
+        self.add_gradients(index, examples);
+    }
+
+    /// What a step's backward pass writes: gradients, and what is to be added to those that others have left.
+    fn write_gradients(&mut self, index: usize, examples: &[usize]) {
+        let step = &self.plan.steps[index];
+        let writes = step.inputs.iter().zip(&step.input_gradients).enumerate();
+        for (place, (&input, write)) in writes {
+            for &example in examples {
+                match write {
+                    None => {}
+                    Some(Write::Store) => {
+                        *self.gradient(input, example) = Token::Gradient(input, example);
+                    }
+                    Some(Write::Add) => {
+                        *self.addend(index, place, example) = Token::Addend(index, place, example);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds them.
+    fn add_gradients(&mut self, index: usize, examples: &[usize]) {
+        let step = &self.plan.steps[index];
+        let writes = step.inputs.iter().zip(&step.input_gradients).enumerate();
+        for (place, (&input, write)) in writes {
+            for &example in examples.iter().filter(|_| *write == Some(Write::Add)) {
+                self.read_gradient(input, example);
+                let found = *self.addend(index, place, example);
+                assert_eq!(found, Token::Addend(index, place, example));
+            }
+        }
+    }
+
+    fn addend(&mut self, index: usize, place: usize, example: usize) -> &mut Token {
+        let slot = self.memory.addends[index][place].expect("a slot for what is added");
+        let len = self.len(self.plan.steps[index].inputs[place]);
+        self.piece(slot, len, example)
     }
 
     /// The gradient of the input of a step that has to know the whole batch.
     fn met(&mut self, index: usize, examples: &[usize]) {
         let step = &self.plan.steps[index];
-        if step.input_gradients != [Some(Write::Store)] {
+        if !step.wanted().input {
             return;
         }
         let input = step.inputs[0];
-        for &example in examples {
-            self.read_gradient(step.output, example);
-            self.read_value(input, example);
-            *self.gradient(input, example) = Token::Gradient(input, example);
+        for _ in 0..2 {
+            for &example in examples {
+                self.read_gradient(step.output, example);
+                self.read_value(input, example);
+            }
+            self.write_gradients(index, examples);
         }
-        for &example in examples {
-            self.read_gradient(step.output, example);
-            self.read_value(input, example);
-        }
+        self.add_gradients(index, examples);
     }
 
     /// What a step's own backward pass reads beside the gradient.
@@ -303,6 +344,13 @@ impl<'a> Run<'a> {
         let is = |kind: &str| step.operation.kind() == kind;
         let pool = is("Pool2d") && wanted.input;
         let conv = is("Conv2d") && wanted.tensors;
+        let merge = matches!(&step.operation, Operation::Merge(merge)
+            if matches!(merge.kind, MergeKind::Multiply | MergeKind::Maximum));
+        if merge && wanted.input {
+            for &input in &step.inputs {
+                self.read_value(input, example);
+            }
+        }
         if pool || conv || step.meets() {
             self.read_value(step.inputs[0], example);
         }

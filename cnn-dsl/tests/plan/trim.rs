@@ -95,41 +95,41 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 .iter_mut()
                 .take(last.unwrap_or(0) + 1)
                 .for_each(|read| *read = true);
-            let Some(&input) = node.inputs.first() else {
-                continue;
-            };
-            let output = read[id][axis].clone();
-            let cells = &mut read[input][axis];
-            if node.shape.image().is_none() {
-                cells.fill(true);
-                continue;
-            }
-            let of_input = std::slice::from_ref(&network.nodes[input].shape);
-            let (size, stride, before, dilation) = match node.op.operation(of_input, &node.shape) {
-                Some(Operation::Conv2d(conv)) => (
-                    conv.kernel[axis],
-                    conv.strides[axis],
-                    conv.padding[axis],
-                    conv.dilation[axis],
-                ),
-                Some(Operation::Pool2d(pool)) => {
-                    (pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
+            for &input in &node.inputs {
+                let output = read[id][axis].clone();
+                let cells = &mut read[input][axis];
+                if node.shape.image().is_none() {
+                    cells.fill(true);
+                    continue;
                 }
-                Some(
-                    Operation::Activate(_)
-                    | Operation::Dense(_)
-                    | Operation::Dropout(_)
-                    | Operation::BatchNormalization(_)
-                    | Operation::Merge(_),
-                )
-                | None => (1, 1, 0, 1),
-            };
-            for at in (0..output.len()).take_while(|&at| output[at]) {
-                for tap in 0..size {
-                    // What hangs over the edge takes the image up to its edge.
-                    if let Some(place) = (at * stride + tap * dilation).checked_sub(before) {
-                        let edge = cells.len() - 1;
-                        cells[place.min(edge)] = true;
+                let of_input = &node.input_shapes;
+                let (size, stride, before, dilation) =
+                    match node.op.operation(of_input, &node.shape) {
+                        Some(Operation::Conv2d(conv)) => (
+                            conv.kernel[axis],
+                            conv.strides[axis],
+                            conv.padding[axis],
+                            conv.dilation[axis],
+                        ),
+                        Some(Operation::Pool2d(pool)) => {
+                            (pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
+                        }
+                        Some(
+                            Operation::Activate(_)
+                            | Operation::Dense(_)
+                            | Operation::Dropout(_)
+                            | Operation::BatchNormalization(_)
+                            | Operation::Merge(_),
+                        )
+                        | None => (1, 1, 0, 1),
+                    };
+                for at in (0..output.len()).take_while(|&at| output[at]) {
+                    for tap in 0..size {
+                        // What hangs over the edge takes the image up to its edge.
+                        if let Some(place) = (at * stride + tap * dilation).checked_sub(before) {
+                            let edge = cells.len() - 1;
+                            cells[place.min(edge)] = true;
+                        }
                     }
                 }
             }
