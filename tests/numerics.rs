@@ -169,6 +169,12 @@ described! {
         add(main, shortcut); relu; flatten; dense(3);
         train { loss = mse; }
     }
+    Separable {
+        input(9x8x3); depthwise_conv2d(3x3, strides = 2, padding = same); batch_normalization; relu; conv2d(5, 1x1);
+        depthwise_conv2d(2x3, depth_multiplier = 3, activation = tanh, use_bias = false);
+        depthwise_conv2d(2, padding = 1, activation = sigmoid); global_avg_pool2d; dense(3);
+        train { loss = mse; }
+    }
     Joins {
         input(6x5x2); a: conv2d(3, 2x2, activation = tanh); b: conv2d(3, 2x2, from = input);
         c: conv2d(3, 2x2, from = input, activation = sigmoid);

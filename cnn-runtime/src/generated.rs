@@ -17,8 +17,8 @@ pub use crate::spec::{
 };
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
-    Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, Dropout, FusedPool, InputGradient,
-    Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
+    Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
+    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.
@@ -30,7 +30,7 @@ pub use {
         data::IntoBatch,
         model::{
             Field, Trainable,
-            view::{BatchNormalizationView, Conv2dView, DenseView},
+            view::{BatchNormalizationView, Conv2dView, DenseView, DepthwiseConv2dView},
         },
         ndarray,
     },

@@ -294,24 +294,8 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "conv2dtranspose", ""),
     (Layer, "convtranspose2d", ""),
     (Layer, "depthwiseconv1d", ""),
-    (Layer, "depthwiseconv2d", ""),
     (Layer, "separableconv1d", ""),
     (Layer, "separableconv2d", ""),
-    (
-        Layer,
-        "globalaveragepooling2d",
-        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
-    ),
-    (
-        Layer,
-        "globalavgpool2d",
-        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
-    ),
-    (
-        Layer,
-        "adaptiveavgpool2d",
-        "an `avg_pool2d` as large as its input, then `flatten;` does the same",
-    ),
     (
         Layer,
         "globalmaxpooling2d",

@@ -67,7 +67,8 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     }))
 }
 
-fn read_window(reader: &mut Reader<'_, '_>) -> Result<Window, Reported> {
+/// What moves over the image.
+pub(super) fn read_window(reader: &mut Reader<'_, '_>) -> Result<Window, Reported> {
     let size = reader.pair("kernel");
     let strides = reader.pair("strides");
     let padding = window::padding(reader);

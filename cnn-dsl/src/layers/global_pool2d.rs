@@ -1,4 +1,4 @@
-//! `global_max_pool2d`.
+//! `global_max_pool2d` and `global_avg_pool2d`.
 
 use super::{Layer, LayerKind, Op, Takes};
 use crate::check::arguments::Reported;
@@ -27,6 +27,23 @@ pub(super) const GLOBAL_MAX_POOL2D: LayerKind = LayerKind {
             kind: PoolKind::Max,
         }))
     },
+};
+
+pub(super) const GLOBAL_AVG_POOL2D: LayerKind = LayerKind {
+    name: "global_avg_pool2d",
+    other_names: &[
+        "globalaveragepooling2d",
+        "globalaveragepool",
+        "globalavgpool",
+        "adaptiveavgpool2d",
+    ],
+    docs: "The mean of each channel: of an `HxWxC` image, `C` values.",
+    read: |_| {
+        Ok(Op::GlobalPool2d(GlobalPool2d {
+            kind: PoolKind::Average,
+        }))
+    },
+    ..GLOBAL_MAX_POOL2D
 };
 
 impl Layer for GlobalPool2d {

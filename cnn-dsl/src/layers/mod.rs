@@ -11,6 +11,7 @@ mod activation;
 mod batch_normalization;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
 mod flatten;
 mod global_pool2d;
@@ -22,6 +23,7 @@ mod window;
 pub use batch_normalization::BatchNormalization;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use global_pool2d::GlobalPool2d;
@@ -75,9 +77,11 @@ pub(crate) enum Takes {
 const LAYERS: &[LayerKind] = &[
     input::INPUT,
     conv2d::CONV2D,
+    depthwise_conv2d::DEPTHWISE_CONV2D,
     pool2d::MAX_POOL2D,
     pool2d::AVG_POOL2D,
     global_pool2d::GLOBAL_MAX_POOL2D,
+    global_pool2d::GLOBAL_AVG_POOL2D,
     flatten::FLATTEN,
     dense::DENSE,
     dropout::DROPOUT,
@@ -109,6 +113,8 @@ pub enum Op {
     Input(Input),
     /// A two-dimensional convolution.
     Conv2d(Conv2d),
+    /// A convolution of each channel by itself.
+    DepthwiseConv2d(DepthwiseConv2d),
     /// Max or average pooling.
     Pool2d(Pool2d),
     /// Pooling over whole images.
@@ -132,6 +138,7 @@ impl Op {
         match self {
             Self::Input(layer) => layer,
             Self::Conv2d(layer) => layer,
+            Self::DepthwiseConv2d(layer) => layer,
             Self::Pool2d(layer) => layer,
             Self::GlobalPool2d(layer) => layer,
             Self::Flatten(layer) => layer,

@@ -79,6 +79,7 @@ fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
         Operation::Dense(dense) => Some(&mut dense.activation),
         Operation::BatchNormalization(normalization) => Some(&mut normalization.activation),
         Operation::Merge(merge) => Some(&mut merge.activation),
+        Operation::DepthwiseConv2d(conv) => Some(&mut conv.activation),
         Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => None,
     }
 }

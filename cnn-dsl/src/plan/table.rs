@@ -94,6 +94,7 @@ impl Plan {
             Operation::Dense(dense) => dense.activation,
             Operation::BatchNormalization(normalization) => normalization.activation,
             Operation::Merge(merge) => merge.activation,
+            Operation::DepthwiseConv2d(conv) => conv.activation,
             Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
                 Activation::Linear
             }
@@ -114,7 +115,8 @@ impl Plan {
             | Operation::Dropout(_)
             | Operation::Activate(_)
             | Operation::BatchNormalization(_)
-            | Operation::Merge(_) => node.shape.clone(),
+            | Operation::Merge(_)
+            | Operation::DepthwiseConv2d(_) => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),

@@ -104,6 +104,7 @@ fn activation(step: &Step) -> Activation {
         Operation::Activate(activate) => activate.activation,
         Operation::BatchNormalization(normalization) => normalization.activation,
         Operation::Merge(merge) => merge.activation,
+        Operation::DepthwiseConv2d(conv) => conv.activation,
         Operation::Pool2d(_) | Operation::Dropout(_) => Activation::Linear,
     }
 }
@@ -166,6 +167,15 @@ fn networks() -> impl Strategy<Value = String> {
             format!("{kind}_pool2d({rows}x{columns}, strides = {strides}, padding = {padding});")
         }),
         2 => Just("max_pool2d(2x2);".to_owned()),
+        2 => (1..3_usize, 1..3_usize, window(), activation()).prop_map(
+            |(multiplier, dilation, (rows, columns, strides, padding), activation)| {
+                let dilation = if strides > 1 { 1 } else { dilation };
+                format!(
+                    "depthwise_conv2d({rows}x{columns}, strides = {strides}, padding = {padding}, \
+                     dilation = {dilation}, depth_multiplier = {multiplier}, activation = {activation});"
+                )
+            }
+        ),
         3 => join(),
         1 => prop::sample::select(vec![
             "relu;",
@@ -217,7 +227,7 @@ fn networks() -> impl Strategy<Value = String> {
         if fits(&trained) {
             trained
         } else {
-            format!("{layers} dense(2); {MSE}")
+            format!("{layers} flatten; dense(2); {MSE}")
         }
     })
 }

@@ -343,7 +343,7 @@ impl<'a> Run<'a> {
         let wanted = step.wanted();
         let is = |kind: &str| step.operation.kind() == kind;
         let pool = is("Pool2d") && wanted.input;
-        let conv = is("Conv2d") && wanted.tensors;
+        let conv = (is("Conv2d") || is("DepthwiseConv2d")) && wanted.tensors;
         let merge = matches!(&step.operation, Operation::Merge(merge)
             if matches!(merge.kind, MergeKind::Multiply | MergeKind::Maximum));
         if merge && wanted.input {

@@ -82,7 +82,18 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
     for cells in read.last_mut().into_iter().flatten() {
         cells.fill(true);
     }
+    // What nothing reads is not computed at all.
+    let mut is_needed = vec![false; network.nodes.len()];
+    if let Some(output) = is_needed.last_mut() {
+        *output = true;
+    }
     for (id, node) in network.nodes.iter().enumerate().rev() {
+        if !is_needed[id] {
+            continue;
+        }
+        for &input in &node.inputs {
+            is_needed[input] = true;
+        }
         for axis in 0..2 {
             // Every cell counts in the statistics of a batch, and has a gradient.
             if let Op::BatchNormalization(layer) = &node.op
@@ -106,6 +117,12 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 let (size, stride, before, dilation) =
                     match node.op.operation(of_input, &node.shape) {
                         Some(Operation::Conv2d(conv)) => (
+                            conv.kernel[axis],
+                            conv.strides[axis],
+                            conv.padding[axis],
+                            conv.dilation[axis],
+                        ),
+                        Some(Operation::DepthwiseConv2d(conv)) => (
                             conv.kernel[axis],
                             conv.strides[axis],
                             conv.padding[axis],

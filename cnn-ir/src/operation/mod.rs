@@ -8,6 +8,7 @@ mod activate;
 mod batch_normalization;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
 mod image;
 mod merge;
@@ -17,6 +18,7 @@ pub use activate::Activate;
 pub use batch_normalization::BatchNormalization;
 pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
 pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
@@ -232,4 +234,5 @@ operations!(
     Activate,
     BatchNormalization,
     Merge,
+    DepthwiseConv2d,
 );

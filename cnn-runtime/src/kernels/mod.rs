@@ -33,6 +33,7 @@ pub(crate) mod batch_normalization;
 mod bias;
 pub mod conv2d;
 pub mod dense;
+pub(crate) mod depthwise_conv2d;
 #[cfg(feature = "std")]
 pub(crate) mod magnitude;
 pub mod math;

@@ -50,6 +50,11 @@ view! {
 }
 
 view! {
+    /// The parameters of a depthwise convolution.
+    DepthwiseConv2dView
+}
+
+view! {
     /// The parameters of a dense layer.
     DenseView
 }
@@ -66,6 +71,18 @@ impl<'a> Conv2dView<'a> {
     }
 
     /// The bias, `[filters]`; none with `use_bias = false`.
+    pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
+        self.0.vector("bias")
+    }
+}
+
+impl<'a> DepthwiseConv2dView<'a> {
+    /// The kernel, `[height, width, channels, multiplier]`.
+    pub fn kernel(self) -> ArrayView4<'a, f32> {
+        self.0.model.array4(self.0.first)
+    }
+
+    /// The bias, `[channels * multiplier]`; none with `use_bias = false`.
     pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
         self.0.vector("bias")
     }

@@ -20,6 +20,7 @@ mod batch_normalization;
 mod conv2d;
 mod crop;
 mod dense;
+mod depthwise_conv2d;
 pub mod dropout;
 pub mod merge;
 mod pool2d;
@@ -324,6 +325,7 @@ operations! {
     Activate => activate,
     BatchNormalization => batch_normalization,
     Merge => merge,
+    DepthwiseConv2d => depthwise_conv2d,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

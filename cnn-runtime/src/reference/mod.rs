@@ -13,6 +13,7 @@ pub mod pool2d;
 mod real;
 
 pub use crate::kernels::batch_normalization::reference as batch_normalization;
+pub use crate::kernels::depthwise_conv2d::reference as depthwise_conv2d;
 pub use crate::loss::reference as loss;
 pub use crate::metric::reference as metric;
 pub use crate::ops::activation::reference as activation;
@@ -26,14 +27,20 @@ mod tests;
 
 /// The place of row `y`, column `x`, channel `c` of image `i` in a batch of `[height, width,
 /// channels]`.
-fn pixel(shape: [usize; 3], i: usize, y: usize, x: usize, c: usize) -> usize {
+pub(crate) fn pixel(shape: [usize; 3], i: usize, y: usize, x: usize, c: usize) -> usize {
     let [height, width, channels] = shape;
     ((i * height + y) * width + x) * channels + c
 }
 
 /// Where `step * stride + offset` lies on an axis of `size` that starts after `padding`; `None`
 /// in the padding.
-fn inside(step: usize, stride: usize, offset: usize, padding: usize, size: usize) -> Option<usize> {
+pub(crate) fn inside(
+    step: usize,
+    stride: usize,
+    offset: usize,
+    padding: usize,
+    size: usize,
+) -> Option<usize> {
     (step * stride + offset)
         .checked_sub(padding)
         .filter(|place| *place < size)

@@ -1,6 +1,8 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
-use super::{Real, activation, batch_normalization, conv2d, dense, merge, pool2d};
+use super::{
+    Real, activation, batch_normalization, conv2d, dense, depthwise_conv2d, merge, pool2d,
+};
 use cnn_ir::Operation;
 
 /// Whether the network is being trained.
@@ -33,6 +35,10 @@ pub fn forward<T: Real>(
         Operation::Activate(activate) => {
             let z = corner(activate.input, activate.output, n, x);
             activation::forward(activate.activation, activate.output[2], &z)
+        }
+        Operation::DepthwiseConv2d(conv) => {
+            let z = depthwise_conv2d::forward(conv, n, x, tensor(0), tensor(1));
+            activation::forward(conv.activation, conv.output[2], &z)
         }
         Operation::Merge(layer) => {
             let shapes = layer.inputs.shapes();

@@ -1,0 +1,141 @@
+//! `depthwise_conv2d`: a convolution of each channel by itself.
+
+use super::conv2d::read_window;
+use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
+use super::{Window, activation_flops, argument, window};
+use crate::check::arguments::{Reader, Reported};
+use crate::check::shape::Site;
+use crate::graph::Shape;
+use cnn_ir::Operation;
+use cnn_ir::operation::{self, image};
+
+/// A convolution of each channel of an `[H, W, C]` image by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DepthwiseConv2d {
+    /// The kernel, which moves over the image and its padding of zeros.
+    pub window: Window,
+    /// Output channels for each of the input's.
+    pub multiplier: usize,
+    /// Whether a bias is added.
+    pub use_bias: bool,
+    /// Whether training changes its parameters.
+    pub trainable: bool,
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
+    name: "depthwise_conv2d",
+    other_names: &["depthwiseconv", "depthwise"],
+    docs: "A convolution of each channel by itself, without a sum over channels.",
+    example: None,
+    takes: Takes::Image,
+    view: Some("DepthwiseConv2dView"),
+    parameters: &[
+        argument(
+            "kernel",
+            None,
+            &["Height and width of the kernel, or one number for both."],
+        ),
+        argument("strides", Some("1"), &["The step down and across."]),
+        window::PADDING,
+        argument(
+            "depth_multiplier",
+            Some("1"),
+            &["How many channels come out for each one that goes in."],
+        ),
+        argument(
+            "dilation",
+            Some("1"),
+            &["The distance of neighbouring kernel rows and columns."],
+        ),
+        ACTIVATION,
+        USE_BIAS,
+        TRAINABLE,
+    ],
+    read,
+};
+
+fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
+    let window = read_window(reader);
+    let multiplier = reader.get("depth_multiplier");
+    let multiplier = reader.context.count("depth_multiplier", multiplier);
+    let activation = reader.activation();
+    let use_bias = reader.switch("use_bias");
+    let trainable = reader.switch("trainable");
+    Ok(Op::DepthwiseConv2d(DepthwiseConv2d {
+        window: window?,
+        multiplier: multiplier?.unwrap_or(1),
+        use_bias,
+        trainable,
+        activation,
+    }))
+}
+
+impl Layer for DepthwiseConv2d {
+    fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
+        let [height, width, channels] = image(&input.0);
+        let placed = window::place(&self.window, "kernel", "kernel", [height, width], site)?;
+        window::excess_padding(&self.window, site);
+        window::unread_input(&self.window, [height, width], placed.output, site);
+        let [height, width] = placed.output;
+        Ok(Shape(vec![
+            height,
+            width,
+            channels.saturating_mul(self.multiplier),
+        ]))
+    }
+
+    fn tensors(&self, inputs: &[Shape]) -> Vec<Tensor> {
+        let Some(input) = inputs.first() else {
+            return Vec::new();
+        };
+        let [_, _, channels] = image(&input.0);
+        let [height, width] = self.window.size;
+        let area = height * width;
+        let kernel = Tensor::kernel(
+            vec![height, width, channels, self.multiplier],
+            area * channels,
+            area.saturating_mul(self.multiplier),
+        );
+        let filters = channels.saturating_mul(self.multiplier);
+        let bias = self.use_bias.then(|| Tensor::bias(filters));
+        [kernel].into_iter().chain(bias).collect()
+    }
+
+    fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
+    fn window(&self) -> Option<&Window> {
+        Some(&self.window)
+    }
+
+    fn flops(&self, _inputs: &[Shape]) -> u64 {
+        let [height, width] = self.window.size;
+        let patch = (height * width) as u64;
+        2 * patch + u64::from(self.use_bias) + activation_flops(self.activation)
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
+    }
+
+    fn with_activation(&self, name: &str, activation: &str) -> String {
+        format!("give `{name}` an `activation = {activation}`")
+    }
+
+    fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
+        let input = image(&inputs.first()?.0);
+        let conv = operation::DepthwiseConv2d {
+            input,
+            output: image(&output.0),
+            kernel: self.window.size,
+            strides: self.window.strides,
+            padding: self.window.place([input[0], input[1]])?.before(),
+            dilation: self.window.dilation,
+            activation: self.activation,
+        };
+        Some(conv.into())
+    }
+}

@@ -1,0 +1,78 @@
+//! Depthwise convolutions: each channel has kernels of its own.
+
+use super::image::{image, windows};
+use super::{Extent, Facts, Saves, Scope, Wanted};
+use crate::activation::{Activation, Saved};
+
+/// The geometry of a depthwise convolution. Padding is zeros.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DepthwiseConv2d {
+    /// Height, width and channels of the input.
+    pub input: [usize; 3],
+    /// Height, width and channels of the output: a whole number of channels for each of the input's, side by side.
+    pub output: [usize; 3],
+    /// Height and width of the kernels.
+    pub kernel: [usize; 2],
+    /// The step down and across.
+    pub strides: [usize; 2],
+    /// Cells above and left of the image; those below and right follow from the output's size.
+    pub padding: [usize; 2],
+    /// The distance of neighbouring kernel rows and columns.
+    pub dilation: [usize; 2],
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+impl DepthwiseConv2d {
+    /// Output channels for each of the input's.
+    pub const fn multiplier(&self) -> usize {
+        self.output[2] / self.input[2]
+    }
+}
+
+impl Facts for DepthwiseConv2d {
+    fn scope(&self) -> Scope {
+        Scope::Images
+    }
+
+    fn reads(&self, output: Extent, whole: Extent) -> Extent {
+        windows(
+            output,
+            whole,
+            self.kernel,
+            self.strides,
+            self.padding,
+            self.dilation,
+        )
+    }
+
+    fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
+        (self.input, self.output) = (image(inputs[0]), image(output));
+    }
+
+    fn saves(&self, wanted: Wanted) -> Saves {
+        let derives = wanted.any() && self.activation != Activation::Linear;
+        let saved = self.activation.properties().saves;
+        Saves {
+            input: wanted.tensors,
+            output: derives && saved == Saved::Output,
+            floats: match derives && saved == Saved::PreActivation {
+                true => self.output.iter().product(),
+                false => 0,
+            },
+            bytes: 0,
+        }
+    }
+
+    fn forward_name(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn kernel_gradient_name(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn input_gradient_name(&self) -> &'static str {
+        "depthwise"
+    }
+}

@@ -1,0 +1,93 @@
+use super::{backward_bias, backward_input, backward_kernel, forward, reference};
+use crate::kernels::Isa;
+use crate::kernels::random::split_mix;
+use cnn_ir::Activation;
+use cnn_ir::operation::DepthwiseConv2d;
+
+fn values(seed: u64, len: usize) -> Vec<f32> {
+    let value = |i| (split_mix(seed << 32 | i) >> 40) as f32 / 16_777_216.0 - 0.5;
+    (0..len as u64).map(value).collect()
+}
+
+/// Odd sizes, strides, paddings that reach beyond the kernel, dilation, and several channels for each.
+fn cases() -> Vec<DepthwiseConv2d> {
+    let geometries = [
+        ([1, 1], [1, 1], [0, 0], [1, 1]),
+        ([3, 3], [1, 1], [1, 1], [1, 1]),
+        ([3, 3], [2, 2], [0, 1], [1, 1]),
+        ([2, 5], [3, 1], [1, 2], [1, 1]),
+        ([3, 2], [1, 1], [2, 0], [2, 3]),
+        ([3, 3], [2, 1], [4, 4], [1, 1]),
+    ];
+    let mut cases = Vec::new();
+    for (kernel, strides, padding, dilation) in geometries {
+        for channels in [1, 3, 8, 16, 17, 40] {
+            for multiplier in [1, 2, 3] {
+                let (height, width) = (9, 7);
+                let output = |axis: usize, size: usize| {
+                    let extent = (kernel[axis] - 1) * dilation[axis] + 1;
+                    (size + 2 * padding[axis] - extent) / strides[axis] + 1
+                };
+                cases.push(DepthwiseConv2d {
+                    input: [height, width, channels],
+                    output: [output(0, height), output(1, width), channels * multiplier],
+                    kernel,
+                    strides,
+                    padding,
+                    dilation,
+                    activation: Activation::Linear,
+                });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn every_pass_is_that_of_the_definition() {
+    let mut wrong = Vec::new();
+    for conv in cases() {
+        let n = 2;
+        let filters = conv.output[2];
+        let x = values(1, n * conv.input.iter().product::<usize>());
+        let dy = values(2, n * conv.output.iter().product::<usize>());
+        let kernel = values(3, conv.kernel.iter().product::<usize>() * filters);
+        let bias = values(4, filters);
+        let double = |values: &[f32]| values.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+        let [xd, kd] = [&x, &kernel].map(|values| double(values));
+        let [dk, dx] = reference::backward(&conv, n, &xd, &kd, &double(&dy));
+        for isa in Isa::available() {
+            let mut compare = |what: &str, found: &[f32], expected: &[f64]| {
+                let pairs = found.iter().zip(expected);
+                let worst = pairs
+                    .map(|(a, b)| (f64::from(*a) - b).abs())
+                    .fold(0.0, f64::max);
+                if found.len() != expected.len() || worst.is_nan() || worst > 2e-5 {
+                    wrong.push(format!("{what} of {conv:?}, {}: {worst:.1e}", isa.name()));
+                }
+            };
+            for bias in [&bias[..], &[]] {
+                let mut y = vec![f32::NAN; dy.len()];
+                forward(&conv, isa, n, &x, &kernel, bias, &mut y);
+                let expected = reference::forward(&conv, n, &xd, &kd, &double(bias));
+                compare("output", &y, &expected);
+            }
+            // Added to what is there.
+            let mut found = vec![1.0; kernel.len()];
+            backward_kernel(&conv, isa, n, &x, &dy, &mut found);
+            let expected: Vec<f64> = dk.iter().map(|dk| dk + 1.0).collect();
+            compare("kernel gradient", &found, &expected);
+            let mut found = vec![1.0; filters];
+            backward_bias(isa, &dy, &mut found);
+            let mut expected = vec![1.0; filters];
+            for (i, dy) in dy.iter().enumerate() {
+                expected[i % filters] += f64::from(*dy);
+            }
+            compare("bias gradient", &found, &expected);
+            let mut found = vec![f32::NAN; x.len()];
+            backward_input(&conv, isa, n, &dy, &kernel, &mut found);
+            compare("input gradient", &found, &dx);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
