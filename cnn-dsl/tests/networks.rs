@@ -36,6 +36,26 @@ fn good(source: &str) -> Network {
     analysis.network.expect("a network without errors")
 }
 
+/// The four networks of MLPerf Tiny, as they are published.
+#[test]
+fn known_networks_have_the_published_numbers_of_parameters() {
+    let networks = [
+        (include_str!("plan/networks/resnet8.cnn"), 78_666, 78_186),
+        (include_str!("plan/networks/ds_cnn.cnn"), 24_908, 23_756),
+        (include_str!("plan/networks/mobilenet_v1.cnn"), 221_794, 216_322),
+        (include_str!("plan/networks/autoencoder.cnn"), 269_992, 267_928),
+    ];
+    let mut wrong = Vec::new();
+    for (source, count, trainable) in networks {
+        let network = good(source);
+        let found = [network.parameter_count(), network.trainable_count()];
+        if found != [count, trainable] {
+            wrong.push(format!("{}: {found:?}", network.name.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_summary_is_the_table_of_the_tutorial() {
     let network = good(MNIST);
