@@ -82,6 +82,9 @@ fn main() -> Result<(), cnn::Error> {
         .fit(&train)?;
     println!("on the test images: {}", net.evaluate(&test)?);
     let stem = net.batch_normalization_1();
-    println!("running means of the first layer: {:.2}", stem.moving_mean());
+    println!(
+        "running means of the first layer: {:.2}",
+        stem.moving_mean()
+    );
     Ok(())
 }

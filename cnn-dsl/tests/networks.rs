@@ -42,8 +42,16 @@ fn known_networks_have_the_published_numbers_of_parameters() {
     let networks = [
         (include_str!("plan/networks/resnet8.cnn"), 78_666, 78_186),
         (include_str!("plan/networks/ds_cnn.cnn"), 24_908, 23_756),
-        (include_str!("plan/networks/mobilenet_v1.cnn"), 221_794, 216_322),
-        (include_str!("plan/networks/autoencoder.cnn"), 269_992, 267_928),
+        (
+            include_str!("plan/networks/mobilenet_v1.cnn"),
+            221_794,
+            216_322,
+        ),
+        (
+            include_str!("plan/networks/autoencoder.cnn"),
+            269_992,
+            267_928,
+        ),
     ];
     let mut wrong = Vec::new();
     for (source, count, trainable) in networks {
