@@ -3,17 +3,20 @@
 //! Plain data without dependencies, allocation or `std`: the words of the language that name a
 //! value ([`Activation`], [`Loss`], [`Optimizer`], [`Metric`], rows of a [`vocabulary`]) and the
 //! operations that a plan is made of, with their geometry ([`Operation`]). The compiler builds these
-//! values and prints them as Rust by their `Debug` form; the runtime computes what they say.
+//! values and prints them as Rust by their `Debug` form; the runtime computes what they say, with the
+//! kernels that [`choice`] names for its instruction set ([`VectorShape`]).
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod choice;
 pub mod loss;
 pub mod metric;
 pub mod operation;
 pub mod optimizer;
 pub mod tensor;
+pub mod vector_shape;
 pub mod vocabulary;
 
 pub use activation::Activation;
@@ -22,3 +25,4 @@ pub use metric::Metric;
 pub use operation::Operation;
 pub use optimizer::Optimizer;
 pub use tensor::{Initializer, Role};
+pub use vector_shape::VectorShape;

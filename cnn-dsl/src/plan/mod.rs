@@ -5,8 +5,8 @@
 //! or sigmoid joins the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
 //! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `memory` (values whose
-//! lifetimes do not overlap share a slot). `table` says all of it as text. The code generator
-//! prints the plan as Rust, one call a step.
+//! lifetimes do not overlap share a slot). `table` says all of it as text, and `kernels` which kernels run
+//! on each instruction set. The code generator prints the plan as Rust, one call a step.
 //!
 //! A step holds its [`Operation`]: the constant that the generated code will have. Passes that are
 //! about all operations ask its [`Facts`](cnn_ir::operation::Facts); only those that are about
@@ -21,6 +21,7 @@
 mod algorithm;
 mod fuse;
 mod gradients;
+mod kernels;
 mod lower;
 mod memory;
 mod sparsity;

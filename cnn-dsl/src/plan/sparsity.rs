@@ -31,6 +31,7 @@
 
 use super::{Plan, Step};
 use cnn_ir::Operation;
+use cnn_ir::choice::conv2d::pooled::supports_channel_planes;
 use cnn_ir::operation::{Conv2d, InputGradient, KernelGradient};
 
 /// The cells for each window from which on a list of winners pays: below, it costs what it saves.
@@ -124,11 +125,6 @@ impl Case {
         let [_, _, channels] = conv.input;
         let [_, _, filters] = conv.output;
         let own = |axis: usize| pool.size[axis].min(pool.strides[axis]);
-        let is_plain = [pool.size, pool.strides] == [[2, 2]; 2]
-            && pool.padding == [0, 0]
-            && [conv.strides, conv.dilation] == [[1, 1]; 2]
-            && matches!(conv.kernel[1], 3 | 5 | 7)
-            && channels <= 3;
         let is_narrow = (pool.size[1] - 1) * conv.strides[1] * channels < REACH;
         let [_, windows] = pool.output;
         Some(Self {
@@ -137,7 +133,7 @@ impl Case {
             row: conv.kernel[1] * channels,
             filters,
             pairs: is_narrow.then_some(pool.size[0].div_ceil(2)),
-            windows: is_plain.then_some(windows),
+            windows: supports_channel_planes(conv).then_some(windows),
         })
     }
 

@@ -5,48 +5,28 @@ use crate::graph::{Activation, Network, Node, Shape};
 use crate::text_table::{Align, draw, thousands};
 use cnn_ir::Operation;
 
-const LAYERS: [(&str, Align); 3] = [
+const COLUMNS: [(&str, Align); 3] = [
     ("Layers", Align::Left),
     ("Computed", Align::Left),
-    ("Forward", Align::Left),
+    ("Why", Align::Left),
 ];
-const GRADIENTS: [(&str, Align); 2] = [
-    ("Kernel gradient", Align::Left),
-    ("Input gradient", Align::Left),
-];
-const WHY: [(&str, Align); 1] = [("Why", Align::Left)];
 
 impl Plan {
-    /// The table of steps: the layers that each runs and how much of their outputs it computes,
-    /// how it runs forward, how it computes its gradients, and why; below it how the steps are grouped
-    /// and what the workspace takes beside the kernels' scratch. Without a `train` block there
-    /// are no gradients to tell of.
+    /// The table of steps: the layers that each runs, how much of their outputs it computes, and why it runs as it
+    /// does; then the kernels that compute it; below them how the steps are grouped and what the workspace takes
+    /// beside the kernels' scratch. Without a `train` block there are no gradients to tell of.
     pub fn table(&self, network: &Network) -> String {
-        let gradients = if network.train.is_some() {
-            &GRADIENTS[..]
-        } else {
-            &[]
-        };
-        let columns = [&LAYERS, gradients, &WHY].concat();
         let rows: Vec<_> = self
             .steps
             .iter()
             .map(|step| {
                 let (layers, computed) = self.layers(step, network);
-                let facts = step.operation.facts();
-                let mut row = vec![layers, computed, facts.forward_name().to_owned()];
-                if network.train.is_some() {
-                    let wanted = step.wanted();
-                    let of_kernel = wanted.tensors.then(|| facts.kernel_gradient_name());
-                    let of_input = wanted.input.then(|| facts.input_gradient_name());
-                    row.extend([of_kernel, of_input].map(|name| name.unwrap_or("–").to_owned()));
-                }
-                row.push(self.why(step, network).join("\n"));
-                row
+                vec![layers, computed, self.why(step, network).join("\n")]
             })
             .collect();
         let mut table = format!("Plan: \"{}\"\n", network.name.text);
-        table += &draw(&columns, &rows);
+        table += &draw(&COLUMNS, &rows);
+        table += &self.kernels(network);
         let images = match self.micro_batch {
             1 => "image by image".to_owned(),
             count => format!("{count} images at a time"),

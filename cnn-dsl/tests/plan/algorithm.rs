@@ -15,7 +15,7 @@ fn a_1x1_convolution_is_a_product() {
             &[
                 "Pointwise, Pointwise, -",
                 "Pointwise, Pointwise, Pointwise",
-                "Dense, product, product",
+                "Dense, Dense, Dense",
             ],
         ),
         // Not where the image is no matrix, and not in one call with a pool.
@@ -87,7 +87,7 @@ fn large_tiles_need_few_of_them() {
             &[
                 "Winograd4, Direct, -",
                 "Winograd4, Direct, Winograd4",
-                "Pool2d, -, pool",
+                "Pool2d, -, Pool2d",
                 "Winograd, Direct, Winograd4",
             ],
         ),

@@ -3,6 +3,7 @@
 mod algorithm;
 mod fuse;
 mod gradients;
+mod kernels;
 mod lower;
 mod memory;
 mod sparsity;
@@ -65,8 +66,8 @@ fn name(network: &Network, step: &Step) -> String {
     names.join("+")
 }
 
-/// What runs forward, and what computes the gradients of the kernel and of the input; `-` where
-/// nothing does.
+/// The algorithm of a convolution forward and for the gradients of the kernel and of the input, or the kind of
+/// another operation; `-` where nothing is computed.
 fn algorithms(step: &Step) -> [String; 3] {
     let wanted = step.wanted();
     let [forward, kernel, input] = match &step.operation {
@@ -75,11 +76,7 @@ fn algorithms(step: &Step) -> [String; 3] {
             format!("{:?}", conv.kernel_gradient),
             format!("{:?}", conv.input_gradient),
         ],
-        other => [
-            other.kind().to_owned(),
-            other.facts().kernel_gradient_name().to_owned(),
-            other.facts().input_gradient_name().to_owned(),
-        ],
+        other => [(); 3].map(|()| other.kind().to_owned()),
     };
     let variant = |name: String| name.rsplit("::").next().unwrap_or_default().to_owned();
     let if_wanted = |wanted: bool, name: String| {

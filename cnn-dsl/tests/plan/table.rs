@@ -43,13 +43,21 @@ fn a_network_without_a_loss_has_no_gradients_to_tell_of() {
     let network = crate::network("input(4x4x1); conv2d(2, 3x3); dropout(0.5); flatten;");
     let expected = "\
 Plan: \"Test\"
-┏━━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃ Layers    ┃ Computed ┃ Forward ┃ Why                      ┃
-┡━━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ conv2d_1  │ 2x2x2    │ direct  │ winograd 877 % of direct │
-├───────────┼──────────┼─────────┼──────────────────────────┤
-│ dropout_1 │ 2x2x2    │ dropout │                          │
-└───────────┴──────────┴─────────┴──────────────────────────┘
+┏━━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃ Layers    ┃ Computed ┃ Why                      ┃
+┡━━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ conv2d_1  │ 2x2x2    │ winograd 877 % of direct │
+├───────────┼──────────┼──────────────────────────┤
+│ dropout_1 │ 2x2x2    │                          │
+└───────────┴──────────┴──────────────────────────┘
+┏━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃ Kernels   ┃ Direction ┃ avx512    ┃ avx2      ┃ portable               ┃
+┡━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ conv2d_1  │ inference │ direct    │ direct    │ im2col, matrixmultiply │
+├───────────┼───────────┼───────────┼───────────┼────────────────────────┤
+│ dropout_1 │ inference │ passes on │ passes on │ passes on              │
+└───────────┴───────────┴───────────┴───────────┴────────────────────────┘
+ Kernels: prediction of one example
  conv2d_1 to dropout_1: image by image
  Inference: 0 floats for each example
 ";

@@ -1,7 +1,9 @@
 //! An activation that no other operation could take along.
 
 use super::{Extent, Facts, Saves, Wanted, image};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::Direction;
 
 /// An activation over a value of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,11 +36,16 @@ impl Facts for Activate {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        "activation"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        "passes on"
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        match direction {
+            Direction::Inference | Direction::Forward => Some("activation"),
+            Direction::InputGradient => Some("passes on"),
+            Direction::KernelGradient => None,
+        }
     }
 }

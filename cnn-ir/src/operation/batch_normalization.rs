@@ -2,7 +2,9 @@
 //! a scale and a shift of its own.
 
 use super::{BatchStatistics, Extent, Facts, Reduction, Saves, StatisticsSizes, Wanted, image};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::Direction;
 
 /// Normalizes each channel, the last axis.
 ///
@@ -97,19 +99,18 @@ impl Facts for BatchNormalization {
         })
     }
 
-    fn forward_name(&self) -> &'static str {
-        if self.frozen {
-            "scale and shift"
-        } else {
-            "normalize"
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        match direction {
+            Direction::Forward if !self.frozen => Some("normalize"),
+            Direction::Inference | Direction::Forward => Some("scale and shift"),
+            Direction::KernelGradient => (self.trained() > 0).then_some("sums"),
+            Direction::InputGradient if self.frozen => Some("scale"),
+            Direction::InputGradient => Some("normalize"),
         }
-    }
-
-    fn kernel_gradient_name(&self) -> &'static str {
-        "sums"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        if self.frozen { "scale" } else { "normalize" }
     }
 }

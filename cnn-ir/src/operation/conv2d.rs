@@ -2,7 +2,10 @@
 
 use super::image::{image, windows};
 use super::{Extent, Facts, Pass, Saves, Scope, Wanted};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::Direction;
+use crate::choice::conv2d::{self as choice, Weights};
 use core::ops::Range;
 
 /// The geometry of a two-dimensional convolution and how it is computed.
@@ -46,28 +49,18 @@ pub struct FusedPool {
     pub padding: [usize; 2],
 }
 
-/// Makes a fieldless enum whose `Debug` form is the Rust expression of a value, and whose names the
-/// plan's table shows.
+/// Makes a fieldless enum whose `Debug` form is the Rust expression of a value.
 macro_rules! algorithms {
     (
         $(#[$meta:meta])*
         pub enum $Enum:ident {
-            $($(#[$variant_meta:meta])+ $Variant:ident = $name:literal,)+
+            $($(#[$variant_meta:meta])+ $Variant:ident,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub enum $Enum {
             $($(#[$variant_meta])+ $Variant,)+
-        }
-
-        impl $Enum {
-            /// As the plan's table calls it.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$Variant => $name,)+
-                }
-            }
         }
 
         impl core::fmt::Debug for $Enum {
@@ -84,21 +77,21 @@ algorithms! {
     /// How a convolution is computed.
     pub enum ConvAlgorithm {
         /// Register tiles on the image as it lies; any geometry.
-        Direct = "direct",
+        Direct,
         /// F(2x2, 3x3) of Lavin & Gray 2016: 3x3, strides and dilation 1. Tiles of 2x2 outputs from 16
         /// multiplications instead of 36.
-        Winograd = "winograd",
+        Winograd,
         /// F(4x4, 3x3), which multiplies less and rounds more: tiles of 4x4 outputs from 36 multiplications
         /// instead of 144. Where products cancel out, it leaves 1e-7 of them. In a forward pass of training
         /// an output that sees zeros alone is the bias even so, because 1e-7 in place of 0 would wake a dead
         /// unit behind it.
-        Winograd4 = "winograd 4x4",
+        Winograd4,
         /// F(5x5, 3x3), which multiplies least and rounds most: tiles of 5x5 outputs from 49
         /// multiplications instead of 225.
-        Winograd5 = "winograd 5x5",
+        Winograd5,
         /// One matrix product: a 1x1 kernel with strides 1, no padding and no pool, for which the image is a
         /// matrix already.
-        Pointwise = "product",
+        Pointwise,
     }
 }
 
@@ -106,13 +99,13 @@ algorithms! {
     /// How the gradient of a convolution's kernel is computed.
     pub enum KernelGradient {
         /// Register tiles over all outputs; any geometry; behind a fused pool once its gradient is scattered.
-        Direct = "direct",
+        Direct,
         /// One matrix product, as [`ConvAlgorithm::Pointwise`].
-        Pointwise = "product",
+        Pointwise,
         /// Behind a fused pool: sums over the argmax of its windows alone.
-        PoolSparse = "pool-sparse",
+        PoolSparse,
         /// Behind a fused pool: all positions of a window at once.
-        Windowed = "windowed",
+        Windowed,
     }
 }
 
@@ -121,18 +114,18 @@ algorithms! {
     pub enum InputGradient {
         /// The forward pass of the rotated kernel on the padded gradient. Strides 1. Behind a fused pool once
         /// its gradient is scattered.
-        Direct = "direct",
+        Direct,
         /// The same by F(2x2, 3x3).
-        Winograd = "winograd",
+        Winograd,
         /// The same by F(4x4, 3x3).
-        Winograd4 = "winograd 4x4",
+        Winograd4,
         /// One matrix product, as [`ConvAlgorithm::Pointwise`].
-        Pointwise = "product",
+        Pointwise,
         /// A matrix product to the gradients of all patches, which are then added up where they overlap
         /// (`col2im`); any geometry.
-        Columns = "columns",
+        Columns,
         /// Behind a fused pool: the patches of the argmax alone.
-        PoolSparse = "pool-sparse",
+        PoolSparse,
     }
 }
 
@@ -183,6 +176,46 @@ impl Conv2d {
         match self.pool {
             Some(_) => self.cells() * self.output[2],
             None => 0,
+        }
+    }
+
+    /// Taps of a kernel row that are neighbours in the image: all, or one if they are dilated.
+    pub const fn neighbours(&self) -> usize {
+        if self.dilation[1] == 1 {
+            self.kernel[1]
+        } else {
+            1
+        }
+    }
+
+    /// Rows and columns that the outputs see, those in the padding included.
+    const fn seen(&self) -> Extent {
+        let mut seen = [0; 2];
+        let mut axis = 0;
+        while axis < 2 {
+            let extent = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            seen[axis] = (self.output[axis] - 1) * self.strides[axis] + extent;
+            axis += 1;
+        }
+        seen
+    }
+
+    /// Whether the outputs see nothing but the image.
+    pub const fn sees_image_alone(&self) -> bool {
+        let [height, width] = self.seen();
+        self.padding[0] == 0
+            && self.padding[1] == 0
+            && height <= self.input[0]
+            && width <= self.input[1]
+    }
+
+    /// Height and width of an image in which every patch is complete: the image itself, if the outputs see nothing
+    /// else; or what they see of it, with the zeros around it.
+    pub const fn padded_size(&self) -> Extent {
+        if self.sees_image_alone() {
+            [self.input[0], self.input[1]]
+        } else {
+            self.seen()
         }
     }
 
@@ -340,15 +373,18 @@ impl Facts for Conv2d {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        self.algorithm.name()
-    }
-
-    fn kernel_gradient_name(&self) -> &'static str {
-        self.kernel_gradient.name()
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        self.input_gradient.name()
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        examples: usize,
+        vectors: VectorShape,
+    ) -> Option<&'static str> {
+        let forward = |weights| choice::forward(self, examples, weights, vectors).name();
+        Some(match direction {
+            Direction::Inference => forward(Weights::PackedForInference),
+            Direction::Forward => forward(Weights::Packed),
+            Direction::KernelGradient => choice::kernel_gradient(self, vectors).name(),
+            Direction::InputGradient => choice::input_gradient(self, vectors).name(),
+        })
     }
 }

@@ -1,7 +1,9 @@
 //! Fully connected layers.
 
 use super::{Facts, Pass, Reduction, Saves, Scope, Wanted};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::{Direction, dense as choice};
 
 /// The geometry of a fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,15 +49,17 @@ impl Facts for Dense {
         pass == Pass::Inference
     }
 
-    fn forward_name(&self) -> &'static str {
-        "product"
-    }
-
-    fn kernel_gradient_name(&self) -> &'static str {
-        "product"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        "product"
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        examples: usize,
+        vectors: VectorShape,
+    ) -> Option<&'static str> {
+        Some(match direction {
+            Direction::Inference => choice::forward(self, examples, true, vectors).name(),
+            Direction::Forward => choice::forward(self, examples, false, vectors).name(),
+            Direction::KernelGradient => choice::kernel_gradient(self, examples, vectors).name(),
+            Direction::InputGradient => choice::input_gradient(self, examples, vectors).name(),
+        })
     }
 }

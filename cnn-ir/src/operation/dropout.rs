@@ -2,6 +2,8 @@
 //! inference does nothing.
 
 use super::{Extent, Facts, Saves, Wanted, image};
+use crate::VectorShape;
+use crate::choice::Direction;
 
 /// Zeroes values at random while training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,11 +46,18 @@ impl Facts for Dropout {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        "dropout"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        "mask"
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        match direction {
+            Direction::Inference if self.passes_on_in_inference() => Some("passes on"),
+            Direction::Inference => Some("copy"),
+            Direction::Forward => Some("dropout"),
+            Direction::InputGradient => Some("mask"),
+            Direction::KernelGradient => None,
+        }
     }
 }

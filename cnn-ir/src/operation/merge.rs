@@ -1,7 +1,9 @@
 //! Values that become one: element by element, or side by side along the channels.
 
 use super::{Extent, Facts, Saves, Wanted, image};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::Direction;
 
 /// How values become one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,24 +132,29 @@ impl Facts for Merge {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        match self.kind {
-            MergeKind::Add => "sum",
-            MergeKind::Subtract => "difference",
-            MergeKind::Multiply => "product",
-            MergeKind::Average => "mean",
-            MergeKind::Maximum => "maximum",
-            MergeKind::Minimum => "minimum",
-            MergeKind::Concat => "side by side",
-        }
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        match self.kind {
-            MergeKind::Add | MergeKind::Subtract | MergeKind::Average => "passes on",
-            MergeKind::Multiply => "product",
-            MergeKind::Maximum | MergeKind::Minimum => "to the winner",
-            MergeKind::Concat => "parts",
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        match direction {
+            Direction::Inference | Direction::Forward => Some(match self.kind {
+                MergeKind::Add => "sum",
+                MergeKind::Subtract => "difference",
+                MergeKind::Multiply => "product",
+                MergeKind::Average => "mean",
+                MergeKind::Maximum => "maximum",
+                MergeKind::Minimum => "minimum",
+                MergeKind::Concat => "side by side",
+            }),
+            Direction::InputGradient => Some(match self.kind {
+                MergeKind::Add | MergeKind::Subtract | MergeKind::Average => "passes on",
+                MergeKind::Multiply => "product",
+                MergeKind::Maximum | MergeKind::Minimum => "to the winner",
+                MergeKind::Concat => "parts",
+            }),
+            Direction::KernelGradient => None,
         }
     }
 }

@@ -24,6 +24,9 @@ pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
 pub use pool2d::{Pool2d, PoolKind};
 
+use crate::VectorShape;
+use crate::choice::Direction;
+
 /// How many examples a step takes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -162,16 +165,14 @@ pub trait Facts {
         false
     }
 
-    /// What runs forward, as the plan's table calls it.
-    fn forward_name(&self) -> &'static str;
-
-    /// How the gradient of its first tensor is computed.
-    fn kernel_gradient_name(&self) -> &'static str {
-        "–"
-    }
-
-    /// How the gradient with respect to its input is computed.
-    fn input_gradient_name(&self) -> &'static str;
+    /// What computes a direction of so many examples on an instruction set, as the plan's table calls it. None for
+    /// the kernel gradient of an operation without tensors.
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        examples: usize,
+        vectors: VectorShape,
+    ) -> Option<&'static str>;
 }
 
 /// Makes [`Operation`] of its kinds, with the matches that treat all alike.

@@ -2,6 +2,8 @@
 
 use super::image::{image, windows};
 use super::{Extent, Facts, Saves, Scope, Wanted};
+use crate::VectorShape;
+use crate::choice::Direction;
 
 /// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +65,15 @@ impl Facts for Pool2d {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        "pool"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        "pool"
+    fn kernel_name(
+        &self,
+        direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        match direction {
+            Direction::Inference | Direction::Forward | Direction::InputGradient => Some("pool"),
+            Direction::KernelGradient => None,
+        }
     }
 }

@@ -9,12 +9,12 @@
 
 #[cfg(doc)]
 use super::Isa;
-use super::simd::Simd;
+use super::simd::{Simd, of_this_build};
 
 /// Whether [`gemm`] computes all products in place of this instruction set. Kernels that are then never called ask in
 /// a `const` block, so that they are not compiled.
 pub(crate) const fn replaces<S: Simd>() -> bool {
-    S::SHAPE.of_this_build().prefers_matrixmultiply()
+    of_this_build(S::SHAPE).prefers_matrixmultiply()
 }
 
 /// A read-only view of a matrix in a slice, with any strides.

@@ -17,6 +17,7 @@ mod gradient;
 
 use self::forward::Windows;
 use self::gradient::Gradient;
+use super::choice::pooled::supports_channel_planes;
 use super::{BackwardKernel, Conv2d, Forward, FusedPool};
 use crate::kernels::simd::{Kernel, MAX_LANES, Simd};
 
@@ -26,24 +27,10 @@ const CELLS: usize = 4;
 /// A square of as many vectors as there are lanes.
 type Square = [f32; MAX_LANES * MAX_LANES];
 
-/// Whether this module can compute the convolution: a kernel of 3, 5 or 7 columns with strides of 1, on up to three
-/// channels, and a pool of whole 2x2 windows.
-pub(super) const fn supports(conv: &Conv2d) -> bool {
-    let Some(pool) = conv.pool else { return false };
-    matches!(
-        (pool.size, pool.strides, pool.padding),
-        ([2, 2], [2, 2], [0, 0])
-    ) && matches!((conv.strides, conv.dilation), ([1, 1], [1, 1]))
-        && 2 * pool.output[0] <= conv.output[0]
-        && 2 * pool.output[1] <= conv.output[1]
-        && matches!(conv.kernel[1], 3 | 5 | 7)
-        && conv.input[2] <= 3
-}
-
 /// Floats of scratch memory that [`forward`] takes.
 pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
     match conv.pool {
-        Some(pool) if supports(conv) => Planes::new(conv, &pool).len(),
+        Some(pool) if supports_channel_planes(conv) => Planes::new(conv, &pool).len(),
         _ => 0,
     }
 }
@@ -51,7 +38,7 @@ pub(super) const fn forward_scratch(conv: &Conv2d) -> usize {
 /// Floats of scratch memory that [`kernel_gradient`] takes.
 pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     match conv.pool {
-        Some(pool) if supports(conv) => {
+        Some(pool) if supports_channel_planes(conv) => {
             let planes = Planes::new(conv, &pool);
             planes.len()
                 + masked(conv, &pool)

@@ -14,8 +14,9 @@
 //! If patches reach over the left or right border, the image is copied between columns of zeros first. A fused pool
 //! takes the rows of one row of windows at a time.
 
+use super::choice::rows::{self, RowShape, Rows};
 use super::few_channels::WindowRow;
-use super::few_filters::{OutputRows, RowShape};
+use super::few_filters::OutputRows;
 use super::pooled::MaxRow;
 use super::{
     BackwardInput, BackwardKernel, Conv2d, Forward, channel_planes, choice, indices_within, max,
@@ -50,16 +51,6 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
 /// Floats of scratch memory that [`input_gradient`] takes.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
     Correlation::of_gradients(conv).scratch() + conv.unpooled_len()
-}
-
-/// The rows that a forward pass computes.
-pub(super) const fn forward_rows(conv: &Conv2d) -> RowShape {
-    Correlation::of_images(conv).row_shape()
-}
-
-/// The rows that an input gradient computes.
-pub(super) const fn input_gradient_rows(conv: &Conv2d) -> RowShape {
-    Correlation::of_gradients(conv).row_shape()
 }
 
 /// The weights as [`input_gradient`] wants them, `[kernel height, kernel width, filters, channels]` with
@@ -173,7 +164,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let correlation = Correlation::of_images(conv);
     let [output_height, output_width, filters] = conv.output;
     let [kernel_height, kernel_width] = conv.kernel;
-    let [channels, taps] = [conv.input[2], correlation.neighbours()];
+    let [channels, taps] = [conv.input[2], correlation.shape.taps];
     let (padded, unpooled) = scratch.split_at_mut(correlation.scratch());
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
@@ -278,6 +269,8 @@ struct Correlation {
     /// Zeros above and left of the image. If negative, so many rows and columns that no result sees.
     padding: [isize; 2],
     dilation: [usize; 2],
+    /// What decides which kernel computes its rows.
+    shape: RowShape,
 }
 
 /// A kernel, and what is done to the result.
@@ -315,6 +308,7 @@ impl Correlation {
             strides: conv.strides,
             padding: [conv.padding[0] as isize, conv.padding[1] as isize],
             dilation: conv.dilation,
+            shape: RowShape::of_images(conv),
         }
     }
 
@@ -335,26 +329,7 @@ impl Correlation {
                 ((width - 1) * conv.dilation[1]) as isize - conv.padding[1] as isize,
             ],
             dilation: conv.dilation,
-        }
-    }
-
-    /// Taps of a kernel row that are neighbours in the image: all, or one if they are dilated.
-    const fn neighbours(&self) -> usize {
-        if self.dilation[1] == 1 {
-            self.kernel[1]
-        } else {
-            1
-        }
-    }
-
-    /// What decides which kernel computes its rows.
-    const fn row_shape(&self) -> RowShape {
-        RowShape {
-            cells: self.output[1],
-            filters: self.output[2],
-            channels: self.input[2],
-            taps: self.neighbours(),
-            stride: self.strides[1],
+            shape: RowShape::of_gradients(conv),
         }
     }
 
@@ -461,9 +436,14 @@ impl Correlation {
         if !pointwise {
             return *self;
         }
+        let cells = n * height * width;
         Self {
-            input: [1, n * height * width, channels],
-            output: [1, n * height * width, filters],
+            input: [1, cells, channels],
+            output: [1, cells, filters],
+            shape: RowShape {
+                cells,
+                ..self.shape
+            },
             ..*self
         }
     }
@@ -486,10 +466,9 @@ impl Correlation {
         let (row, tap) = (output_width * filters, channels * filters);
         assert_eq!(y.len(), range.len() * row, "rows of results");
         // Undilated taps of a row are neighbours: one segment for all of them.
-        let taps = self.neighbours();
+        let taps = self.shape.taps;
         let [down, right] = [self.dilation[0] * source.row, self.dilation[1] * channels];
-        let shape = self.row_shape();
-        let chosen = choice::rows(shape, isa.vectors());
+        let chosen = rows::rows(self.shape, isa.vectors());
         let mut oy = range.start;
         while oy < range.end {
             let rows = self.seen(oy);
@@ -507,9 +486,9 @@ impl Correlation {
             let offset = (oy - range.start) * row;
             let c = &mut y[offset..offset + lines * row];
             let step = self.strides[1] * channels;
-            if chosen == choice::Rows::FewFilters {
+            if chosen == Rows::FewFilters {
                 isa.run(OutputRows {
-                    shape,
+                    shape: self.shape,
                     rows: lines,
                     kernel_rows: rows.len(),
                     image: a.as_ptr(),

@@ -11,38 +11,15 @@
 //! same bits.
 
 use super::Conv2d;
+use super::choice::pooled::{
+    FEW_CHANNELS_ACCUMULATORS as ACCUMULATORS, FEW_CHANNELS_WINDOWS as WINDOWS, cell_step,
+};
 use super::pooled::{load, max_of_four, store};
 use crate::kernels::simd::{Kernel, Simd, accumulate};
 
-/// Windows of a tile: with four cells each, and two vectors of filters, they fill 32 registers.
-const WINDOWS: usize = 3;
-
-/// From a cell to its neighbour, in values of the image. Tiles are compiled for each value.
-#[inline(always)]
-const fn step(conv: &Conv2d) -> usize {
-    conv.strides[1] * conv.input[2]
-}
-
-/// Accumulators of the narrowest tile: four cells of each window.
-pub(super) const ACCUMULATORS: usize = 4 * WINDOWS;
-
-/// Whether [`WindowRow`] can compute the rows of this convolution that see the whole height of the kernel: a pool of
-/// whole 2x2 windows, and a step of one or three values from a cell to its neighbour.
-pub(super) const fn supports(conv: &Conv2d) -> bool {
-    let Some(pool) = conv.pool else { return false };
-    matches!(
-        (pool.size, pool.strides, pool.padding),
-        ([2, 2], [2, 2], [0, 0])
-    ) && 2 * pool.output[0] <= conv.output[0]
-        && 2 * pool.output[1] <= conv.output[1]
-        && pool.output[1] >= WINDOWS
-        && conv.dilation[1] == 1
-        && matches!(step(conv), 1 | 3)
-}
-
 /// One row of windows, whose cells see the whole height of the kernel.
 pub(super) struct WindowRow<'a> {
-    /// One that this module [`supports`].
+    /// One that this module [supports](super::choice::pooled::supports_few_channels).
     pub conv: &'a Conv2d,
     /// Starts with the first value that the first window sees.
     pub image: &'a [f32],
@@ -71,7 +48,7 @@ impl Kernel for WindowRow<'_> {
         }
         // SAFETY: the caller vouches for the features.
         unsafe {
-            match step(self.conv) {
+            match cell_step(self.conv) {
                 1 => tiles::<S, 1>(self),
                 3 => tiles::<S, 3>(self),
                 _ => unreachable!("a geometry that is not supported"),

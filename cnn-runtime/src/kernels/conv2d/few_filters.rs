@@ -13,46 +13,12 @@
 //! Every value is the sum over kernel rows, channels and taps of a row in this order, whatever the tile. `direct` has
 //! another order: channels inside taps.
 
+use super::choice::rows::{REGISTERS, RowShape, tile_width};
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn, unrolled};
-
-/// Whether there are tiles for these rows: of 3 or 5 taps with strides of 1, and as long as a tile at least. Images of
-/// up to three channels have kernels of their own, whose sums have another order.
-pub(super) fn supports(shape: RowShape) -> bool {
-    shape.stride == 1
-        && shape.channels > 3
-        && matches!(shape.taps, 3 | 5)
-        && tile_width(shape.cells).is_some()
-}
-
-/// Registers that the widest tile takes: its sums, the values that they see through the widest kernel, and a vector of
-/// weights.
-pub(super) const REGISTERS: usize = 12 + (12 + 5 - 1) + 1;
-
-/// Cells of the tiles that compute rows of so many cells with the least work: the last tile may overlap the one before
-/// it. None if rows are shorter than every tile.
-pub(super) fn tile_width(cells: usize) -> Option<usize> {
-    let widths = [12, 10, 8, 6].into_iter().filter(|width| *width <= cells);
-    widths.min_by_key(|width| cells.next_multiple_of(*width))
-}
-
-/// What decides which kernel computes rows of results.
-#[derive(Clone, Copy)]
-pub(crate) struct RowShape {
-    /// Cells of a row of results.
-    pub cells: usize,
-    /// Filters of the results.
-    pub filters: usize,
-    /// Channels of the image.
-    pub channels: usize,
-    /// Taps of a kernel row that see neighbouring cells.
-    pub taps: usize,
-    /// From a cell of the results to the next, in cells of the image.
-    pub stride: usize,
-}
 
 /// Rows of results that see the same rows of the kernel, with strides of 1 along a row.
 pub(super) struct OutputRows<'a> {
-    /// One that this module [`supports`].
+    /// One that this module [supports](super::choice::rows::supports_few_filters).
     pub shape: RowShape,
     /// Rows of results.
     pub rows: usize,

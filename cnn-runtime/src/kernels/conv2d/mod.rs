@@ -6,7 +6,6 @@
 //!
 //! | file | forward | kernel gradient | input gradient |
 //! |---|---|---|---|
-//! | `choice` | what runs | what runs | what runs |
 //! | `direct` | register tiles on the image as it is stored | the same | forward with the flipped kernel |
 //! | `few_filters` | in `direct`, rows whose filters fill hardly more than a vector | | the same |
 //! | `few_channels` | in `direct`, few input channels, with a 2x2 pool in registers | | |
@@ -27,7 +26,6 @@
 //! ```
 
 mod channel_planes;
-pub mod choice;
 mod columns;
 mod direct;
 mod few_channels;
@@ -41,13 +39,14 @@ pub(crate) mod tests;
 mod windowed;
 mod winograd;
 
+use self::choice::TileSize;
 use self::choice::Weights;
-use self::winograd::TileSize;
 use super::Isa;
 use super::packed_gemm::{self, PackedGemm};
 use super::transpose::transpose;
 use crate::ops::activation;
 use cnn_ir::Activation;
+pub use cnn_ir::choice::conv2d as choice;
 pub use cnn_ir::operation::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
 use core::ops::Range;
 
@@ -259,12 +258,7 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
         bias.is_empty() || bias.len() == conv.output[2],
         "a bias for each filter, or none"
     );
-    let weights = match packed.len() {
-        0 => Weights::AsStored,
-        length if length > packed_forward(conv) => Weights::PackedForInference,
-        _ => Weights::Packed,
-    };
-    match choice::forward(conv, *n, weights, isa.vectors()) {
+    match choice::forward(conv, *n, weights(conv, packed.len()), isa.vectors()) {
         choice::Forward::Im2col => columns::forward(conv, operands),
         choice::Forward::Winograd(size) => winograd::forward(conv, size, packed, operands),
         choice::Forward::WinogradSmallBatch => {
@@ -275,6 +269,15 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
         | choice::Forward::FewChannels
         | choice::Forward::FewFilters
         | choice::Forward::Direct => direct::forward(conv, operands),
+    }
+}
+
+/// What a call is given with so many floats of packed weights.
+const fn weights(conv: &Conv2d, packed: usize) -> Weights {
+    match packed {
+        0 => Weights::AsStored,
+        length if length > packed_forward(conv) => Weights::PackedForInference,
+        _ => Weights::Packed,
     }
 }
 

@@ -31,11 +31,8 @@ pub(super) struct PaddedInput {
 
 impl PaddedInput {
     pub(super) const fn new(conv: &Conv2d) -> Self {
-        let seen = [seen(conv, 0), seen(conv, 1)];
-        let [height, width, channels] = conv.input;
-        let is_image =
-            conv.padding[0] == 0 && conv.padding[1] == 0 && seen[0] <= height && seen[1] <= width;
-        let size = if is_image { [height, width] } else { seen };
+        let size = conv.padded_size();
+        let channels = conv.input[2];
         let taps = conv.kernel[1];
         let (runs, run) = match conv.dilation[1] {
             1 => (1, taps * channels),
@@ -44,7 +41,7 @@ impl PaddedInput {
         Self {
             size,
             channels,
-            is_image,
+            is_image: conv.sees_image_alone(),
             runs,
             run,
             run_step: conv.dilation[1] * channels,
@@ -126,10 +123,4 @@ impl PaddedInput {
     fn offset_in_image(&self, conv: &Conv2d, y: usize) -> usize {
         (y - conv.padding[0]) * conv.input[1] * self.channels
     }
-}
-
-/// Rows or columns of the padded input that the outputs see.
-const fn seen(conv: &Conv2d, axis: usize) -> usize {
-    let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
-    (conv.output[axis] - 1) * conv.strides[axis] + extent
 }

@@ -19,9 +19,9 @@ mod windows;
 
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
-pub(super) use self::windows::WindowRegion;
+use self::windows::WindowRegion;
 use super::padded_input::PaddedInput;
-use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool, choice};
+use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
 use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, MAX_LANES, Simd, ValidPointers};
 use crate::kernels::transpose::transpose;
@@ -78,7 +78,7 @@ const fn kernel_block(conv: &Conv2d) -> usize {
 
 /// Floats of scratch memory.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
-    if let Some(region) = choice::window_region(conv) {
+    if let Some(region) = WindowRegion::of(conv) {
         return region.scratch(conv);
     }
     let Some(pool) = conv.pool else { return 0 };
@@ -314,7 +314,7 @@ impl Kernel for KernelBlock<'_, '_> {
 
 /// Floats of what [`pack_backward`] writes.
 pub(super) const fn packed_backward(conv: &Conv2d) -> usize {
-    match choice::window_region(conv) {
+    match WindowRegion::of(conv) {
         Some(region) => region.packed(conv),
         None => conv.patch() * conv.output[2],
     }
@@ -322,7 +322,7 @@ pub(super) const fn packed_backward(conv: &Conv2d) -> usize {
 
 /// Writes the weights as [`input_gradient`] reads them: `[filters, ..patch]`, or as [`windows`] says.
 pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match choice::window_region(conv) {
+    match WindowRegion::of(conv) {
         Some(region) => region.pack(conv, kernel, packed),
         None => transpose(isa, [conv.patch(), conv.output[2]], kernel, packed),
     }
@@ -330,7 +330,7 @@ pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mu
 
 /// Overwrites `dx`. The weights are what [`pack_backward`] wrote.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
-    if let Some(region) = choice::window_region(conv) {
+    if let Some(region) = WindowRegion::of(conv) {
         return region.input_gradient(conv, operands);
     }
     let BackwardInput {

@@ -17,6 +17,7 @@ mod masked;
 mod permuted;
 
 use self::permuted::WindowsPerVector;
+use super::choice::pooled::whole_windows;
 use super::padded_input::PaddedInput;
 use super::{BackwardKernel, Conv2d, FusedPool, channel_planes, max};
 use crate::kernels::simd::{Kernel, Simd, ValidPointers};
@@ -34,36 +35,8 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     )
 }
 
-/// The convolution with an output for each cell of each window, two rows of them at least, and the pool on these
-/// outputs. So windows at the border need no special case: their cells in the padding are never an argmax, and it does
-/// not matter which values the image has there.
-const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPool) {
-    let (mut conv, mut pool) = (*conv, *pool);
-    let size = [max(pool.size[0], 2), pool.size[1]];
-    let mut axis = 0;
-    while axis < 2 {
-        conv.padding[axis] += pool.padding[axis] * conv.strides[axis];
-        conv.output[axis] = (pool.output[axis] - 1) * pool.strides[axis] + size[axis];
-        axis += 1;
-    }
-    pool.padding = [0, 0];
-    (conv, pool)
-}
-
-/// Whether [`Simd::permute`] with this reach finds, for every tap, all values that two rows of a window have. The first
-/// run of memory has to hold the upper row and the last run the lower one, and neither may leave the memory between the
-/// first value of the upper row and the last value of the lower one.
-pub(super) fn supports_permutation(conv: &Conv2d, reach: usize) -> bool {
-    let Some(pool) = conv.pool else { return false };
-    let (conv, pool) = &whole_windows(conv, &pool);
-    let padded_input = PaddedInput::new(conv);
-    let width = pool.size[1];
-    padded_input.patch(conv, [0, width - 1]) < reach
-        && padded_input.patch(conv, [1, width - 1]) + 1 >= reach
-}
-
-/// Adds to the gradient, laid out as the kernel, with lanes permuted where [`supports_permutation`], or with cells
-/// masked.
+/// Adds to the gradient, laid out as the kernel, with lanes permuted, where that is
+/// [supported](super::choice::pooled::supports_permutation), or with cells masked.
 pub(super) fn kernel_gradient(conv: &Conv2d, is_permuted: bool, operands: BackwardKernel<'_>) {
     let BackwardKernel {
         isa,

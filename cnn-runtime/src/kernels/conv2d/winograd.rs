@@ -40,7 +40,7 @@ mod gemm;
 mod geometry;
 mod kernel_transform;
 mod pass;
-pub(super) mod small_batch;
+mod small_batch;
 mod tile_transforms;
 mod zero_patches;
 
@@ -49,8 +49,10 @@ use self::geometry::Geometry;
 use self::kernel_transform::TransformKernel;
 use self::pass::Pass;
 use self::small_batch::TransformColumns;
+use super::choice::TileSize;
+use super::choice::winograd::{SMALL_BATCH_TILES, packs_small_batch, takes_small_batch};
 use super::pooled::MaxRow;
-use super::{BackwardInput, Conv2d, Forward, choice, direct};
+use super::{BackwardInput, Conv2d, Forward, direct};
 use crate::kernels::Isa;
 use crate::kernels::simd::MAX_LANES;
 use cnn_ir::Activation;
@@ -61,35 +63,11 @@ const BLOCK: usize = 128 * 1024;
 const MIN_BLOCK_TILES: usize = 24;
 /// The most images of one [`Pass`], whose result has a bit for each.
 const MAX_IMAGES: usize = 64;
+/// All tiles of a small batch are in one pass, so the choice may count the tiles of a call.
+const _: () = assert!(2 * SMALL_BATCH_TILES <= MIN_BLOCK_TILES && SMALL_BATCH_TILES < MAX_IMAGES);
 /// Floats of a cache line. No vector is longer.
 const LINE: usize = 16;
 const _: () = assert!(MAX_LANES <= LINE);
-
-/// How many outputs a tile has in each direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TileSize {
-    /// F(2x2, 3x3).
-    Two,
-    /// F(4x4, 3x3).
-    Four,
-    /// F(5x5, 3x3).
-    Five,
-}
-
-impl TileSize {
-    const fn outputs(self) -> usize {
-        match self {
-            Self::Two => 2,
-            Self::Four => 4,
-            Self::Five => 5,
-        }
-    }
-
-    /// Cells of a transformed tile.
-    const fn cells(self) -> usize {
-        (self.outputs() + 2) * (self.outputs() + 2)
-    }
-}
 
 /// Floats of scratch memory that [`forward`] takes for up to `n` images.
 pub(super) const fn forward_scratch(conv: &Conv2d, size: TileSize, n: usize) -> usize {
@@ -105,13 +83,6 @@ pub(super) const fn input_gradient_scratch(conv: &Conv2d, size: TileSize, n: usi
     )
 }
 
-/// Tiles of the first [`Pass`] over `n` images.
-pub(super) const fn tiles_of_pass(conv: &Conv2d, size: TileSize, n: usize) -> usize {
-    let geometry = Geometry::forward(conv, size);
-    let images = geometry.images(n, dense_output(conv, size) > 0);
-    images * geometry.tiles[0] * geometry.tiles[1]
-}
-
 /// The scratch memory of a pass, and of its images, each of `dense` floats.
 const fn scratch(geometry: &Geometry, n: usize, dense: usize) -> usize {
     let images = geometry.images(n, dense > 0);
@@ -125,9 +96,12 @@ pub(super) const fn packed_forward(conv: &Conv2d, size: TileSize) -> usize {
 
 /// Floats of what [`pack_inference`] writes.
 pub(super) const fn packed_inference(conv: &Conv2d, size: TileSize) -> usize {
-    let [rows, columns] = Geometry::forward(conv, size).tiles;
-    let shape = [conv.input[2], conv.output[2]];
-    packed_forward(conv, size) + small_batch::packed(size, rows * columns, shape)
+    let half_transformed = if packs_small_batch(conv, size) {
+        small_batch::packed([conv.input[2], conv.output[2]])
+    } else {
+        0
+    };
+    packed_forward(conv, size) + half_transformed
 }
 
 /// Floats of what [`pack_backward`] writes.
@@ -222,7 +196,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
         let y = &mut y[range.clone()];
         let argmax = argmax.get_mut(range).unwrap_or_default();
         let tiles = images * geometry.tiles[0] * geometry.tiles[1];
-        let w = match choice::takes_small_batch(tiles, isa.vectors()) {
+        let w = match takes_small_batch(tiles, isa.vectors()) {
             true => w,
             false => &[],
         };
@@ -354,26 +328,10 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
 /// Floats of an image of the convolution's own output, which a pass writes to scratch memory if the output transform
 /// cannot compute the fused pool; else 0.
 const fn dense_output(conv: &Conv2d, size: TileSize) -> usize {
-    if pools_tiles(conv, size) {
+    if size.pools(conv) {
         0
     } else {
         conv.unpooled_len()
-    }
-}
-
-/// Whether tiles consist of whole windows of the fused pool.
-const fn pools_tiles(conv: &Conv2d, size: TileSize) -> bool {
-    match conv.pool {
-        Some(pool) => {
-            size.outputs().is_multiple_of(2)
-                && matches!(
-                    (pool.size, pool.strides, pool.padding),
-                    ([2, 2], [2, 2], [0, 0])
-                )
-                && 2 * pool.output[0] <= conv.output[0]
-                && 2 * pool.output[1] <= conv.output[1]
-        }
-        None => false,
     }
 }
 

@@ -3,10 +3,8 @@
 //! A block of `B` is copied so that its rows follow each other in memory: then the block stays in the second-level
 //! cache, and each cache line of it is used whole.
 
-use crate::kernels::simd::{MAX_TILE_COLUMNS, Simd};
-
-/// Columns of a block of `B`: whole register tiles of every instruction set.
-pub(super) const BLOCK_COLUMNS: usize = MAX_TILE_COLUMNS;
+pub(super) use super::choice::BLOCK_COLUMNS;
+use crate::kernels::simd::Simd;
 
 /// The most rows of a block of `B`. A third as many would fit the first-level cache, but then the sums in `C` are
 /// loaded and stored three times as often, which costs more.
@@ -18,9 +16,6 @@ pub(super) const BLOCK_ROWS: usize = 128;
 /// From a row of a copied block of `A` to the next: an odd number of cache lines, so that neighbours in a column do not
 /// share a cache set.
 pub(super) const COPY_STRIDE: usize = BLOCK_ROWS + 16;
-
-/// The most rows of `C` for which `B` is read in place: a few rows do not pay for a copy of it.
-pub(super) const MAX_ROWS_IN_PLACE: usize = 12;
 
 /// Cuts a depth into blocks of nearly equal length, `[start, length]`. A depth of 0 has one empty block, in which the
 /// sums get their start.

@@ -13,14 +13,13 @@
 //! result whatever the number of examples.
 
 mod blocks;
-pub mod choice;
 mod forward;
 mod input_gradient;
 mod kernel_gradient;
 #[cfg(test)]
 mod tests;
 
-use self::blocks::{BLOCK_COLUMNS, BLOCK_DEPTH, BLOCK_ROWS, COPY_STRIDE, MAX_ROWS_IN_PLACE};
+use self::blocks::{BLOCK_COLUMNS, BLOCK_DEPTH, BLOCK_ROWS, COPY_STRIDE};
 use self::forward::BlockedGemm;
 use self::input_gradient::BackwardInput;
 use self::kernel_gradient::BackwardKernel;
@@ -31,16 +30,17 @@ use super::packed_gemm::{self, PackedGemm};
 use super::simd::ValidPointers;
 use crate::ops::activation;
 use cnn_ir::Activation;
+pub use cnn_ir::choice::dense as choice;
 pub use cnn_ir::operation::Dense;
 use core::ops::Range;
 
 /// The scratch memory of the forward pass, in floats, for `n` examples; never more than for
 /// `usize::MAX` of them.
 pub const fn forward_scratch(dense: &Dense, n: usize) -> usize {
-    if n <= MAX_ROWS_IN_PLACE || dense.units <= BLOCK_COLUMNS {
-        0
-    } else {
+    if choice::copies_blocks(dense, n) {
         BLOCK_DEPTH * BLOCK_COLUMNS
+    } else {
+        0
     }
 }
 

@@ -5,7 +5,8 @@ use crate::kernels::simd::VectorShape;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
-use cnn_ir::operation::Dense;
+use cnn_ir::choice::Direction;
+use cnn_ir::operation::{Dense, Facts, Pass, Wanted};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -420,6 +421,40 @@ fn input_gradient_products() {
     check_choice(&cases, |dense, n, vectors| {
         choice::input_gradient(dense, n, vectors).name()
     });
+}
+
+/// What the table of a plan says is what a call chooses with the kernel that it is given.
+#[test]
+fn the_plan_says_what_runs() {
+    let sizes = [[784, 512], [1600, 64], [1600, 10], [400, 120], [84, 1]];
+    let cases = sizes.map(|size| [1, 8, 64].map(|n| (size, n)));
+    for ([inputs, units], n) in cases.into_iter().flatten() {
+        let dense = Dense {
+            inputs,
+            units,
+            activation: Activation::Linear,
+        };
+        for (name, vectors) in VectorShape::ALL {
+            let forward = |pass| {
+                let is_packed = dense.packs(pass, Wanted::default());
+                choice::forward(&dense, n, is_packed, vectors).name()
+            };
+            let chosen = [
+                forward(Pass::Inference),
+                forward(Pass::Forward),
+                choice::kernel_gradient(&dense, n, vectors).name(),
+                choice::input_gradient(&dense, n, vectors).name(),
+            ];
+            let said = [
+                Direction::Inference,
+                Direction::Forward,
+                Direction::KernelGradient,
+                Direction::InputGradient,
+            ]
+            .map(|direction| dense.kernel_name(direction, n, vectors));
+            assert_eq!(said, chosen.map(Some), "{inputs}x{units}, n {n}, {name}");
+        }
+    }
 }
 
 /// Without matrixmultiply, nothing is left to it.

@@ -21,7 +21,7 @@
 //!
 //! Machines with NEON or WebAssembly's simd128 run the portable instance. To give one of them its own:
 //!
-//! 1. Add its numbers to `shape.rs`: a constant of [`VectorShape`] and a row of `VectorShape::ALL`.
+//! 1. Add its numbers to `vector_shape.rs` of `cnn-ir`: a constant of [`VectorShape`] and a row of `VectorShape::ALL`.
 //! 2. Implement `Simd` for a unit type in a file of its own, as `avx2.rs` does: the constant `SHAPE`, the types of a
 //!    vector and of a mask, and the primitives. An instruction set without a permutation of lanes says `reach: 0` and
 //!    leaves `permute` out.
@@ -41,12 +41,11 @@ mod avx512;
 #[cfg(feature = "reference")]
 mod peak;
 mod portable;
-mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use shape::VectorShape;
-pub(crate) use shape::{MAX_LANES, MAX_TILE_COLUMNS};
+pub use cnn_ir::VectorShape;
+pub(crate) use cnn_ir::vector_shape::{MAX_LANES, MAX_TILE_COLUMNS};
 
 use core::mem::MaybeUninit;
 
@@ -126,14 +125,13 @@ impl Isa {
 
     /// The numbers that decide which kernels run, for this build.
     pub const fn vectors(self) -> VectorShape {
-        match self.0 {
+        of_this_build(match self.0 {
             Level::Portable => portable::Portable::SHAPE,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2::Avx2::SHAPE,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => avx512::Avx512::SHAPE,
-        }
-        .of_this_build()
+        })
     }
 
     /// Runs the kernel's instance for this instruction set.
@@ -149,6 +147,14 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { avx512::call(kernel) },
         }
+    }
+}
+
+/// The same instruction set in this build, which may lack `std` and with it matrixmultiply.
+pub(crate) const fn of_this_build(vectors: VectorShape) -> VectorShape {
+    VectorShape {
+        has_matrixmultiply: cfg!(feature = "std"),
+        ..vectors
     }
 }
 

@@ -1,7 +1,7 @@
 //! The primitives of each instruction set that are more than one instruction, and the numbers of its shape.
 
 use crate::kernels::Isa;
-use crate::kernels::simd::{Kernel, MAX_LANES, MAX_TILE_COLUMNS, Simd, VectorShape};
+use crate::kernels::simd::{Kernel, MAX_LANES, MAX_TILE_COLUMNS, Simd, VectorShape, of_this_build};
 use crate::kernels::test_support::Guarded;
 use crate::kernels::transpose::transpose;
 
@@ -117,6 +117,6 @@ fn shapes_keep_the_rules_that_kernels_rely_on() {
     for isa in Isa::available() {
         let at = names.iter().position(|name| *name == isa.name());
         let (_, vectors) = VectorShape::ALL[at.expect("a row for each instruction set")];
-        assert_eq!(vectors.of_this_build(), isa.vectors(), "{}", isa.name());
+        assert_eq!(of_this_build(vectors), isa.vectors(), "{}", isa.name());
     }
 }

@@ -15,11 +15,12 @@
 //!
 //! Rows of weights start with a cache line, so that no vector straddles two.
 //!
-//! The zeros cost multiply-adds; [`choice`](super::super::choice) says how many of them pay. A gradient that is not
+//! The zeros cost multiply-adds; [`window_region`] says how many of them pay. A gradient that is not
 //! finite times a zero is NaN, in its window's region and nowhere else.
 
+use super::super::choice::pooled::window_region;
 use super::super::padded_input::PaddedInput;
-use super::super::{BackwardInput, Conv2d, FusedPool};
+use super::super::{BackwardInput, Conv2d};
 use super::lists::{Lists, as_u32};
 use super::sums::Sums;
 use super::{INPUT_BLOCK, MAX_ROWS, for_each_block, fused, min, windows_of_image};
@@ -27,7 +28,7 @@ use crate::kernels::simd::{Kernel, MAX_LANES, Simd, ValidPointers};
 
 /// What the patches of a window cover, and how weights are stored.
 #[derive(Clone, Copy)]
-pub(in super::super) struct WindowRegion {
+pub(super) struct WindowRegion {
     /// Rows of the region.
     rows: usize,
     /// Values of a row of the region.
@@ -41,27 +42,13 @@ pub(in super::super) struct WindowRegion {
 }
 
 impl WindowRegion {
-    /// That of a convolution without strides or dilation, whose pool has windows of cells that all exist.
-    pub(in super::super) const fn of(conv: &Conv2d) -> Option<Self> {
-        let Some(pool) = conv.pool else { return None };
-        let FusedPool { size, strides, .. } = pool;
-        let [height, width] = conv.kernel;
-        let channels = conv.input[2];
-        let is_plain = conv.strides[0] == 1
-            && conv.strides[1] == 1
-            && conv.dilation[0] == 1
-            && conv.dilation[1] == 1
-            && pool.padding[0] == 0
-            && pool.padding[1] == 0
-            && (pool.output[0] - 1) * strides[0] + size[0] <= conv.output[0]
-            && (pool.output[1] - 1) * strides[1] + size[1] <= conv.output[1];
-        let rows = height + size[0] - 1;
-        let columns = (width + size[1] - 1) * channels;
-        if !is_plain {
+    /// That of a convolution whose input gradient is best summed up window by window.
+    pub(super) const fn of(conv: &Conv2d) -> Option<Self> {
+        let (Some(pool), Some([rows, columns])) = (conv.pool, window_region(conv)) else {
             return None;
-        }
+        };
         let row = columns.next_multiple_of(MAX_LANES);
-        let filter = (rows + size[0] - 1) * row;
+        let filter = (rows + pool.size[0] - 1) * row;
         Some(Self {
             rows,
             columns,
@@ -69,14 +56,6 @@ impl WindowRegion {
             filter,
             copy: conv.output[2] * filter,
         })
-    }
-
-    /// Multiply-adds of vectors that a window takes more than its patches alone, if all its filters have a gradient.
-    pub(in super::super) const fn zeros(&self, conv: &Conv2d) -> usize {
-        let patch_row = conv.kernel[1] * conv.input[2];
-        let zeros = self.rows * self.columns.div_ceil(MAX_LANES)
-            - conv.kernel[0] * patch_row.div_ceil(MAX_LANES);
-        zeros * conv.output[2]
     }
 
     /// Floats of what [`Self::pack`] writes.
@@ -255,7 +234,7 @@ impl Kernel for Windows<'_, '_> {
             lists.end(sum as u32, length);
         }
         // SAFETY: the lists have offsets of regions in the weights. Their sums are regions of the padded gradient,
-        // which has all of them, as `WindowRegion::of` has checked.
+        // which has all of them, as `window_region` has checked.
         unsafe {
             S::call(&Sums {
                 rows: region.rows,

@@ -459,7 +459,7 @@ impl Case {
     fn allow_spreading(&self, dx: &mut [f32], expected: &[f64]) {
         let Self { conv, dz, .. } = self;
         let is_sparse = conv.input_gradient == InputGradient::PoolSparse;
-        if !is_sparse || choice::window_region(conv).is_none() {
+        if !is_sparse || choice::pooled::window_region(conv).is_none() {
             return;
         }
         let [height, width, channels] = conv.input;

@@ -1,8 +1,12 @@
 //! What runs for a list of geometries, by the numbers of each instruction set: on any machine.
 
+use crate::kernels::conv2d;
 use crate::kernels::conv2d::choice::{self, Weights};
 use crate::kernels::simd::VectorShape;
-use cnn_ir::operation::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
+use cnn_ir::choice::Direction;
+use cnn_ir::operation::{
+    Conv2d, ConvAlgorithm, Facts, FusedPool, InputGradient, KernelGradient, Pass, Wanted,
+};
 
 /// A case: its name, its geometry, and what runs on each instruction set of [`VectorShape::ALL`].
 type Case = (&'static str, Conv2d, [&'static str; 3]);
@@ -329,9 +333,9 @@ fn input_gradients() {
             "short patches of few filters",
             pooled(6, 5, 5, 16),
             [
-                "pool sparse, whole windows",
-                "pool sparse, whole windows",
-                "pool sparse, whole windows",
+                "pool sparse, windows",
+                "pool sparse, windows",
+                "pool sparse, windows",
             ],
         ),
         (
@@ -343,6 +347,65 @@ fn input_gradients() {
     check(&cases, |conv, vectors| {
         choice::input_gradient(conv, vectors).name()
     });
+}
+
+/// What the table of a plan says is what a call chooses with the weights that it is given.
+#[test]
+fn the_plan_says_what_runs() {
+    let wanted = Wanted {
+        tensors: true,
+        input: true,
+    };
+    let algorithm = |algorithm, kernel, cells| Conv2d {
+        algorithm,
+        ..plain(128, kernel, cells, 128)
+    };
+    let cases = [
+        pooled(1, 3, 13, 32),
+        pooled(1, 5, 14, 6),
+        plain(6, 5, 10, 16),
+        algorithm(ConvAlgorithm::Winograd, 3, 4),
+        algorithm(ConvAlgorithm::Winograd4, 3, 8),
+        algorithm(ConvAlgorithm::Winograd4, 3, 9),
+        algorithm(ConvAlgorithm::Winograd5, 3, 10),
+        algorithm(ConvAlgorithm::Pointwise, 1, 8),
+        algorithm(ConvAlgorithm::Pointwise, 3, 8),
+    ];
+    let mut wrong = Vec::new();
+    for conv in cases {
+        let packed = |pass, floats| {
+            let floats = if conv.packs(pass, wanted) { floats } else { 0 };
+            conv2d::weights(&conv, floats)
+        };
+        let inference = packed(Pass::Inference, conv2d::packed_inference(&conv));
+        let training = packed(Pass::Forward, conv2d::packed_forward(&conv));
+        for (isa, vectors) in VectorShape::ALL {
+            for n in [1, 2, 8] {
+                let forward = |weights| choice::forward(&conv, n, weights, vectors).name();
+                let chosen = [
+                    (Direction::Inference, forward(inference)),
+                    (Direction::Forward, forward(training)),
+                    (
+                        Direction::KernelGradient,
+                        choice::kernel_gradient(&conv, vectors).name(),
+                    ),
+                    (
+                        Direction::InputGradient,
+                        choice::input_gradient(&conv, vectors).name(),
+                    ),
+                ];
+                for (direction, chosen) in chosen {
+                    let said = conv.kernel_name(direction, n, vectors);
+                    if said != Some(chosen) {
+                        wrong.push(format!(
+                            "{conv:?}, n {n}, {isa}, {direction:?}: {chosen}, not {said:?}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Without matrixmultiply, nothing is left to it.

@@ -4,7 +4,7 @@
 use super::case::Case;
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::few_channels;
+use crate::kernels::conv2d::choice::pooled::supports_few_channels;
 use crate::kernels::test_support::{Failures, Guarded, Random};
 use cnn_ir::Activation;
 use cnn_ir::operation::{Conv2d, FusedPool};
@@ -52,7 +52,7 @@ fn few_channels_matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for conv in convs(&mut random) {
-        assert!(few_channels::supports(&conv), "{conv:?}");
+        assert!(supports_few_channels(&conv), "{conv:?}");
         let mut case = Case::random(&mut random, conv);
         case.check_forward(&mut failures);
         case.check_forward_not_finite(&mut random, &mut failures);

@@ -3,7 +3,7 @@
 use super::case::{Algorithms, Case, check_not_finite, random_conv};
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::choice;
+use crate::kernels::conv2d::choice::pooled::window_region;
 use crate::kernels::test_support::{Failures, Guarded, Random};
 use cnn_ir::operation::{InputGradient, KernelGradient};
 
@@ -66,7 +66,7 @@ fn short_patches_match_the_reference() {
             let last = (pool.output[axis] - 1) * pool.strides[axis];
             conv.output[axis] = last + pool.size[axis] + random.below(2);
         }
-        if choice::window_region(&conv).is_some() {
+        if window_region(&conv).is_some() {
             whole += 1;
             Case::random(&mut random, conv).check_input_gradient(&mut failures);
         }

@@ -1,7 +1,7 @@
 //! The tiles of a call, and the memory that a pass over them takes.
 
 use super::super::{Conv2d, max};
-use super::{BLOCK, LINE, MAX_IMAGES, MIN_BLOCK_TILES, TileSize, min, pools_tiles};
+use super::{BLOCK, LINE, MAX_IMAGES, MIN_BLOCK_TILES, TileSize, min};
 use crate::kernels::simd::MAX_TILE_COLUMNS;
 
 /// What a [`Pass`](super::Pass) reads and writes.
@@ -20,19 +20,12 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) const fn forward(conv: &Conv2d, size: TileSize) -> Self {
-        let outputs = match conv.pool {
-            Some(pool) if pools_tiles(conv, size) => [2 * pool.output[0], 2 * pool.output[1]],
-            _ => [conv.output[0], conv.output[1]],
-        };
         Self {
             size,
             input: conv.input,
             output: conv.output,
             padding: conv.padding,
-            tiles: [
-                outputs[0].div_ceil(size.outputs()),
-                outputs[1].div_ceil(size.outputs()),
-            ],
+            tiles: size.tiles(conv),
         }
     }
 

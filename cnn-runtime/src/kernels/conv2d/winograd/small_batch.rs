@@ -13,31 +13,18 @@
 //!
 //! Values of U and the order of sums are those of [`super::gemm`], so the results are the same to the bit.
 
+use super::LINE;
 use super::filtering::{Filtering, Four};
-use super::{LINE, TileSize};
+use crate::kernels::conv2d::choice::winograd::SMALL_BATCH_ACCUMULATORS;
+pub(super) use crate::kernels::conv2d::choice::winograd::SMALL_BATCH_EDGE as EDGE;
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, from_fn};
 
-/// Cells of a row of a transformed tile.
-pub(super) const EDGE: usize = 6;
-/// The most tiles: the sums of a row of cells of all of them stay in registers.
-pub(in super::super) const MAX_TILES: usize = 4;
-/// Accumulators of a row of cells of all tiles.
-pub(in super::super) const ACCUMULATORS: usize = EDGE * MAX_TILES;
-/// Bytes of U above which W is read in its place: half of a second-level cache of 1 MiB. A smaller U stays in that
-/// cache from image to image, and reading it is faster than a second transform.
-const MAX_CACHED_U: usize = 512 * 1024;
 /// How many channels ahead W is prefetched.
 const PREFETCH_CHANNELS: usize = 16;
 
-/// Floats of W for images of `tiles`, for every length of vectors; 0 if they always read U.
-pub(super) const fn packed(size: TileSize, tiles: usize, [channels, filters]: [usize; 2]) -> usize {
-    let u = EDGE * EDGE * channels * filters * size_of::<f32>();
-    match size {
-        TileSize::Four if tiles <= MAX_TILES && u > MAX_CACHED_U => {
-            filters.div_ceil(LINE) * panel(channels, LINE)
-        }
-        _ => 0,
-    }
+/// Floats of W, for every length of vectors.
+pub(super) const fn packed([channels, filters]: [usize; 2]) -> usize {
+    filters.div_ceil(LINE) * panel(channels, LINE)
 }
 
 /// Floats of W of a vector of filters.
@@ -53,7 +40,7 @@ pub(super) const fn length<S: Simd>([channels, filters]: [usize; 2]) -> usize {
 
 /// Whether there are registers for the sums. Asked in `const` blocks, so that nothing is compiled if not.
 pub(super) const fn is_compiled<S: Simd>() -> bool {
-    S::ACCUMULATORS >= ACCUMULATORS
+    S::ACCUMULATORS >= SMALL_BATCH_ACCUMULATORS
 }
 
 /// Floats of V from a row of cells to the next, from a cell to the next, and from a line of channels to the next.

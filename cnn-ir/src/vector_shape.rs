@@ -1,7 +1,7 @@
 //! The numbers of an instruction set that decide how kernels cut their work and which of them run.
 //!
-//! They are plain constants, known on every machine: so the choice of kernels ([`crate::kernels::conv2d::choice`],
-//! [`crate::kernels::dense::choice`]) can be computed for an instruction set that this machine does not have.
+//! They are plain constants, known on every machine. So the compiler can tell which kernels run on each instruction set
+//! (see [`choice`](crate::choice)), also on one that its own machine does not have.
 
 /// What kernels need to know of an instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct VectorShape {
     pub accumulators: usize,
     /// Vectors side by side in the widest register tile of a matrix product: 2 or 4.
     pub tile_vectors: usize,
-    /// Values of each of the two runs of memory from which a permutation takes its lanes, see `Simd::permute`;
-    /// 0 if there is none.
+    /// Values of each of the two runs of memory from which a permutation takes its lanes; 0 if there is no
+    /// permutation.
     pub reach: usize,
     /// Whether loading or storing a part of a vector takes as long as all of it.
     pub has_free_masks: bool,
@@ -87,18 +87,10 @@ impl VectorShape {
     pub const fn prefers_matrixmultiply(self) -> bool {
         self.has_matrixmultiply && !self.is_explicit
     }
-
-    /// The same instruction set in this build, which may lack `std` and with it matrixmultiply.
-    pub(crate) const fn of_this_build(self) -> Self {
-        Self {
-            has_matrixmultiply: cfg!(feature = "std"),
-            ..self
-        }
-    }
 }
 
 /// Lanes of the longest vector: what buffers have room for whose size is the same for all instruction sets.
-pub(crate) const MAX_LANES: usize = {
+pub const MAX_LANES: usize = {
     let mut most = 0;
     let mut index = 0;
     while index < VectorShape::ALL.len() {
@@ -110,7 +102,7 @@ pub(crate) const MAX_LANES: usize = {
 };
 
 /// Columns of the widest register tile of all instruction sets.
-pub(crate) const MAX_TILE_COLUMNS: usize = {
+pub const MAX_TILE_COLUMNS: usize = {
     let mut most = 0;
     let mut index = 0;
     while index < VectorShape::ALL.len() {

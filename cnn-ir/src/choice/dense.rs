@@ -1,12 +1,11 @@
-//! What runs for each pass of a dense layer, on each instruction set.
+//! What runs for each pass of a dense layer.
 //!
-//! Functions of the geometry, the number of examples, and the numbers of the instruction set. matrixmultiply packs both
-//! operands of a product; register tiles read them in place or packed once. So matrixmultiply is the faster one where
-//! tiles are badly filled, or where there is so little depth that the beginnings and ends of tiles count. The figures
-//! behind the thresholds are in `docs/kernels-measured.md`.
+//! matrixmultiply packs both operands of a product; register tiles read them in place or packed once. So matrixmultiply
+//! is the faster one where tiles are badly filled, or where there is so little depth that the beginnings and ends of
+//! tiles count.
 
-use super::Dense;
-use crate::kernels::simd::VectorShape;
+use crate::operation::Dense;
+use crate::vector_shape::{MAX_TILE_COLUMNS, VectorShape};
 
 /// What computes a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +79,23 @@ pub const fn forward(dense: &Dense, n: usize, is_packed: bool, vectors: VectorSh
         Forward::MatrixMultiply
     } else if is_packed {
         Forward::PackedGemm
-    } else if super::forward_scratch(dense, n) == 0 {
-        Forward::Gemm
-    } else {
+    } else if copies_blocks(dense, n) {
         Forward::BlockedGemm
+    } else {
+        Forward::Gemm
     }
+}
+
+/// Columns of a block of the kernel: whole register tiles of every instruction set.
+pub const BLOCK_COLUMNS: usize = MAX_TILE_COLUMNS;
+
+/// The most examples for which the kernel is read in place: a few of them do not pay for copies of its blocks.
+const MAX_EXAMPLES_IN_PLACE: usize = 12;
+
+/// Whether the forward pass of `n` examples copies blocks of a kernel that is not packed. The same for all instruction
+/// sets, because it decides how much scratch memory there is.
+pub const fn copies_blocks(dense: &Dense, n: usize) -> bool {
+    n > MAX_EXAMPLES_IN_PLACE && dense.units > BLOCK_COLUMNS
 }
 
 /// What computes the kernel gradient of `n` examples: their number is the depth of the product, the units are its
