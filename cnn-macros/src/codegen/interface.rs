@@ -268,10 +268,10 @@ fn training_methods(train: bool) -> TokenStream {
         /// Training with other settings than those of the `train` block:
         /// `net.trainer().epochs(3).validation(&test).fit(&train)`.
         #hidden
-        pub fn trainer(&mut self) -> rt::Trainer<'_>
+        pub fn trainer(&mut self) -> rt::Trainer<'_, Self>
         #bound
         {
-            rt::Network::model_mut(self).trainer()
+            rt::Trainer::new(self)
         }
 
         /// The loss and the metrics over all examples.

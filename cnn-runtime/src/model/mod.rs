@@ -24,7 +24,7 @@ pub(crate) mod scores;
 mod tensors;
 pub mod view;
 
-pub use network::{Field, Network, Trainable};
+pub use network::{AsModel, Field, Network, Trainable};
 pub use scores::Scores;
 
 use std::fmt;
