@@ -135,7 +135,7 @@ pub struct Trainer<'a, N = Model> {
     network: &'a mut N,
     settings: Settings<'a>,
     on_epoch: Option<OnEpoch<'a, N>>,
-    history: History,
+    history: Option<&'a mut History>,
 }
 
 type OnEpoch<'a, N> = Box<dyn FnMut(&Epoch, &N) + 'a>;
@@ -216,7 +216,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
             network,
             settings,
             on_epoch: None,
-            history: History::default(),
+            history: None,
         }
     }
 
@@ -296,7 +296,30 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
-    /// Trains the network on `data`. A later call goes on where this one ended.
+    /// Where to write what was done, epoch by epoch: after an error of [`fit`](Self::fit), too, the epochs until then
+    /// are there. The last one is cut short if a step of it failed, and has no scores of the validation if that
+    /// failed.
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// let mut history = cnn::History::default();
+    /// if let Err(error) = net.trainer().epochs(2).history(&mut history).fit(&train) {
+    ///     eprintln!("{error}, after {} epochs", history.epochs.len());
+    /// }
+    /// # assert_eq!(history.epochs.len(), 2);
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn history(mut self, history: &'a mut History) -> Self {
+        self.history = Some(history);
+        self
+    }
+
+    /// Trains the network on `data`.
     ///
     /// # Errors
     ///
@@ -308,35 +331,16 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// that failed had never been tried. [`history`](Self::history) tells what was trained until then.
     ///
     /// All errors of data say whose they are: they come in an [`Error::Training`] or an [`Error::Validation`].
-    pub fn fit(&mut self, data: &dyn Dataset) -> Result<History, Error> {
-        self.history = History::default();
+    pub fn fit(mut self, data: &dyn Dataset) -> Result<History, Error> {
         let mut subject = Observed {
             network: self.network,
             on_epoch: &mut self.on_epoch,
         };
-        self.settings.fit(&mut subject, data, &mut self.history)?;
-        Ok(self.history.clone())
-    }
-
-    /// What the last call of [`fit`](Self::fit) did. After an error, these are the epochs until then: the last one is
-    /// cut short if a step of it failed, and has no scores of the validation if that failed.
-    ///
-    /// ```
-    /// # cnn::network! {
-    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
-    /// # }
-    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
-    /// # let train = cnn::Examples::new(&inputs, &cnn::ndarray::array![[0.0], [1.0]])?;
-    /// let mut net = Sum::new(0);
-    /// let mut trainer = net.trainer().epochs(2);
-    /// if let Err(error) = trainer.fit(&train) {
-    ///     eprintln!("{error}, after {} epochs", trainer.history().epochs.len());
-    /// }
-    /// # assert_eq!(trainer.history().epochs.len(), 2);
-    /// # Ok::<(), cnn::Error>(())
-    /// ```
-    pub fn history(&self) -> &History {
-        &self.history
+        let mut own = History::default();
+        let history = self.history.unwrap_or(&mut own);
+        *history = History::default();
+        self.settings.fit(&mut subject, data, history)?;
+        Ok(history.clone())
     }
 }
 
