@@ -110,6 +110,16 @@ snapshots! {
             train { loss = categorical_crossentropy; }
         }";
 
+    half_written: "
+        network Half {
+            input(28x28x1);
+            stem: conv2d(8, 3x3);
+            con
+            flatten;
+            dense(10, act);
+            train { loss = categorical_crossentropy; opt }
+        }";
+
     nothing_known: "network Unknown { dense(,,); }";
 
     nameless: "network { input(3); }";
