@@ -17,6 +17,17 @@ vocabulary! {
     /// An update rule and its hyperparameters. They are `f64` as Keras' are, because `1 - beta_2` is
     /// off by 1e-5 of itself when taken in single precision; the arithmetic on tensors is single
     /// precision.
+    ///
+    /// ```
+    /// use cnn_ir::Optimizer;
+    ///
+    /// let defaults = Optimizer::adam();
+    /// let slower = Optimizer::adam().with_learning_rate(1e-4);
+    /// // All hyperparameters, each written out:
+    /// let momentum = Optimizer::Sgd { learning_rate: 0.01, momentum: 0.9, nesterov: true };
+    /// # assert_eq!(defaults, slower.with_learning_rate(1e-3));
+    /// # assert_eq!(momentum.name(), "sgd");
+    /// ```
     pub enum Optimizer with scope: Scope {
         /// Stochastic gradient descent.
         ///

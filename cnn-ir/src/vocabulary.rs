@@ -256,6 +256,10 @@ macro_rules! vocabulary {
                 },)+
             ];
 
+            /// What makes each of them with its defaults.
+            #[cfg(test)]
+            pub(crate) const MADE: &'static [fn() -> Self] = &[$(Self::$name),+];
+
             $(
                 #[doc = concat!(
                     "[`", stringify!($Enum), "::", stringify!($Variant), "`], the `", stringify!($name),
@@ -330,3 +334,33 @@ macro_rules! vocabulary {
     };
 }
 pub(crate) use vocabulary;
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, Loss, Metric, Optimizer};
+
+    /// The functions make what a description makes where nothing is written of the settings.
+    #[test]
+    fn constructors_have_the_defaults_of_the_language() {
+        fn check<T: Copy + PartialEq + core::fmt::Debug>(
+            words: &[super::Word<T>],
+            made: &[fn() -> T],
+            name: fn(&T) -> &'static str,
+        ) {
+            assert_eq!(words.len(), made.len());
+            for (word, make) in words.iter().zip(made) {
+                let made = make();
+                let mut settings = [super::Setting::Switch(false); super::MOST];
+                for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+                    *setting = parameter.kind.default(false).expect("a number or a switch");
+                }
+                assert_eq!(made, (word.make)(&settings));
+                assert_eq!(name(&made), word.name);
+            }
+        }
+        check(Optimizer::WORDS, Optimizer::MADE, Optimizer::name);
+        check(Loss::WORDS, Loss::MADE, Loss::name);
+        check(Metric::WORDS, Metric::MADE, Metric::name);
+        check(Activation::WORDS, Activation::MADE, Activation::name);
+    }
+}

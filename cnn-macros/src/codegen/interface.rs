@@ -76,6 +76,12 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
     let parameters = literal(network.parameter_count() as u64);
     let flops = literal(network.flops());
     let (input_type, output_type) = (array_type(input), array_type(output));
+    let [input_docs, output_docs] = [("input", input), ("output", output)].map(|(what, shape)| {
+        format!(
+            "The shape of one {what}, `{:?}`, without the batch axis.",
+            shape.0
+        )
+    });
     let zeros = array_of_zeros(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
@@ -85,9 +91,9 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
     });
     quote! {
         impl #name {
-            /// The shape of one input, without the batch axis.
+            #[doc = #input_docs]
             pub const INPUT: [usize; #input_rank] = #input_shape;
-            /// The shape of one output, without the batch axis.
+            #[doc = #output_docs]
             pub const OUTPUT: [usize; #output_rank] = #output_shape;
             /// How many numbers the network learns.
             pub const PARAMETERS: usize = #parameters;

@@ -36,6 +36,10 @@ pub fn mentioned(
     krate: &TokenStream,
     span: &dyn Fn(Range) -> Span,
 ) -> TokenStream {
+    let words: Vec<_> = words
+        .iter()
+        .filter(|word| is_identifier(&word.text) && is_identifier(module(&word.place)))
+        .collect();
     if words.is_empty() {
         return TokenStream::new();
     }
@@ -49,11 +53,23 @@ pub fn mentioned(
     let editor = format_ident!("rust_analyzer");
     quote! {
         #attributes
-        #[cfg(#editor)]
+        // The compiler has not heard of this condition.
+        #[allow(unexpected_cfgs)]
         const _: () = {
-            #(#paths)*
+            #[cfg(#editor)]
+            const _: () = {
+                #(#paths)*
+            };
         };
     }
+}
+
+/// Whether a word can be a name in Rust and in the language: a layer called `self` is a mistake of another kind.
+fn is_identifier(word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.chars().all(is_part)
+        && !is_keyword(word)
 }
 
 /// The modules with all words of the language.

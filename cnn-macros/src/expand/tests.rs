@@ -158,6 +158,24 @@ snapshots! {
         }";
 }
 
+/// An editor asks of whatever is written so far, and a name that cannot be one ends no expansion.
+#[test]
+fn words_that_are_no_names_are_left_out() {
+    for word in [
+        "self", "Self", "crate", "super", "_", "type", "r#type", "größe", "r#fn",
+    ] {
+        for line in [
+            format!("{word};"),
+            format!("{word}({word});"),
+            format!("dense({word} = {word});"),
+            format!("dense(3, activation = {word}({word} = 1));"),
+            format!("train {{ {word} = {word}; loss = {word}; metrics = [{word}]; }}"),
+        ] {
+            expand(&format!("network Odd {{ input(4); {line} }}"));
+        }
+    }
+}
+
 /// The names of a network's public constants and methods.
 fn interface(expansion: &str) -> BTreeSet<String> {
     fn of_items(items: &[syn::Item], names: &mut BTreeSet<String>) {
