@@ -85,6 +85,13 @@ pub use cnn_runtime::{Loss, Metric, Optimizer};
 #[doc(hidden)]
 pub use cnn_macros as __macros;
 
+/// The words of the language, for editors: what a word in a description may become is in the module of its place.
+#[doc(hidden)]
+#[allow(non_upper_case_globals, unused_variables)]
+pub mod __language {
+    cnn_macros::language! {}
+}
+
 /// Compiles the description of a network into a struct.
 ///
 /// The description is one network, one layer a line, with the names and defaults of Keras:
@@ -119,15 +126,16 @@ pub use cnn_macros as __macros;
 /// everything that is generated. The names of the network and of labels may be raw identifiers: the method of
 /// `r#type: dense(3);` is `r#type()`. Names that begin with `__cnn` are kept for generated code.
 ///
-/// Layers: `input(shape)`, `conv2d(filters, kernel, strides = 1, padding = valid, dilation = 1,
-/// activation = linear, use_bias = true, trainable = true)`, `max_pool2d(size = 2x2, strides = size, padding =
-/// valid)`, `avg_pool2d` likewise, `flatten`, `dense(units, activation = linear, use_bias =
-/// true, trainable = true)`, `dropout(rate)`, `activation(name)`, and each activation as a layer: `relu`,
-/// `leaky_relu(negative_slope = 0.3)`, `sigmoid`, `tanh`, `softmax`.
+/// # Layers
 ///
-/// `train` settings: `loss` (`categorical_crossentropy`, `binary_crossentropy`, `mse`),
-/// `optimizer` (`sgd`, `rmsprop`, `adam`, with Keras' arguments), `metrics` (`accuracy`, `mae`,
-/// `mse`), `epochs`, `batch_size`, `seed`.
+/// An argument without a default has to be written; arguments stand in this order or with their names. The
+/// repository has all details in `docs/language.md`.
+///
+#[doc = include_str!("../docs/layers.md")]
+///
+/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `seed`.
+///
+/// # Mistakes
 ///
 /// A mistake is an error at the tokens that are wrong, and the rest of the program still
 /// compiles:

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cnn::runtime::spec::Spec;
-use cnn::runtime::{Dataset, Error, Examples, Model};
+use cnn::runtime::{Dataset, Error, Examples, History, Model};
 use cnn::{Loss, Network as _};
 use ndarray::{Array1, Array2, Array4, ArrayD, Ix2, array};
 use small::{STRIPES, XOR, bits, stripe_images, stripes, xor};
@@ -71,9 +71,10 @@ impl Dataset for Lazy {
     }
 }
 
-/// What an error of a target says.
+/// What an error of a target says, in the training data of `fit` or by itself.
 fn of_target(error: &Error) -> Option<(usize, f32, Loss)> {
     match error {
+        Error::Training { source } => of_target(source),
         Error::TargetValue {
             index, value, loss, ..
         } => Some((*index, *value, *loss)),
@@ -91,17 +92,20 @@ fn targets_that_the_loss_does_not_take_are_refused_before_the_first_step() {
         let values = array![0.0, 1.0, wrong, wrong];
         let data = Examples::with_values(&inputs, &values).unwrap();
         let errors = [
-            model.fit(&data).unwrap_err(),
-            model.trainer().epochs(0).fit(&data).unwrap_err(),
-            model.evaluate(&data).unwrap_err(),
-            model.gradients(&data, 0).unwrap_err(),
+            (model.fit(&data).unwrap_err(), "training data: "),
+            (
+                model.trainer().epochs(0).fit(&data).unwrap_err(),
+                "training data: ",
+            ),
+            (model.evaluate(&data).unwrap_err(), ""),
+            (model.gradients(&data, 0).unwrap_err(), ""),
         ];
-        for error in errors {
+        for (error, whose) in errors {
             let (index, value, loss) = of_target(&error).expect("an error of a target");
             assert_eq!((index, value.to_bits()), (2, wrong.to_bits()));
             assert_eq!(loss, Loss::BinaryCrossentropy);
             let expected = format!(
-                "a target of example 2 is {wrong}, but the targets of `binary_crossentropy` must be from 0 to 1"
+                "{whose}a target of example 2 is {wrong}, but the targets of `binary_crossentropy` must be from 0 to 1"
             );
             assert_eq!(error.to_string(), expected);
         }
@@ -193,22 +197,66 @@ fn targets_of_any_dataset_are_checked_as_they_are_read() {
 
 #[test]
 fn wrong_validation_data_end_training_after_the_epoch() {
-    let validation = Lazy::new(&[2], 100, |index, out| out[0] = 0.0 - (index / 99) as f32);
+    // The last target becomes wrong when it is read for the third time.
+    static READS: AtomicUsize = AtomicUsize::new(0);
+    let validation = Lazy::new(&[2], 100, |index, out| {
+        let wrong = index == 99 && READS.fetch_add(1, Ordering::Relaxed) == 2;
+        out[0] = 0.0 - f32::from(u8::from(wrong));
+    });
     let mut model = Model::new(&XOR, 1);
     let mut epochs = 0;
-    let trainer = model.trainer().epochs(3).validation(&validation);
-    let error = trainer
-        .on_epoch(|_, _| epochs += 1)
-        .fit(&xor())
-        .unwrap_err();
+    let mut history = History::default();
+    let trainer = model.trainer().epochs(5).validation(&validation);
+    let trainer = trainer.history(&mut history).on_epoch(|_, _| epochs += 1);
+    let error = trainer.fit(&xor()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "validation data: a target of example 99 is -1, but the targets of `binary_crossentropy` must be from 0 to 1"
     );
-    assert_eq!(epochs, 0);
+    assert_eq!(epochs, 2);
+    // Nothing of what was trained is lost: the third epoch lacks its validation alone.
+    let validated: Vec<_> = history
+        .epochs
+        .iter()
+        .map(|epoch| epoch.validation.is_some())
+        .collect();
+    assert_eq!(validated, [true, true, false]);
+    assert!(!history.stopped);
     let mut expected = Model::new(&XOR, 1);
-    expected.trainer().epochs(1).fit(&xor()).unwrap();
+    let whole = expected.trainer().epochs(3).fit(&xor()).unwrap();
+    for (found, expected) in history.epochs.iter().zip(&whole.epochs) {
+        assert_eq!(found.scores, expected.scores);
+    }
     assert_eq!(bits(model.parameters()), bits(expected.parameters()));
+}
+
+#[test]
+fn the_history_ends_with_the_step_before_a_wrong_target() {
+    static READS: AtomicUsize = AtomicUsize::new(0);
+    let lazy = Lazy::new(&[2], 40, |_, out| {
+        // The fourth step of the second epoch.
+        out[0] = f32::from(u8::from(READS.fetch_add(1, Ordering::Relaxed) >= 70));
+        out[0] *= 2.0;
+    });
+    let mut model = Model::new(&XOR, 1);
+    let mut history = History::default();
+    let trainer = model.trainer().epochs(3).batch_size(10);
+    let trainer = trainer.threads(1).shuffle(false).history(&mut history);
+    let error = trainer.fit(&lazy).unwrap_err();
+    assert!(error.to_string().starts_with("training data: a target of"));
+    let epochs: Vec<_> = history
+        .epochs
+        .iter()
+        .map(|epoch| (epoch.number, epoch.examples))
+        .collect();
+    assert_eq!(epochs, [(1, 40), (2, 30)]);
+    assert!(history.epochs.iter().all(|e| e.scores.loss.is_finite()));
+
+    // The next call begins a history of its own.
+    let trainer = model.trainer().epochs(3).history(&mut history);
+    let returned = trainer.fit(&xor()).unwrap();
+    assert_eq!(history.epochs.len(), 3);
+    assert_eq!(history, returned);
 }
 
 #[test]
@@ -232,7 +280,8 @@ fn losses_of_numbers_take_what_is_finite() {
         let data = Examples::with_values(&inputs, &values).unwrap();
         let expected =
             format!("a target of example 1 is {expected}, but the targets of `mse` must be finite");
-        assert_eq!(model.fit(&data).unwrap_err().to_string(), expected);
+        let in_training = format!("training data: {expected}");
+        assert_eq!(model.fit(&data).unwrap_err().to_string(), in_training);
         assert_eq!(model.evaluate(&data).unwrap_err().to_string(), expected);
     }
     let data = Examples::with_values(&inputs, array![0.0, 300.0, -255.0]).unwrap();
@@ -276,11 +325,14 @@ fn targets_that_do_not_fit_are_errors_behind_a_wrapper_too() {
 fn a_scale_that_is_not_finite_is_refused() {
     let mut model = Model::new(&STRIPES, 1);
     let data = stripes(9).scaled(1e30).scaled(1e30);
-    let errors = [model.fit(&data).err(), model.evaluate(&data).err()];
-    for error in errors {
+    let errors = [
+        (model.fit(&data).err(), "training data: "),
+        (model.evaluate(&data).err(), ""),
+    ];
+    for (error, whose) in errors {
         assert_eq!(
             error.unwrap().to_string(),
-            "`scale` is inf, but must be finite"
+            format!("{whose}`scale` is inf, but must be finite")
         );
     }
 }

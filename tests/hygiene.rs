@@ -80,6 +80,51 @@ mod among_shadows {
     }
 }
 
+/// Every name of a variable in generated code is that of a constant here, which a pattern of that name would compare
+/// with.
+#[allow(dead_code, non_upper_case_globals, clippy::redundant_pub_crate)]
+mod among_constants {
+    macro_rules! networks {
+        ($($name:ident)*) => {
+            pub(super) mod constants {
+                $(const $name: usize = 1;)*
+                networks!(@network);
+            }
+            pub(super) mod statics {
+                $(static $name: usize = 1;)*
+                networks!(@network);
+            }
+        };
+        (@network) => {
+            cnn::network! {
+                pub(crate) network Among {
+                    input(4x4x1);
+                    stem: conv2d(2, 2x2, activation = relu);
+                    max_pool2d(2x2);
+                    flatten;
+                    dropout(0.5);
+                    dense(2, activation = softmax);
+                    train { loss = categorical_crossentropy; metrics = [accuracy]; }
+                }
+            }
+            cnn::network! {
+                pub(crate) network Untrained { input(2); dense(2, activation = softmax); }
+            }
+        };
+    }
+
+    networks! {
+        argmax argmax_0 call count end examples first gradient gradients images input inputs isa label labels layers
+        losses micro_batch micro_batch_input micro_batch_output model n network output packed packed_backward
+        packed_forward parameters partials path plan rt run saved scale scratch seed slot_0 slot_1 slots start
+        target tensors workspace conv2d dense flatten dropout max_pool2d stem this value x f
+        stem_argmax stem_bias stem_bias_sum stem_gradient stem_kernel stem_kernel_sum stem_out
+        stem_packed_backward stem_packed_forward stem_packed_inference max_pool2d_1_out max_pool2d_1_gradient
+        max_pool2d_1_argmax flatten_1_out dropout_1_out dropout_1_gradient dense_1_kernel dense_1_bias dense_1_out
+        dense_1_packed_forward dense_1_packed_inference dense_1_packed_backward dense_1_gradient
+    }
+}
+
 /// Networks of every name that generated code uses, or a user's program.
 #[allow(
     non_camel_case_types,
@@ -117,7 +162,7 @@ mod names {
     }
 
     networks! {
-        rt layers f32 f64 u8 u64 i32 usize str bool char never
+        rt plan layers f32 f64 u8 u64 i32 usize str bool char never
         forward train model network SPEC STEPS TENSORS MICRO_BATCH WORKSPACE
         PACKED_INFERENCE PACKED_FORWARD PACKED_BACKWARD INPUT OUTPUT PARAMETERS LAYERS SUMMARY PLAN
         Model Network Trainable Field Spec Layer Workspace Predict Train Execute Dense Conv2d Isa
@@ -287,6 +332,18 @@ fn among_shadows() {
     assert!(probability > 0.0 && probability < 1.0);
     assert_eq!(net.slot_0().kernel().shape(), [3, 3]);
     assert_eq!(net.n().kernel().shape(), [2, 2, 1, 2]);
+}
+
+#[test]
+fn among_constants() {
+    use among_constants::{constants, statics};
+    let image = [[[0.5]; 4]; 4];
+    let sums = [
+        constants::Among::new(1).predict(&image).iter().sum::<f32>(),
+        statics::Among::new(1).predict(&image).iter().sum::<f32>(),
+    ];
+    assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-6), "{sums:?}");
+    assert_eq!(constants::Untrained::OUTPUT, statics::Untrained::OUTPUT);
 }
 
 #[test]

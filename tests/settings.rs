@@ -45,14 +45,14 @@ fn data_are_checked_before_training() {
         (&empty, "the dataset holds no examples"),
     ];
     for (data, expected) in cases {
+        assert_eq!(model.evaluate(data).unwrap_err().to_string(), expected);
         let errors = [
             model.fit(data).unwrap_err(),
-            model.evaluate(data).unwrap_err(),
             model.trainer().validation(&good).fit(data).unwrap_err(),
             model.trainer().epochs(0).fit(data).unwrap_err(),
         ];
         for error in errors {
-            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.to_string(), format!("training data: {expected}"));
         }
         for epochs in [0, 1] {
             let trainer = model.trainer().epochs(epochs).validation(data);

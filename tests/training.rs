@@ -11,7 +11,7 @@ use cnn::Optimizer;
 use cnn::runtime::spec::{Spec, Train, Training, TrainingPass};
 use cnn::runtime::{Dataset, Error, Examples, Model};
 use ndarray::{Array2, Array4, Axis};
-use small::{STRIPES, XOR, bits, stripe_images, stripes, xor};
+use small::{STRIPES, XOR, Xor, bits, stripe_images, stripes, xor};
 
 #[test]
 fn xor_is_learnt() {
@@ -513,6 +513,23 @@ fn the_stop_flag_ends_training_between_epochs() {
     let history = model.trainer().stop(&flag).fit(&data).unwrap();
     assert!(history.stopped && history.epochs.is_empty());
     assert_eq!(bits(model.parameters()), before);
+}
+
+/// The callback sees the network as its users know it.
+#[test]
+fn on_epoch_sees_the_network_itself() {
+    let mut net = Xor::new(1);
+    let mut seen: Vec<(f32, Xor)> = Vec::new();
+    let trainer = net.trainer().epochs(3);
+    let trainer = trainer.on_epoch(|_, net: &Xor| {
+        let [probability] = net.predict(&[0.0, 1.0]);
+        seen.push((probability, net.clone()));
+    });
+    trainer.fit(&xor()).unwrap();
+    assert_eq!(seen.len(), 3);
+    assert_ne!(seen[0].0, seen[1].0);
+    assert_eq!(seen[2].0, net.predict(&[0.0, 1.0])[0]);
+    assert_eq!(bits(seen[2].1.parameters()), bits(net.parameters()));
 }
 
 /// Sets a flag once an example is read.

@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostics;
 use crate::graph::{Name, Network, Node, Op, Shape};
 use crate::syntax::parse::parse;
 use crate::syntax::{NetworkSyntax, Span};
+use crate::words::{Word, words};
 
 /// Everything there is to say about a description.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Outline {
     pub layers: Vec<OutlineLayer>,
     /// The layers that are known without a gap from the input on.
     pub nodes: Vec<Node>,
+    /// The words that an editor may complete.
+    pub words: Vec<Word>,
 }
 
 /// A layer with parameters, whatever else is known of it.
@@ -138,6 +141,7 @@ impl Outline {
                 })
                 .collect(),
             nodes: known.nodes.clone(),
+            words: words(syntax),
         }
     }
 }

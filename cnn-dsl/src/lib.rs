@@ -33,9 +33,10 @@ mod reference;
 mod summary;
 pub mod syntax;
 mod text_table;
+pub mod words;
 
 pub use analyse::{Analysis, Outline, OutlineLayer, analyse, check};
 pub use check::names::is_keyword;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use graph::Network;
-pub use reference::reference;
+pub use reference::{layer_table, reference};

@@ -26,6 +26,46 @@ pub fn reference() -> String {
     page
 }
 
+/// The layers with their arguments and what they do, and the words of the `train` block, as Markdown: for the
+/// documentation of the macro.
+pub fn layer_table() -> String {
+    let mut table =
+        "<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl --test reference`. -->\n\n".to_owned();
+    table += "| layer | |\n|---|---|\n";
+    for kind in layers::kinds() {
+        let parameters: Vec<_> = (kind.parameters.iter())
+            .map(|parameter| match default(parameter, true) {
+                Some(default) => format!("{} = {default}", parameter.name),
+                None => parameter.name.to_owned(),
+            })
+            .collect();
+        let arguments = match parameters.is_empty() {
+            true => String::new(),
+            false => format!("({})", parameters.join(", ")),
+        };
+        let docs = sentence(&kind.docs.lines().collect::<Vec<_>>());
+        table += &format!("| `{}{arguments}` | {docs} |\n", kind.name);
+    }
+    for (what, names) in [
+        ("Activations", names(Activation::WORDS)),
+        ("Losses", names(Loss::WORDS)),
+        ("Optimizers", names(Optimizer::WORDS)),
+        ("Metrics", names(Metric::WORDS)),
+    ] {
+        table += &format!("\n{what}: {names}.\n");
+    }
+    table
+}
+
+/// `relu`, `tanh`, in code font.
+fn names<T>(words: &[Word<T>]) -> String {
+    let names: Vec<_> = words
+        .iter()
+        .map(|word| format!("`{}`", word.name))
+        .collect();
+    names.join(", ")
+}
+
 const HEAD: &str = "\
 <!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current`. -->
 

@@ -1,23 +1,31 @@
-//! `docs/language.md` is what the compiler's rows say. After a change, write it anew with
+//! `docs/language.md` and `docs/layers.md` are what the compiler's rows say. After a change, write them anew with
 //!
 //! ```text
-//! CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current
+//! CNN_UPDATE=1 cargo test -p cnn-dsl --test reference
 //! ```
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/language.md");
+/// Compares a page of `docs` with what it should be, or writes it.
+fn check(name: &str, page: &str) {
+    let path = format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("CNN_UPDATE").is_some() {
+        std::fs::write(&path, page).expect("the page can be written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == page,
+        "`docs/{name}` is not what the compiler's rows say; run `CNN_UPDATE=1 cargo test -p cnn-dsl --test reference`"
+    );
+}
 
 #[test]
 fn the_reference_page_is_current() {
-    let page = cnn_dsl::reference();
-    if std::env::var_os("CNN_UPDATE").is_some() {
-        std::fs::write(PAGE, &page).expect("the page can be written");
-    }
-    let committed = std::fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(
-        committed == page,
-        "`docs/language.md` is not what the compiler's rows say; run \
-         `CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current`"
-    );
+    check("language.md", &cnn_dsl::reference());
+}
+
+/// It stands in the documentation of `network!`.
+#[test]
+fn the_table_of_layers_is_current() {
+    check("layers.md", &cnn_dsl::layer_table());
 }
 
 /// The code in `CONTRIBUTING.md` is that of the files it names, and the files and folders it names exist.

@@ -37,29 +37,29 @@ vocabulary! {
     /// An activation function.
     pub enum Activation with properties: Properties {
         /// The identity.
-        "linear" => Linear with MONOTONE;
+        linear => Linear with MONOTONE;
 
         /// `max(x, 0)`; NaN stays NaN.
-        "relu" => Relu with Properties { is_non_negative: true, ..MONOTONE };
+        relu => Relu with Properties { is_non_negative: true, ..MONOTONE };
 
         /// `x` where positive, `negative_slope * x` elsewhere.
-        "leaky_relu" => LeakyRelu {
+        leaky_relu => LeakyRelu {
             /// The slope below zero; not negative, as the backward pass tells the sides apart by the
             /// sign of the output.
             negative_slope: f32 = Kind::number(Range::NonNegative, 0.2).as_layer(0.3),
         } with MONOTONE;
 
         /// `1 / (1 + exp(-x))`.
-        "sigmoid" => Sigmoid with Properties { is_non_negative: true, ..MONOTONE };
+        sigmoid => Sigmoid with Properties { is_non_negative: true, ..MONOTONE };
 
         /// The hyperbolic tangent.
-        "tanh" => Tanh with MONOTONE;
+        tanh => Tanh with MONOTONE;
 
         /// `x / (1 + |x|)`.
-        "softsign" => Softsign with MONOTONE;
+        softsign => Softsign with MONOTONE;
 
         /// `exp(x) / sum(exp(x))` over the last axis.
-        "softmax" => Softmax with Properties {
+        softmax => Softmax with Properties {
             is_monotone: false,
             is_elementwise: false,
             is_non_negative: true,

@@ -34,23 +34,23 @@ vocabulary! {
     /// What training minimises.
     pub enum Loss with properties: Properties {
         /// `-sum(t * ln(softmax(z)))` over the classes; the targets are probabilities.
-        "categorical_crossentropy" => CategoricalCrossentropy with Properties {
+        categorical_crossentropy => CategoricalCrossentropy with Properties {
             activation: Activation::Softmax,
             output: Output::Classes,
         };
 
         /// `-mean(t * ln(p) + (1 - t) * ln(1 - p))` over the outputs, with `p = sigmoid(z)`.
-        "binary_crossentropy" => BinaryCrossentropy with Properties {
+        binary_crossentropy => BinaryCrossentropy with Properties {
             activation: Activation::Sigmoid,
             output: Output::Binary,
         };
 
         /// `mean((y - t)^2)` over the outputs.
-        "mse" | "mean_squared_error" => MeanSquaredError with VALUES;
+        mse | mean_squared_error => MeanSquaredError with VALUES;
 
         /// `mean(h(y - t))` over the outputs: `h(e)` is `e^2 / 2` up to `|e| = delta`, and
         /// `delta * (|e| - delta / 2)` beyond (Huber 1964).
-        "huber" => Huber {
+        huber => Huber {
             /// Where the square ends and the line begins.
             delta: f32 = Kind::number(Range::Positive, 1.0),
         } with VALUES;

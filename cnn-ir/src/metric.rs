@@ -14,12 +14,12 @@ vocabulary! {
     pub enum Metric with properties: Properties {
         /// The share classified rightly. A class for each position: positions whose largest output along the
         /// last axis is that of the target. Yes or no: outputs on the target's side of 0.5.
-        "accuracy" => Accuracy with Properties { larger_is_better: true };
+        accuracy => Accuracy with Properties { larger_is_better: true };
 
         /// `mean(|y - t|)`.
-        "mae" | "mean_absolute_error" => MeanAbsoluteError with Properties { larger_is_better: false };
+        mae | mean_absolute_error => MeanAbsoluteError with Properties { larger_is_better: false };
 
         /// `mean((y - t)^2)`.
-        "mse" | "mean_squared_error" => MeanSquaredError with Properties { larger_is_better: false };
+        mse | mean_squared_error => MeanSquaredError with Properties { larger_is_better: false };
     }
 }

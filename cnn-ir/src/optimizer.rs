@@ -17,13 +17,24 @@ vocabulary! {
     /// An update rule and its hyperparameters. They are `f64` as Keras' are, because `1 - beta_2` is
     /// off by 1e-5 of itself when taken in single precision; the arithmetic on tensors is single
     /// precision.
+    ///
+    /// ```
+    /// use cnn_ir::Optimizer;
+    ///
+    /// let defaults = Optimizer::adam();
+    /// let slower = Optimizer::adam().with_learning_rate(1e-4);
+    /// // All hyperparameters, each written out:
+    /// let momentum = Optimizer::Sgd { learning_rate: 0.01, momentum: 0.9, nesterov: true };
+    /// # assert_eq!(defaults, slower.with_learning_rate(1e-3));
+    /// # assert_eq!(momentum.name(), "sgd");
+    /// ```
     pub enum Optimizer with scope: Scope {
         /// Stochastic gradient descent.
         ///
         /// Without momentum `w -= learning_rate * g`. With momentum `velocity = momentum * velocity -
         /// learning_rate * g` and then `w += velocity`, or after Nesterov
         /// `w += momentum * velocity - learning_rate * g`.
-        "sgd" => Sgd {
+        sgd => Sgd {
             /// The step size.
             learning_rate: f64 = Kind::number(Range::Positive, 0.01),
             /// How much of the last step is kept.
@@ -37,7 +48,7 @@ vocabulary! {
         /// `square = rho * square + (1 - rho) * g^2` and
         /// `step = learning_rate * g / sqrt(square + epsilon)`; then `w -= step`, or with momentum
         /// `velocity = momentum * velocity + step`, `w -= velocity`.
-        "rmsprop" => RmsProp {
+        rmsprop => RmsProp {
             /// The step size.
             learning_rate: f64 = Kind::number(Range::Positive, 1e-3),
             /// How much of the mean square is kept.
@@ -53,7 +64,7 @@ vocabulary! {
         /// `m += (1 - beta_1) * (g - m)`, `v += (1 - beta_2) * (g^2 - v)`,
         /// `w -= alpha * m / (sqrt(v) + epsilon)`, where
         /// `alpha = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)` in step `t`.
-        "adam" => Adam {
+        adam => Adam {
             /// The step size.
             learning_rate: f64 = Kind::number(Range::Positive, 1e-3),
             /// How much of the mean gradient is kept.
@@ -70,7 +81,7 @@ vocabulary! {
         /// `m` and `v` as in Adam, `v' = v / (1 - beta_2^t)`,
         /// `m' = u(t + 1) * m / (1 - U(t + 1)) + (1 - u(t)) * g / (1 - U(t))`,
         /// `w -= learning_rate * m' / (sqrt(v') + epsilon)` in step `t`.
-        "nadam" => Nadam {
+        nadam => Nadam {
             /// The step size.
             learning_rate: f64 = Kind::number(Range::Positive, 1e-3),
             /// How much of the mean gradient is kept, once the decay has risen to it.
@@ -100,11 +111,6 @@ impl Optimizer {
 /// As Keras' `compile` without an optimizer: RMSprop with its defaults.
 impl Default for Optimizer {
     fn default() -> Self {
-        Self::RmsProp {
-            learning_rate: 1e-3,
-            rho: 0.9,
-            momentum: 0.0,
-            epsilon: 1e-7,
-        }
+        Self::rmsprop()
     }
 }

@@ -149,6 +149,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The default as the value of a field; that of the type where the layer reads the argument itself.
+    pub(crate) fn value<F: Field>(self) -> F {
+        F::from_setting(self.default(false).unwrap_or(Setting::Switch(false)))
+    }
+}
+
 impl core::fmt::Display for Setting {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -202,8 +209,8 @@ impl Field for bool {
     }
 }
 
-/// Makes an enum and its rows of entries `"name" | "alias" => Variant { field: type = kind }
-/// with properties`.
+/// Makes an enum and its rows of entries `name | alias => Variant { field: type = kind } with properties`, and a
+/// function of each name that makes the value with its defaults: `Optimizer::adam()`.
 ///
 /// Each entry carries a value of the type behind the enum's name, which the method of that name
 /// returns: what the compiler and the runtime have to know of it.
@@ -213,7 +220,7 @@ macro_rules! vocabulary {
         pub enum $Enum:ident with $property:ident: $Property:ty {
             $(
                 $(#[doc = $docs:literal])+
-                $name:literal $(| $alias:literal)* => $Variant:ident $({
+                $name:ident $(| $alias:ident)* => $Variant:ident $({
                     $(
                         $(#[doc = $field_docs:literal])+
                         $field:ident: $type:ty = $kind:expr,
@@ -237,8 +244,8 @@ macro_rules! vocabulary {
             /// Every word, in the order of the reference page.
             pub const WORDS: &'static [$crate::vocabulary::Word<Self>] = &[
                 $($crate::vocabulary::Word {
-                    name: $name,
-                    aliases: &[$($alias),*],
+                    name: stringify!($name),
+                    aliases: &[$(stringify!($alias)),*],
                     docs: &[$($docs),+],
                     parameters: &[$($($crate::vocabulary::Parameter {
                         name: stringify!($field),
@@ -248,6 +255,20 @@ macro_rules! vocabulary {
                     make: |_settings| vocabulary!(@make $Enum $Variant _settings $({ $($field)+ })?),
                 },)+
             ];
+
+            /// What makes each of them with its defaults.
+            #[cfg(test)]
+            pub(crate) const MADE: &'static [fn() -> Self] = &[$(Self::$name),+];
+
+            $(
+                #[doc = concat!(
+                    "[`", stringify!($Enum), "::", stringify!($Variant), "`], the `", stringify!($name),
+                    "` of a description", $(vocabulary!(@defaults $($field)+),)? ".",
+                )]
+                pub fn $name() -> Self {
+                    Self::$Variant $({ $($field: $crate::vocabulary::Kind::value($kind),)+ })?
+                }
+            )+
 
             /// The word that names it.
             pub fn word(&self) -> &'static $crate::vocabulary::Word<Self> {
@@ -297,6 +318,7 @@ macro_rules! vocabulary {
             }
         }
     };
+    (@defaults $($field:ident)+) => { ", with its defaults" };
     (@make $Enum:ident $Variant:ident $settings:ident) => { $Enum::$Variant };
     (@make $Enum:ident $Variant:ident $settings:ident { $($field:ident)+ }) => {{
         let mut settings = $settings.iter().copied();
@@ -312,3 +334,33 @@ macro_rules! vocabulary {
     };
 }
 pub(crate) use vocabulary;
+
+#[cfg(test)]
+mod tests {
+    use crate::{Activation, Loss, Metric, Optimizer};
+
+    /// The functions make what a description makes where nothing is written of the settings.
+    #[test]
+    fn constructors_have_the_defaults_of_the_language() {
+        fn check<T: Copy + PartialEq + core::fmt::Debug>(
+            words: &[super::Word<T>],
+            made: &[fn() -> T],
+            name: fn(&T) -> &'static str,
+        ) {
+            assert_eq!(words.len(), made.len());
+            for (word, make) in words.iter().zip(made) {
+                let made = make();
+                let mut settings = [super::Setting::Switch(false); super::MOST];
+                for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+                    *setting = parameter.kind.default(false).expect("a number or a switch");
+                }
+                assert_eq!(made, (word.make)(&settings));
+                assert_eq!(name(&made), word.name);
+            }
+        }
+        check(Optimizer::WORDS, Optimizer::MADE, Optimizer::name);
+        check(Loss::WORDS, Loss::MADE, Loss::name);
+        check(Metric::WORDS, Metric::MADE, Metric::name);
+        check(Activation::WORDS, Activation::MADE, Activation::name);
+    }
+}

@@ -9,7 +9,7 @@ mod file;
 
 use self::file::{File, Mistake};
 use crate::codegen::attributes::Attributes;
-use crate::codegen::{self, Context, hover};
+use crate::codegen::{self, Context, hover, words};
 use crate::report;
 use crate::source::Source;
 use cnn_dsl::Analysis;
@@ -30,7 +30,12 @@ pub fn network(tokens: TokenStream) -> TokenStream {
     let span = |range| source.spans(range).0;
     let code = code(&analysis, &attributes, &krate, &span);
     let hover = hover::layers(&analysis.outline.nodes, &attributes, &span);
-    quote!(#reports #code #hover)
+    let words = match analysis.network {
+        Some(_) => TokenStream::new(),
+        None => words::mentioned(&analysis.outline.words, &attributes, &krate, &span),
+    };
+    // The words first: an editor compares the expansion with that of an unfinished word, place by place.
+    quote!(#words #reports #code #hover)
 }
 
 /// Expands `network_file!("path.cnn")`.

@@ -25,3 +25,9 @@ pub fn network(tokens: TokenStream) -> TokenStream {
 pub fn network_file(tokens: TokenStream) -> TokenStream {
     expand::network_file(tokens.into()).into()
 }
+
+/// Modules with an item for each word of the language, which editors complete.
+#[proc_macro]
+pub fn language(_tokens: TokenStream) -> TokenStream {
+    codegen::words::language().into()
+}

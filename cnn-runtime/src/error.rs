@@ -96,7 +96,12 @@ pub enum Error {
         /// The loss.
         loss: Loss,
     },
-    /// The data for the validation are wrong; errors of the data to train on or to evaluate come as they are.
+    /// The data to train on are wrong, in a call of `fit`.
+    Training {
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// The data for the validation are wrong, in a call of `fit`.
     Validation {
         /// What is wrong.
         source: Box<Error>,
@@ -173,6 +178,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// This error, found in the data to train on.
+    pub(crate) fn in_training(self) -> Self {
+        Self::Training {
+            source: Box::new(self),
+        }
+    }
+
     /// This error, found in the data for the validation.
     pub(crate) fn in_validation(self) -> Self {
         Self::Validation {
@@ -251,6 +263,7 @@ impl fmt::Display for Error {
                 "the targets of example {index} sum to {sum}, but those of `{}` are probabilities, which sum to at most 1",
                 loss.name()
             ),
+            Error::Training { source } => write!(f, "training data: {source}"),
             Error::Validation { source } => write!(f, "validation data: {source}"),
             Error::NonFiniteLoss { epoch, step, loss } => write!(
                 f,
@@ -300,7 +313,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Validation { source } => Some(source),
+            Error::Training { source } | Error::Validation { source } => Some(source),
             Error::Io { source, .. } => Some(source),
             Error::Idx { source, .. } => Some(source),
             Error::Checkpoint { source, .. } => Some(source),

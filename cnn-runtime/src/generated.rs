@@ -37,6 +37,20 @@ pub use {
     std::path::Path,
 };
 
+/// Functions with the names of the parameters and variables of generated methods, which these may shadow. Without
+/// them, a constant of the user's program with such a name would be meant, which they may not.
+pub mod parameters {
+    macro_rules! functions {
+        ($($name:ident)*) => {
+            $(
+                /// Is never called.
+                pub const fn $name() {}
+            )*
+        };
+    }
+    functions! { examples input inputs isa model output parameters path seed workspace }
+}
+
 impl Layer {
     /// A line of the summary.
     pub const fn new(

@@ -17,6 +17,8 @@
 #![deny(missing_docs, unsafe_code)]
 
 #[cfg(feature = "std")]
+mod clock;
+#[cfg(feature = "std")]
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
@@ -50,7 +52,7 @@ pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
     metric::argmax,
-    model::{Model, Network, Scores},
+    model::{AsModel, Model, Network, Scores},
     ndarray,
     thread_count::{set_threads, threads},
     train::{Epoch, History, Trainer},

@@ -8,7 +8,8 @@ and checks that
 
 - hovering a layer, a label, the network's name or a call shows shapes and parameters,
 - "go to definition" of a layer or a label stays in the description,
-- mistakes, made in the open document only, are errors at the right word.
+- mistakes, made in the open document only, are errors at the right word,
+- an unfinished word is completed by what may stand in its place.
 
 Ends with 1 after the list of everything that differs. LIBRARY is the `library` folder of Rust's
 sources, for toolchains without the component `rust-src`; without the sources the server does not
@@ -83,6 +84,34 @@ MISTAKES = [
     (MNIST, [("10, activation = softmax", "10, activation = relu")], "|categorical_crossentropy", NOT_SOFTMAX),
 ]
 
+# An unfinished line in front of the `flatten;`, or other edits.
+def unfinished(line):
+    return [("        flatten;", f"        {line}\n        flatten;")]
+
+
+# File, edits, the place, what is offered there among other things, what is not.
+COMPLETIONS = [
+    (MNIST, unfinished("con"), "con|\n", ["conv2d(…)"], ["strides", "constants"]),
+    (MNIST, unfinished("glob"), "glob|\n", ["global_max_pool2d"], []),
+    (MNIST, unfinished("con;"), "con|;", ["conv2d(…)"], ["strides"]),
+    (MNIST, unfinished("conv2d(8, 3x3, str);"), "str|);", ["strides"], ["conv2d(…)", "epochs"]),
+    (MNIST, unfinished("conv2d(8, 3x3, str"), "str|\n", ["strides"], ["conv2d(…)", "epochs"]),
+    (MNIST, unfinished("conv2d(8, 3x3, padding = s);"), "padding = s|", ["same"], ["sigmoid"]),
+    (MNIST, unfinished("conv2d(8, 3x3, activation = le);"), "le|);", ["leaky_relu"], ["conv2d(…)"]),
+    (MNIST, [("rmsprop(learning_rate = 1e-3)", "ad")], "ad|;", ["adam"], ["conv2d(…)"]),
+    (MNIST, [("rmsprop(learning_rate", "rmsprop(learn")], "learn| =", ["learning_rate"], ["conv2d(…)"]),
+    (MNIST, [("loss = categorical_crossentropy", "loss = cat")], "cat|;", ["categorical_crossentropy"], []),
+    (MNIST, [("metrics = [accuracy]", "metrics = [acc]")], "acc|]", ["accuracy"], []),
+    (MNIST, [("epochs = 5;", "epo")], "epo|\n", ["epochs"], ["conv2d(…)"]),
+]
+
+# The other lines of a description with an unfinished one keep what an editor shows.
+HOVERS += [
+    (MNIST, unfinished("con"), "|conv2d(64,", "`conv2d_2`: 13x13x32 → 11x11x64, 18,496 parameters"),
+    (MNIST, unfinished("con"), "|flatten;", "All axes into one"),
+    (MNIST, unfinished("con"), "net.|predict(", "fn predict"),
+]
+
 
 class Server:
     """A language server as a child process."""
@@ -98,7 +127,7 @@ class Server:
         self.inbox = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         capabilities = {
-            "textDocument": {"hover": {"contentFormat": ["markdown"]}, "diagnostic": {}},
+            "textDocument": {"hover": {"contentFormat": ["markdown"]}, "diagnostic": {}, "completion": {"completionItem": {"snippetSupport": True}}},
             "workspace": {"configuration": True},
             "experimental": {"serverStatusNotification": True},
         }
@@ -224,6 +253,12 @@ class Document:
         answer = self._ask("definition", position=self.position(place)) or []
         return [(location["uri"], location["range"]["start"]) for location in answer]
 
+    def completions(self, place):
+        """The labels of what is offered."""
+        answer = self._ask("completion", position=self.position(place)) or []
+        items = answer["items"] if isinstance(answer, dict) else answer
+        return [item["label"] for item in items]
+
     def errors(self):
         """Start and message of each error that the server itself finds."""
         found = [item for item in self._ask("diagnostic")["items"] if item["severity"] == 1]
@@ -279,8 +314,15 @@ def main():
             good = starts == [(document.position(place), True)]
         check(good, f"errors of {name} {edits}: {message!r} at {place!r}", shown)
 
+    for name, edits, place, offered, absent in COMPLETIONS:
+        document = documents[name]
+        document.edit(edits)
+        shown = document.completions(place)
+        good = all(label in shown for label in offered) and not any(label in shown for label in absent)
+        check(good, f"completion of {place!r} in {name} {edits}: {offered}, not {absent}", shown)
+
     server.stop()
-    cases = len(HOVERS) + len(DEFINITIONS) + len(MISTAKES)
+    cases = len(HOVERS) + len(DEFINITIONS) + len(MISTAKES) + len(COMPLETIONS)
     print(f"{server.version}: {cases - len(failures)} of {cases} cases as they should be")
     return bool(failures)
 

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array4, array};
 use std::sync::LazyLock;
 
 cnn::network! {
-    network Xor {
+    pub network Xor {
         input(2);
         dense(8, activation = tanh);
         dense(1, activation = sigmoid);

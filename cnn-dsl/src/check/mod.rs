@@ -11,4 +11,4 @@ mod lint;
 pub(crate) mod names;
 pub(crate) mod resolve;
 pub(crate) mod shape;
-mod train;
+pub(crate) mod train;

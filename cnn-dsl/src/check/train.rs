@@ -10,7 +10,7 @@ use crate::graph::{Activation, Loss, Metric, Node, Optimizer, Train};
 use crate::syntax::{Span, TrainSyntax, Value, ValueKind};
 use cnn_ir::loss::Output;
 
-const SETTINGS: &[&str] = &[
+pub(crate) const SETTINGS: &[&str] = &[
     "loss",
     "optimizer",
     "metrics",

@@ -31,6 +31,7 @@ pub use input::Input;
 pub(crate) use input::channels_last;
 pub use merge::Merge;
 pub use pool2d::Pool2d;
+pub(crate) use window::{PADDING, PADDINGS};
 pub use window::{Padding, Placed, Window};
 
 pub use cnn_ir::Activation;

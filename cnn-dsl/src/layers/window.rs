@@ -100,9 +100,9 @@ impl Window {
     }
 }
 
-const PADDINGS: &[&str] = &["valid", "same"];
+pub(crate) const PADDINGS: &[&str] = &["valid", "same"];
 
-pub(super) const PADDING: Parameter = argument(
+pub(crate) const PADDING: Parameter = argument(
     "padding",
     Some("valid"),
     &[

@@ -2,7 +2,9 @@
 
 use super::image::{image, windows};
 use super::{Extent, Facts, Saves, Scope, Wanted};
+use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::Direction;
 
 /// The geometry of a depthwise convolution. Padding is zeros.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,15 +66,12 @@ impl Facts for DepthwiseConv2d {
         }
     }
 
-    fn forward_name(&self) -> &'static str {
-        "depthwise"
-    }
-
-    fn kernel_gradient_name(&self) -> &'static str {
-        "depthwise"
-    }
-
-    fn input_gradient_name(&self) -> &'static str {
-        "depthwise"
+    fn kernel_name(
+        &self,
+        _direction: Direction,
+        _examples: usize,
+        _vectors: VectorShape,
+    ) -> Option<&'static str> {
+        Some("depthwise")
     }
 }

@@ -6,12 +6,13 @@
 use super::stages::{TrainingPass, training_passes};
 use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
-use super::{ALIAS, Context, is_packed};
+use super::{Context, is_packed};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
 use cnn_ir::Role;
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
+use quote::quote;
 
 /// The body of `mod layers`: the operation of each step.
 pub fn layers(context: &Context<'_>) -> TokenStream {
@@ -41,7 +42,7 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
         /// The images that a stage of images takes at a time.
         const MICRO_BATCH: usize = {micro_batch};
         {packed}
-        const WORKSPACE: rt::Workspace =
+        pub const WORKSPACE: rt::Workspace =
             rt::Workspace::new({per_example}, {once}, MICRO_BATCH, &STEPS);"
     ))
 }
@@ -88,6 +89,9 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
     let parameters = context.plan.parameters.iter().enumerate();
     let sums = Sums::all(context);
     let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
+    let [input, output] = context.input_and_output();
+    let [input, output] = [input, output].map(|shape| array(shape.0.iter().copied()));
+    let parameter_count = number(context.network.parameter_count());
     let output_activation = context.plan.output_activation;
     let (constants, training) = match &context.network.train {
         Some(train) => {
@@ -115,13 +119,13 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
     tokens(&format!(
         "{constants}
         {lengths}
-        static SPEC: rt::Spec = rt::Spec {{
+        pub static SPEC: rt::Spec = rt::Spec {{
             name: \"{name}\",
-            input: &{ALIAS}::INPUT,
-            output: &{ALIAS}::OUTPUT,
-            layers: {ALIAS}::LAYERS,
+            input: &{input},
+            output: &{output},
+            layers: LAYERS,
             parameters: &[{parameters}],
-            parameter_count: {ALIAS}::PARAMETERS,
+            parameter_count: {parameter_count},
             forward,
             output_activation: rt::{output_activation:?},
             workspace: WORKSPACE,
@@ -131,8 +135,18 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
     ))
 }
 
+/// The values of the public tables. Behind a path, they do not stand in the documentation as they are.
+pub fn tables(context: &Context<'_>, summary: &TokenStream, plan: &TokenStream) -> TokenStream {
+    let layers = layer_table(context);
+    quote! {
+        pub const LAYERS: &[rt::Layer] = #layers;
+        pub const SUMMARY: &str = #summary;
+        pub const PLAN: &str = #plan;
+    }
+}
+
 /// The rows of the public table of layers: all but the input, as Keras' summary has them.
-pub fn layer_table(context: &Context<'_>) -> TokenStream {
+fn layer_table(context: &Context<'_>) -> TokenStream {
     let layers = context.network.nodes.iter();
     let layers = layers.filter(|node| !matches!(node.op, Op::Input(_)));
     let layers = join(layers.map(|node| {

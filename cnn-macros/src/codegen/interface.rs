@@ -1,7 +1,7 @@
 //! What a user sees: the struct, its constants, its methods.
 
-use super::text::{array, ident, literal, table, tokens};
-use super::{Context, alias, array_of_zeros, array_type, constants};
+use super::text::{array, ident, literal, tokens};
+use super::{Context, alias, array_of_zeros, array_type};
 use cnn_dsl::graph::{Activation, Node, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -43,7 +43,8 @@ fn struct_docs(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let network = context.network;
     let own = network.docs.iter();
     let headline = network.docs.is_empty().then(|| {
-        let shapes = input_and_output(context)
+        let shapes = context
+            .input_and_output()
             .map(ToString::to_string)
             .join(" → ");
         format!(" A network: {shapes}.")
@@ -64,24 +65,23 @@ fn struct_docs(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     }
 }
 
-fn input_and_output<'a>(context: &Context<'a>) -> [&'a Shape; 2] {
-    let network = context.network;
-    [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
-}
-
 /// The public constants and inference without `std`.
-pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
+pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
     let network = context.network;
     let name = alias();
-    let [input, output] = input_and_output(context);
+    let [input, output] = context.input_and_output();
     let [input_rank, output_rank] = [input, output].map(|shape| literal(shape.0.len() as u64));
     let [input_shape, output_shape] =
         [input, output].map(|shape| tokens(&array(shape.0.iter().copied())));
     let parameters = literal(network.parameter_count() as u64);
     let flops = literal(network.flops());
-    let plan = table(&context.plan.table(network));
-    let layers = constants::layer_table(context);
     let (input_type, output_type) = (array_type(input), array_type(output));
+    let [input_docs, output_docs] = [("input", input), ("output", output)].map(|(what, shape)| {
+        format!(
+            "The shape of one {what}, `{:?}`, without the batch axis.",
+            shape.0
+        )
+    });
     let zeros = array_of_zeros(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
@@ -91,26 +91,26 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     });
     quote! {
         impl #name {
-            /// The shape of one input, without the batch axis.
+            #[doc = #input_docs]
             pub const INPUT: [usize; #input_rank] = #input_shape;
-            /// The shape of one output, without the batch axis.
+            #[doc = #output_docs]
             pub const OUTPUT: [usize; #output_rank] = #output_shape;
             /// How many numbers the network learns.
             pub const PARAMETERS: usize = #parameters;
             /// Floating-point operations of one prediction; a multiply-add counts as two.
             pub const FLOPS: u64 = #flops;
             /// Bytes that one prediction needs beside its input, its output and the parameters.
-            pub const WORKSPACE_BYTES: usize = WORKSPACE.floats(1) * ::core::mem::size_of::<f32>();
+            pub const WORKSPACE_BYTES: usize = plan::WORKSPACE.floats(1) * ::core::mem::size_of::<f32>();
             /// The layers in source order, with their output shapes, parameters and FLOPs.
-            pub const LAYERS: &'static [rt::Layer] = #layers;
-            /// The table of the layers, as Keras prints it.
-            pub const SUMMARY: &'static str = #summary;
+            pub const LAYERS: &'static [rt::Layer] = plan::LAYERS;
+            /// The table of the layers, as Keras prints it: see above.
+            pub const SUMMARY: &'static str = plan::SUMMARY;
             /// What runs for each layer, and why.
             ///
             #[doc = "```text"]
             #[doc = #plan]
             #[doc = "```"]
-            pub const PLAN: &'static str = #plan;
+            pub const PLAN: &'static str = plan::PLAN;
 
             /// The output for one input, with the caller's memory: the parameters (every tensor
             /// of the summary in order, kernels as `[h, w, in, out]` or `[in, out]`) and the
@@ -124,7 +124,7 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
             ) -> #output_type {
                 let mut output = #zeros;
                 let isa = rt::Isa::detect();
-                forward(rt::Predict {
+                plan::forward(rt::Predict {
                     isa,
                     examples: 1,
                     parameters,
@@ -143,7 +143,7 @@ pub fn constants(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
 /// The methods that need `std`: predictions, training, files.
 pub fn methods(context: &Context<'_>) -> TokenStream {
     let name = alias();
-    let [input, output] = input_and_output(context);
+    let [input, output] = context.input_and_output();
     let (input_type, output_type) = (array_type(input), array_type(output));
     let (batch_in, batch_out) = (literal(input.0.len() as u64 + 1), batch_dimension(output));
     let zeros = array_of_zeros(output);
@@ -170,7 +170,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             /// seed gives the same parameters on every machine.
             #[must_use]
             pub fn new(seed: u64) -> Self {
-                <Self as rt::Network>::from_model(rt::Model::new(&SPEC, seed))
+                <Self as rt::Network>::from_model(rt::Model::new(&plan::SPEC, seed))
             }
 
             #[doc = #predict_docs]
@@ -216,7 +216,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             pub fn load(
                 path: impl ::core::convert::AsRef<rt::Path>,
             ) -> ::core::result::Result<Self, rt::Error> {
-                ::core::result::Result::map(rt::Model::load(&SPEC, path.as_ref()), <Self as rt::Network>::from_model)
+                ::core::result::Result::map(rt::Model::load(&plan::SPEC, path.as_ref()), <Self as rt::Network>::from_model)
             }
 
             #accessors
@@ -224,7 +224,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
 
         impl rt::Network for #name {
             fn spec() -> &'static rt::Spec {
-                &SPEC
+                &plan::SPEC
             }
 
             fn from_model(model: rt::Model) -> Self {
@@ -268,10 +268,10 @@ fn training_methods(train: bool) -> TokenStream {
         /// Training with other settings than those of the `train` block:
         /// `net.trainer().epochs(3).validation(&test).fit(&train)`.
         #hidden
-        pub fn trainer(&mut self) -> rt::Trainer<'_>
+        pub fn trainer(&mut self) -> rt::Trainer<'_, Self>
         #bound
         {
-            rt::Network::model_mut(self).trainer()
+            rt::Trainer::new(self)
         }
 
         /// The loss and the metrics over all examples.

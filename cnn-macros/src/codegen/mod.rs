@@ -1,14 +1,18 @@
 //! A checked network and its plan as Rust.
 //!
 //! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
-//! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with its public constants and
-//! methods, `stub` the same interface after an error, `hover` what an editor shows over a layer; `text`
-//! makes tokens of what is written as text. Nothing here knows one layer from another: a step is its
-//! operation, printed by its `Debug` form, and one uniform call.
+//! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with
+//! its public constants and methods, `stub` the same interface after an error, `hover` what an editor shows over a
+//! layer, `words` what it completes; `text` makes tokens of what is written as text. Nothing here knows one layer from
+//! another: a step is its operation, printed by its `Debug` form, and one uniform call.
 //!
 //! Items have no hygiene: a name of the user's and one of the generator's are the same name. So everything
 //! but the struct stands in a `const _` block, whose names shadow those around it, and the one name around it
 //! that is needed there, the struct's, has another one in the block: [`ALIAS`], which users cannot take.
+//!
+//! Neither have local variables where the user's program has a constant of their name: `seed` is then a pattern that
+//! compares. So what has many of them stands in a module within the block, `plan`, which sees nothing around it; the
+//! names of the methods' parameters are those of functions in the block, which variables may shadow.
 
 pub mod attributes;
 mod constants;
@@ -18,6 +22,7 @@ mod stages;
 mod stub;
 mod sums;
 pub mod text;
+pub mod words;
 
 use cnn_dsl::graph::{Network, Shape};
 use cnn_dsl::plan::{Plan, Step};
@@ -51,31 +56,40 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let krate = context.krate;
     // Said several times, made once.
     let summary = text::table(&context.network.summary());
+    let table = text::table(&context.plan.table(context.network));
     let structure = interface::structure(context, &summary);
     let layers = constants::layers(context);
     let sizes = constants::sizes(context);
+    let tables = constants::tables(context, &summary, &table);
     let spec = constants::spec(context);
     let forward = stages::forward(context);
     let train = stages::train(context);
-    let constants = interface::constants(context, &summary);
+    let constants = interface::constants(context, &table);
     let methods = interface::methods(context);
     let items = quote! {
+        /// How the network runs. A module of its own sees no name of the program around it.
+        mod plan {
+            use #krate::runtime::generated as rt;
+            #[allow(unused_imports)]
+            use #krate::runtime::generated::Execute as _;
+            /// What each step computes, named after its layer.
+            #[allow(unused_imports)]
+            mod layers {
+                use #krate::runtime::generated::*;
+                #layers
+            }
+            #sizes
+            #tables
+            #forward
+            #krate::__with_std! {
+                #spec
+                #train
+            }
+        }
         // The user's module may give these names to something else.
         use ::core::primitive::{f32, str, u64, usize};
-        #[allow(unused_imports)]
-        use #krate::runtime::generated::Execute as _;
-        /// What each step computes, named after its layer.
-        #[allow(unused_imports)]
-        mod layers {
-            use #krate::runtime::generated::*;
-            #layers
-        }
-        #sizes
-        #forward
         #constants
         #krate::__with_std! {
-            #spec
-            #train
             #methods
         }
     };
@@ -99,6 +113,9 @@ fn hidden(
             type #alias = #name;
             const _: () = {
                 use #krate::runtime::generated as rt;
+                // A constant of the user's that is called `seed` would be meant by a parameter of this name.
+                #[allow(unused_imports)]
+                use #krate::runtime::generated::parameters::*;
                 #items
             };
         };
@@ -112,6 +129,12 @@ fn alias() -> Ident {
 impl Context<'_> {
     fn struct_name(&self) -> Ident {
         text::ident(&self.network.name.text, Span::call_site())
+    }
+
+    /// The shapes of the input and of the output.
+    fn input_and_output(&self) -> [&Shape; 2] {
+        let network = self.network;
+        [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
     }
 
     /// The name of the layer that a step computes.

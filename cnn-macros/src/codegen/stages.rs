@@ -4,12 +4,11 @@
 //! Values are slices of the workspace slots that the plan chose; a [`Scope`] cuts each slice where it is
 //! first used. What belongs to a layer is named after it, with an ending: `stem_out`, `stem_gradient`,
 //! `stem_argmax`, `stem_kernel`. No ending is that of another one, and no other name (`n`, `output`,
-//! `slot_0`) has one, so a label may be anything; names of the user's program cannot meet these, which are
-//! hygienic.
+//! `slot_0`) has one, so a label may be anything.
 
 use super::constants::packed_name;
 use super::sums::{self, Direction, Sums, statistics_name, tensor_sum_name, total_name, totals};
-use super::text::{array, hygienic, join, number};
+use super::text::{self, array, join, number};
 use super::{Context, is_packed, packed_tensor_name};
 use cnn_dsl::plan::{self, Memory, Parameter, Per, Place, Schedule, Stage, Step, ValueId, Write};
 use cnn_ir::Loss;
@@ -37,9 +36,9 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
     }));
     let tensors = run.split_tensors();
     let packed = run.split_packed(Pass::Inference, "packed");
-    hygienic(&format!(
+    text::tokens(&format!(
         "#[allow(unused_variables)]
-        fn forward(call: rt::Predict<'_>) {{
+        pub fn forward(call: rt::Predict<'_>) {{
             let rt::Predict {{
                 examples: n, isa, parameters, packed, input, output, workspace,
             }} = call;
@@ -70,7 +69,7 @@ pub fn train(context: &Context<'_>) -> TokenStream {
         run.training_function(pass.index, &code)
     };
     let functions: String = training_passes(context).map(run).collect();
-    hygienic(&functions)
+    text::tokens(&functions)
 }
 
 /// The work between two meetings: stages forward, the loss, stages backward.

@@ -85,7 +85,7 @@ pub fn stub(
                     pub fn fit(&mut self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::History, rt::Error> {
                         ::core::unreachable!()
                     }
-                    pub fn trainer(&mut self) -> rt::Trainer<'_> { ::core::unreachable!() }
+                    pub fn trainer(&mut self) -> rt::Trainer<'_, Self> { ::core::unreachable!() }
                     pub fn evaluate(&self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::Scores, rt::Error> {
                         ::core::unreachable!()
                     }

@@ -4,48 +4,18 @@
 //! crate without optimisation, where a token that is put together here costs ten times one that the lexer
 //! makes. `quote!` is left what has the user's own tokens in it, or is the same for all networks.
 
-use proc_macro::{Group, TokenTree};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 
 /// The tokens of a text, as if the user had written it.
 pub fn tokens(text: &str) -> TokenStream {
+    const WRITTEN: &str = "the generator writes Rust";
     // Not through `proc_macro2`, which reads the text a second time by a lexer of its own.
     if proc_macro::is_available() {
-        compiled(text).into()
+        let tokens: proc_macro::TokenStream = text.parse().expect(WRITTEN);
+        tokens.into()
     } else {
         text.parse().expect(WRITTEN)
     }
-}
-
-/// The tokens of a text whose local variables are its own: no name of the user's can meet them.
-pub fn hygienic(text: &str) -> TokenStream {
-    if proc_macro::is_available() {
-        with_span(compiled(text), proc_macro::Span::mixed_site()).into()
-    } else {
-        // Outside of the compiler there is one kind of names.
-        tokens(text)
-    }
-}
-
-const WRITTEN: &str = "the generator writes Rust";
-
-fn compiled(text: &str) -> proc_macro::TokenStream {
-    text.parse().expect(WRITTEN)
-}
-
-fn with_span(tokens: proc_macro::TokenStream, span: proc_macro::Span) -> proc_macro::TokenStream {
-    let tokens = tokens.into_iter().map(|mut token| match &mut token {
-        TokenTree::Ident(ident) => {
-            ident.set_span(span);
-            token
-        }
-        TokenTree::Group(micro_batch) => {
-            let stream = with_span(micro_batch.stream(), span);
-            Group::new(micro_batch.delimiter(), stream).into()
-        }
-        TokenTree::Punct(_) | TokenTree::Literal(_) => token,
-    });
-    tokens.collect()
 }
 
 /// A name of the user's, `r#type` where it is a keyword of Rust.

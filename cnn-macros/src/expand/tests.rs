@@ -110,6 +110,16 @@ snapshots! {
             train { loss = categorical_crossentropy; }
         }";
 
+    half_written: "
+        network Half {
+            input(28x28x1);
+            stem: conv2d(8, 3x3);
+            con
+            flatten;
+            dense(10, act);
+            train { loss = categorical_crossentropy; opt }
+        }";
+
     nothing_known: "network Unknown { dense(,,); }";
 
     nameless: "network { input(3); }";
@@ -146,6 +156,24 @@ snapshots! {
             r#type: dense(2);
             r#stem: dense(1);
         }";
+}
+
+/// An editor asks of whatever is written so far, and a name that cannot be one ends no expansion.
+#[test]
+fn words_that_are_no_names_are_left_out() {
+    for word in [
+        "self", "Self", "crate", "super", "_", "type", "r#type", "größe", "r#fn",
+    ] {
+        for line in [
+            format!("{word};"),
+            format!("{word}({word});"),
+            format!("dense({word} = {word});"),
+            format!("dense(3, activation = {word}({word} = 1));"),
+            format!("train {{ {word} = {word}; loss = {word}; metrics = [{word}]; }}"),
+        ] {
+            expand(&format!("network Odd {{ input(4); {line} }}"));
+        }
+    }
 }
 
 /// The names of a network's public constants and methods.
@@ -192,6 +220,89 @@ fn a_stub_has_the_interface_of_the_network() {
     let network = interface(&expand(&describe("flatten;")));
     assert!(network.contains("predict") && network.contains("stem") && network.contains("INPUT"));
     assert_eq!(interface(&expand(&describe(""))), network);
+}
+
+/// A constant of the user's with the name of a parameter is covered by a function of that name.
+#[test]
+fn parameters_have_names_that_cover_constants() {
+    const GENERATED: &str = include_str!("../../../cnn-runtime/src/generated.rs");
+    let covered = GENERATED.split("functions! {").nth(1).unwrap();
+    let covered: BTreeSet<&str> = covered
+        .split('}')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    fn of_blocks(items: &[syn::Item], names: &mut BTreeSet<String>) {
+        for item in items {
+            match item {
+                syn::Item::Const(constant) => {
+                    let syn::Expr::Block(block) = &*constant.expr else {
+                        continue;
+                    };
+                    let items = block
+                        .block
+                        .stmts
+                        .iter()
+                        .filter_map(|statement| match statement {
+                            syn::Stmt::Item(item) => Some(item.clone()),
+                            _ => None,
+                        });
+                    of_blocks(&items.collect::<Vec<_>>(), names);
+                }
+                syn::Item::Impl(implementation) => {
+                    for item in &implementation.items {
+                        let syn::ImplItem::Fn(method) = item else {
+                            continue;
+                        };
+                        let typed = method.sig.inputs.iter().filter_map(|input| match input {
+                            syn::FnArg::Typed(typed) => Some(&*typed.pat),
+                            syn::FnArg::Receiver(_) => None,
+                        });
+                        let locals =
+                            method
+                                .block
+                                .stmts
+                                .iter()
+                                .filter_map(|statement| match statement {
+                                    syn::Stmt::Local(local) => Some(&local.pat),
+                                    _ => None,
+                                });
+                        names.extend(typed.chain(locals).map(|pattern| match pattern {
+                            syn::Pat::Ident(name) => name.ident.to_string(),
+                            _ => panic!("a pattern that is no name"),
+                        }));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for flatten in ["flatten;", ""] {
+        let description = format!(
+            "network Digits {{
+                input(28x28x1); conv2d(32, 3x3); {flatten} dense(10, activation = softmax);
+                train {{ loss = categorical_crossentropy; }}
+            }}"
+        );
+        of_blocks(
+            &syn::parse_file(&expand(&description)).unwrap().items,
+            &mut names,
+        );
+    }
+    assert!(
+        names.contains("seed") && names.contains("workspace"),
+        "{names:?}"
+    );
+    let open: Vec<_> = names
+        .iter()
+        .filter(|name| !covered.contains(name.as_str()))
+        .collect();
+    assert!(
+        open.is_empty(),
+        "add to `functions!` in generated.rs: {open:?}"
+    );
 }
 
 /// Users build this crate without optimisation, and each token costs them time in every build.

@@ -35,6 +35,55 @@ use cnn_ir::Loss;
 /// | of numbers: `mse` | that are finite |
 ///
 /// Others are [`Error::TargetValue`] or [`Error::TargetSum`] before they change any weight.
+///
+/// [`Examples`] holds arrays in memory. Anything else says how many examples there are, and writes one:
+///
+/// ```
+/// use cnn::Dataset;
+///
+/// /// Points of a grid, and how far from its middle they lie.
+/// struct Distances {
+///     side: usize,
+/// }
+///
+/// impl Dataset for Distances {
+///     fn len(&self) -> usize {
+///         self.side * self.side
+///     }
+///
+///     fn input_shape(&self) -> &[usize] {
+///         &[2]
+///     }
+///
+///     fn read_input(&self, index: usize, out: &mut [f32]) {
+///         let half = self.side as f32 / 2.0;
+///         out[0] = (index / self.side) as f32 / half - 1.0;
+///         out[1] = (index % self.side) as f32 / half - 1.0;
+///     }
+///
+///     fn read_target(&self, index: usize, out: &mut [f32]) {
+///         let mut point = [0.0; 2];
+///         self.read_input(index, &mut point);
+///         out[0] = point[0].hypot(point[1]);
+///     }
+/// }
+///
+/// cnn::network! {
+///     network Distance {
+///         input(2);
+///         dense(16, activation = tanh);
+///         dense(1);
+///         train { loss = mse; optimizer = adam(learning_rate = 0.01); epochs = 20; }
+///     }
+/// }
+///
+/// let data = Distances { side: 20 };
+/// let mut net = Distance::new(0);
+/// let before = net.evaluate(&data)?.loss;
+/// net.fit(&data)?;
+/// assert!(net.evaluate(&data)?.loss < 0.1 * before);
+/// # Ok::<(), cnn::Error>(())
+/// ```
 pub trait Dataset: Sync {
     /// The number of examples.
     fn len(&self) -> usize;

@@ -24,7 +24,7 @@ pub(crate) mod scores;
 mod tensors;
 pub mod view;
 
-pub use network::{Field, Network, Trainable};
+pub use network::{AsModel, Field, Network, Trainable};
 pub use scores::Scores;
 
 use std::fmt;
@@ -41,6 +41,33 @@ use crate::train::state::TrainingState;
 ///
 /// A model can be used for prediction by any number of threads at once. A clone has
 /// parameters and a state of training of its own.
+///
+/// The structs of `network!` are shells around a model, whose methods know the shapes. Code for any network takes
+/// the model, or is generic over [`Network`]:
+///
+/// ```
+/// use cnn::{Model, Network};
+///
+/// /// How large the parameters of a network are, by tensor.
+/// fn norms(model: &Model) -> Vec<(&'static str, f32)> {
+///     let norm = |values: cnn::ndarray::ArrayViewD<'_, f32>| values.iter().map(|w| w * w).sum::<f32>().sqrt();
+///     model.tensors().map(|(name, values)| (name, norm(values))).collect()
+/// }
+///
+/// cnn::network! {
+///     network Sum { input(3); dense(1); train { loss = mse; } }
+/// }
+///
+/// let net = Sum::new(0);
+/// let norms = norms(net.model());
+/// assert_eq!(norms[1], ("dense_1.bias", 0.0));
+///
+/// // The same without the struct: shapes are checked when it runs.
+/// let model = Model::new(Sum::spec(), 0);
+/// let mut output = [0.0];
+/// model.predict(&[1.0, 2.0, 3.0], &mut output);
+/// assert_eq!(output, net.predict(&[1.0, 2.0, 3.0]));
+/// ```
 pub struct Model {
     spec: &'static Spec,
     parameters: Buffer,

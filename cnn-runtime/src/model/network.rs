@@ -22,6 +22,35 @@ pub trait Network: Sized {
     fn model_mut(&mut self) -> &mut Model;
 }
 
+/// A generated network, or its model: what a [`Trainer`](crate::Trainer) trains.
+pub trait AsModel {
+    /// The model inside.
+    fn as_model(&self) -> &Model;
+
+    /// The model inside.
+    fn as_model_mut(&mut self) -> &mut Model;
+}
+
+impl<N: Network> AsModel for N {
+    fn as_model(&self) -> &Model {
+        self.model()
+    }
+
+    fn as_model_mut(&mut self) -> &mut Model {
+        self.model_mut()
+    }
+}
+
+impl AsModel for Model {
+    fn as_model(&self) -> &Model {
+        self
+    }
+
+    fn as_model_mut(&mut self) -> &mut Model {
+        self
+    }
+}
+
 /// A generated network with a `train` block. Without one the training methods exist too, for this bound to
 /// say what is missing where they are called.
 #[diagnostic::on_unimplemented(

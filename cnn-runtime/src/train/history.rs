@@ -13,12 +13,13 @@ pub struct Epoch {
     pub validation: Option<Scores>,
     /// How many examples were trained on; fewer than there are if training was stopped.
     pub examples: usize,
-    /// How long the training took, without the validation.
+    /// How long the training took, without the validation; 0 on a platform without a clock, as
+    /// `wasm32-unknown-unknown` is.
     pub seconds: f64,
 }
 
 impl Epoch {
-    /// Examples trained on in a second.
+    /// Examples trained on in a second; infinite on a platform without a clock.
     pub fn examples_per_second(&self) -> f64 {
         self.examples as f64 / self.seconds
     }
@@ -27,7 +28,7 @@ impl Epoch {
 /// What a call of `fit` did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// The epochs in order; the last one is cut short if training was stopped within it.
+    /// The epochs in order; the last one is cut short if training was stopped or failed within it.
     pub epochs: Vec<Epoch>,
     /// Whether training ended because the stop flag was set.
     pub stopped: bool,

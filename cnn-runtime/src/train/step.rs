@@ -52,7 +52,7 @@ impl Rejection {
     /// The error of `fit`. Epochs, and steps within one, count from 1.
     pub(crate) fn in_step(self, epoch: usize, step: usize) -> Error {
         match self {
-            Self::Target(error) => error,
+            Self::Target(error) => error.in_training(),
             Self::Loss(loss) => Error::NonFiniteLoss { epoch, step, loss },
             Self::Gradient(tensor) => Error::NonFiniteGradient {
                 epoch,

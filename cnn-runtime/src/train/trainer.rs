@@ -1,18 +1,24 @@
 //! The training loop: epochs over a dataset, each in steps of a batch.
 //!
+//! ```text
+//! Trainer ──▶ Settings ──▶ fit: epochs ──▶ steps ──▶ History
+//! network, on_epoch ──▶ Subject ──╯
+//! ```
+//!
 //! A [`Trainer`] collects the settings, which begin as those of the `train` block, and [`Trainer::fit`] runs the
-//! epochs. What a step computes is in `step`.
+//! epochs. It knows the type of the network; the loop does not, so that it is compiled once, in this crate. What a
+//! step computes is in `step`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+use crate::clock::Stopwatch;
 use crate::data::Dataset;
 use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::{mix, shuffle, stream};
-use crate::model::{Model, Scores};
+use crate::model::{AsModel, Model, Scores};
 use crate::spec::Training;
 use crate::thread_count;
 use crate::train::history::{Epoch, History};
@@ -25,7 +31,36 @@ use cnn_ir::vocabulary::{Kind, Range, Setting};
 const SHUFFLE: u64 = 1;
 const DROPOUT: u64 = 2;
 
-/// Trains a model; made by [`Model::trainer`].
+/// Trains a network; made by its `trainer` method, or by [`Model::trainer`].
+///
+/// ```
+/// use cnn::Optimizer;
+/// # cnn::network! {
+/// #     network Xor {
+/// #         input(2);
+/// #         dense(8, activation = tanh);
+/// #         dense(1, activation = sigmoid);
+/// #         train { loss = binary_crossentropy; metrics = [accuracy]; }
+/// #     }
+/// # }
+/// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// # let train = cnn::Examples::labelled(&inputs, [0, 1, 1, 0])?;
+/// # let validation = train.clone();
+/// let mut net = Xor::new(0);
+/// let history = net
+///     .trainer()
+///     .epochs(3)
+///     .batch_size(2)
+///     .optimizer(Optimizer::adam().with_learning_rate(0.01))
+///     .validation(&validation)
+///     .on_epoch(|epoch, net: &Xor| {
+///         let [probability] = net.predict(&[1.0, 0.0]);
+///         println!("epoch {}: {}, {probability}", epoch.number, epoch.scores);
+///     })
+///     .fit(&train)?;
+/// assert_eq!(history.epochs.len(), 3);
+/// # Ok::<(), cnn::Error>(())
+/// ```
 ///
 /// Settings that are not changed are those of the `train` block. The result depends on them, on the
 /// data and on the model, but not on the number of threads: the same seed gives the same bits.
@@ -45,9 +80,68 @@ const DROPOUT: u64 = 2;
 /// - for each thread, the plan's scratch memory and a copy of the gradients of the widest dense layer's results.
 ///
 /// A step whose update might overflow also takes a copy of the parameters and of the optimizer's state.
+///
+/// # Early stopping
+///
+/// The flag that [`stop`](Self::stop) takes is looked at before each epoch, too. Set in
+/// [`on_epoch`](Self::on_epoch), it ends training right after that epoch, with the weights that the callback saw.
+/// Here, once the validation loss has not become less for five epochs; the best network is kept:
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// # cnn::network! {
+/// #     #[derive(Clone)]
+/// #     network Xor {
+/// #         input(2);
+/// #         dense(8, activation = tanh);
+/// #         dense(1, activation = sigmoid);
+/// #         train { loss = binary_crossentropy; optimizer = adam(learning_rate = 0.1); batch_size = 4; }
+/// #     }
+/// # }
+/// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+/// # let train = cnn::Examples::labelled(&inputs, [0, 1, 1, 0])?;
+/// # // Of the opposite, so that its loss rises.
+/// # let validation = cnn::Examples::labelled(&inputs, [1, 0, 0, 1])?;
+///
+/// const PATIENCE: usize = 5;
+/// let stop = AtomicBool::new(false);
+/// let mut net = Xor::new(0);
+/// let mut best: Option<(usize, f64, Xor)> = None;
+/// let history = net
+///     .trainer()
+///     .epochs(200)
+///     .validation(&validation)
+///     .stop(&stop)
+///     .on_epoch(|epoch, net| {
+///         let loss = epoch.validation.as_ref().map_or(f64::INFINITY, |scores| scores.loss);
+///         match &best {
+///             Some((_, least, _)) if loss >= *least => {}
+///             _ => best = Some((epoch.number, loss, net.clone())),
+///         }
+///         let since = best.as_ref().map_or(0, |(number, ..)| epoch.number - number);
+///         stop.store(since == PATIENCE, Ordering::Relaxed);
+///     })
+///     .fit(&train)?;
+///
+/// let (number, _, best) = best.expect("there was an epoch");
+/// assert!(history.stopped);
+/// assert_eq!(history.epochs.len(), number + PATIENCE);
+/// best.save(std::env::temp_dir().join("cnn-best-of-early-stopping.safetensors"))?;
+/// # std::fs::remove_file(std::env::temp_dir().join("cnn-best-of-early-stopping.safetensors")).unwrap();
+/// # Ok::<(), cnn::Error>(())
+/// ```
 #[must_use = "a trainer does nothing until `fit`"]
-pub struct Trainer<'a> {
-    model: &'a mut Model,
+pub struct Trainer<'a, N = Model> {
+    network: &'a mut N,
+    settings: Settings<'a>,
+    on_epoch: Option<OnEpoch<'a, N>>,
+    history: Option<&'a mut History>,
+}
+
+type OnEpoch<'a, N> = Box<dyn FnMut(&Epoch, &N) + 'a>;
+
+/// How to train.
+struct Settings<'a> {
     epochs: usize,
     batch_size: usize,
     optimizer: Option<Optimizer>,
@@ -58,10 +152,33 @@ pub struct Trainer<'a> {
     progress: bool,
     validation: Option<&'a dyn Dataset>,
     stop: Option<&'a AtomicBool>,
-    on_epoch: Option<OnEpoch<'a>>,
 }
 
-type OnEpoch<'a> = Box<dyn FnMut(&Epoch, &Model) + 'a>;
+/// What is trained, and who is told of its epochs.
+trait Subject {
+    fn model(&mut self) -> &mut Model;
+
+    /// An epoch has been trained and validated.
+    fn after_epoch(&mut self, epoch: &Epoch);
+}
+
+/// A network and the callback that sees it.
+struct Observed<'t, 'a, N> {
+    network: &'t mut N,
+    on_epoch: &'t mut Option<OnEpoch<'a, N>>,
+}
+
+impl<N: AsModel> Subject for Observed<'_, '_, N> {
+    fn model(&mut self) -> &mut Model {
+        self.network.as_model_mut()
+    }
+
+    fn after_epoch(&mut self, epoch: &Epoch) {
+        if let Some(callback) = self.on_epoch {
+            callback(epoch, self.network);
+        }
+    }
+}
 
 impl Model {
     /// Trains with the settings of the `train` block.
@@ -79,35 +196,40 @@ impl Model {
     }
 }
 
-impl<'a> Trainer<'a> {
-    fn new(model: &'a mut Model) -> Self {
-        let training = model.spec().training.as_ref();
-        Self {
+impl<'a, N: AsModel> Trainer<'a, N> {
+    /// A trainer of `network` with the settings of its `train` block.
+    pub fn new(network: &'a mut N) -> Self {
+        let training = network.as_model().spec().training.as_ref();
+        let settings = Settings {
             epochs: training.map_or(1, |training| training.epochs),
             batch_size: training.map_or(1, |training| training.batch_size),
-            seed: training.map_or(0, |training| training.seed),
-            model,
             optimizer: None,
             learning_rate: None,
             threads: thread_count::threads(),
+            seed: training.map_or(0, |training| training.seed),
             shuffle: true,
             progress: true,
             validation: None,
             stop: None,
+        };
+        Self {
+            network,
+            settings,
             on_epoch: None,
+            history: None,
         }
     }
 
     /// How often to pass over the data. With 0, `fit` checks the data and the settings and does
     /// nothing.
     pub fn epochs(mut self, epochs: usize) -> Self {
-        self.epochs = epochs;
+        self.settings.epochs = epochs;
         self
     }
 
     /// Examples in one step, at least 1. The last step of an epoch takes what is left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
+        self.settings.batch_size = batch_size;
         self
     }
 
@@ -117,97 +239,142 @@ impl<'a> Trainer<'a> {
     /// Learning rate and `epsilon` must be above 0 and finite; `momentum`, `rho`, `beta_1` and
     /// `beta_2` at least 0 and less than 1; all of them also when rounded to `f32`.
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
-        self.optimizer = Some(optimizer);
+        self.settings.optimizer = Some(optimizer);
         self
     }
 
     /// The optimizer's learning rate: above 0 and finite, also when rounded to `f32`.
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
-        self.learning_rate = Some(learning_rate);
+        self.settings.learning_rate = Some(learning_rate);
         self
     }
 
     /// How many threads to use, instead of [`threads`](crate::threads()); 0 stands for as many as
     /// the machine offers. More than 16 do not help. The result is the same for any number.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = thread_count::resolve(threads);
+        self.settings.threads = thread_count::resolve(threads);
         self
     }
 
     /// Decides the order of the examples and what dropout drops.
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.settings.seed = seed;
         self
     }
 
     /// Whether each epoch takes the examples in a new random order; it does by default.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
+        self.settings.shuffle = shuffle;
         self
     }
 
     /// Examples to evaluate the model on after each epoch.
     pub fn validation(mut self, data: &'a dyn Dataset) -> Self {
-        self.validation = Some(data);
+        self.settings.validation = Some(data);
         self
     }
 
-    /// Whether to draw a progress bar on the standard error stream; by default it is drawn if that
-    /// is a terminal. Needs the feature `progress`.
+    /// Whether to write to the standard error stream how far training has come: a bar where that is a terminal, else
+    /// a line for each epoch. It does by default, with the feature `progress`.
     pub fn progress(mut self, progress: bool) -> Self {
-        self.progress = progress;
+        self.settings.progress = progress;
         self
     }
 
-    /// A flag that ends training once it is set: it is looked at after every step, and the weights
-    /// stay as the last one left them. The epoch in which that happens is the history's last; it is
-    /// not validated, and `on_epoch` does not see it.
+    /// A flag that ends training once it is set. It is looked at before every epoch and after every step, and the
+    /// weights stay as the last step left them. An epoch in which that happens is the history's last; it is not
+    /// validated, and `on_epoch` does not see it. See [early stopping](Self#early-stopping).
     pub fn stop(mut self, flag: &'a AtomicBool) -> Self {
-        self.stop = Some(flag);
+        self.settings.stop = Some(flag);
         self
     }
 
-    /// Called after each epoch and its validation, to print it or to save the model.
-    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &Model) + 'a) -> Self {
+    /// Called after each epoch and its validation with the network as it is then: to print something, to predict, to
+    /// save or clone it, or to set the [`stop`](Self::stop) flag.
+    pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &N) + 'a) -> Self {
         self.on_epoch = Some(Box::new(callback));
         self
     }
 
-    /// Trains the model on `data`.
+    /// Where to write what was done, epoch by epoch: after an error of [`fit`](Self::fit), too, the epochs until then
+    /// are there. The last one is cut short if a step of it failed, and has no scores of the validation if that
+    /// failed.
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// let mut history = cnn::History::default();
+    /// if let Err(error) = net.trainer().epochs(2).history(&mut history).fit(&train) {
+    ///     eprintln!("{error}, after {} epochs", history.epochs.len());
+    /// }
+    /// # assert_eq!(history.epochs.len(), 2);
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn history(mut self, history: &'a mut History) -> Self {
+        self.history = Some(history);
+        self
+    }
+
+    /// Trains the network on `data`.
     ///
     /// # Errors
     ///
-    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::EmptyDataset`],
-    /// and what [`Dataset::check`] and [`Dataset::check_targets`] find in either dataset. While training:
-    /// [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`], [`Error::NonFiniteUpdate`], [`Error::TargetValue`] and
-    /// [`Error::TargetSum`]. The model is then as the step before left it: parameters, optimizer and counters, so that
-    /// training can go on with other data as if the step that failed had never been tried.
+    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], and what is wrong with either dataset as a
+    /// whole: [`Error::EmptyDataset`], what [`Dataset::check`] and [`Dataset::check_targets`] find. While training:
+    /// [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`], [`Error::NonFiniteUpdate`], and [`Error::TargetValue`]
+    /// and [`Error::TargetSum`] of targets that are first looked at when they are read. The model is then as the step
+    /// before left it: parameters, optimizer and counters, so that training can go on with other data as if the step
+    /// that failed had never been tried. [`history`](Self::history) tells what was trained until then.
     ///
-    /// Errors of the validation data come in an [`Error::Validation`]; after an epoch, the model is as it was
-    /// trained so far.
+    /// All errors of data say whose they are: they come in an [`Error::Training`] or an [`Error::Validation`].
     pub fn fit(mut self, data: &dyn Dataset) -> Result<History, Error> {
-        let spec = self.model.spec();
+        let mut subject = Observed {
+            network: self.network,
+            on_epoch: &mut self.on_epoch,
+        };
+        let mut own = History::default();
+        let history = self.history.unwrap_or(&mut own);
+        *history = History::default();
+        self.settings.fit(&mut subject, data, history)?;
+        Ok(history.clone())
+    }
+}
+
+impl Settings<'_> {
+    /// Trains `subject` on `data`. What was done is in `history`, also after an error.
+    fn fit(
+        &self,
+        subject: &mut dyn Subject,
+        data: &dyn Dataset,
+        history: &mut History,
+    ) -> Result<(), Error> {
+        let model = subject.model();
+        let spec = model.spec();
         let training = check_trainable(spec)?;
-        let optimizer = self.check_settings(training)?;
+        let optimizer = self.check(training)?;
         let check = |data: &dyn Dataset| {
             check_data(spec, data)?;
             data.check_targets(training.loss, spec.output)
         };
-        check(data)?;
+        check(data).map_err(Error::in_training)?;
         if let Some(validation) = self.validation {
             check(validation).map_err(Error::in_validation)?;
         }
-
-        let mut history = History::default();
         if self.epochs == 0 {
-            return Ok(history);
+            return Ok(());
         }
+
         let batch_size = self.batch_size.min(data.len());
         let mut run = Run {
             batch_size,
             order: vec![0; data.len()],
             sums: vec![0.0; 1 + training.metrics.len()],
-            step: Step::new(self.model, training, optimizer, batch_size, self.threads),
+            examples: 0,
+            step: Step::new(model, training, optimizer, batch_size, self.threads),
             training,
             data: Checked::new(data, training.loss, spec.output),
         };
@@ -217,22 +384,33 @@ impl<'a> Trainer<'a> {
                 break;
             }
             let mut bar = Bar::start(self.progress, number, self.epochs, run.steps());
-            let mut epoch = self.epoch(number, &mut run, &mut bar)?;
+            let start = Stopwatch::start();
+            let trained = self.epoch(number, subject.model(), &mut run, &mut bar);
+            if run.examples > 0 {
+                history.epochs.push(Epoch {
+                    number,
+                    scores: run.scores(),
+                    validation: None,
+                    examples: run.examples,
+                    seconds: start.seconds(),
+                });
+            }
+            trained?;
             history.stopped = self.stopped();
+            let Some(epoch) = history.epochs.last_mut() else {
+                break;
+            };
             if let (Some(validation), false) = (self.validation, history.stopped) {
-                let scores = self
-                    .model
-                    .evaluate_checked(training, validation, self.threads)
-                    .map_err(Error::in_validation)?;
-                epoch.validation = Some(scores);
+                let model = subject.model();
+                let scores = model.evaluate_checked(training, validation, self.threads);
+                epoch.validation = Some(scores.map_err(Error::in_validation)?);
             }
-            bar.finish(&epoch);
-            if let (Some(callback), false) = (&mut self.on_epoch, history.stopped) {
-                callback(&epoch, self.model);
+            bar.finish(epoch);
+            if !history.stopped {
+                subject.after_epoch(epoch);
             }
-            history.epochs.push(epoch);
         }
-        Ok(history)
+        Ok(())
     }
 
     fn stopped(&self) -> bool {
@@ -240,7 +418,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Checks the settings and returns the optimizer to use.
-    fn check_settings(&self, training: &Training) -> Result<Optimizer, Error> {
+    fn check(&self, training: &Training) -> Result<Optimizer, Error> {
         if self.batch_size == 0 {
             return Err(Error::Setting {
                 name: "batch_size",
@@ -256,10 +434,14 @@ impl<'a> Trainer<'a> {
         Ok(optimizer)
     }
 
-    /// Passes over the data once; not to its end if the stop flag is set.
-    fn epoch(&mut self, number: usize, run: &mut Run<'_>, bar: &mut Bar) -> Result<Epoch, Error> {
-        let start = Instant::now();
-        let model = &mut *self.model;
+    /// Passes over the data once; not to its end if the stop flag is set or a step fails.
+    fn epoch(
+        &self,
+        number: usize,
+        model: &mut Model,
+        run: &mut Run<'_>,
+        bar: &mut Bar,
+    ) -> Result<(), Error> {
         for (index, place) in run.order.iter_mut().enumerate() {
             *place = index;
         }
@@ -269,7 +451,7 @@ impl<'a> Trainer<'a> {
         }
 
         run.sums.fill(0.0);
-        let mut examples = 0;
+        run.examples = 0;
         for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
             let sums = run
@@ -284,19 +466,13 @@ impl<'a> Trainer<'a> {
                 let (_, state) = model.trained();
                 state.epochs += 1;
             }
-            examples += batch.len();
-            bar.step(|| Scores::mean(run.training.metrics, &run.sums, examples));
-            if self.stop.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            run.examples += batch.len();
+            bar.step(|| Scores::mean(run.training.metrics, &run.sums, run.examples));
+            if self.stopped() {
                 break;
             }
         }
-        Ok(Epoch {
-            number,
-            scores: Scores::mean(run.training.metrics, &run.sums, examples),
-            validation: None,
-            examples,
-            seconds: start.elapsed().as_secs_f64(),
-        })
+        Ok(())
     }
 }
 
@@ -333,6 +509,8 @@ struct Run<'d> {
     step: Step,
     /// The sums of the loss and of each metric over the epoch so far.
     sums: Vec<f64>,
+    /// The examples of the epoch so far.
+    examples: usize,
 }
 
 impl Run<'_> {
@@ -340,19 +518,25 @@ impl Run<'_> {
     fn steps(&self) -> usize {
         self.order.len().div_ceil(self.batch_size)
     }
+
+    /// The mean loss and metrics of the epoch so far.
+    fn scores(&self) -> Scores {
+        Scores::mean(self.training.metrics, &self.sums, self.examples)
+    }
 }
 
-impl fmt::Debug for Trainer<'_> {
+impl<N: fmt::Debug> fmt::Debug for Trainer<'_, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.settings;
         f.debug_struct("Trainer")
-            .field("model", &self.model)
-            .field("epochs", &self.epochs)
-            .field("batch_size", &self.batch_size)
-            .field("optimizer", &self.optimizer)
-            .field("learning_rate", &self.learning_rate)
-            .field("threads", &self.threads)
-            .field("seed", &self.seed)
-            .field("shuffle", &self.shuffle)
+            .field("network", &self.network)
+            .field("epochs", &settings.epochs)
+            .field("batch_size", &settings.batch_size)
+            .field("optimizer", &settings.optimizer)
+            .field("learning_rate", &settings.learning_rate)
+            .field("threads", &settings.threads)
+            .field("seed", &settings.seed)
+            .field("shuffle", &settings.shuffle)
             .finish_non_exhaustive()
     }
 }
