@@ -20,6 +20,7 @@
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
+mod field;
 #[cfg(feature = "std")]
 mod file;
 #[doc(hidden)]
@@ -40,6 +41,7 @@ pub mod spec;
 #[cfg(feature = "std")]
 mod thread_count;
 mod train;
+pub mod weights;
 #[cfg(feature = "std")]
 pub use model::view;
 

@@ -33,11 +33,16 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
     let lengths = array(plan.parameters.iter().map(|p| p.range.len()));
     let (count, tensors) = (number(plan.steps.len()), number(plan.parameters.len()));
     let packed = packed(context, Pass::Inference);
+    let parameters = plan.parameters.iter().enumerate();
+    let sums = Sums::all(context);
+    let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     tokens(&format!(
         "/// The operations of all steps.
         const STEPS: [rt::Operation; {count}] = [{steps}];
         /// The lengths of the parameter tensors.
         const TENSORS: [usize; {tensors}] = {lengths};
+        /// The parameter tensors.
+        const PARAMETERS: [rt::Parameter; {tensors}] = [{parameters}];
         /// The images that a stage of images takes at a time.
         const MICRO_BATCH: usize = {micro_batch};
         {packed}
@@ -85,16 +90,13 @@ fn once(context: &Context<'_>, memory: &Memory) -> usize {
 /// `static SPEC`, the description that the runtime reads.
 pub fn spec(context: &Context<'_>) -> TokenStream {
     let name = &context.network.name.text;
-    let parameters = context.plan.parameters.iter().enumerate();
-    let sums = Sums::all(context);
-    let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     let output_activation = context.plan.output_activation;
     let (constants, training) = match &context.network.train {
         Some(train) => {
             let packed = [Pass::Forward, Pass::Backward].map(|pass| packed(context, pass));
             (
                 packed.concat(),
-                format!("Some({})", training(context, &sums, train)),
+                format!("Some({})", training(context, &Sums::all(context), train)),
             )
         }
         None => (String::new(), "None".to_owned()),
@@ -120,7 +122,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             input: &{ALIAS}::INPUT,
             output: &{ALIAS}::OUTPUT,
             layers: {ALIAS}::LAYERS,
-            parameters: &[{parameters}],
+            parameters: &PARAMETERS,
             parameter_count: {ALIAS}::PARAMETERS,
             forward,
             output_activation: rt::{output_activation:?},

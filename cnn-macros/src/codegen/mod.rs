@@ -59,6 +59,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let train = stages::train(context);
     let constants = interface::constants(context, &summary);
     let methods = interface::methods(context);
+    let (alias, names) = (alias(), interface::names(context));
     let items = quote! {
         // The user's module may give these names to something else.
         use ::core::primitive::{f32, str, u64, usize};
@@ -78,6 +79,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
             #train
             #methods
         }
+        #krate::__needs_std! { #alias #names }
     };
     let hidden = hidden(context.attributes, krate, &context.struct_name(), &items);
     quote!(#structure #hidden)

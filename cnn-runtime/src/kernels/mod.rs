@@ -47,5 +47,6 @@ pub(crate) mod test_support;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
 mod transpose;
+pub(crate) mod words;
 
 pub use simd::Isa;
