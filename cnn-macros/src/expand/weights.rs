@@ -48,7 +48,7 @@ fn expression(krate: &TokenStream, arguments: TokenStream) -> Result<TokenStream
     });
     let (bytes, variables) = (file.bytes(), file.variables());
     // What panics is shown at the path.
-    let arrange = quote_spanned!(span=> __cnn_rt::arrange);
+    let arrange = quote_spanned!(span=> __cnn_rt::arrange(&FILE, #called, <#network>::TENSORS));
     let file = quote! {
         __cnn_rt::File {
             path: #name,
@@ -63,7 +63,7 @@ fn expression(krate: &TokenStream, arguments: TokenStream) -> Result<TokenStream
         static __CNN_WEIGHTS: #krate::runtime::weights::Words<{ <#network>::PARAMETERS }> = {
             use #krate::runtime::weights as __cnn_rt;
             const FILE: __cnn_rt::File<'static> = #file;
-            #arrange(&FILE, #called, <#network>::TENSORS)
+            #arrange
         };
         __CNN_WEIGHTS.floats()
     }})
