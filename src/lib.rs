@@ -46,14 +46,18 @@
 //! |---|---|
 //! | `Mnist::new(seed)` | fresh parameters: kernels Glorot uniform, biases zero |
 //! | `predict(&image)` | `&[[[f32; 1]; 28]; 28]` to `[f32; 10]` |
+//! | `predict_slice(&input, &mut output)` | the same with slices, of any size |
 //! | `predict_batch(&images)` | `ndarray`, `[N, 28, 28, 1]` to `[N, 10]` |
+//! | `predict_dataset(&examples)` | the outputs for all inputs of a dataset, `[N, 10]` |
 //! | `fit(&examples)`, `trainer()…fit(&examples)` | training, as the `train` block says or otherwise; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
-//! | `save(path)`, `Mnist::load(path)` | safetensors |
+//! | `save(path)`, `Mnist::load(path)`, `Mnist::from_bytes(bytes)` | safetensors |
+//! | `Mnist::from_parameters(WEIGHTS)` | parameters from an array, as [`weights!`] gives them |
 //! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
 //! | `parameters()`, `tensors()`, `tensors_mut()` | all of them |
-//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY`, `PLAN` | constants |
-//! | `Mnist::infer(&parameters, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
+//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE`, `WORKSPACE_BYTES`, `LAYERS`, `TENSORS`, `SUMMARY`, `PLAN` | constants |
+//! | `Mnist::infer(WEIGHTS, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
+//! | `Mnist::infer_into(WEIGHTS, &image, &mut output, &mut workspace)` | the same with the caller's output, of any size |
 //!
 //! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile,
 //! and says so.
@@ -62,14 +66,15 @@
 //!
 //! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels or values;
 //! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
-//! the MNIST family (gzipped ones with the feature `gzip`). [`Model::predict_dataset`] predicts all inputs of
+//! the MNIST family (gzipped ones with the feature `gzip`). `predict_dataset` predicts all inputs of
 //! a dataset, and [`argmax`] tells the classes.
 //!
 //! # Features
 //!
 //! `std` (default) brings training, threads, `ndarray` and safetensors, `progress` (default)
 //! the progress bar of `fit`, `gzip` the reading of gzipped data. Without `std` the crate
-//! allocates nothing, and a network is its constants and `infer`.
+//! allocates nothing, and a network is its constants, `infer` and `infer_into`, called without a value. What compiles
+//! without `std` compiles with it, because another crate of the same program may ask for it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -24,6 +24,14 @@ cnn::network! {
     }
 }
 
+/// The example for a device.
+mod firmware {
+    cnn::network_file!("../examples/firmware/digits.cnn");
+
+    pub(super) static WEIGHTS: &[f32; Digits::PARAMETERS] =
+        cnn::weights!(Digits, "../examples/firmware/digits.safetensors");
+}
+
 /// Runs `run` on a thread with a stack of 96 KiB.
 fn on_a_small_stack<T: Send>(run: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
@@ -121,6 +129,22 @@ fn slices_are_arrays_without_their_shape() {
         assert!(matches!(error, Error::Length { .. }));
         assert_eq!(error.to_string(), expected);
     }
+}
+
+#[test]
+fn the_weights_for_a_device_know_digits() {
+    let (_, test) = cnn::data::mnist("../examples/data/mnist").unwrap();
+    let test = test.take(1_000);
+    let mut workspace = [f32::NAN; firmware::Digits::WORKSPACE];
+    let mut image = [[[0.0; 1]; 28]; 28];
+    let right = (0..test.len()).filter(|&index| {
+        cnn::Dataset::read_input(&test, index, image.as_flattened_mut().as_flattened_mut());
+        let scores = firmware::Digits::infer(firmware::WEIGHTS, &image, &mut workspace);
+        let best = (0..10).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        best == test.label(index)
+    });
+    let right = right.count();
+    assert!(right >= 970, "{right} of 1,000");
 }
 
 #[test]

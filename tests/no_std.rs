@@ -83,6 +83,13 @@ fn what_compiles_without_std_compiles_with_it() {
     ));
 }
 
+/// The example for a device, for this machine instead.
+#[test]
+fn the_example_for_a_device_compiles() {
+    let device = program().join("../../examples/firmware/device");
+    assert_built(&cargo(&device, &["check", "--locked"]));
+}
+
 /// What does not compile with `std` does not without it, and what needs it says so.
 #[test]
 fn what_needs_std_is_not_there_without() {

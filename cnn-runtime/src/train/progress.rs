@@ -24,6 +24,8 @@ mod silent {
 
         pub(crate) fn step(&mut self, _scores: impl FnOnce() -> Scores) {}
 
+        pub(crate) fn say(&self, _text: &str) {}
+
         pub(crate) fn finish(&self, _epoch: &Epoch) {}
     }
 }
@@ -88,6 +90,13 @@ mod terminal {
                 .bar
                 .set_message(drawn.layout.running(drawn.step, elapsed, &scores()));
             drawn.bar.set_position(drawn.step as u64);
+        }
+
+        /// Writes lines above the bar.
+        pub(crate) fn say(&self, text: &str) {
+            if let Some(drawn) = &self.0 {
+                drawn.bar.println(text);
+            }
         }
 
         /// Leaves the epoch's scores on the screen.

@@ -17,6 +17,7 @@ use crate::spec::Training;
 use crate::thread_count;
 use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
+use crate::train::slow_build;
 use crate::train::step::Step;
 use cnn_ir::Optimizer;
 use cnn_ir::vocabulary::{Kind, Range, Setting};
@@ -272,6 +273,7 @@ impl<'a> Trainer<'a> {
         let mut examples = 0;
         for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
+            let begun = Instant::now();
             let sums = run
                 .step
                 .run(model, &run.data, batch, seed)
@@ -283,6 +285,9 @@ impl<'a> Trainer<'a> {
                 // An epoch has begun once a step of it has been applied.
                 let (_, state) = model.trained();
                 state.epochs += 1;
+                if let Some(hint) = slow_build::hint(begun.elapsed()) {
+                    bar.say(hint);
+                }
             }
             examples += batch.len();
             bar.step(|| Scores::mean(run.training.metrics, &run.sums, examples));
