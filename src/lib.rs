@@ -264,3 +264,8 @@ macro_rules! __needs_std {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the page on deployment.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/deployment.md")]
+struct Deployment;

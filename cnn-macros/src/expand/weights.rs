@@ -41,14 +41,18 @@ fn expression(krate: &TokenStream, arguments: TokenStream) -> Result<TokenStream
         Some(version) => quote!(::core::option::Option::Some(#version)),
         None => quote!(::core::option::Option::None),
     };
-    let tensors = header.tensors.iter().map(|tensor| {
+    let mut tensors: Vec<_> = header.tensors.iter().collect();
+    tensors.sort_by_key(|tensor| (tensor.name.len(), &tensor.name));
+    let count = tensors.len();
+    let tensors = tensors.into_iter().map(|tensor| {
         let (name, element_type) = (&tensor.name, &tensor.element_type);
         let (shape, start) = (&tensor.shape, header.data + tensor.start);
         quote!(__cnn_rt::Stored { name: #name, element_type: #element_type, shape: &[#(#shape),*], start: #start })
     });
     let (bytes, variables) = (file.bytes(), file.variables());
     // What panics is shown at the path.
-    let arrange = quote_spanned!(span=> __cnn_rt::arrange(&FILE, #called, <#network>::TENSORS));
+    let arrange =
+        quote_spanned!(span=> __cnn_rt::arrange::<_, #count>(&FILE, #called, <#network>::TENSORS));
     let file = quote! {
         __cnn_rt::File {
             path: #name,
@@ -60,7 +64,7 @@ fn expression(krate: &TokenStream, arguments: TokenStream) -> Result<TokenStream
     Ok(quote! {{
         #variables
         #[allow(long_running_const_eval)]
-        static __CNN_WEIGHTS: #krate::runtime::weights::Words<{ <#network>::PARAMETERS }> = {
+        static __CNN_WEIGHTS: #krate::runtime::weights::Aligned<{ <#network>::PARAMETERS }> = {
             use #krate::runtime::weights as __cnn_rt;
             const FILE: __cnn_rt::File<'static> = #file;
             #arrange

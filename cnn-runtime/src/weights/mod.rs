@@ -5,7 +5,7 @@
 //!                        ╰──────────────┬──────────────╯
 //!                                    arrange, a constant: compares them, copies the tensors' bytes
 //!                                       ▼
-//!                       Words: in the network's order, at a cache line ──▶ &'static [f32; N], without a copy
+//!                       Aligned: in the network's order, at a cache line ──▶ &'static [f32; N], without a copy
 //! ```
 //!
 //! Bytes stay bytes while the program compiles: whole tensors are copied, which takes the compiler no time, where turning
@@ -16,8 +16,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use crate::kernels::words::Words;
+pub use crate::kernels::aligned::Aligned;
 use crate::spec::{FILE_VERSION, Tensor};
+use core::cmp::Ordering;
 use message::Message;
 
 /// A safetensors file as the macro `weights!` has read it.
@@ -27,7 +28,8 @@ pub struct File<'a> {
     pub path: &'a str,
     /// What the file says of its version, if it does.
     pub version: Option<&'a str>,
-    /// The tensors in the header, in the order of their bytes.
+    /// The tensors in the header, in the order of the lengths of their names, and of those among names of one length: a constant
+    /// takes long to compare strings.
     pub tensors: &'a [Stored<'a>],
     /// The whole file.
     pub bytes: &'a [u8],
@@ -46,34 +48,26 @@ pub struct Stored<'a> {
     pub start: usize,
 }
 
-/// The tensors of `file` in the order of `network`, which is called `name`.
+/// The tensors of `file`, which are `T`, in the order of `network`, which is called `name`.
 ///
 /// # Panics
 ///
 /// If the file does not hold the network's tensors. As a constant that is an error of compilation, which names all tensors that
 /// differ.
 #[track_caller]
-pub const fn arrange<const N: usize>(file: &File<'_>, name: &str, network: &[Tensor]) -> Words<N> {
-    if is_unknown(network) {
-        return Words::ZERO;
-    }
-    let message = differences(file, name, network);
-    if !message.is_empty() {
-        panic!("{}", message.as_str());
-    }
-    let mut words = Words::ZERO;
-    let (mut done, mut index, mut hint) = (0, 0, 0);
-    while index < network.len() {
-        // All are there, as there are no differences.
-        if let Some(place) = find(file.tensors, network[index].name, hint) {
-            let length = network[index].len();
-            words.copy(done, file.bytes, file.tensors[place].start, length);
-            done += length;
-            hint = place + 1;
+pub const fn arrange<const N: usize, const T: usize>(
+    file: &File<'_>,
+    name: &str,
+    network: &[Tensor],
+) -> Aligned<N> {
+    let mut floats = Aligned::ZERO;
+    if !is_unknown(network) {
+        let message = compare::<N, T>(file, name, network, &mut floats);
+        if !message.is_empty() {
+            panic!("{}", message.as_str());
         }
-        index += 1;
     }
-    words
+    floats
 }
 
 /// Whether this stands for the tensors of a network whose description is wrong, which has been said.
@@ -81,11 +75,16 @@ const fn is_unknown(network: &[Tensor]) -> bool {
     matches!(network, [Tensor { name, .. }] if name.is_empty())
 }
 
-/// What is wrong with the file: nothing, or a line for each tensor.
-const fn differences(file: &File<'_>, name: &str, network: &[Tensor]) -> Message {
+/// What is wrong with the file: nothing, or a line for each tensor. The tensors are copied until something is.
+const fn compare<const N: usize, const T: usize>(
+    file: &File<'_>,
+    name: &str,
+    network: &[Tensor],
+    floats: &mut Aligned<N>,
+) -> Message {
     let mut message = Message::new();
     if let Some(version) = file.version
-        && !same(version, FILE_VERSION)
+        && !matches!(order(version, FILE_VERSION), Ordering::Equal)
     {
         let words = [
             "`",
@@ -99,32 +98,32 @@ const fn differences(file: &File<'_>, name: &str, network: &[Tensor]) -> Message
         message.words(&words);
         return message;
     }
-    let (mut index, mut hint) = (0, 0);
+    let mut known = [false; T];
+    let (mut index, mut done) = (0, 0);
     while index < network.len() {
         let expected = &network[index];
-        match find(file.tensors, expected.name, hint) {
-            None => {
-                begin(&mut message, file, name);
-                message.words(&["`", expected.name, "` is missing: "]);
-                message.shape(expected.shape);
-            }
-            Some(place) => {
-                compare(&mut message, file, name, &file.tensors[place], expected);
-                hint = place + 1;
+        let place = find(file.tensors, expected.name);
+        let length = expected.len();
+        if place == file.tensors.len() {
+            begin(&mut message, file.path, name);
+            message.words(&["`", expected.name, "` is missing: "]);
+            message.shape(expected.shape);
+        } else {
+            known[place] = true;
+            let found = &file.tensors[place];
+            differ(&mut message, file.path, name, found, expected);
+            if message.is_empty() {
+                floats.copy(done, file.bytes, found.start, length);
             }
         }
+        done += length;
         index += 1;
-    }
-    // Names are unique on both sides: an equal number without a difference leaves no other.
-    if file.tensors.len() == network.len() && message.is_empty() {
-        return message;
     }
     let mut index = 0;
     while index < file.tensors.len() {
-        let found = &file.tensors[index];
-        if !has(network, found.name) {
-            begin(&mut message, file, name);
-            message.words(&["`", found.name, "` is not in the network"]);
+        if !known[index] {
+            begin(&mut message, file.path, name);
+            message.words(&["`", file.tensors[index].name, "` is not in the network"]);
         }
         index += 1;
     }
@@ -132,21 +131,21 @@ const fn differences(file: &File<'_>, name: &str, network: &[Tensor]) -> Message
 }
 
 /// Adds what is wrong with a tensor that the network has too.
-const fn compare(
+const fn differ(
     message: &mut Message,
-    file: &File<'_>,
+    path: &str,
     name: &str,
     found: &Stored<'_>,
     expected: &Tensor,
 ) {
     if !same_shape(found.shape, expected.shape) {
-        begin(message, file, name);
+        begin(message, path, name);
         message.words(&["`", found.name, "` is "]);
         message.shape(found.shape);
         message.words(&[", but must be "]);
         message.shape(expected.shape);
-    } else if !same(found.element_type, "F32") {
-        begin(message, file, name);
+    } else if !matches!(order(found.element_type, "F32"), Ordering::Equal) {
+        begin(message, path, name);
         message.words(&[
             "`",
             found.name,
@@ -158,51 +157,61 @@ const fn compare(
 }
 
 /// Begins the line of a tensor, and before the first one the message.
-const fn begin(message: &mut Message, file: &File<'_>, name: &str) {
+const fn begin(message: &mut Message, path: &str, name: &str) {
     if message.is_empty() {
-        message.words(&[
-            "`",
-            file.path,
-            "` does not hold the tensors of `",
-            name,
-            "`",
-        ]);
+        message.words(&["`", path, "` does not hold the tensors of `", name, "`"]);
     }
     message.words(&["\n  "]);
 }
 
-/// The place of the tensor of a name; looked for from `hint` on, because files keep an order.
-const fn find(tensors: &[Stored<'_>], name: &str, hint: usize) -> Option<usize> {
-    let mut step = 0;
-    while step < tensors.len() {
-        let place = (hint + step) % tensors.len();
-        if same(tensors[place].name, name) {
-            return Some(place);
+/// The place of the tensor of a name; the number of tensors if there is none.
+const fn find(tensors: &[Stored<'_>], name: &str) -> usize {
+    let (mut first, mut end) = (0, tensors.len());
+    while first < end {
+        let middle = usize::midpoint(first, end);
+        match order(tensors[middle].name, name) {
+            Ordering::Less => first = middle + 1,
+            Ordering::Equal => return middle,
+            Ordering::Greater => end = middle,
         }
-        step += 1;
     }
-    None
+    tensors.len()
 }
 
-/// Whether a network has a tensor of this name.
-const fn has(network: &[Tensor], name: &str) -> bool {
-    let mut index = 0;
-    while index < network.len() {
-        if same(network[index].name, name) {
-            return true;
+/// The order of two names: by their lengths, then by their bytes, eight at a time.
+const fn order(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return if a.len() < b.len() {
+            Ordering::Less
+        } else {
+            Ordering::Greater
+        };
+    }
+    while let (Some((x, rest_a)), Some((y, rest_b))) =
+        (a.split_first_chunk(), b.split_first_chunk())
+    {
+        let (x, y) = (u64::from_be_bytes(*x), u64::from_be_bytes(*y));
+        if x != y {
+            return if x < y {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            };
         }
-        index += 1;
+        (a, b) = (rest_a, rest_b);
     }
-    false
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut index = 0;
-    while index < a.len() && index < b.len() && a[index] == b[index] {
-        index += 1;
+    while let ([x, rest_a @ ..], [y, rest_b @ ..]) = (a, b) {
+        if *x != *y {
+            return if *x < *y {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            };
+        }
+        (a, b) = (rest_a, rest_b);
     }
-    index == a.len() && index == b.len()
+    Ordering::Equal
 }
 
 const fn same_shape(a: &[usize], b: &[usize]) -> bool {
