@@ -46,14 +46,18 @@
 //! |---|---|
 //! | `Mnist::new(seed)` | fresh parameters: kernels Glorot uniform, biases zero |
 //! | `predict(&image)` | `&[[[f32; 1]; 28]; 28]` to `[f32; 10]` |
+//! | `predict_slice(&input, &mut output)` | the same with slices, of any size |
 //! | `predict_batch(&images)` | `ndarray`, `[N, 28, 28, 1]` to `[N, 10]` |
+//! | `predict_dataset(&examples)` | the outputs for all inputs of a dataset, `[N, 10]` |
 //! | `fit(&examples)`, `trainer()…fit(&examples)` | training, as the `train` block says or otherwise; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
-//! | `save(path)`, `Mnist::load(path)` | safetensors |
+//! | `save(path)`, `Mnist::load(path)`, `Mnist::from_bytes(bytes)` | safetensors |
+//! | `Mnist::from_parameters(WEIGHTS)` | parameters from an array, as [`weights!`] gives them |
 //! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
 //! | `parameters()`, `tensors()`, `tensors_mut()` | all of them |
-//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE_BYTES`, `LAYERS`, `SUMMARY`, `PLAN` | constants |
-//! | `Mnist::infer(&parameters, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
+//! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE`, `WORKSPACE_BYTES`, `LAYERS`, `TENSORS`, `SUMMARY`, `PLAN` | constants |
+//! | `Mnist::infer(WEIGHTS, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
+//! | `Mnist::infer_into(WEIGHTS, &image, &mut output, &mut workspace)` | the same with the caller's output, of any size |
 //!
 //! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile,
 //! and says so.
@@ -62,14 +66,15 @@
 //!
 //! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels or values;
 //! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
-//! the MNIST family (gzipped ones with the feature `gzip`). [`Model::predict_dataset`] predicts all inputs of
+//! the MNIST family (gzipped ones with the feature `gzip`). `predict_dataset` predicts all inputs of
 //! a dataset, and [`argmax`] tells the classes.
 //!
 //! # Features
 //!
 //! `std` (default) brings training, threads, `ndarray` and safetensors, `progress` (default)
 //! the progress bar of `fit`, `gzip` the reading of gzipped data. Without `std` the crate
-//! allocates nothing, and a network is its constants and `infer`.
+//! allocates nothing, and a network is its constants, `infer` and `infer_into`, called without a value. What compiles
+//! without `std` compiles with it, because another crate of the same program may ask for it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -171,6 +176,55 @@ macro_rules! network_file {
     };
 }
 
+/// The weights in a file as a part of the program: `&'static [f32; N]`, checked while it compiles.
+///
+/// `weights!(Digits, "digits.safetensors")` takes a network and the path of a file with exactly the network's tensors,
+/// as [`Digits::save`](Model::save) or another program wrote it. It is an expression, also of a constant, and works without
+/// `std`. The floats lie at a cache line of the program's read-only data, in the order of the network's `TENSORS`: nothing is
+/// copied when the program runs, and nothing can fail.
+///
+/// ```
+/// # mod program {
+/// cnn::network! {
+///     pub network Xor {
+///         input(2);
+///         dense(8, activation = tanh);
+///         dense(1, activation = sigmoid);
+///     }
+/// }
+///
+/// static WEIGHTS: &[f32; Xor::PARAMETERS] = cnn::weights!(Xor, "../tests/weights/xor.safetensors");
+///
+/// # pub fn main() {
+/// let mut workspace = [0.0; Xor::WORKSPACE];
+/// let [probability] = Xor::infer(WEIGHTS, &[0.0, 1.0], &mut workspace); // also without `std`
+/// assert!(probability > 0.9);
+///
+/// let net = Xor::from_parameters(WEIGHTS); // a copy, which can be trained
+/// # let [same] = net.predict(&[0.0, 1.0]);
+/// # assert!((same - probability).abs() < 1e-6);
+/// # }
+/// # }
+/// # program::main();
+/// ```
+///
+/// A file of another network does not compile. The message names every tensor that differs:
+///
+/// ```text
+/// error[E0080]: evaluation panicked: `xor.safetensors` does not hold the tensors of `Xor`
+///                 `dense_1.kernel` is 2x4, but must be 2x8
+///                 `dense_2.bias` is missing: 1
+/// ```
+///
+/// The path is relative to the file in which it is written, and may be put together, as that of [`network_file!`]. The program is
+/// rebuilt when the file changes.
+#[macro_export]
+macro_rules! weights {
+    ($($arguments:tt)*) => {
+        $crate::__macros::weights! { ($crate) $($arguments)* }
+    };
+}
+
 /// Generated code that needs `std` goes through here.
 #[doc(hidden)]
 #[macro_export]
@@ -187,23 +241,39 @@ macro_rules! __with_std {
     ($($item:tt)*) => {};
 }
 
-/// Generated code that `std` replaces goes through here.
+/// The names of the methods that need `std`.
 #[doc(hidden)]
 #[macro_export]
 #[cfg(feature = "std")]
-macro_rules! __without_std {
-    ($($item:tt)*) => {};
+macro_rules! __needs_std {
+    ($($names:tt)*) => {};
 }
 
-/// Generated code that `std` replaces goes through here.
+/// The names of the methods that need `std`: without it they are taken too, for what compiles without `std` to compile with
+/// it. A call of one says what is missing; the lifetime keeps the compiler from checking the bound where nobody calls.
 #[doc(hidden)]
 #[macro_export]
 #[cfg(not(feature = "std"))]
-macro_rules! __without_std {
-    ($($item:tt)*) => { $($item)* };
+macro_rules! __needs_std {
+    ($network:ident $($name:ident)*) => {
+        impl $network {$(
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            pub fn $name<T>(_: T)
+            where
+                for<'a> Self: $crate::runtime::generated::NeedsStd,
+            {
+            }
+        )*}
+    };
 }
 
 /// The README's code is compiled with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the page on deployment.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/deployment.md")]
+struct Deployment;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cnn::runtime::spec::Spec;
 use cnn::runtime::{Dataset, Error, Examples, History, Model};
 use cnn::{Loss, Network as _};
-use ndarray::{Array1, Array2, Array4, ArrayD, Ix2, array};
+use ndarray::{Array1, Array2, Array4, ArrayD, Ix2, IxDyn, array};
 use small::{STRIPES, XOR, bits, stripe_images, stripes, xor};
 
 cnn::network! {
@@ -349,7 +349,7 @@ fn predictions_over_a_dataset_are_those_of_its_inputs() {
             .unwrap();
         for threads in [1, 2, 3, 7] {
             cnn::set_threads(threads);
-            let found = model.predict_dataset(&data).unwrap();
+            let found = model.predict_dataset::<IxDyn>(&data).unwrap();
             assert_eq!(
                 found,
                 expected.clone().into_dyn(),
@@ -371,11 +371,17 @@ fn predictions_over_a_dataset_are_those_of_its_inputs() {
     let lazy = Lazy::new(&[8, 8, 1], 130, |_, _| {
         panic!("predictions need no targets")
     });
-    assert_eq!(model.predict_dataset(&lazy).unwrap().shape(), [130, 3]);
+    assert_eq!(
+        model.predict_dataset::<IxDyn>(&lazy).unwrap().shape(),
+        [130, 3]
+    );
     assert_eq!(lazy.reads(), [130, 0]);
     let wrong = Lazy::new(&[8, 8], 130, |_, _| {});
     assert_eq!(
-        model.predict_dataset(&wrong).unwrap_err().to_string(),
+        model
+            .predict_dataset::<IxDyn>(&wrong)
+            .unwrap_err()
+            .to_string(),
         "the network's input is 8x8x1, but an example is 8x8"
     );
 }

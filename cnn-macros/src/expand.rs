@@ -1,11 +1,15 @@
 //! From the tokens of a macro call to the tokens of its expansion.
 //!
 //! `network!`: tokens → [`Source`] → `cnn_dsl::analyse` → reports + code. `network_file!`: the
-//! file's text → `cnn_dsl::analyse` → reports with the file's own lines + code. The facade's
+//! file's text → `cnn_dsl::analyse` → reports with the file's own lines + code. `weights!`: the file's header →
+//! a constant that compares it with the network's tensors. The facade's
 //! `macro_rules!` wrappers put `($crate)` first, so that the expansion finds the facade under
 //! whatever name the user's crate knows it.
 
 mod file;
+mod weights;
+
+pub use self::weights::weights;
 
 use self::file::{File, Mistake};
 use crate::codegen::attributes::Attributes;
@@ -41,11 +45,15 @@ pub fn network(tokens: TokenStream) -> TokenStream {
 /// Expands `network_file!("path.cnn")`.
 pub fn network_file(tokens: TokenStream) -> TokenStream {
     let (krate, argument) = split_crate(tokens);
-    let file = match File::find(argument) {
-        Ok(file) => file,
+    let read = File::find(argument, DESCRIPTION).and_then(|file| {
+        let text = file.read(|path| std::fs::read_to_string(path))?;
+        Ok((file, text))
+    });
+    let (file, text) = match read {
+        Ok((file, text)) => (file, text),
         Err(Mistake { message, span }) => return report::error(&message, span, span),
     };
-    let (span, text) = (file.span, &file.text);
+    let (span, text) = (file.span, &text);
     let analysis = cnn_dsl::analyse(text);
     let written = analysis.outline.attributes.iter();
     let written: Result<Vec<_>, _> = written.map(|range| at(range.text(text), span)).collect();
@@ -70,9 +78,16 @@ pub fn network_file(tokens: TokenStream) -> TokenStream {
         }
     });
     let code = code(&analysis, &attributes, &krate, &|_| span);
-    let dependencies = file.dependencies();
-    quote!(#dependencies #reports #code)
+    let (bytes, variables) = (file.bytes(), file.variables());
+    quote! {
+        const _: &[::core::primitive::u8] = #bytes;
+        #variables #reports #code
+    }
 }
+
+/// What the argument of `network_file!` should be.
+const DESCRIPTION: &str =
+    "expected the path of a `.cnn` file, as in `network_file!(\"lenet.cnn\")`";
 
 /// The tokens of a text, at one place.
 fn at(text: &str, span: Span) -> Result<TokenStream, proc_macro2::LexError> {

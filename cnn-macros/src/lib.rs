@@ -1,6 +1,6 @@
 //! The procedural macros of `cnn`: a description of a network in, Rust out.
 //!
-//! Use them through the facade crate, whose `network!` and `network_file!` tell these where the
+//! Use them through the facade crate, whose `network!`, `network_file!` and `weights!` tell these where the
 //! runtime is. Data flows `source` (tokens → text and a way back) → `cnn_dsl` (text → checked
 //! network or diagnostics) → `codegen` (checked network → Rust) and `report` (diagnostics →
 //! `compile_error!`); `expand` joins them.
@@ -10,6 +10,7 @@
 mod codegen;
 mod expand;
 mod report;
+mod safetensors;
 mod source;
 
 use proc_macro::TokenStream;
@@ -30,4 +31,10 @@ pub fn network_file(tokens: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn language(_tokens: TokenStream) -> TokenStream {
     codegen::words::language().into()
+}
+
+/// The implementation of `cnn::weights!`.
+#[proc_macro]
+pub fn weights(tokens: TokenStream) -> TokenStream {
+    expand::weights(tokens.into()).into()
 }

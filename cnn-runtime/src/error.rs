@@ -41,6 +41,15 @@ pub enum Error {
         /// The example's shape.
         found: Vec<usize>,
     },
+    /// A slice for one input or output is longer or shorter than the network's.
+    Length {
+        /// `input` or `output`.
+        part: &'static str,
+        /// The network's shape, without the batch axis.
+        shape: Vec<usize>,
+        /// The length of the slice, in floats.
+        found: usize,
+    },
     /// One target has another shape than the network's output.
     TargetShape {
         /// The network's output, without the batch axis.
@@ -214,6 +223,12 @@ impl fmt::Display for Error {
                 "the network's input is {}, but an example is {}",
                 Shape(expected),
                 Shape(found)
+            ),
+            Error::Length { part, shape, found } => write!(
+                f,
+                "the network's {part} is {}, {} floats, but the slice has {found}",
+                Shape(shape),
+                shape.iter().product::<usize>()
             ),
             Error::TargetShape { expected, found } => write!(
                 f,

@@ -5,14 +5,15 @@
 
 use core::ops::Range;
 
+pub use crate::field::Field;
 pub use crate::kernels::Isa;
 pub use crate::ops::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
     add,
 };
 pub use crate::spec::{
-    Gradient, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State, Sums, Train,
-    Training, TrainingPass, Workspace, micro_batches, pieces, split_mut, split_packed,
+    Gradient, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State, Sums, Tensor,
+    Train, Training, TrainingPass, Workspace, micro_batches, pieces, split_mut, split_packed,
     split_workspace, training_scratch,
 };
 pub use crate::{loss, metric};
@@ -29,7 +30,7 @@ pub use {
         Dataset, Error, History, Model, Network, Scores, Trainer,
         data::IntoBatch,
         model::{
-            Field, Trainable,
+            Trainable,
             view::{BatchNormalizationView, Conv2dView, DenseView, DepthwiseConv2dView},
         },
         ndarray,
@@ -174,6 +175,36 @@ impl State {
 /// If a place is none of the array.
 pub fn pick<T: Copy, const N: usize, const M: usize>(all: [T; N], places: [usize; M]) -> [T; M] {
     places.map(|place| all[place])
+}
+
+/// An output that is small enough to be returned by value. No network implements it: the methods of one whose output is
+/// larger have it as a bound.
+#[diagnostic::on_unimplemented(
+    message = "the output of `{Self}` is too large to be returned on the stack",
+    label = "returns more than 256 KiB",
+    note = "`predict_slice(&input, &mut output)` writes it to a slice; without a network's value, `infer_into(&parameters, \
+            &input, &mut output, &mut workspace)` to an array"
+)]
+pub trait ReturnsOutput {}
+
+/// What a method needs that is there with `std` only. Nothing implements it.
+#[cfg(not(feature = "std"))]
+#[diagnostic::on_unimplemented(
+    message = "this method of `{Self}` needs the feature `std` of `cnn`",
+    label = "needs the feature `std`",
+    note = "without `std` there are the constants, `weights!`, `infer` and `infer_into`"
+)]
+pub trait NeedsStd {}
+
+/// The names and shapes of tensors.
+pub const fn tensor_table<const N: usize>(parameters: &[Parameter; N]) -> [Tensor; N] {
+    let mut table = [Tensor::UNKNOWN[0]; N];
+    let mut index = 0;
+    while index < N {
+        table[index] = parameters[index].tensor();
+        index += 1;
+    }
+    table
 }
 
 /// The parameters, tensor by tensor.

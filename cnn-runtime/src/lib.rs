@@ -22,6 +22,7 @@ mod clock;
 pub mod data;
 #[cfg(feature = "std")]
 mod error;
+mod field;
 #[cfg(feature = "std")]
 mod file;
 #[doc(hidden)]
@@ -42,6 +43,7 @@ pub mod spec;
 #[cfg(feature = "std")]
 mod thread_count;
 mod train;
+pub mod weights;
 #[cfg(feature = "std")]
 pub use model::view;
 

@@ -84,6 +84,39 @@ pub struct Parameter {
     pub gradient: Gradient,
 }
 
+/// What a file says of its version in the entry `cnn_version` of its metadata: what the tensors' names and layouts mean.
+pub(crate) const FILE_VERSION: &str = "1";
+
+/// A tensor as files have it: a part of [`Parameter`] that is also there without `std`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name: `conv2d_1.kernel`.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: &'static [usize],
+}
+
+impl Tensor {
+    /// The tensors of a network whose description is wrong. For generated code.
+    #[doc(hidden)]
+    pub const UNKNOWN: &'static [Self] = &[Self {
+        name: "",
+        shape: &[],
+    }];
+
+    /// How many values it has.
+    #[expect(clippy::len_without_is_empty, reason = "no tensor is empty")]
+    pub const fn len(&self) -> usize {
+        let mut values = 1;
+        let mut axis = 0;
+        while axis < self.shape.len() {
+            values *= self.shape[axis];
+            axis += 1;
+        }
+        values
+    }
+}
+
 /// Where the gradient of a tensor comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Gradient {
@@ -155,15 +188,17 @@ impl PackedForm {
 }
 
 impl Parameter {
+    /// Its name and its shape.
+    pub const fn tensor(&self) -> Tensor {
+        Tensor {
+            name: self.name,
+            shape: self.shape,
+        }
+    }
+
     /// How many values it has.
     pub const fn len(&self) -> usize {
-        let mut values = 1;
-        let mut axis = 0;
-        while axis < self.shape.len() {
-            values *= self.shape[axis];
-            axis += 1;
-        }
-        values
+        self.tensor().len()
     }
 
     /// Whether it has no value; never so in a checked network.

@@ -78,7 +78,6 @@ fn path_of(name: &str) -> TokenStream {
     let ident = Ident::new(name, Span::call_site());
     match name {
         "Clone" => quote!(::core::clone::#ident),
-        "Copy" => quote!(::core::marker::#ident),
         _ => quote!(::core::fmt::#ident),
     }
 }

@@ -34,11 +34,16 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
     let lengths = array(plan.parameters.iter().map(|p| p.range.len()));
     let (count, tensors) = (number(plan.steps.len()), number(plan.parameters.len()));
     let packed = packed(context, Pass::Inference);
+    let parameters = plan.parameters.iter().enumerate();
+    let sums = Sums::all(context);
+    let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     tokens(&format!(
         "/// The operations of all steps.
         const STEPS: [rt::Operation; {count}] = [{steps}];
         /// The lengths of the parameter tensors.
         const TENSORS: [usize; {tensors}] = {lengths};
+        /// The parameter tensors.
+        pub const PARAMETERS: [rt::Parameter; {tensors}] = [{parameters}];
         /// The images that a stage of images takes at a time.
         const MICRO_BATCH: usize = {micro_batch};
         {packed}
@@ -86,9 +91,6 @@ fn once(context: &Context<'_>, memory: &Memory) -> usize {
 /// `static SPEC`, the description that the runtime reads.
 pub fn spec(context: &Context<'_>) -> TokenStream {
     let name = &context.network.name.text;
-    let parameters = context.plan.parameters.iter().enumerate();
-    let sums = Sums::all(context);
-    let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     let [input, output] = context.input_and_output();
     let [input, output] = [input, output].map(|shape| array(shape.0.iter().copied()));
     let parameter_count = number(context.network.parameter_count());
@@ -98,7 +100,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             let packed = [Pass::Forward, Pass::Backward].map(|pass| packed(context, pass));
             (
                 packed.concat(),
-                format!("Some({})", training(context, &sums, train)),
+                format!("Some({})", training(context, &Sums::all(context), train)),
             )
         }
         None => (String::new(), "None".to_owned()),
@@ -124,7 +126,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             input: &{input},
             output: &{output},
             layers: LAYERS,
-            parameters: &[{parameters}],
+            parameters: &PARAMETERS,
             parameter_count: {parameter_count},
             forward,
             output_activation: rt::{output_activation:?},

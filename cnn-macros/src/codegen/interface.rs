@@ -14,21 +14,12 @@ pub fn structure(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let name = ident(&written.text, (context.span)(written.span));
     let visibility = visibility(&context.network.visibility);
     let docs = struct_docs(context, summary);
-    let with_std = context.attributes.of_struct(&["Clone", "Debug"]);
-    let without_std = context.attributes.of_struct(&["Clone", "Copy", "Debug"]);
+    let attributes = context.attributes.of_struct(&["Clone", "Debug"]);
     quote! {
-        #krate::__with_std! {
-            #docs
-            #with_std
-            #visibility struct #name {
-                model: #krate::runtime::generated::Field,
-            }
-        }
-        // In braces: a struct without them is a value, too, and would be meant by variables of its name.
-        #krate::__without_std! {
-            #docs
-            #without_std
-            #visibility struct #name {}
+        #docs
+        #attributes
+        #visibility struct #name {
+            model: #krate::runtime::generated::Field,
         }
     }
 }
@@ -65,6 +56,17 @@ fn struct_docs(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     }
 }
 
+/// The most floats of an output that a function returns by value. A debug build copies it twice or thrice, and a thread
+/// has 2 MiB for all of its calls.
+const RETURNED: usize = 1 << 16;
+
+/// A bound that an output of more floats does not meet, so that a call of `predict` or `infer` says what to call
+/// instead. The lifetime keeps the compiler from checking the bound here, where nobody calls the method.
+fn returned(output: &Shape) -> Option<TokenStream> {
+    let floats: usize = output.0.iter().product();
+    (floats > RETURNED).then(|| quote!(where for<'a> Self: rt::ReturnsOutput))
+}
+
 /// The public constants and inference without `std`.
 pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
     let network = context.network;
@@ -83,6 +85,7 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
         )
     });
     let zeros = array_of_zeros(output);
+    let returned = returned(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let finish = (context.plan.output_activation != Activation::Linear).then(|| {
         let activation = tokens(&format!("rt::{:?}", context.plan.output_activation));
@@ -99,8 +102,13 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
             pub const PARAMETERS: usize = #parameters;
             /// Floating-point operations of one prediction; a multiply-add counts as two.
             pub const FLOPS: u64 = #flops;
-            /// Bytes that one prediction needs beside its input, its output and the parameters.
-            pub const WORKSPACE_BYTES: usize = plan::WORKSPACE.floats(1) * ::core::mem::size_of::<f32>();
+            /// Floats that one prediction needs beside its input, its output and the parameters.
+            pub const WORKSPACE: usize = plan::WORKSPACE.floats(1);
+            /// The same in bytes.
+            pub const WORKSPACE_BYTES: usize = Self::WORKSPACE * ::core::mem::size_of::<f32>();
+            /// The tensors, as they lie one after the other in the parameters: their names in files, and
+            /// their shapes.
+            pub const TENSORS: &'static [rt::Tensor] = &rt::tensor_table(&plan::PARAMETERS);
             /// The layers in source order, with their output shapes, parameters and FLOPs.
             pub const LAYERS: &'static [rt::Layer] = plan::LAYERS;
             /// The table of the layers, as Keras prints it: see above.
@@ -112,17 +120,29 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
             #[doc = "```"]
             pub const PLAN: &'static str = plan::PLAN;
 
-            /// The output for one input, with the caller's memory: the parameters (every tensor
-            /// of the summary in order, kernels as `[h, w, in, out]` or `[in, out]`) and the
-            /// workspace (its contents do not matter). It works without `std` and then
-            /// allocates nothing.
+            /// The output for one input, with the caller's memory: the parameters ([`Self::TENSORS`]
+            /// one after the other) and the workspace (its contents do not matter). It works without
+            /// `std` and allocates nothing.
             #[must_use]
             pub fn infer(
                 parameters: &[f32; Self::PARAMETERS],
                 input: &#input_type,
-                workspace: &mut [f32; Self::WORKSPACE_BYTES / ::core::mem::size_of::<f32>()],
-            ) -> #output_type {
+                workspace: &mut [f32; Self::WORKSPACE],
+            ) -> #output_type
+            #returned
+            {
                 let mut output = #zeros;
+                Self::infer_into(parameters, input, &mut output, workspace);
+                output
+            }
+
+            /// [`Self::infer`] with memory for the output, too: no array lies on the stack.
+            pub fn infer_into(
+                parameters: &[f32; Self::PARAMETERS],
+                input: &#input_type,
+                output: &mut #output_type,
+                workspace: &mut [f32; Self::WORKSPACE],
+            ) {
                 let isa = rt::Isa::detect();
                 plan::forward(rt::Predict {
                     isa,
@@ -134,7 +154,6 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
                     workspace,
                 });
                 #finish
-                output
             }
         }
     }
@@ -147,6 +166,7 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
     let (input_type, output_type) = (array_type(input), array_type(output));
     let (batch_in, batch_out) = (literal(input.0.len() as u64 + 1), batch_dimension(output));
     let zeros = array_of_zeros(output);
+    let returned = returned(output);
     let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
     let predict_docs = format!(
         "The output, `{:?}`, for one input, `{:?}`.",
@@ -156,6 +176,16 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         "The outputs, `[N{}]`, for a batch of inputs, `[N{}]`.",
         axes(output),
         axes(input)
+    );
+    let dataset_docs = format!(
+        "The outputs, `[N{}]`, for all inputs of a dataset. Targets are not read.",
+        axes(output)
+    );
+    let floats = |shape: &Shape| shape.0.iter().product::<usize>();
+    let slice_docs = format!(
+        "[`Self::predict`] with flat slices: {} floats in, {} out.",
+        floats(input),
+        floats(output)
     );
     let accessors = accessors(context);
     let training = training_methods(context.network.train.is_some());
@@ -175,10 +205,26 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
 
             #[doc = #predict_docs]
             #[must_use]
-            pub fn predict(&self, input: &#input_type) -> #output_type {
+            pub fn predict(&self, input: &#input_type) -> #output_type
+            #returned
+            {
                 let mut output = #zeros;
                 rt::Network::model(self).predict(#flat_input, #flat_output);
                 output
+            }
+
+            #[doc = #slice_docs]
+            /// No array lies on the stack.
+            ///
+            /// # Errors
+            ///
+            /// When a slice has another length.
+            pub fn predict_slice(
+                &self,
+                input: &[f32],
+                output: &mut [f32],
+            ) -> ::core::result::Result<(), rt::Error> {
+                rt::Network::model(self).predict_slice(input, output)
             }
 
             #[doc = #batch_docs]
@@ -191,6 +237,18 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
                 inputs: impl rt::IntoBatch<'a, #batch_in>,
             ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
                 rt::Network::model(self).predict_batch(rt::IntoBatch::into_batch(inputs))
+            }
+
+            #[doc = #dataset_docs]
+            ///
+            /// # Errors
+            ///
+            /// When the inputs have another shape.
+            pub fn predict_dataset(
+                &self,
+                examples: &dyn rt::Dataset,
+            ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
+                rt::Network::model(self).predict_dataset(examples)
             }
 
             #training
@@ -219,6 +277,23 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
                 ::core::result::Result::map(rt::Model::load(&plan::SPEC, path.as_ref()), <Self as rt::Network>::from_model)
             }
 
+            /// Reads parameters from the bytes of a file that [`Self::save`] wrote, as `include_bytes!` gives
+            /// them.
+            ///
+            /// # Errors
+            ///
+            /// When the bytes are damaged, or hold the tensors of another network.
+            pub fn from_bytes(bytes: &[::core::primitive::u8]) -> ::core::result::Result<Self, rt::Error> {
+                ::core::result::Result::map(rt::Model::from_bytes(&plan::SPEC, bytes), <Self as rt::Network>::from_model)
+            }
+
+            /// A network with a copy of these parameters: [`Self::TENSORS`] one after the other, as `weights!`
+            /// gives them.
+            #[must_use]
+            pub fn from_parameters(parameters: &[f32; Self::PARAMETERS]) -> Self {
+                <Self as rt::Network>::from_model(rt::Model::from_slice(&plan::SPEC, parameters))
+            }
+
             #accessors
         }
 
@@ -242,6 +317,17 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
 
         #trainable
     }
+}
+
+/// The names of [`methods`].
+pub fn names(context: &Context<'_>) -> TokenStream {
+    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate save load from_bytes \
+                         from_parameters parameters tensors tensors_mut";
+    let names = tokens(NAMES);
+    let layers = context.network.nodes.iter();
+    let layers = layers.filter(|node| node.view().is_some());
+    let layers = layers.map(|node| ident(&node.name, Span::call_site()));
+    quote!(#names #(#layers)*)
 }
 
 /// Without a `train` block they are there to say at a call that it is missing.
@@ -366,12 +452,12 @@ fn flattened(name: &str, shape: &Shape) -> TokenStream {
     quote!(#name #(#calls)*)
 }
 
-/// A nested array as a flat slice to write.
+/// A nested array, or a reference to one, as a flat slice to write.
 fn flattened_mut(name: &str, shape: &Shape) -> TokenStream {
     let name = Ident::new(name, Span::call_site());
     let calls = (1..shape.0.len()).map(|_| quote!(.as_flattened_mut()));
     match shape.0.len() {
-        1 => quote!(&mut #name),
+        1 => quote!(&mut #name[..]),
         _ => quote!(#name #(#calls)*),
     }
 }

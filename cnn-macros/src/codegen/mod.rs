@@ -66,6 +66,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let train = stages::train(context);
     let constants = interface::constants(context, &table);
     let methods = interface::methods(context);
+    let (alias, names) = (alias(), interface::names(context));
     let items = quote! {
         /// How the network runs. A module of its own sees no name of the program around it.
         mod plan {
@@ -92,6 +93,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
         #krate::__with_std! {
             #methods
         }
+        #krate::__needs_std! { #alias #names }
     };
     let hidden = hidden(context.attributes, krate, &context.struct_name(), &items);
     quote!(#structure #hidden)

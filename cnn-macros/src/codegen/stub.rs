@@ -39,6 +39,11 @@ pub fn stub(
         Some(quote!(: ?::core::marker::Sized)),
     );
     let (output_generic, output_type) = known_or("O", outline.output.as_ref(), None);
+    let (output_into, _) = known_or(
+        "O",
+        outline.output.as_ref(),
+        Some(quote!(: ?::core::marker::Sized)),
+    );
     let batch_in = batch_type(outline.input.as_ref());
     let batch_out = batch_type(outline.output.as_ref());
     let mut names = HashSet::new();
@@ -58,7 +63,9 @@ pub fn stub(
                 #output
                 pub const PARAMETERS: usize = 0;
                 pub const FLOPS: u64 = 0;
+                pub const WORKSPACE: usize = 0;
                 pub const WORKSPACE_BYTES: usize = 0;
+                pub const TENSORS: &'static [rt::Tensor] = rt::Tensor::UNKNOWN;
                 pub const LAYERS: &'static [rt::Layer] = &[];
                 pub const SUMMARY: &'static str = "";
                 pub const PLAN: &'static str = "";
@@ -69,11 +76,28 @@ pub fn stub(
                 ) -> #output_type {
                     ::core::unreachable!()
                 }
+                pub fn infer_into<P: ?::core::marker::Sized, #input_generic W: ?::core::marker::Sized, #output_into>(
+                    parameters: &P,
+                    input: &#input_type,
+                    output: &mut #output_type,
+                    workspace: &mut W,
+                ) {
+                    ::core::unreachable!()
+                }
             }
             #krate::__with_std! {
                 impl #name {
                     pub fn new(seed: u64) -> Self { ::core::unreachable!() }
                     pub fn predict<#input_generic #output_generic>(&self, input: &#input_type) -> #output_type {
+                        ::core::unreachable!()
+                    }
+                    pub fn predict_slice(&self, input: &[f32], output: &mut [f32]) -> ::core::result::Result<(), rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn predict_dataset(
+                        &self,
+                        examples: &dyn rt::Dataset,
+                    ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
                         ::core::unreachable!()
                     }
                     pub fn predict_batch<'a>(
@@ -95,6 +119,10 @@ pub fn stub(
                     pub fn load(path: impl ::core::convert::AsRef<rt::Path>) -> ::core::result::Result<Self, rt::Error> {
                         ::core::unreachable!()
                     }
+                    pub fn from_bytes(bytes: &[::core::primitive::u8]) -> ::core::result::Result<Self, rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn from_parameters<P: ?::core::marker::Sized>(parameters: &P) -> Self { ::core::unreachable!() }
                     pub fn parameters(&self) -> &[f32] { ::core::unreachable!() }
                     pub fn tensors(&self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewD<'_, f32>)> {
                         ::core::iter::empty()

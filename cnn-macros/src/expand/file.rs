@@ -1,4 +1,4 @@
-//! The file that `network_file!` reads.
+//! A file that a macro reads: the description of `network_file!`, the weights of `weights!`.
 //!
 //! Its path is relative to the file in which the path is written, also where a `macro_rules!` of another
 //! file or another crate hands it on: so whoever writes a path knows what it means. A macro gets its
@@ -7,18 +7,18 @@
 use crate::codegen::text::ungrouped;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
+use std::io;
 use std::path::{Path, PathBuf};
 use syn::LitStr;
 
-/// A file and its text.
+/// A file that was named.
 pub struct File {
     /// The path as it was written.
     pub name: String,
     /// What messages point at.
     pub span: Span,
-    pub text: String,
     /// From the root on: an `include_bytes!` of a relative path would look beside the outermost macro call.
-    absolute: String,
+    pub absolute: String,
     variables: Vec<String>,
 }
 
@@ -37,67 +37,68 @@ struct Written {
     variables: Vec<String>,
 }
 
-const EXPECTED: &str = "expected the path of a `.cnn` file, as in `network_file!(\"lenet.cnn\")`";
 const ONLY_STRINGS: &str = "\n= note: a macro is given its argument as it is written: a string, \
                             `concat!(…)` of strings, or `env!(…)`";
 
 impl File {
-    /// Reads the file that the argument of the macro names.
-    pub fn find(argument: TokenStream) -> Result<Self, Mistake> {
+    /// The file that the argument of a macro names; `expected` says what the argument should be.
+    pub fn find(argument: TokenStream, expected: &'static str) -> Result<Self, Mistake> {
         let mut tokens: Vec<_> = ungrouped(argument).into_iter().collect();
         if let [_, .., TokenTree::Punct(last)] = &tokens[..]
             && last.as_char() == ','
         {
             tokens.pop();
         }
-        let written = path(&tokens)?;
+        let written = path(&tokens, expected)?;
         let (name, span) = (written.text, written.span);
-        let mistake = |message| Err(Mistake { message, span });
         let found = resolve(&name, span);
         let found = match std::path::absolute(&found) {
             Ok(absolute) => absolute,
             Err(_) => found,
         };
         let Some(absolute) = found.to_str() else {
-            return mistake(format!("the path `{}` is not UTF-8", found.display()));
+            let message = format!("the path `{}` is not UTF-8", found.display());
+            return Err(Mistake { message, span });
         };
-        match std::fs::read_to_string(&found) {
-            Ok(text) => Ok(Self {
-                text,
-                absolute: absolute.to_owned(),
-                name,
-                span,
-                variables: written.variables,
-            }),
-            Err(error) => mistake(format!("cannot read `{absolute}`: {error}")),
-        }
+        Ok(Self {
+            absolute: absolute.to_owned(),
+            name,
+            span,
+            variables: written.variables,
+        })
     }
 
-    /// Items that say what the expansion depends on: the compiler rebuilds what includes a file when the
-    /// file changes, and what reads a variable when that does.
-    pub fn dependencies(&self) -> TokenStream {
-        let Self {
-            absolute,
-            variables,
-            ..
-        } = self;
-        quote! {
-            const _: &[::core::primitive::u8] = ::core::include_bytes!(#absolute);
-            #(const _: &::core::primitive::str = ::core::env!(#variables);)*
-        }
+    /// What `read` makes of the path.
+    pub fn read<T>(&self, read: impl FnOnce(&str) -> io::Result<T>) -> Result<T, Mistake> {
+        read(&self.absolute).map_err(|error| Mistake {
+            message: format!("cannot read `{}`: {error}", self.absolute),
+            span: self.span,
+        })
+    }
+
+    /// The bytes, as an expression. The compiler rebuilds what includes a file when the file changes.
+    pub fn bytes(&self) -> TokenStream {
+        let absolute = &self.absolute;
+        quote!(::core::include_bytes!(#absolute))
+    }
+
+    /// Items that say on what variables the expansion depends: the compiler rebuilds what reads one when it changes.
+    pub fn variables(&self) -> TokenStream {
+        let variables = &self.variables;
+        quote!(#(const _: &::core::primitive::str = ::core::env!(#variables);)*)
     }
 }
 
 /// A string, `concat!(…)` or `env!(…)`.
-fn path(tokens: &[TokenTree]) -> Result<Written, Mistake> {
+fn path(tokens: &[TokenTree], expected: &'static str) -> Result<Written, Mistake> {
     let at = |span, message: &str| Mistake {
         message: message.to_owned(),
         span,
     };
     match tokens {
-        [] => Err(at(Span::call_site(), EXPECTED)),
+        [] => Err(at(Span::call_site(), expected)),
         [TokenTree::Literal(_)] => {
-            let literal = string(tokens)?;
+            let literal = string(tokens, expected)?;
             Ok(Written {
                 text: literal.value(),
                 span: literal.span(),
@@ -116,12 +117,12 @@ fn path(tokens: &[TokenTree]) -> Result<Written, Mistake> {
             let mut parts: Vec<_> = arguments.split(comma).collect();
             parts.retain(|part| !part.is_empty());
             match (name == "concat", parts.first()) {
-                (_, None) => Err(at(name.span(), EXPECTED)),
-                (true, Some(_)) => concat(&parts),
-                (false, Some(first)) => variable(first),
+                (_, None) => Err(at(name.span(), expected)),
+                (true, Some(_)) => concat(&parts, expected),
+                (false, Some(first)) => variable(first, expected),
             }
         }
-        [first, ..] => Err(at(first.span(), &format!("{EXPECTED}{ONLY_STRINGS}"))),
+        [first, ..] => Err(at(first.span(), &format!("{expected}{ONLY_STRINGS}"))),
     }
 }
 
@@ -134,8 +135,8 @@ fn is_path(prefix: &[TokenTree]) -> bool {
     })
 }
 
-fn concat(parts: &[&[TokenTree]]) -> Result<Written, Mistake> {
-    let parts: Result<Vec<_>, _> = parts.iter().map(|part| path(part)).collect();
+fn concat(parts: &[&[TokenTree]], expected: &'static str) -> Result<Written, Mistake> {
+    let parts: Result<Vec<_>, _> = parts.iter().map(|part| path(part, expected)).collect();
     let parts = parts?;
     let span = parts.first().map_or_else(Span::call_site, |part| part.span);
     Ok(Written {
@@ -145,8 +146,8 @@ fn concat(parts: &[&[TokenTree]]) -> Result<Written, Mistake> {
     })
 }
 
-fn variable(name: &[TokenTree]) -> Result<Written, Mistake> {
-    let literal = string(name)?;
+fn variable(name: &[TokenTree], expected: &'static str) -> Result<Written, Mistake> {
+    let literal = string(name, expected)?;
     let (name, span) = (literal.value(), literal.span());
     match std::env::var(&name) {
         Ok(text) => Ok(Written {
@@ -161,10 +162,10 @@ fn variable(name: &[TokenTree]) -> Result<Written, Mistake> {
     }
 }
 
-fn string(tokens: &[TokenTree]) -> Result<LitStr, Mistake> {
+fn string(tokens: &[TokenTree], expected: &'static str) -> Result<LitStr, Mistake> {
     let tokens: TokenStream = tokens.iter().cloned().collect();
     syn::parse2(tokens).map_err(|error| Mistake {
-        message: format!("{EXPECTED}{ONLY_STRINGS}"),
+        message: format!("{expected}{ONLY_STRINGS}"),
         span: error.span(),
     })
 }

@@ -14,7 +14,7 @@ fn expand(description: &str) -> String {
     prettyplease::unparse(&file)
 }
 
-/// Does what `__with_std!` and `__without_std!` do with the feature `std`.
+/// Does what `__with_std!` and `__needs_std!` do with the feature `std`.
 fn with_std(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut expanded = Vec::new();
@@ -27,7 +27,7 @@ fn with_std(tokens: TokenStream) -> TokenStream {
                 expanded.extend(with_std(body.stream()));
                 rest = &rest[8..];
             }
-            ("__without_std", Some(TokenTree::Group(_))) => rest = &rest[8..],
+            ("__needs_std", Some(TokenTree::Group(_))) => rest = &rest[8..],
             _ => {
                 expanded.push(match first {
                     TokenTree::Group(group) => {

@@ -29,6 +29,7 @@
 //!
 //! Each operation has a slow, obvious twin in the `reference` module, and a test beside it that compares the two.
 
+pub(crate) mod aligned;
 pub(crate) mod batch_normalization;
 mod bias;
 pub mod conv2d;

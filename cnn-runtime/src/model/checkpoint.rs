@@ -21,10 +21,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use crate::error::{Error, Shape};
 use crate::file;
 use crate::model::parameters::Buffer;
-use crate::spec::Spec;
-
-/// Written to the metadata as `cnn_version`: what the tensors' names and layouts mean.
-const VERSION: u32 = 1;
+use crate::spec::{FILE_VERSION, Spec};
 
 /// Bytes that a header may take beside what the network's own needs.
 const HEADER_ALLOWANCE: u64 = 1 << 20;
@@ -43,7 +40,7 @@ pub enum CheckpointError {
     /// The file was written by a later version of this crate.
     Version {
         /// The version that this crate writes.
-        expected: u32,
+        expected: &'static str,
         /// The version of the file.
         found: String,
     },
@@ -138,7 +135,7 @@ fn encode(spec: &Spec, parameters: &[f32], writer: &mut dyn Write) -> io::Result
 /// Names are identifiers and dots, which JSON takes as they are; `{:?}` quotes them.
 fn header(spec: &Spec) -> String {
     let mut json = format!(
-        r#"{{"__metadata__":{{"format":"cnn","network":{:?},"cnn_version":"{VERSION}"}}"#,
+        r#"{{"__metadata__":{{"format":"cnn","network":{:?},"cnn_version":"{FILE_VERSION}"}}"#,
         spec.name
     );
     for parameter in spec.parameters {
@@ -222,8 +219,8 @@ fn check_version(bytes: &[u8]) -> Result<(), CheckpointError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Format)?;
     let metadata = metadata.metadata().as_ref();
     match metadata.and_then(|entries| entries.get("cnn_version")) {
-        Some(found) if *found != VERSION.to_string() => Err(CheckpointError::Version {
-            expected: VERSION,
+        Some(found) if found != FILE_VERSION => Err(CheckpointError::Version {
+            expected: FILE_VERSION,
             found: found.clone(),
         }),
         _ => Ok(()),

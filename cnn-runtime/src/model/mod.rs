@@ -24,7 +24,7 @@ pub(crate) mod scores;
 mod tensors;
 pub mod view;
 
-pub use network::{AsModel, Field, Network, Trainable};
+pub use network::{AsModel, Network, Trainable};
 pub use scores::Scores;
 
 use std::fmt;
@@ -108,6 +108,18 @@ impl Model {
             Ok(parameters) => Ok(Self::from_parameters(spec, parameters)),
             Err(source) => Err(Error::Checkpoint { path: None, source }),
         }
+    }
+
+    /// A model with a copy of these parameters, in the order of the network's tensors. For generated code.
+    ///
+    /// # Panics
+    ///
+    /// When there are more or fewer.
+    #[doc(hidden)]
+    pub fn from_slice(spec: &'static Spec, parameters: &[f32]) -> Self {
+        let mut copy = Buffer::zeros(spec.parameter_count);
+        copy.copy_from_slice(parameters);
+        Self::from_parameters(spec, copy)
     }
 
     fn from_parameters(spec: &'static Spec, parameters: Buffer) -> Self {

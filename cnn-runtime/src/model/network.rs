@@ -1,7 +1,5 @@
 //! What all generated networks have in common, for code that works on any of them.
 
-use std::fmt;
-
 use crate::model::Model;
 use crate::spec::Spec;
 
@@ -59,31 +57,3 @@ impl AsModel for Model {
     note = "the block says how to train: `train {{ loss = mse; optimizer = adam; }}`, or another loss"
 )]
 pub trait Trainable: Network {}
-
-/// The field of a generated struct. It has no methods: the compiler would propose them to a user who asks
-/// the struct for one that it does not have.
-#[derive(Clone)]
-pub struct Field(Model);
-
-impl Field {
-    /// The field that holds a model.
-    pub const fn new(model: Model) -> Self {
-        Self(model)
-    }
-
-    /// The model in it.
-    pub const fn get(field: &Self) -> &Model {
-        &field.0
-    }
-
-    /// The model in it.
-    pub const fn get_mut(field: &mut Self) -> &mut Model {
-        &mut field.0
-    }
-}
-
-impl fmt::Debug for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}

@@ -36,6 +36,29 @@ impl Model {
         self.predict_chunk(1, input, output);
     }
 
+    /// The network's output for one example, from a slice to a slice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`].
+    pub fn predict_slice(&self, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        let parts = [
+            ("input", self.spec.input, input.len()),
+            ("output", self.spec.output, output.len()),
+        ];
+        for (part, shape, found) in parts {
+            if found != size(shape) {
+                return Err(Error::Length {
+                    part,
+                    shape: shape.to_vec(),
+                    found,
+                });
+            }
+        }
+        self.predict_chunk(1, input, output);
+        Ok(())
+    }
+
     /// The network's outputs for a batch of examples, `[N, …]` to `[N, …]`; `N` may be 0.
     ///
     /// # Errors
@@ -49,10 +72,7 @@ impl Model {
         &self,
         inputs: ArrayView<'_, f32, I>,
     ) -> Result<Array<f32, O>, Error> {
-        let outputs = self.predict_dyn(inputs.into_dyn())?;
-        Ok(outputs
-            .into_dimensionality()
-            .expect("the caller knows the number of axes"))
+        self.predict_dyn(inputs.into_dyn()).map(typed)
     }
 
     fn predict_dyn(&self, inputs: ArrayViewD<'_, f32>) -> Result<ArrayD<f32>, Error> {
@@ -88,7 +108,14 @@ impl Model {
     /// # Errors
     ///
     /// [`Error::InputShape`].
-    pub fn predict_dataset(&self, data: &dyn Dataset) -> Result<ArrayD<f32>, Error> {
+    ///
+    /// # Panics
+    ///
+    /// When `O` has another number of axes than the network's output and the batch axis.
+    pub fn predict_dataset<O: Dimension>(
+        &self,
+        data: &dyn Dataset,
+    ) -> Result<Array<f32, O>, Error> {
         check_input(data.input_shape(), self.spec.input)?;
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let shape = [&[data.len()], self.spec.output].concat();
@@ -109,7 +136,7 @@ impl Model {
             self.predict_chunk(examples, values, output);
             self.buffers.give_back(input);
         });
-        Ok(outputs)
+        Ok(typed(outputs))
     }
 
     /// The network's outputs for a few examples.
@@ -149,4 +176,11 @@ impl Model {
             packed::prepare(self.spec, self.spec.packed, Isa::detect(), &self.parameters)
         })
     }
+}
+
+/// The outputs as an array whose type says how many axes it has.
+fn typed<O: Dimension>(outputs: ArrayD<f32>) -> Array<f32, O> {
+    outputs
+        .into_dimensionality()
+        .expect("the caller knows the number of axes")
 }

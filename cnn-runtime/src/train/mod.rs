@@ -24,6 +24,8 @@ pub(crate) mod reduction;
 #[cfg(feature = "std")]
 mod running;
 #[cfg(feature = "std")]
+mod slow_build;
+#[cfg(feature = "std")]
 pub(crate) mod state;
 #[cfg(feature = "std")]
 mod step;

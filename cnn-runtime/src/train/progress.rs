@@ -29,6 +29,8 @@ mod silent {
 
         pub(crate) fn step(&mut self, _scores: impl FnOnce() -> Scores) {}
 
+        pub(crate) fn say(&mut self, _text: &str) {}
+
         pub(crate) fn finish(self, _epoch: &Epoch) {}
     }
 }
@@ -97,6 +99,20 @@ mod shown {
                 let layout = Layout::new(screen.width(), steps);
                 let elapsed = screen.started.seconds();
                 screen.draw(&layout.running(step, elapsed, &scores()));
+            }
+        }
+
+        /// Writes lines above the bar.
+        pub(crate) fn say(&mut self, text: &str) {
+            match &mut self.output {
+                Output::Nowhere => {}
+                Output::Lines => {
+                    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+                }
+                Output::Terminal(screen) => {
+                    screen.draw("");
+                    screen.lines(&[text.to_owned()]);
+                }
             }
         }
 

@@ -23,6 +23,7 @@ use crate::spec::Training;
 use crate::thread_count;
 use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
+use crate::train::slow_build;
 use crate::train::step::Step;
 use cnn_ir::Optimizer;
 use cnn_ir::vocabulary::{Kind, Range, Setting};
@@ -454,6 +455,7 @@ impl Settings<'_> {
         run.examples = 0;
         for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
+            let begun = Stopwatch::start();
             let sums = run
                 .step
                 .run(model, &run.data, batch, seed)
@@ -465,6 +467,9 @@ impl Settings<'_> {
                 // An epoch has begun once a step of it has been applied.
                 let (_, state) = model.trained();
                 state.epochs += 1;
+                if let Some(hint) = slow_build::hint(begun.seconds()) {
+                    bar.say(hint);
+                }
             }
             run.examples += batch.len();
             bar.step(|| Scores::mean(run.training.metrics, &run.sums, run.examples));

@@ -4,9 +4,7 @@
 #![no_std]
 #![no_main]
 
-mod network;
-
-use network::{PARAMETERS, Tiny, image};
+use no_std::network::{PARAMETERS, Tiny, image};
 
 #[link(name = "c")]
 unsafe extern "C" {
@@ -24,7 +22,7 @@ extern "C" fn rust_eh_personality() {}
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> i32 {
-    let mut workspace = [f32::NAN; Tiny::WORKSPACE_BYTES / 4];
+    let mut workspace = [f32::NAN; Tiny::WORKSPACE];
     let probabilities = Tiny::infer(&PARAMETERS, &image(), &mut workspace);
     let bytes = probabilities.map(f32::to_le_bytes);
     let bytes = bytes.as_flattened();
