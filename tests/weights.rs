@@ -3,7 +3,6 @@
 //! `CNN_UPDATE=1 cargo test -p cnn-tests --test weights` trains the network anew and writes its file.
 
 #[path = "support/small.rs"]
-#[allow(dead_code)]
 mod small;
 
 use std::path::Path;

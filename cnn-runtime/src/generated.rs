@@ -49,7 +49,7 @@ pub mod parameters {
             )*
         };
     }
-    functions! { examples input inputs isa model output parameters path seed workspace }
+    functions! { bytes examples input inputs isa model output parameters path seed workspace }
 }
 
 impl Layer {
