@@ -108,12 +108,15 @@ cnn::network! {
     }
 }
 
+/// What generated code knows of a network, and its description.
+type Described = (fn() -> &'static Spec, &'static str);
+
 /// Networks without fixtures, and a list of them with their descriptions as text.
 macro_rules! described {
     ($list:ident: $($name:ident { $($layers:tt)* })*) => {
         $(cnn::network! { network $name { $($layers)* } })*
 
-        const $list: &[(fn() -> &'static Spec, &str)] = &[$((
+        pub(crate) const $list: &[Described] = &[$((
             $name::spec,
             concat!("network ", stringify!($name), " {", stringify!($($layers)*), "}"),
         )),*];
@@ -217,6 +220,11 @@ described! {
         avg_pool2d(3x2, from = a); flatten; dense(3); add(c);
         train { loss = mse; }
     }
+    HandedThroughBehindFlatten {
+        input(4x4x2); conv2d(3, 2x2, activation = tanh); a: flatten; b: dropout(1e-9);
+        c: batch_normalization(from = a); d: sigmoid(from = a); multiply(a, b, c, d); dense(3);
+        train { loss = mse; }
+    }
     TheSameTwice {
         input(4); a: dense(3); multiply(a, a); b: tanh; add(b, b);
         train { loss = mse; }
@@ -225,6 +233,89 @@ described! {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }
     }
+}
+
+/// Networks with an activation wherever it may stand: first, before and behind a pool, behind each layer that takes
+/// it along, on its own, of a value with two readers, of an input that is not read whole, and before the softmax of a
+/// loss.
+macro_rules! everywhere {
+    ($list:ident: $($module:ident = [$($activation:tt)+])*) => {
+        $(mod $module {
+            use super::Described;
+            use cnn::Network as _;
+
+            described! {
+                NETWORKS:
+                BeforeAPool {
+                    input(8x7x2); $($activation)+; conv2d(3, 2x2, activation = $($activation)+); max_pool2d(2x2);
+                    flatten; dense(3);
+                    train { loss = mse; }
+                }
+                BehindAPool {
+                    input(7x7x2); conv2d(3, 3x3); max_pool2d(2x2); $($activation)+; flatten; dense(3);
+                    train { loss = mse; }
+                }
+                OnItsOwn {
+                    input(5); dense(4, activation = $($activation)+); dense(4, activation = tanh); $($activation)+;
+                    dense(3);
+                    train { loss = mse; }
+                }
+                Normalized {
+                    input(6x5x2); conv2d(3, 2x2, use_bias = false); batch_normalization; $($activation)+;
+                    avg_pool2d(2x2); flatten; dense(4); batch_normalization(trainable = false); $($activation)+;
+                    dense(2);
+                    train { loss = mse; }
+                }
+                BesideAnother {
+                    input(5x4x2); depthwise_conv2d(2x2, activation = $($activation)+);
+                    a: conv2d(3, 1x1, activation = tanh); b: $($activation)+; multiply(a, b); $($activation)+;
+                    flatten; dense(3);
+                    train { loss = mse; }
+                }
+                BeforeASoftmax {
+                    input(5x5x2); conv2d(3, 2x2, trainable = false, activation = $($activation)+);
+                    batch_normalization; avg_pool2d(2x2); flatten; dense(3, activation = $($activation)+); softmax;
+                    train { loss = categorical_crossentropy; }
+                }
+                OfAPart {
+                    input(6x6x2); conv2d(3, 2x2); batch_normalization; tanh; $($activation)+; max_pool2d(2x2);
+                    flatten; dense(2); $($activation)+;
+                    train { loss = mse; }
+                }
+            }
+        })*
+
+        const $list: &[(&str, &[Described])] = &[$((stringify!($($activation)+), $module::NETWORKS)),*];
+    };
+}
+
+everywhere! {
+    ACTIVATIONS:
+    relu6 = [relu6]
+    elu = [elu]
+    elu_half = [elu(alpha = 0.5)]
+    selu = [selu]
+    gelu = [gelu]
+    gelu_approximate = [gelu(approximate = true)]
+    silu = [silu]
+    swish = [swish]
+    mish = [mish]
+    hard_swish = [hard_swish]
+    hard_sigmoid = [hard_sigmoid]
+    softplus = [softplus]
+    softsign = [softsign]
+    exponential = [exponential]
+}
+
+/// Every network without fixtures that is small, and what to call it.
+fn small_networks() -> impl Iterator<Item = (&'static str, &'static Spec, &'static str)> {
+    let everywhere = ACTIVATIONS.iter().flat_map(|(activation, networks)| {
+        networks.iter().map(move |network| (*activation, network))
+    });
+    let unusual = UNUSUAL.iter().map(|network| ("", network));
+    unusual
+        .chain(everywhere)
+        .map(|(activation, (spec, description))| (activation, spec(), *description))
 }
 
 described! {
@@ -420,10 +511,23 @@ fn gradients_are_those_of_finite_differences() {
                 .wrong_gradients(case.spec, &network, usize::MAX),
         );
     }
-    for (spec, description) in UNUSUAL {
-        let spec = spec();
+    for (activation, spec, description) in small_networks() {
         let network = cnn_dsl::check(description).unwrap();
-        wrong.extend(Batch::random(spec, 5).wrong_gradients(spec, &network, usize::MAX));
+        let lines = Batch::random(spec, 5).wrong_gradients(spec, &network, usize::MAX);
+        wrong.extend(lines.into_iter().map(|line| format!("{activation} {line}")));
+    }
+    report(wrong);
+}
+
+/// More examples than a micro-batch and a partial of the batch hold; some of each tensor.
+#[test]
+fn gradients_of_many_examples_are_those_of_finite_differences() {
+    let mut wrong = Vec::new();
+    for (activation, spec, description) in small_networks() {
+        if activation == "silu" {
+            let network = cnn_dsl::check(description).unwrap();
+            wrong.extend(Batch::random(spec, 70).wrong_gradients(spec, &network, 5));
+        }
     }
     report(wrong);
 }
@@ -432,8 +536,7 @@ fn gradients_are_those_of_finite_differences() {
 fn predictions_are_those_of_the_naive_network() {
     const EXAMPLES: usize = 5;
     let mut wrong = Vec::new();
-    for (spec, description) in UNUSUAL {
-        let spec = spec();
+    for (activation, spec, description) in small_networks() {
         let network = cnn_dsl::check(description).unwrap();
         let batch = Batch::random(spec, EXAMPLES);
         let doubles = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
@@ -446,7 +549,7 @@ fn predictions_are_those_of_the_naive_network() {
         let found: ArrayD<f32> = model.predict_batch(input.view()).unwrap();
         let deviation = deviation(found.as_slice().unwrap(), &expected);
         if deviation.is_nan() || deviation > ROUNDING {
-            wrong.push(format!("{}: {deviation:.1e}", spec.name));
+            wrong.push(format!("{activation} {}: {deviation:.1e}", spec.name));
         }
     }
     report(wrong);

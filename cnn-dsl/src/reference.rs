@@ -129,8 +129,7 @@ fn row(parameter: &Parameter, is_layer: bool) -> String {
 fn words<T>(words: &[Word<T>]) -> String {
     let mut text = "| | arguments | |\n|---|---|---|\n".to_owned();
     for word in words {
-        let names = [word.name].into_iter().chain(word.aliases.iter().copied());
-        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> = word.names().map(|name| format!("`{name}`")).collect();
         let arguments: Vec<_> = word
             .parameters
             .iter()

@@ -284,6 +284,46 @@ fn leaky_relu_has_both_defaults_of_keras() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// As values and as layers, with the defaults of Keras 3.
+#[test]
+fn activations_have_the_names_and_defaults_of_keras() {
+    let gelu = |approximate| Activation::Gelu { approximate };
+    let cases = [
+        ("relu6", Activation::Relu6),
+        ("elu", Activation::Elu { alpha: 1.0 }),
+        ("elu(0.5)", Activation::Elu { alpha: 0.5 }),
+        ("elu(alpha = 0)", Activation::Elu { alpha: 0.0 }),
+        ("selu", Activation::Selu),
+        ("gelu", gelu(false)),
+        ("gelu(true)", gelu(true)),
+        ("gelu(approximate = true)", gelu(true)),
+        ("silu", Activation::Silu),
+        ("swish", Activation::Silu),
+        ("mish", Activation::Mish),
+        ("hard_swish", Activation::HardSwish),
+        ("hard_silu", Activation::HardSwish),
+        ("hard_sigmoid", Activation::HardSigmoid),
+        ("softplus", Activation::Softplus),
+        ("softsign", Activation::Softsign),
+        ("exponential", Activation::Exponential),
+    ];
+    let mut wrong = Vec::new();
+    for (written, expected) in cases {
+        for line in [
+            format!("{written};"),
+            format!("activation({written});"),
+            format!("dense(2, activation = {written});"),
+        ] {
+            let network = good(&format!("network A {{ input(4); {line} }}"));
+            let found = network.nodes[1].output_activation();
+            if found != Some(expected) {
+                wrong.push(format!("{line}: {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn ordinary_words_may_be_labels() {
     let words = [

@@ -24,6 +24,13 @@ pub struct Word<T: 'static> {
     pub make: fn(&[Setting]) -> T,
 }
 
+impl<T> Word<T> {
+    /// Its name, then its other names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + use<T> {
+        [self.name].into_iter().chain(self.aliases.iter().copied())
+    }
+}
+
 /// A parameter of a word or of a layer.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {

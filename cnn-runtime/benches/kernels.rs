@@ -411,6 +411,10 @@ fn elementwise() -> Vec<Case> {
         Activation::Relu,
         Activation::Sigmoid,
         Activation::Tanh,
+        Activation::Gelu { approximate: false },
+        Activation::Silu,
+        Activation::Mish,
+        Activation::Softplus,
         Activation::Softmax,
     ] {
         add(

@@ -317,7 +317,7 @@ impl Context<'_> {
         let written = self.word((vocabulary, &names), what, value)?;
         let word = words
             .iter()
-            .find(|word| word.name == written.name || word.aliases.contains(&written.name))
+            .find(|word| word.names().any(|name| name == written.name))
             .ok_or(Reported)?;
         if word.parameters.is_empty() {
             self.no_arguments(&written)?;
@@ -402,7 +402,7 @@ fn names<T>(words: &'static [cnn_ir::vocabulary::Word<T>]) -> impl Iterator<Item
 }
 
 fn is_activation(name: &str) -> bool {
-    Activation::WORDS.iter().any(|word| word.name == name)
+    names(Activation::WORDS).any(|word| word == name)
 }
 
 /// Checks that a shape is not too large.

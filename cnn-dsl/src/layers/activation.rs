@@ -21,17 +21,23 @@ pub(super) const ACTIVATION: LayerKind = LayerKind {
     read: |reader| Ok(Op::Activation(reader.activation())),
 };
 
-/// A row for each activation.
+/// A row for each name of an activation.
 pub(super) fn kinds() -> impl Iterator<Item = LayerKind> {
     let words = Activation::WORDS.iter();
-    words.filter(|word| word.name != "linear").map(kind)
+    words
+        .filter(|word| word.name != "linear")
+        .flat_map(|word| word.names().map(move |name| kind(word, name)))
 }
 
-fn kind(word: &'static Word<Activation>) -> LayerKind {
+fn kind(word: &'static Word<Activation>, name: &'static str) -> LayerKind {
     LayerKind {
-        name: word.name,
+        name,
         other_names: &[],
-        docs: word.docs[0],
+        docs: if name == word.name {
+            word.docs[0]
+        } else {
+            "Another name of the layer above."
+        },
         example: None,
         takes: Takes::Anything,
         view: None,
@@ -43,7 +49,7 @@ fn kind(word: &'static Word<Activation>) -> LayerKind {
 fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let word = Activation::WORDS
         .iter()
-        .find(|word| word.name == reader.name())
+        .find(|word| word.names().any(|name| name == reader.name()))
         .ok_or(Reported)?;
     Ok(Op::Activation(reader.settings(word)))
 }
@@ -65,15 +71,14 @@ impl Layer for Activation {
         let before = previous.output_activation();
         match (self, before) {
             (Activation::Linear, _) => Some("`linear` is the identity".to_owned()),
-            (Activation::Relu | Activation::LeakyRelu { .. }, Some(before))
-                if before.properties().is_non_negative =>
-            {
-                Some(format!(
-                    "`{}` ends in `{}`, which is never negative",
-                    previous.name,
-                    before.name()
-                ))
-            }
+            (
+                Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu { .. },
+                Some(before),
+            ) if before.properties().is_non_negative => Some(format!(
+                "`{}` ends in `{}`, which is never negative",
+                previous.name,
+                before.name()
+            )),
             _ => None,
         }
     }

@@ -42,6 +42,31 @@ fn what_joins_the_step_before_it() {
             "input(8x8x1); conv2d(4, 3x3, activation = softmax); max_pool2d(2x2);",
             &["conv2d_1 softmax", "max_pool2d_1 linear"],
         ),
+        // What falls and rises again commutes with no pool, but may come behind it.
+        (
+            "input(8x8x1); conv2d(4, 3x3, activation = silu); max_pool2d(2x2);",
+            &["conv2d_1 silu", "max_pool2d_1 linear"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); gelu; max_pool2d(2x2);",
+            &["conv2d_1 gelu", "max_pool2d_1 linear"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); max_pool2d(2x2); mish;",
+            &["conv2d_1+max_pool2d_1 mish"],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); batch_normalization; hard_swish; max_pool2d(2x2);",
+            &[
+                "conv2d_1 linear",
+                "batch_normalization_1 hard_swish",
+                "max_pool2d_1 linear",
+            ],
+        ),
+        (
+            "input(8x8x1); conv2d(4, 3x3); elu; max_pool2d(2x2); relu6;",
+            &["conv2d_1+max_pool2d_1 elu", "relu6_1 relu6"],
+        ),
         // Overlapping windows and strides larger than the window are fine.
         (
             "input(9x9x1); conv2d(4, 3x3); max_pool2d(3x3, strides = 2);",
@@ -115,6 +140,8 @@ fn a_softmax_of_its_own_gives_way_to_the_loss() {
     for layers in [
         "input(4x4x1); conv2d(3, 4x4); flatten; dropout(0.5); softmax;",
         "input(4x4x3); conv2d(3, 3x3); max_pool2d(2x2); flatten; softmax;",
+        // A gradient from the pre-activation reads no output.
+        "input(3); dense(3, activation = silu); softmax;",
     ] {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
         assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");

@@ -11,6 +11,15 @@ pub fn image(shape: &[usize]) -> [usize; 3] {
     }
 }
 
+/// Height, width and channels of a stored input whose values are handed through to `output`. A flat output reads
+/// the whole input in its order, also where that is stored as an image: behind a `flatten`.
+pub(super) fn handed_through(input: &[usize], output: &[usize]) -> [usize; 3] {
+    match output.len() {
+        3 => image(input),
+        _ => [1, 1, input.iter().product()],
+    }
+}
+
 /// The rows and columns that a window reads to compute `output` of them: `(output - 1) * stride +
 /// extent`, without those before the image, which are padding. A window that hangs over the end
 /// reads all there is.

@@ -1,5 +1,6 @@
 //! Values that become one: element by element, or side by side along the channels.
 
+use super::image::handed_through;
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -108,7 +109,7 @@ impl Facts for Merge {
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
         let mut shapes = [[0; 3]; Inputs::MOST];
         for (shape, input) in shapes.iter_mut().zip(inputs) {
-            *shape = image(input);
+            *shape = handed_through(input, output);
         }
         self.inputs = Inputs::new(&shapes[..inputs.len()]);
         self.output = image(output);

@@ -43,6 +43,14 @@ pub fn to_f64(values: &[f32]) -> Vec<f64> {
     values.iter().map(|v| f64::from(*v)).collect()
 }
 
+/// The distance of `actual` from `exact` in units of the last place that `exact` has in single
+/// precision.
+pub fn units_off(actual: f32, exact: f64) -> f64 {
+    let nearest = (exact as f32).abs().max(f32::MIN_POSITIVE);
+    let unit = f32::from_bits(nearest.to_bits() + 1) - nearest;
+    (f64::from(actual) - exact).abs() / f64::from(unit)
+}
+
 /// A buffer between two guard zones. All of it starts as NaN, so that a kernel which reads what
 /// it should overwrite shows it.
 pub struct Guarded {

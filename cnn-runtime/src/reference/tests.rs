@@ -163,10 +163,11 @@ fn activation_gradients() {
     let mut random = Random::new(4);
     let mut failures = Failures::default();
     for activation in crate::ops::activation::tests::all() {
-        for units in [1, 2, 10] {
-            let [z, dy] = [3 * units, 3 * units].map(|length| random.doubles(length));
+        for (units, reach) in [(1, 1.0), (2, 1.0), (10, 1.0), (10, 8.0)] {
+            let [mut z, dy] = [3 * units, 3 * units].map(|length| random.doubles(length));
+            z.iter_mut().for_each(|z| *z *= reach);
             failures.compare(
-                || format!("{activation:?} of {units}"),
+                || format!("{activation:?} of {units}, ±{reach}"),
                 &activation::backward(activation, units, &z, &dy),
                 &finite_differences(&z, |z| {
                     weighted_sum(&activation::forward(activation, units, z), &dy)

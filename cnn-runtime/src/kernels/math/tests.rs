@@ -1,4 +1,8 @@
-use crate::kernels::math::{exp, ln, ln_1p, sigmoid, tanh};
+use crate::kernels::math::{
+    clamp, exp, exp_m1, gaussian, ln, ln_1p, normal_distribution, sigmoid, sigmoids, softplus, tanh,
+};
+use crate::kernels::test_support::units_off;
+use crate::reference::Real;
 
 /// Every `step`-th number between two positive ones.
 fn dense(from: f32, to: f32, step: usize) -> impl Iterator<Item = f32> {
@@ -7,17 +11,9 @@ fn dense(from: f32, to: f32, step: usize) -> impl Iterator<Item = f32> {
         .map(f32::from_bits)
 }
 
-/// The distance of `actual` from `exact` in units of the last place that `exact` has in single
-/// precision.
-fn error(actual: f32, exact: f64) -> f64 {
-    let nearest = (exact as f32).abs().max(f32::MIN_POSITIVE);
-    let unit = f32::from_bits(nearest.to_bits() + 1) - nearest;
-    (f64::from(actual) - exact).abs() / f64::from(unit)
-}
-
 /// The largest error and where it is.
 fn worst(xs: impl Iterator<Item = f32>, f: fn(f32) -> f32, exact: fn(f64) -> f64) -> (f64, f32) {
-    xs.map(|x| (error(f(x), exact(x.into())), x))
+    xs.map(|x| (units_off(f(x), exact(x.into())), x))
         .fold((0.0, 0.0), |worst, this| {
             if this.0 > worst.0 || this.0.is_nan() {
                 this
@@ -41,7 +37,7 @@ fn exp_is_within_two_units() {
     }
     // Below the normal range: a unit there is the smallest subnormal.
     let (error, x) = worst(dense(87.336_55, 103.9, STEP).map(|x| -x), exp, |x| {
-        // `error` measures in units of the smallest normal number, which are the same.
+        // `units_off` measures in units of the smallest normal number, which are the same.
         x.exp()
     });
     assert!(error <= 2.0, "exp({x:e}) is off by {error} units");
@@ -114,4 +110,93 @@ fn tanh_is_within_four_units() {
         assert_eq!(tanh(-x), -tanh(x), "tanh({x}) is odd");
     }
     assert!(tanh(-0.0).is_sign_negative() && tanh(f32::NAN).is_nan());
+}
+
+#[test]
+fn exp_m1_is_within_one_unit() {
+    let negative = dense(f32::from_bits(1), 1e10, STEP).map(|x| -x);
+    let (error, x) = worst(negative, exp_m1, f64::exp_m1);
+    assert!(error <= 1.0, "exp_m1({x:e}) is off by {error} units");
+    assert_eq!(
+        [0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY].map(exp_m1),
+        [0.0, 0.0, 0.0, 0.0, -1.0]
+    );
+    assert!(exp_m1(f32::NAN).is_nan());
+}
+
+/// Every `STEP`-th number with a magnitude up to `to`.
+fn both_signs(to: f32) -> impl Iterator<Item = f32> {
+    dense(f32::from_bits(1), to, STEP).flat_map(|x| [x, -x])
+}
+
+#[test]
+fn sigmoids_are_within_three_units() {
+    let (error, x) = worst(
+        both_signs(87.0),
+        |x| sigmoids(x).0,
+        |x| 1.0 / (1.0 + (-x).exp()),
+    );
+    assert!(error <= 3.0, "sigmoids({x:e}).0 is off by {error} units");
+    for (x, expected) in [
+        (f32::INFINITY, (1.0, 0.0)),
+        (1e30, (1.0, 0.0)),
+        (0.0, (0.5, 0.5)),
+        (-1e30, (0.0, 1.0)),
+        (f32::NEG_INFINITY, (0.0, 1.0)),
+    ] {
+        assert_eq!(sigmoids(x), expected, "sigmoids({x:e})");
+    }
+    for x in both_signs(100.0) {
+        let (below, above) = sigmoids(x);
+        assert_eq!((above, below), sigmoids(-x), "sigmoids({x:e})");
+    }
+    let (below, above) = sigmoids(f32::NAN);
+    assert!(below.is_nan() && above.is_nan());
+}
+
+#[test]
+fn softplus_is_within_three_units() {
+    let exact = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let (error, x) = worst(both_signs(f32::MAX), softplus, exact);
+    assert!(error <= 3.0, "softplus({x:e}) is off by {error} units");
+    assert_eq!(
+        [1000.0, f32::INFINITY, f32::NEG_INFINITY].map(softplus),
+        [1000.0, f32::INFINITY, 0.0]
+    );
+    assert!(softplus(f32::NAN).is_nan());
+}
+
+#[test]
+fn gaussian_is_within_two_units() {
+    let (error, x) = worst(both_signs(f32::MAX), gaussian, |x| (-x * x / 2.0).exp());
+    assert!(error <= 2.0, "gaussian({x:e}) is off by {error} units");
+    assert_eq!(
+        [0.0, f32::INFINITY, f32::NEG_INFINITY].map(gaussian),
+        [1.0, 0.0, 0.0]
+    );
+    assert!(gaussian(f32::NAN).is_nan());
+}
+
+#[test]
+fn normal_distribution_is_within_six_units() {
+    let exact = |x: f64| Real::erfc(-x / std::f64::consts::SQRT_2) / 2.0;
+    let (error, x) = worst(both_signs(f32::MAX), normal_distribution, exact);
+    assert!(
+        error <= 6.0,
+        "normal_distribution({x:e}) is off by {error} units"
+    );
+    assert_eq!(
+        [0.0, f32::INFINITY, f32::NEG_INFINITY].map(normal_distribution),
+        [0.5, 1.0, 0.0]
+    );
+    assert!(normal_distribution(f32::NAN).is_nan());
+}
+
+#[test]
+fn clamp_keeps_nan() {
+    assert_eq!(
+        [f32::NEG_INFINITY, 1.5, f32::INFINITY].map(|x| clamp(x, 1.0, 2.0)),
+        [1.0, 1.5, 2.0]
+    );
+    assert!(clamp(f32::NAN, 1.0, 2.0).is_nan());
 }

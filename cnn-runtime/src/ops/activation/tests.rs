@@ -1,5 +1,5 @@
-use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
-use crate::kernels::{Isa, math};
+use crate::kernels::Isa;
+use crate::kernels::test_support::{Failures, Guarded, Random, to_f64, units_off};
 use crate::reference;
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
@@ -17,9 +17,14 @@ pub fn all() -> Vec<Activation> {
             (word.make)(&settings)
         })
         .collect();
-    all.push(Activation::LeakyRelu {
-        negative_slope: 0.0,
-    });
+    all.extend([
+        Activation::LeakyRelu {
+            negative_slope: 0.0,
+        },
+        Activation::Elu { alpha: 0.0 },
+        Activation::Elu { alpha: 2.5 },
+        Activation::Gelu { approximate: true },
+    ]);
     all
 }
 
@@ -57,7 +62,8 @@ fn forward_and_backward_match_the_reference() {
 fn extremes() {
     let inf = f32::INFINITY;
     let huge = 1e30;
-    let cases: [(Activation, &[f32], &[f32]); 8] = [
+    let gelu = |approximate| Activation::Gelu { approximate };
+    let cases: [(Activation, &[f32], &[f32]); 21] = [
         (Activation::Linear, &[f32::NAN, inf], &[f32::NAN, inf]),
         (
             Activation::Relu,
@@ -82,6 +88,67 @@ fn extremes() {
             &[f32::NAN, 1.0, -1.0, 1.0, -1.0],
         ),
         (
+            Activation::Relu6,
+            &[f32::NAN, inf, -inf, 6.0, 7.0],
+            &[f32::NAN, 6.0, 0.0, 6.0, 6.0],
+        ),
+        (
+            Activation::Elu { alpha: 2.0 },
+            &[f32::NAN, inf, -inf, huge, -huge],
+            &[f32::NAN, inf, -2.0, huge, -2.0],
+        ),
+        (
+            Activation::Selu,
+            &[f32::NAN, inf, -inf, -huge],
+            &[f32::NAN, inf, -1.758_099_3, -1.758_099_3],
+        ),
+        (
+            gelu(false),
+            &[f32::NAN, inf, -inf, huge, -huge],
+            &[f32::NAN, inf, 0.0, huge, 0.0],
+        ),
+        (
+            gelu(true),
+            &[f32::NAN, inf, -inf, huge, -huge],
+            &[f32::NAN, inf, 0.0, huge, 0.0],
+        ),
+        (
+            Activation::Silu,
+            &[f32::NAN, inf, -inf, huge, -huge, -1000.0],
+            &[f32::NAN, inf, 0.0, huge, 0.0, 0.0],
+        ),
+        (
+            Activation::Mish,
+            &[f32::NAN, inf, -inf, huge, -huge, 1000.0, -1000.0],
+            &[f32::NAN, inf, 0.0, huge, 0.0, 1000.0, 0.0],
+        ),
+        (
+            Activation::HardSwish,
+            &[f32::NAN, inf, -inf, 3e38, -3e38, 3.0, -3.0],
+            &[f32::NAN, inf, 0.0, 3e38, 0.0, 3.0, 0.0],
+        ),
+        (
+            Activation::HardSigmoid,
+            &[f32::NAN, inf, -inf, huge, -huge, 3.0, -3.0],
+            &[f32::NAN, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0],
+        ),
+        (
+            Activation::Softsign,
+            &[f32::NAN, huge, -huge],
+            &[f32::NAN, 1.0, -1.0],
+        ),
+        (
+            Activation::Softplus,
+            &[f32::NAN, inf, -inf, huge, -huge, 1000.0, -1000.0],
+            &[f32::NAN, inf, 0.0, huge, 0.0, 1000.0, 0.0],
+        ),
+        (
+            Activation::Exponential,
+            &[f32::NAN, inf, -inf, huge, -huge],
+            &[f32::NAN, inf, 0.0, inf, 0.0],
+        ),
+        (Activation::Softmax, &[inf, 0.0], &[f32::NAN, f32::NAN]),
+        (
             Activation::Softmax,
             &[huge, huge, -huge, -inf],
             &[0.5, 0.5, 0.0, 0.0],
@@ -101,30 +168,140 @@ fn extremes() {
     failures.report();
 }
 
-/// So the accuracy that the scalar functions are tested for is that of the loops over vectors.
+/// Numbers of every magnitude and both signs, and some more of those that networks see.
+fn every_magnitude() -> Vec<f32> {
+    let bits = (1..f32::INFINITY.to_bits()).step_by(20_011);
+    let common = (0..60_000).map(|i| i as f32 / 500.0);
+    bits.map(f32::from_bits)
+        .chain(common)
+        .flat_map(|z| [z, -z])
+        .collect()
+}
+
+fn elementwise() -> impl Iterator<Item = Activation> {
+    let all = all().into_iter();
+    all.filter(|activation| activation.properties().is_elementwise)
+}
+
 #[test]
-fn vectors_have_the_bits_of_the_scalar_functions() {
-    let z: Vec<f32> = (0..1 << 17)
-        .map(|i| (i - (1 << 16)) as f32 / 700.0)
-        .collect();
-    for activation in [Activation::Sigmoid, Activation::Tanh] {
-        let function = match activation {
-            Activation::Sigmoid => math::sigmoid,
-            _ => math::tanh,
+fn values_are_within_some_units_in_the_last_place() {
+    let z = every_magnitude();
+    let mut wrong = Vec::new();
+    for activation in elementwise() {
+        // Far below zero the approximation of `gelu` multiplies the rounding errors of its argument, which
+        // reaches -80, and `silu` those of subnormal numbers by 100.
+        let (units, absolute) = match activation {
+            Activation::Linear | Activation::Relu | Activation::Relu6 => (0.0, 0.0),
+            Activation::LeakyRelu { .. } | Activation::HardSigmoid => (1.0, 1e-7),
+            Activation::Elu { .. } | Activation::Selu | Activation::Softsign => (2.0, 0.0),
+            Activation::Exponential | Activation::HardSwish => (2.0, 0.0),
+            Activation::Tanh | Activation::Softplus => (4.0, 0.0),
+            Activation::Sigmoid => (4.0, 1e-38),
+            Activation::Silu | Activation::Mish => (8.0, 1e-43),
+            Activation::Gelu { approximate: false } => (8.0, 1e-43),
+            Activation::Gelu { approximate: true } => (4.0, 1e-7),
+            Activation::Softmax => unreachable!("no activation of single values"),
         };
-        let expected: Vec<u32> = z.iter().map(|z| function(*z).to_bits()).collect();
-        for isa in Isa::available() {
-            let mut y = z.clone();
-            super::forward(activation, isa, z.len(), &mut y);
-            let differs = (0..z.len()).find(|i| y[*i].to_bits() != expected[*i]);
-            assert_eq!(
-                differs.map(|i| z[i]),
-                None,
-                "{activation:?}, {}",
-                isa.name()
-            );
+        let mut y = z.clone();
+        super::forward(activation, Isa::PORTABLE, 1, &mut y);
+        let expected = reference::activation::forward(activation, 1, &to_f64(&z));
+        let worst = (0..z.len())
+            .filter(|i| y[*i] != expected[*i] as f32)
+            .map(|i| {
+                let off = (f64::from(y[i]) - expected[i]).abs();
+                let error = units_off(y[i], expected[i]);
+                (if off <= absolute { 0.0 } else { error }, z[i])
+            })
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((error, z)) = worst.filter(|(error, _)| error.is_nan() || *error > units) {
+            wrong.push(format!("{activation:?} of {z:e} is off by {error} units"));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Also where the derivative is a function of the output.
+#[test]
+fn gradients_are_right_for_every_magnitude() {
+    let mut failures = Failures::default();
+    let mut z = every_magnitude();
+    z.extend([f32::INFINITY, f32::NEG_INFINITY]);
+    for activation in elementwise() {
+        // At infinity the twins are NaN; far away stands for it. There these are NaN themselves, of
+        // 0 times infinity and of infinity over infinity.
+        let is_nan_at_infinity = matches!(
+            activation,
+            Activation::LeakyRelu {
+                negative_slope: 0.0
+            } | Activation::Softsign
+        );
+        let count = z.len() - if is_nan_at_infinity { 2 } else { 0 };
+        let z = &z[..count];
+        let away: Vec<f64> = z.iter().map(|z| f64::from(z.clamp(-1e38, 1e38))).collect();
+        let expected = reference::activation::backward(activation, 1, &away, &vec![1.0; z.len()]);
+        let expected: Vec<f32> = expected.iter().map(|slope| *slope as f32).collect();
+        let mut y = z.to_vec();
+        super::forward(activation, Isa::PORTABLE, 1, &mut y);
+        let saves = activation.properties().saves;
+        let saved = if saves == Saved::Output { &y } else { z };
+        let mut dz = vec![1.0; z.len()];
+        super::backward(activation, Isa::PORTABLE, 1, saved, &mut dz);
+        failures.compare(|| format!("{activation:?}"), &dz, &expected, 1e-6);
+    }
+    failures.report();
+}
+
+/// So what is tested for one value holds for the loops over vectors.
+#[test]
+fn vectors_have_the_bits_of_single_values() {
+    let z = every_magnitude();
+    for activation in elementwise() {
+        for isa in Isa::available() {
+            let bits = |one_by_one: bool| {
+                let (mut y, mut dz) = (z.clone(), vec![0.7; z.len()]);
+                let size = if one_by_one { 1 } else { z.len() };
+                for y in y.chunks_mut(size) {
+                    super::forward(activation, isa, 1, y);
+                }
+                let saves = activation.properties().saves;
+                let saved = if saves == Saved::Output { &y } else { &z };
+                for (saved, dz) in saved.chunks(size).zip(dz.chunks_mut(size)) {
+                    super::backward(activation, isa, 1, saved, dz);
+                }
+                let pairs = y.iter().zip(&dz);
+                pairs
+                    .map(|(y, d)| [y, d].map(|x| x.to_bits()))
+                    .collect::<Vec<_>>()
+            };
+            let (vectors, single) = (bits(false), bits(true));
+            let differs = (0..z.len()).find(|i| vectors[*i] != single[*i]);
+            let case = format!("{activation:?}, {}", isa.name());
+            assert_eq!(differs.map(|i| z[i]), None, "{case}");
+        }
+    }
+}
+
+/// What the compiler believes of an activation is what the twin does.
+#[test]
+fn properties_are_those_of_the_definition() {
+    let mut z = every_magnitude();
+    z.retain(|z| z.abs() < 300.0);
+    z.sort_by(f32::total_cmp);
+    let mut wrong = Vec::new();
+    for activation in elementwise() {
+        let y = reference::activation::forward(activation, 1, &to_f64(&z));
+        let properties = activation.properties();
+        let is_monotone = y.windows(2).all(|pair| pair[0] <= pair[1]);
+        let is_non_negative = y.iter().all(|y| *y >= 0.0);
+        if properties.is_monotone != is_monotone {
+            wrong.push(format!("{activation:?}: monotone is {is_monotone}"));
+        }
+        // With some settings an activation is more than it promises: `elu(0)` is `relu`.
+        if properties.is_non_negative && !is_non_negative {
+            wrong.push(format!("{activation:?}: negative outputs"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
