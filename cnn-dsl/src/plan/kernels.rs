@@ -18,8 +18,9 @@ fn instruction_sets() -> impl Iterator<Item = (&'static str, VectorShape)> {
 }
 
 impl Plan {
-    /// A row for each step, a line for each of its directions, a column for each instruction set; below it the
-    /// numbers of examples that the choice is for. Nothing, if there are no steps.
+    /// A row for each step, a line for each of its directions, a column for each instruction set, empty where the
+    /// same runs as in the column to its left; below it the numbers of examples that the choice is for. Nothing, if
+    /// there are no steps.
     pub(super) fn kernels(&self, network: &Network) -> String {
         if self.steps.is_empty() {
             return String::new();
@@ -34,8 +35,11 @@ impl Plan {
         let rows: Vec<_> = (0..self.steps.len())
             .map(|step| {
                 let lines = self.lines(step, batch);
-                let cells = (1..columns.len()).map(|column| {
-                    let cells = lines.iter().map(|line| line[column - 1]);
+                let cells = (0..columns.len() - 1).map(|column| {
+                    let cells = lines.iter().map(|line| match column {
+                        1.. if line[column] == line[column - 1] => "",
+                        _ => line[column],
+                    });
                     cells.collect::<Vec<_>>().join("\n")
                 });
                 let name = network.nodes[self.steps[step].node].name.clone();
@@ -46,7 +50,10 @@ impl Plan {
             Some(batch) => format!(", training in batches of {batch} on one thread"),
             None => String::new(),
         };
-        draw(&columns, &rows) + &format!(" Kernels: prediction of one example{training}\n")
+        let note = format!(
+            " Kernels: prediction of one example{training}\n An empty cell is as its left neighbour\n"
+        );
+        draw(&columns, &rows) + &note
     }
 
     /// The lines of a step: a direction, and what runs on each instruction set. A prediction has a line of its

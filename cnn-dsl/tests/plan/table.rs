@@ -50,14 +50,15 @@ Plan: \"Test\"
 ├───────────┼──────────┼──────────────────────────┤
 │ dropout_1 │ 2x2x2    │                          │
 └───────────┴──────────┴──────────────────────────┘
-┏━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃ Kernels   ┃ Direction ┃ avx512    ┃ avx2      ┃ portable               ┃
-┡━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ conv2d_1  │ inference │ direct    │ direct    │ im2col, matrixmultiply │
-├───────────┼───────────┼───────────┼───────────┼────────────────────────┤
-│ dropout_1 │ inference │ passes on │ passes on │ passes on              │
-└───────────┴───────────┴───────────┴───────────┴────────────────────────┘
+┏━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃ Kernels   ┃ Direction ┃ avx512    ┃ avx2 ┃ portable               ┃
+┡━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ conv2d_1  │ inference │ direct    │      │ im2col, matrixmultiply │
+├───────────┼───────────┼───────────┼──────┼────────────────────────┤
+│ dropout_1 │ inference │ passes on │      │                        │
+└───────────┴───────────┴───────────┴──────┴────────────────────────┘
  Kernels: prediction of one example
+ An empty cell is as its left neighbour
  conv2d_1 to dropout_1: image by image
  Inference: 0 floats for each example
 ";

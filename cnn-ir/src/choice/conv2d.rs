@@ -115,7 +115,7 @@ impl InputGradient {
             Self::FewFilters => "few filters",
             Self::Direct => "direct",
             Self::PoolSparse => "pool sparse",
-            Self::PoolSparseWindows => "pool sparse, windows",
+            Self::PoolSparseWindows => "pool sparse, whole windows",
         }
     }
 }

@@ -68,10 +68,15 @@ impl Facts for DepthwiseConv2d {
 
     fn kernel_name(
         &self,
-        _direction: Direction,
+        direction: Direction,
         _examples: usize,
         _vectors: VectorShape,
     ) -> Option<&'static str> {
-        Some("depthwise")
+        match direction {
+            Direction::Inference
+            | Direction::Forward
+            | Direction::KernelGradient
+            | Direction::InputGradient => Some("depthwise"),
+        }
     }
 }

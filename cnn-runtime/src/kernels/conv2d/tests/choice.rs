@@ -333,9 +333,9 @@ fn input_gradients() {
             "short patches of few filters",
             pooled(6, 5, 5, 16),
             [
-                "pool sparse, windows",
-                "pool sparse, windows",
-                "pool sparse, windows",
+                "pool sparse, whole windows",
+                "pool sparse, whole windows",
+                "pool sparse, whole windows",
             ],
         ),
         (
