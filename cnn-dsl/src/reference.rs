@@ -93,6 +93,17 @@ network Digits {
 }
 ```
 
+A line reads the line above. With `from = label` it reads another one, which stands above it; `input` is what flows into
+the network. `add`, `subtract`, `multiply`, `average`, `maximum`, `minimum` and `concat` join values by their labels; with a
+single label the line above comes first, so `subtract(a)` is the line above minus `a`. The last line is the output.
+
+```text
+stem: conv2d(16, 3x3, padding = same);
+main: conv2d(32, 3x3, strides = 2, padding = same);
+shortcut: conv2d(32, 1x1, strides = 2, padding = same, from = stem);
+add(main, shortcut);
+```
+
 Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
 only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is
 `net.r#type()`. No name begins with `__cnn`, and no label is a method that every network has (`predict`, `clone`,
