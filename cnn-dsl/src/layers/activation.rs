@@ -33,11 +33,7 @@ fn kind(word: &'static Word<Activation>, name: &'static str) -> LayerKind {
     LayerKind {
         name,
         other_names: &[],
-        docs: if name == word.name {
-            word.docs[0]
-        } else {
-            "Another name of the layer above."
-        },
+        docs: word.docs[0],
         example: None,
         takes: Takes::Anything,
         view: None,
