@@ -21,7 +21,7 @@
 //! ([`FEW_WINDOWS`]).
 //!
 //! (Predictions of single images with up to four tiles of 4x4 take kernels half as long, see the runtime's
-//! `winograd/few.rs`. The rule does not count on it: training has no such form.)
+//! `winograd/small_batch.rs`. The rule does not count on it: training has no such form.)
 //!
 //! The gradient of the input is a convolution of the output's gradient with the kernel turned
 //! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
