@@ -36,6 +36,7 @@ pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
             Some("0.99"),
             &[
                 "How much of the running statistics a step of training keeps, at least 0 and less than 1.",
+                "They start at mean 0 and variance 1, so a training of a few hundred steps wants less.",
             ],
         ),
         argument(
