@@ -25,6 +25,30 @@ cnn::network! {
     }
 }
 
+// Large enough that a step is worth several threads, with everything between which they meet.
+cnn::network! {
+    network Shared {
+        input(20x20x3);
+        stem: conv2d(16, 3x3, padding = same);
+        batch_normalization;
+        relu;
+        depthwise_conv2d(3x3, padding = same);
+        batch_normalization;
+        dropout(0.1);
+        conv2d(16, 3x3, padding = same);
+        batch_normalization;
+        add(stem);
+        silu;
+        max_pool2d(2x2);
+        flatten;
+        dense(24);
+        batch_normalization;
+        relu;
+        dense(3, activation = softmax);
+        train { loss = categorical_crossentropy; optimizer = adam; batch_size = 32; }
+    }
+}
+
 // The first layer, so that the statistics are those of the input.
 cnn::network! {
     network First {
@@ -51,18 +75,22 @@ fn examples(count: usize) -> Examples<'static> {
 
 #[test]
 fn any_number_of_threads_leaves_the_same_bits() {
-    let data = examples(53);
+    // 77 = 2 * 32 + 13: the last batch is ragged, and 13 do not divide by any number of partials.
+    let images = Array4::from_shape_fn((77, 20, 20, 3), |(i, y, x, c)| {
+        2.0 + ((i * 31 + y * 17 + x * 7 + c * 5 + y * x * (i % 3)) % 23) as f32 * 0.05
+    });
+    let data = Examples::labelled(images, (0..77).map(|i| i % 3)).unwrap();
     let fit = |threads| {
-        let mut model = Model::new(Normalized::spec(), 1);
-        let history = model.trainer().threads(threads).epochs(3).fit(&data);
-        let losses: Vec<_> = (history.unwrap().epochs.iter())
+        let mut model = Model::new(Shared::spec(), 1);
+        let trainer = model.trainer().threads(threads).epochs(2).progress(false);
+        let losses: Vec<_> = (trainer.fit(&data).unwrap().epochs.iter())
             .map(|epoch| epoch.scores.loss.to_bits())
             .collect();
         (bits(model.parameters()), losses)
     };
     let expected = fit(1);
     for threads in [2, 3, 7, 64] {
-        assert_eq!(fit(threads), expected, "{threads} threads");
+        assert!(fit(threads) == expected, "{threads} threads");
     }
 }
 

@@ -333,7 +333,7 @@ described! {
 }
 
 /// Rounding of `f32` over some thousand operations, relative to a tensor's largest value.
-const ROUNDING: f64 = 3e-6;
+const ROUNDING: f64 = 2e-6;
 /// Ten steps of an optimizer multiply it.
 const ROUNDING_OF_STEPS: f64 = 2e-5;
 

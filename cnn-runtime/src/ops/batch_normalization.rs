@@ -265,11 +265,9 @@ fn merge_sums(layer: &BatchNormalization, examples: usize, partials: &[&[f32]], 
     let (gradients, means) = total.split_at_mut(layer.trained() * channels);
     // Products first, then gradients: as gamma and beta, of which one may be missing.
     for place in 0..2 * channels {
-        let sum: f64 = partials
-            .iter()
-            .map(|partial| f64::from(partial[place]))
-            .sum();
-        means[place] = (sum / count) as f32;
+        // In `f32`, as those partials were added that came early: how many these are depends on the number of threads.
+        let sum: f32 = partials.iter().map(|partial| partial[place]).sum();
+        means[place] = (f64::from(sum) / count) as f32;
         let is_gamma = place < channels;
         let gradient = match (is_gamma, layer.scale, layer.center) {
             (true, true, _) => Some(place),
@@ -278,7 +276,7 @@ fn merge_sums(layer: &BatchNormalization, examples: usize, partials: &[&[f32]], 
             (true, false, _) | (false, _, false) => None,
         };
         if let Some(place) = gradient {
-            gradients[place] = sum as f32;
+            gradients[place] = sum;
         }
     }
 }

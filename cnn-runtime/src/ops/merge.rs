@@ -141,9 +141,10 @@ fn backward(merge: &Merge, isa: Isa, place: usize, inputs: &[&[f32]], dy: &[f32]
                     isa.run_loop(Winner {
                         // What stands first goes before its equals.
                         is_before: place < other,
-                        sign: match merge.kind {
-                            MergeKind::Minimum => -1.0,
-                            _ => 1.0,
+                        sign: if merge.kind == MergeKind::Minimum {
+                            -1.0
+                        } else {
+                            1.0
                         },
                         mine,
                         theirs,

@@ -170,7 +170,7 @@ pub trait Execute {
     }
 
     /// Makes the total of the statistics of all partials of a batch of so many examples. Those of a backward pass are
-    /// sums, some of which may have been added up before.
+    /// sums, the first of which may have been added up before, in `f32`: so the rest is added in the same way.
     fn merge(&self, direction: Direction, examples: usize, partials: &[&[f32]], total: &mut [f32]) {
         let _ = (direction, examples, partials, total);
     }
