@@ -3,6 +3,7 @@
 use crate::check::arguments::Context;
 use crate::check::resolve::Resolved;
 use crate::check::shape::Shapes;
+use crate::check::trace::Trace;
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Name, Network, Node, Op, Shape};
 use crate::syntax::parse::parse;
@@ -75,17 +76,20 @@ pub fn analyse(source: &str) -> Analysis {
         let mut context = Context {
             source,
             diagnostics: &mut diagnostics,
+            trace: Trace::default(),
         };
         let resolved = context.resolve(&syntax);
         let shapes = context.shapes(&resolved.layers);
         outline = Outline::new(&syntax, &resolved, &shapes);
         let nodes = shapes.complete.then_some(shapes.nodes);
         if let Some(nodes) = &nodes {
-            context.lint(nodes);
+            context.lint(nodes, &resolved.layers);
         }
-        let train = resolved
-            .train
-            .and_then(|train| context.train(train, nodes.as_deref()));
+        let train = resolved.train.as_ref();
+        let train = train.and_then(|train| context.train(train, nodes.as_deref()));
+        for diagnostic in context.trace.settle() {
+            context.diagnostics.push(diagnostic);
+        }
         network = syntax.name.zip(nodes).map(|(name, nodes)| Network {
             name,
             visibility: syntax.visibility,
@@ -93,6 +97,7 @@ pub fn analyse(source: &str) -> Analysis {
             inputs: inputs(&nodes),
             outputs: nodes.len().checked_sub(1).into_iter().collect(),
             nodes,
+            groups: resolved.groups,
             train,
         });
     }
@@ -114,7 +119,7 @@ fn inputs(nodes: &[Node]) -> Vec<usize> {
 }
 
 impl Outline {
-    fn new(syntax: &NetworkSyntax, resolved: &Resolved<'_>, known: &Shapes) -> Self {
+    fn new(syntax: &NetworkSyntax, resolved: &Resolved, known: &Shapes) -> Self {
         let layers = resolved.layers.iter().flatten();
         let input = resolved
             .layers

@@ -5,6 +5,8 @@
 //! order of the source), and each node names the nodes it reads, so that several readers of
 //! one node and several inputs need no other structure.
 
+use core::ops::Range;
+
 use crate::layers;
 pub use crate::layers::{
     Conv2d, Dense, Dropout, Flatten, Input, Op, Padding, Placed, Pool2d, Tensor, Window,
@@ -70,8 +72,27 @@ pub struct Network {
     pub inputs: Vec<NodeId>,
     /// The output nodes, in source order.
     pub outputs: Vec<NodeId>,
+    /// The calls of blocks and the rounds of repeats, each before those within it.
+    pub groups: Vec<Group>,
     /// The `train` block.
     pub train: Option<Train>,
+}
+
+/// The layers of one call of a block, or of one round of a repeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The label, or the name of the block with a number, behind those around: `stage2.conv_bn_1`.
+    pub name: String,
+    /// Where the label stands, if one was written.
+    pub label: Option<Span>,
+    /// The name of the block, or `repeat`, and where it stands.
+    pub keyword: Name,
+    /// The documentation above the call and above the block.
+    pub docs: Vec<String>,
+    /// The nodes that flow in.
+    pub inputs: Vec<NodeId>,
+    /// Its nodes; the last is its value.
+    pub nodes: Range<NodeId>,
 }
 
 /// One layer of a checked network.

@@ -58,13 +58,7 @@ pub struct Entry {
 /// The words of a network that may be completed, in the order of the source.
 pub(crate) fn words(network: &NetworkSyntax) -> Vec<Word> {
     let mut words = Words(Vec::new());
-    for statement in &network.statements {
-        match statement {
-            Statement::Layer(layer) => words.layer(layer),
-            Statement::Train(train) => words.train(train),
-            Statement::Invalid => {}
-        }
-    }
+    words.body(&network.statements);
     words.0
 }
 
@@ -77,6 +71,18 @@ impl Words {
             span: name.span,
             place,
         });
+    }
+
+    fn body(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            match statement {
+                Statement::Layer(layer) => self.layer(layer),
+                Statement::Block(block) => self.body(&block.body),
+                Statement::Repeat(repeat) => self.body(&repeat.body),
+                Statement::Train(train) => self.train(train),
+                Statement::Constant(_) | Statement::Invalid => {}
+            }
+        }
     }
 
     fn layer(&mut self, layer: &LayerSyntax) {
@@ -119,6 +125,7 @@ impl Words {
             ValueKind::Integer(_)
             | ValueKind::Float(_)
             | ValueKind::Dims(_)
+            | ValueKind::Expression(_)
             | ValueKind::Invalid => {}
         }
     }

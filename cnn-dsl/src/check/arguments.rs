@@ -8,44 +8,85 @@
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::layers::{Activation, Kind, LayerKind, Parameter};
-use crate::syntax::{Argument, LayerSyntax, Name, Span, Value, ValueKind};
+use crate::check::trace::Trace;
+use crate::syntax::{Argument, LayerSyntax, Name, ParameterSyntax, Span, Value, ValueKind};
 use cnn_ir::vocabulary::{Range, Setting, Word};
 
 use super::convert;
 
-/// What a layer, activation or optimizer takes.
+/// What a layer, activation, optimizer or block takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Callee {
-    pub(crate) name: &'static str,
-    pub(crate) parameters: &'static [Parameter],
+pub(crate) struct Callee<'k> {
+    pub(crate) name: &'k str,
+    pub(crate) signature: Signature<'k>,
     /// Whether it is written as a layer: some defaults are others then.
     pub(crate) is_layer: bool,
     /// How it is written, where that does not follow from the parameters.
     pub(crate) example: Option<&'static str>,
 }
 
-impl Callee {
+/// The parameters of a callee.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signature<'k> {
+    /// Those of a word of the language.
+    Word(&'static [Parameter]),
+    /// Those of a block.
+    Block(&'k [ParameterSyntax]),
+}
+
+impl<'k> Signature<'k> {
+    fn len(self) -> usize {
+        match self {
+            Self::Word(parameters) => parameters.len(),
+            Self::Block(parameters) => parameters.len(),
+        }
+    }
+
+    fn names(self) -> impl Iterator<Item = &'k str> {
+        (0..self.len()).map(move |index| match self {
+            Self::Word(parameters) => parameters[index].name,
+            Self::Block(parameters) => parameters[index].name.text.as_str(),
+        })
+    }
+
+    fn position(self, name: &str) -> Option<usize> {
+        self.names().position(|other| other == name)
+    }
+
+    fn is_required(self, index: usize) -> bool {
+        match self {
+            Self::Word(parameters) => parameters[index].kind.is_required(),
+            Self::Block(parameters) => parameters[index].default.is_none(),
+        }
+    }
+}
+
+impl Callee<'_> {
     /// How it is written: `dense(units, activation = linear, …)`.
-    pub(crate) fn usage(&self) -> String {
+    pub(crate) fn usage(&self, source: &str) -> String {
         if let Some(example) = self.example {
             return example.to_owned();
         }
-        if self.parameters.is_empty() {
+        if self.signature.len() == 0 {
             return self.name.to_owned();
         }
+        let default = |index: usize| match self.signature {
+            Signature::Word(parameters) => default(&parameters[index], self.is_layer),
+            Signature::Block(parameters) => {
+                let default = parameters[index].default.as_ref()?;
+                Some(default.span.text(source).to_owned())
+            }
+        };
         let parameters: Vec<_> = self
-            .parameters
-            .iter()
-            .map(|parameter| match default(parameter, self.is_layer) {
-                Some(default) => format!("{} = {default}", parameter.name),
-                None => parameter.name.to_owned(),
+            .signature
+            .names()
+            .enumerate()
+            .map(|(index, name)| match default(index) {
+                Some(default) => format!("{name} = {default}"),
+                None => name.to_owned(),
             })
             .collect();
         format!("{}({})", self.name, parameters.join(", "))
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        self.parameters.iter().map(|p| p.name).collect()
     }
 }
 
@@ -67,7 +108,7 @@ pub(crate) type Given<T> = Result<Option<T>, Reported>;
 /// Arguments in the order of the parameters.
 #[derive(Debug)]
 pub(crate) struct Bound<'a> {
-    callee: Callee,
+    callee: Callee<'a>,
     values: Vec<Option<&'a Value>>,
     damaged: bool,
 }
@@ -80,17 +121,17 @@ impl<'a> Bound<'a> {
 
     /// The value of a parameter. In damaged arguments nothing is certain.
     pub(crate) fn get(&self, parameter: &str) -> Given<&'a Value> {
-        let value = self
-            .callee
-            .parameters
-            .iter()
-            .position(|other| other.name == parameter)
-            .and_then(|index| self.values[index]);
-        match value {
+        let index = self.callee.signature.position(parameter);
+        match index.and_then(|index| self.values[index]) {
             Some(value) if value.kind == ValueKind::Invalid => Err(Reported),
             None if self.damaged => Err(Reported),
             value => Ok(value),
         }
+    }
+
+    /// Whether something about the arguments was reported.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// Where the value of a parameter stands.
@@ -111,25 +152,29 @@ pub(crate) const FROM: &str = "from";
 pub(crate) struct Context<'a> {
     pub(crate) source: &'a str,
     pub(crate) diagnostics: &'a mut Diagnostics,
+    /// Through which calls the line at hand came about.
+    pub(crate) trace: Trace,
 }
 
 impl Context<'_> {
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) -> Reported {
-        self.diagnostics.push(diagnostic);
+        if let Some(diagnostic) = self.trace.hold(diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
         Reported
     }
 
     /// Pairs arguments with parameters.
     pub(crate) fn bind<'a>(
         &mut self,
-        callee: &Callee,
+        callee: &Callee<'a>,
         place: Span,
         arguments: &'a [Argument],
         damaged: bool,
     ) -> Bound<'a> {
         let mut bound = Bound {
             callee: *callee,
-            values: vec![None; callee.parameters.len()],
+            values: vec![None; callee.signature.len()],
             damaged,
         };
         let mut named: Option<Span> = None;
@@ -154,7 +199,7 @@ impl Context<'_> {
                 Ok(index) => match bound.values[index] {
                     None => bound.values[index] = Some(&argument.value),
                     Some(first) => {
-                        let parameter = callee.parameters[index].name;
+                        let parameter = callee.signature.names().nth(index).unwrap_or_default();
                         self.report(
                             Diagnostic::new(
                                 Code::DuplicateArgument,
@@ -174,13 +219,16 @@ impl Context<'_> {
         bound
     }
 
-    fn parameter(&mut self, callee: &Callee, name: &Name) -> Result<usize, Reported> {
-        let found = callee
-            .parameters
-            .iter()
-            .position(|parameter| parameter.name == name.text);
+    fn parameter(&mut self, callee: &Callee<'_>, name: &Name) -> Result<usize, Reported> {
+        let found = callee.signature.position(&name.text);
         found.ok_or_else(|| {
-            let hint = suggest::hint(Vocabulary::Argument, &name.text, &callee.names());
+            let hint = match callee.signature {
+                Signature::Word(parameters) => {
+                    let names: Vec<_> = parameters.iter().map(|p| p.name).collect();
+                    suggest::hint(Vocabulary::Argument, &name.text, &names)
+                }
+                Signature::Block(_) => None,
+            };
             let diagnostic = if matches!(hint, Some(Hint::Unsupported(_))) {
                 let message = format!("`{}` of `{}` is not supported", name.text, callee.name);
                 Diagnostic::new(Code::Unsupported, name.span, message)
@@ -189,7 +237,7 @@ impl Context<'_> {
                 let diagnostic = Diagnostic::new(Code::UnknownArgument, name.span, message);
                 match hint {
                     Some(_) => diagnostic,
-                    None => diagnostic.note(format!("it is written `{}`", callee.usage())),
+                    None => diagnostic.note(format!("it is written `{}`", callee.usage(self.source))),
                 }
             };
             self.report(diagnostic.maybe_help(hint.and_then(|hint| hint.help())))
@@ -198,26 +246,26 @@ impl Context<'_> {
 
     fn position(
         &mut self,
-        callee: &Callee,
+        callee: &Callee<'_>,
         position: usize,
         argument: &Argument,
     ) -> Result<usize, Reported> {
-        if position < callee.parameters.len() {
+        if position < callee.signature.len() {
             return Ok(position);
         }
-        let message = match callee.parameters.len() {
+        let message = match callee.signature.len() {
             0 => format!("`{}` takes no arguments", callee.name),
             1 => format!("`{}` takes one argument", callee.name),
             count => format!("`{}` takes at most {count} arguments", callee.name),
         };
         let diagnostic = Diagnostic::new(Code::TooManyArguments, argument.span(), message)
-            .note(format!("it is written `{}`", callee.usage()));
+            .note(format!("it is written `{}`", callee.usage(self.source)));
         Err(self.report(diagnostic))
     }
 
     fn positional_after_named(
         &mut self,
-        callee: &Callee,
+        callee: &Callee<'_>,
         argument: &Argument,
         first: Span,
     ) -> Reported {
@@ -227,25 +275,25 @@ impl Context<'_> {
             "an argument without a name stands after one with a name",
         )
         .secondary(first, "the first one with a name")
-        .note(format!("it is written `{}`", callee.usage()));
+        .note(format!("it is written `{}`", callee.usage(self.source)));
         self.report(diagnostic)
     }
 
     fn required(&mut self, bound: &mut Bound<'_>, place: Span) {
         let callee = bound.callee;
         let missing: Vec<_> = callee
-            .parameters
-            .iter()
-            .zip(&bound.values)
-            .filter(|(parameter, value)| value.is_none() && parameter.kind.is_required())
-            .map(|(parameter, _)| format!("`{}`", parameter.name))
+            .signature
+            .names()
+            .enumerate()
+            .filter(|&(index, _)| bound.values[index].is_none() && callee.signature.is_required(index))
+            .map(|(_, name)| format!("`{name}`"))
             .collect();
         if !missing.is_empty() {
             bound.damaged = true;
             let message = format!("`{}` needs {}", callee.name, missing.join(" and "));
             self.report(
                 Diagnostic::new(Code::MissingArgument, place, message)
-                    .help(format!("write `{}`", callee.usage())),
+                    .help(format!("write `{}`", callee.usage(self.source))),
             );
         }
     }
@@ -258,7 +306,7 @@ impl Context<'_> {
 /// its shape is known all the same, for the layers behind it.
 pub(crate) struct Reader<'c, 's> {
     pub(crate) context: &'c mut Context<'s>,
-    callee: Callee,
+    callee: Callee<'static>,
     layer: &'c LayerSyntax,
     /// Made when an argument is first asked for.
     bound: Option<Bound<'c>>,
@@ -277,7 +325,7 @@ impl<'c, 's> Reader<'c, 's> {
     ) -> Self {
         let callee = Callee {
             name: kind.name,
-            parameters: kind.parameters,
+            signature: Signature::Word(kind.parameters),
             is_layer: true,
             example: kind.example,
         };
@@ -299,6 +347,13 @@ impl<'c, 's> Reader<'c, 's> {
     /// The arguments as they were written.
     pub(crate) fn written(&self) -> &'c [Argument] {
         &self.layer.arguments
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        match self.callee.signature {
+            Signature::Word(parameters) => parameters,
+            Signature::Block(_) => &[],
+        }
     }
 
     fn bound(&mut self) -> &Bound<'c> {
@@ -381,9 +436,10 @@ impl<'c, 's> Reader<'c, 's> {
         if !self.operands.is_empty() {
             return Vec::new();
         }
-        let names = self.callee.parameters.iter().map(|p| p.name);
+        let names: Vec<_> = self.parameters().iter().map(|p| p.name).collect();
         let bound = self.bound();
         names
+            .into_iter()
             .filter_map(|name| Some((name, bound.span(name)?)))
             .collect()
     }
@@ -409,8 +465,9 @@ impl<'c, 's> Reader<'c, 's> {
 
     /// `true` or `false`; what is wrong is the default.
     pub(crate) fn switch(&mut self, parameter: &str) -> bool {
-        let parameters = self.callee.parameters.iter();
-        let kind = parameters
+        let kind = self
+            .parameters()
+            .iter()
             .filter(|p| p.name == parameter)
             .find_map(|p| p.kind.default(true));
         let default = matches!(kind, Some(Setting::Switch(true)));

@@ -3,7 +3,7 @@
 //! Every reader takes a value as `arguments` hands it out and either answers with its type or
 //! reports what is wrong, with what to write instead where that can be guessed.
 
-use crate::check::arguments::{Bound, Callee, Context, Given, Reported};
+use crate::check::arguments::{Bound, Callee, Context, Given, Reported, Signature};
 use crate::check::names;
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
@@ -31,13 +31,33 @@ impl Context<'_> {
         } else {
             shown
         };
-        match value.kind {
-            ValueKind::Integer(_) => format!("the integer `{shown}`"),
-            ValueKind::Float(_) => format!("the number `{shown}`"),
-            ValueKind::Dims(_) => format!("the sizes `{shown}`"),
+        // What stands there may be a name, or be computed.
+        let written = text.replace('_', "");
+        match &value.kind {
+            ValueKind::Integer(value) if written.parse() == Ok(*value) => {
+                format!("the integer `{shown}`")
+            }
+            ValueKind::Integer(value) => format!("the integer `{shown}`, which is {value}"),
+            ValueKind::Float(value) if written.parse() == Ok(*value) => {
+                format!("the number `{shown}`")
+            }
+            ValueKind::Float(value) => format!("the number `{shown}`, which is {value}"),
+            ValueKind::Dims(sizes) => {
+                let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
+                let joined = joined.join("x");
+                match written.replace(' ', "") == joined {
+                    true => format!("the sizes `{shown}`"),
+                    false => format!("the sizes `{shown}`, which are {joined}"),
+                }
+            }
             ValueKind::Call(_) => format!("the call `{shown}`"),
             ValueKind::List(_) => format!("the list `{shown}`"),
-            ValueKind::Name(_) | ValueKind::Invalid => format!("`{shown}`"),
+            ValueKind::Name(name) if *name != text && !text.contains(name.as_str()) => {
+                format!("`{shown}`, which is `{name}`")
+            }
+            ValueKind::Name(_) | ValueKind::Expression(_) | ValueKind::Invalid => {
+                format!("`{shown}`")
+            }
         }
     }
 
@@ -63,7 +83,7 @@ impl Context<'_> {
     ) -> Reported {
         let diagnostic = self.type_mismatch(parameter, expected, value);
         let diagnostic = match (&value.kind, help) {
-            (ValueKind::Name(_), None) => diagnostic.value_of_the_program(),
+            (ValueKind::Name(name), None) => diagnostic.value_of_the_program(name),
             (_, help) => diagnostic.maybe_help(help),
         };
         self.report(diagnostic)
@@ -101,7 +121,10 @@ impl Context<'_> {
             let text = value.span.text(self.source);
             let message = match value.kind {
                 ValueKind::Dims(_) => format!("`{parameter}` has a size of zero in `{text}`"),
-                _ => format!("`{parameter}` cannot be zero"),
+                _ if text.bytes().all(|b| b.is_ascii_digit()) => {
+                    format!("`{parameter}` cannot be zero")
+                }
+                _ => format!("`{parameter}` cannot be zero, which `{text}` is"),
             };
             let mut diagnostic = Diagnostic::new(Code::ZeroSize, value.span, message);
             if text.starts_with("0x") {
@@ -153,6 +176,7 @@ impl Context<'_> {
     ) -> Given<[usize; 2]> {
         let Some(value) = value? else { return Ok(None) };
         let expected = "one size or two, as in `3x3`";
+        self.lint_product(parameter, value);
         match &value.kind {
             ValueKind::Integer(size) => match u64::try_from(*size) {
                 Ok(size) => check(self, parameter, size, value).map(|size| Some([size, size])),
@@ -172,6 +196,22 @@ impl Context<'_> {
                 Err(self.not_a_literal(parameter, expected, value, Some(help)))
             }
             _ => Err(self.not_a_literal(parameter, expected, value, None)),
+        }
+    }
+
+    /// A product where sizes were probably meant: `3*3` for a window of 3x3.
+    pub(crate) fn lint_product(&mut self, parameter: &str, value: &Value) {
+        let text = value.span.text(self.source);
+        let factors: Vec<_> = text.split('*').map(str::trim).collect();
+        let is_number = |factor: &&str| factor.bytes().all(|b| b.is_ascii_digit());
+        if let (ValueKind::Integer(product), [_, _, ..]) = (&value.kind, &factors[..])
+            && factors.iter().all(is_number)
+        {
+            let message = format!("`{parameter}` is the product {product}");
+            self.report(
+                Diagnostic::new(Code::ProductOfSizes, value.span, message)
+                    .help(format!("sizes are joined by `x`: `{}`", factors.join("x"))),
+            );
         }
     }
 
@@ -328,7 +368,7 @@ impl Context<'_> {
         };
         let callee = Callee {
             name: word.name,
-            parameters: word.parameters,
+            signature: Signature::Word(word.parameters),
             is_layer: false,
             example: None,
         };

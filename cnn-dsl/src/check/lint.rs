@@ -4,15 +4,17 @@
 //! whose shapes are not all known is not looked at.
 
 use crate::check::arguments::Context;
+use crate::check::resolve::Layer;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Node, Op};
 use crate::layers::channels_last;
 
 impl Context<'_> {
     /// Looks at every node of a network whose shapes are all known.
-    pub(crate) fn lint(&mut self, nodes: &[Node]) {
+    pub(crate) fn lint(&mut self, nodes: &[Node], layers: &[Option<Layer>]) {
         self.lint_channels(nodes);
         for (index, node) in nodes.iter().enumerate() {
+            self.stand_at(layers[index].as_ref());
             let previous = match node.inputs[..] {
                 [input] => Some(&nodes[input]),
                 _ => None,
@@ -47,6 +49,7 @@ impl Context<'_> {
                 );
             }
         }
+        self.stand_at(None);
     }
 
     /// An input whose channels seem to stand first, read as an image by a window that is as high as it is

@@ -102,6 +102,16 @@ impl Site<'_, '_> {
         (name, at.copied().unwrap_or(self.layer.keyword.span))
     }
 
+    /// The argument `, from = label` for the line that an input comes from; nothing where that is the line above.
+    pub(crate) fn from(&self, index: usize) -> String {
+        match self.layer.operands.get(index) {
+            Some(&at) if at != self.layer.keyword.span => {
+                format!(", from = {}", at.text(self.context.source))
+            }
+            Some(_) | None => String::new(),
+        }
+    }
+
     /// Where an argument stands, or the keyword where it was not written.
     pub(crate) fn argument(&self, name: &str) -> Span {
         let mut arguments = self.layer.arguments.iter();
@@ -131,7 +141,9 @@ impl Context<'_> {
     pub(crate) fn shapes(&mut self, layers: &[Option<Layer>]) -> Shapes {
         let mut nodes: Vec<Node> = Vec::new();
         let mut shapes: Vec<Option<Shape>> = Vec::new();
+        self.trace.shapes = true;
         for layer in layers {
+            self.stand_at(layer.as_ref());
             let (op, shape) = match layer {
                 Some(layer) => self.shape(layer, layers, &shapes),
                 None => (None, None),
@@ -157,12 +169,19 @@ impl Context<'_> {
             }
             shapes.push(shape);
         }
+        self.stand_at(None);
         let complete = nodes.len() == layers.len() && self.parameters_of_all(&nodes).is_ok();
         Shapes {
             nodes,
             complete,
             shapes,
         }
+    }
+
+    /// Says of which layer the next messages are.
+    pub(crate) fn stand_at(&mut self, layer: Option<&Layer>) {
+        self.trace.at = layer.and_then(|layer| layer.frame);
+        self.trace.parameters = layer.map_or_else(Vec::new, |layer| layer.parameters.clone());
     }
 
     /// What a layer computes and how large its output is, each if known.

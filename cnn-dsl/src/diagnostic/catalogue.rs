@@ -94,12 +94,26 @@ catalogue! {
         InvalidNumber = "invalid_number",
         /// A number that no setting could hold.
         NumberTooLarge = "number_too_large",
-        /// Arithmetic, which the language does not have yet.
+        /// Arithmetic without a value: a division that leaves a rest, or by zero, or an unknown sign.
         Arithmetic = "arithmetic",
-        /// A value in parentheses.
+        /// Several values in parentheses.
         ParenthesisedValue = "parenthesised_value",
         /// A path where a plain name belongs.
         PathedName = "pathed_name",
+
+        // Constants, blocks, repeats.
+        /// The name of a constant, block or parameter means something already.
+        NameTaken = "name_taken",
+        /// A name in arithmetic that is no constant and no parameter.
+        UnknownConstant = "unknown_constant",
+        /// A constant that is defined by itself, or a block that calls itself.
+        Recursion = "recursion",
+        /// A block or repeat without layers.
+        EmptyBody = "empty_body",
+        /// A line that cannot stand here: an input or `train` in a block, a definition behind a layer.
+        MisplacedStatement = "misplaced_statement",
+        /// More layers than the compiler handles.
+        TooManyLayers = "too_many_layers",
 
         // Names of layers, labels.
         /// A layer that does not exist.
@@ -178,6 +192,10 @@ catalogue! {
         LossMismatch = "loss_mismatch",
     }
     Warning {
+        /// A constant that nothing reads, or a block that nothing calls.
+        UnusedDefinition = "unused_definition",
+        /// A product of numbers where sizes are joined by `x`.
+        ProductOfSizes = "product_of_sizes",
         /// Strides larger than the window: some rows or columns are never read.
         SkippedInput = "skipped_input",
         /// An input whose channels seem to stand first: images are height x width x channels.

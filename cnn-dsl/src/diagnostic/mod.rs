@@ -92,9 +92,10 @@ impl Diagnostic {
     }
 
     /// Says that a name where a value belongs is nothing that a macro can look up.
-    pub(crate) fn value_of_the_program(self) -> Self {
+    pub(crate) fn value_of_the_program(self, name: &str) -> Self {
+        let name = name.rsplit([':', '.']).next().unwrap_or(name);
         self.note("a description is read before the program has constants or variables")
-            .help("write the value itself; the program can read sizes back, as in `Name::OUTPUT`")
+            .help(format!("define it in the network, as in `const {name} = …;`"))
     }
 
     /// The message as rustc would print it, with the line of `source` that it is about.

@@ -55,6 +55,7 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let value = reader.get("shape")?.ok_or(Reported)?;
     let shape = match &value.kind {
         ValueKind::Integer(size) => {
+            reader.context.lint_product("input", value);
             let Ok(size) = u64::try_from(*size) else {
                 return Err(reader
                     .context
@@ -67,7 +68,11 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
             let help = Some("write `input(28x28x1)`".to_owned());
             return Err(not_sizes(reader, value, help));
         }
-        ValueKind::Float(_) | ValueKind::Name(_) | ValueKind::Call(_) | ValueKind::Invalid => {
+        ValueKind::Float(_)
+        | ValueKind::Name(_)
+        | ValueKind::Call(_)
+        | ValueKind::Expression(_)
+        | ValueKind::Invalid => {
             return Err(not_sizes(reader, value, None));
         }
     };

@@ -187,12 +187,19 @@ impl Merge {
             | MergeKind::Maximum
             | MergeKind::Minimum => diagnostic.note("the two shapes have to be equal"),
         };
-        let diagnostic = diagnostic.maybe_help(self.help(first, other, &a, &b));
+        let diagnostic = diagnostic.maybe_help(self.help(first, other, (&a, 0), (&b, place), site));
         site.report(diagnostic)
     }
 
     /// What to write so that the two go together.
-    fn help(&self, first: &Shape, other: &Shape, a: &str, b: &str) -> Option<String> {
+    fn help(
+        &self,
+        first: &Shape,
+        other: &Shape,
+        (a, at_a): (&str, usize),
+        (b, at_b): (&str, usize),
+        site: &Site<'_, '_>,
+    ) -> Option<String> {
         let (Some([rows, columns, channels]), Some([rows_b, columns_b, channels_b])) =
             (first.image(), other.image())
         else {
@@ -209,9 +216,9 @@ impl Merge {
         let larger = |x: usize, y: usize| x.max(y).checked_div(x.min(y));
         let ratio = [larger(rows, rows_b)?, larger(columns, columns_b)?];
         // The one that has to become smaller, and the channels that it should have.
-        let (name, filters) = match rows * columns >= rows_b * columns_b {
-            true => (a, channels_b),
-            false => (b, channels),
+        let (name, at, filters) = match rows * columns >= rows_b * columns_b {
+            true => (a, at_a, channels_b),
+            false => (b, at_b, channels),
         };
         let differs = [rows, columns] != [rows_b, columns_b];
         let is_exact = rows.max(rows_b).div_ceil(ratio[0]) == rows.min(rows_b)
@@ -229,13 +236,15 @@ impl Merge {
             };
             return Some(format!(
                 "bring `{name}` to the same size, as in \
-                 `shortcut: conv2d({filters}, 1x1, strides = {strides}, padding = same, from = {name});`"
+                 `shortcut: conv2d({filters}, 1x1, strides = {strides}, padding = same{});`",
+                site.from(at)
             ));
         }
         (!differs && self.kind != MergeKind::Concat).then(|| {
             format!(
                 "bring `{b}` to {channels} channels, as in \
-                 `shortcut: conv2d({channels}, 1x1, from = {b});`"
+                 `shortcut: conv2d({channels}, 1x1{});`",
+                site.from(at_b)
             )
         })
     }

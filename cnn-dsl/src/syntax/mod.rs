@@ -5,6 +5,7 @@
 //! out, reported, and marked: a statement that lost something is `damaged`, so that later
 //! stages do not complain about the rest of it.
 
+mod definitions;
 #[allow(dead_code)] // pest generates more than is called
 #[rustfmt::skip]
 pub(crate) mod grammar;
@@ -76,15 +77,73 @@ pub struct NetworkSyntax {
     pub statements: Vec<Statement>,
 }
 
-/// One line of a network.
+/// One line of a network or of a block.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
-    /// A layer.
+    /// A value with a name.
+    Constant(ConstantSyntax),
+    /// Layers with a name.
+    Block(BlockSyntax),
+    /// Layers that stand several times.
+    Repeat(RepeatSyntax),
+    /// A layer, or the call of a block.
     Layer(LayerSyntax),
     /// The `train` block.
     Train(TrainSyntax),
     /// Something that was reported and could not be read as either.
     Invalid,
+}
+
+/// `const NAME = value;`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConstantSyntax {
+    /// The name; none where it was reported.
+    pub name: Option<Name>,
+    /// The value; `Invalid` where none could be read.
+    pub value: Value,
+    /// The keyword `const`.
+    pub keyword: Span,
+}
+
+/// `block name(parameters) { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockSyntax {
+    /// The lines of the documentation above.
+    pub docs: Vec<String>,
+    /// The name; none where it was reported.
+    pub name: Option<Name>,
+    /// The keyword `block`.
+    pub keyword: Span,
+    /// What a call gives, in source order.
+    pub parameters: Vec<ParameterSyntax>,
+    /// What stands between the braces.
+    pub body: Vec<Statement>,
+    /// Whether a part of the parameters was reported and left out.
+    pub damaged: bool,
+}
+
+/// A parameter of a block: `name` or `name = default`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterSyntax {
+    /// The name.
+    pub name: Name,
+    /// The value where a call gives none; without one, a call has to.
+    pub default: Option<Value>,
+}
+
+/// `label: repeat count { … }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepeatSyntax {
+    /// The label.
+    pub label: Option<Name>,
+    /// The lines of the documentation above.
+    pub docs: Vec<String>,
+    /// The keyword `repeat`.
+    pub keyword: Span,
+    /// How many times; `Invalid` where it could not be read.
+    pub count: Value,
+    /// What stands between the braces.
+    pub body: Vec<Statement>,
 }
 
 /// `label: keyword(arguments);`.
@@ -144,8 +203,45 @@ pub enum ValueKind {
     Call(Call),
     /// `[accuracy, mae]`.
     List(Vec<Value>),
+    /// `-depth`, `WIDTH * 2`, `3 x (n + 1)`.
+    Expression(Box<Expression>),
     /// Something that was reported.
     Invalid,
+}
+
+/// A value that has to be computed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// `-value`.
+    Negative(Value),
+    /// `left operator right`.
+    Binary {
+        /// What is computed.
+        operator: Operator,
+        /// Where the operator stands.
+        at: Span,
+        /// What stands before it.
+        left: Value,
+        /// What stands behind it.
+        right: Value,
+    },
+}
+
+/// What is computed of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// `+`.
+    Add,
+    /// `-`.
+    Subtract,
+    /// `*`.
+    Multiply,
+    /// `/`; exact between integers.
+    Divide,
+    /// `%`.
+    Remainder,
+    /// `x`, which joins sizes.
+    Sizes,
 }
 
 /// `name(arguments)` as a value.

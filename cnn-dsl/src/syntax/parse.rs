@@ -2,7 +2,8 @@
 //!
 //! pest reads the text by the total grammar of `grammar.pest`; this module turns its pairs
 //! into the tree of `syntax`, and its `invalid_…` and `missing_…` nodes into diagnostics.
-//! Layers and settings are read by `statements`, arguments and values by `values`.
+//! Layers and settings are read by `statements`, constants, blocks and repeats by `definitions`, arguments and
+//! values by `values`.
 
 use pest::Parser as _;
 use pest::iterators::Pair;
@@ -400,9 +401,13 @@ impl Parser<'_> {
         self.error(Diagnostic::new(Code::UnsupportedAttribute, place, message).help(help));
     }
 
-    fn statement(&mut self, pair: Pair<'_, Rule>, statements: &mut Vec<Statement>) {
+    /// A line of a network or of a body.
+    pub(crate) fn statement(&mut self, pair: Pair<'_, Rule>, statements: &mut Vec<Statement>) {
         let place = span(&pair);
         let statement = match pair.as_rule() {
+            Rule::constant => Statement::Constant(self.constant(pair)),
+            Rule::block => Statement::Block(self.block(pair)),
+            Rule::repeat => Statement::Repeat(self.repeat(pair)),
             Rule::layer => Statement::Layer(self.layer(pair)),
             Rule::train => Statement::Train(self.train(pair)),
             Rule::invalid_docs => {

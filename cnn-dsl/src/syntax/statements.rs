@@ -24,7 +24,7 @@ impl Parser<'_> {
         );
     }
 
-    /// `repeat 3 { … }`, `block residual(filters) { … }`, `conv2d { … }`, `stem: train { … }`.
+    /// `conv2d { … }`, `for 3 { … }`, `stem: train { … }`.
     fn invalid_body(&mut self, layer: &LayerSyntax, body: Span) {
         let keyword = &layer.keyword;
         let diagnostic = if let ("train", Some(label)) = (&*keyword.text, &layer.label) {
@@ -34,13 +34,10 @@ impl Parser<'_> {
                 "the `train` block has no label",
             )
             .help("write `train { … }`")
-        } else if matches!(keyword.text.as_str(), "repeat" | "block") {
-            Diagnostic::new(
-                Code::Unsupported,
-                keyword.span,
-                format!("`{}` is not supported yet", keyword.text),
-            )
-            .help("write its layers out, one a line")
+        } else if let Some(meant) = meant_by(&keyword.text) {
+            let message = format!("there is no `{}` here", keyword.text);
+            Diagnostic::new(Code::UnexpectedText, keyword.span, message)
+                .help(format!("write `{meant} {{ … }}`"))
         } else {
             let brace = body.start + body.text(self.source).find('{').unwrap_or(0);
             Diagnostic::new(
@@ -82,7 +79,7 @@ impl Parser<'_> {
                 }
                 Rule::missing_semicolon_after_layer => {
                     // One mistake, not two: the line that lost its `)` lost its `;` with it.
-                    if unclosed.is_none() {
+                    if unclosed.is_none() && !self.missing_body(&mut layer, end) {
                         self.missing_semicolon(end, &layer.keyword.text);
                     }
                 }
@@ -107,7 +104,22 @@ impl Parser<'_> {
         layer
     }
 
-    fn missing_semicolon(&mut self, end: usize, what: &str) {
+    /// Reports `repeat` or `block` without braces; answers whether it did.
+    fn missing_body(&mut self, layer: &mut LayerSyntax, end: usize) -> bool {
+        let keyword = layer.keyword.text.as_str();
+        if !matches!(keyword, "block" | "repeat") {
+            return false;
+        }
+        let message = format!("expected `{{` behind `{keyword}`");
+        self.error(
+            Diagnostic::new(Code::MissingOpenBrace, Span::at(end), message)
+                .maybe_help(meant_by(keyword).map(|meant| format!("write `{meant} {{ … }}`"))),
+        );
+        layer.damaged = true;
+        true
+    }
+
+    pub(crate) fn missing_semicolon(&mut self, end: usize, what: &str) {
         self.missing(
             Diagnostic::new(
                 Code::MissingSemicolon,
@@ -128,15 +140,10 @@ impl Parser<'_> {
         expected: &str,
     ) {
         let keyword = &layer.keyword;
-        if keyword.text == "const" {
-            self.error(
-                Diagnostic::new(
-                    Code::Unsupported,
-                    keyword.span,
-                    "`const` is not supported yet",
-                )
-                .help("write the number where it is needed"),
-            );
+        if let Some(meant) = meant_by(&keyword.text) {
+            let message = format!("expected `{{`, found `{shown}`");
+            let diagnostic = Diagnostic::new(Code::MissingOpenBrace, first, message);
+            self.error(diagnostic.help(format!("write `{meant} {{ … }}`")));
             return;
         }
         let text = tail.text(self.source).trim();
@@ -165,7 +172,7 @@ impl Parser<'_> {
         self.error(Diagnostic::new(Code::UnexpectedText, first, message).maybe_help(help));
     }
 
-    fn label(&mut self, pair: Pair<'_, Rule>) -> Option<Name> {
+    pub(crate) fn label(&mut self, pair: Pair<'_, Rule>) -> Option<Name> {
         let mut inner = pair.into_inner();
         let label = inner.next().map(|word| name(&word))?;
         if let Some(equals) = inner.next() {
@@ -311,5 +318,14 @@ impl Parser<'_> {
             span: Span::at(end),
         });
         (Some(Setting { name: key, value }), end)
+    }
+}
+
+/// What begins with a keyword that is followed by braces, in this language or another.
+fn meant_by(keyword: &str) -> Option<&'static str> {
+    match keyword {
+        "block" | "fn" | "def" | "function" | "module" => Some("block residual(filters)"),
+        "repeat" | "for" | "loop" | "times" => Some("repeat 3"),
+        _ => None,
     }
 }

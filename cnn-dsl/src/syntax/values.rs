@@ -6,7 +6,7 @@ use crate::check::names;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::grammar::Rule;
 use crate::syntax::parse::{Parser, name, span};
-use crate::syntax::{Argument, Call, Name, Span, Value, ValueKind};
+use crate::syntax::{Argument, Call, Expression, Name, Operator, Span, Value, ValueKind};
 
 /// What stands between two brackets.
 pub(crate) struct Group {
@@ -85,16 +85,8 @@ impl Parser<'_> {
                 }
                 Rule::too_deep => {
                     group.damaged = true;
-                    self.error(
-                        Diagnostic::new(
-                            Code::NestedTooDeeply,
-                            open,
-                            "brackets are nested too deeply",
-                        )
-                        .help("at most 16 brackets may be open at once"),
-                    );
+                    self.too_deep(open, place);
                     group.end = place.end;
-                    self.passed_over = Some(place.end);
                     return group;
                 }
                 Rule::missing_close_paren | Rule::missing_close_bracket => {
@@ -117,6 +109,16 @@ impl Parser<'_> {
             solid = place.end;
         }
         group
+    }
+
+    /// Reports brackets within brackets within brackets, which were passed over.
+    pub(crate) fn too_deep(&mut self, open: Span, passed_over: Span) {
+        let message = "brackets are nested too deeply";
+        self.error(
+            Diagnostic::new(Code::NestedTooDeeply, open, message)
+                .help("at most 16 brackets may be open at once"),
+        );
+        self.passed_over = Some(passed_over.end);
     }
 
     /// Reports two arguments without a comma between them. Answers whether rather the closing
@@ -192,84 +194,55 @@ impl Parser<'_> {
 
     /// A value, and where its text ends.
     pub(crate) fn value(&mut self, pair: Pair<'_, Rule>) -> (Value, usize) {
-        let parts: Vec<_> = pair.into_inner().collect();
-        let first = parts.first().map_or(Span::at(0), span);
-        let operator = parts
-            .iter()
-            .find(|part| part.as_rule() == Rule::operator)
-            .map(span);
-        let negated = parts.iter().position(|part| part.as_rule() == Rule::minus) == Some(0);
-        let mut end = first.end;
-        let mut operands = Vec::new();
-        for part in parts {
-            if !matches!(part.as_rule(), Rule::minus | Rule::operator) {
-                let (value, solid) = self.operand(part);
-                operands.push(value);
-                end = solid;
+        let start = span(&pair).start;
+        let mut terms = Terms::default();
+        let mut minus = None;
+        let mut end = start;
+        for part in pair.into_inner() {
+            let place = span(&part);
+            match part.as_rule() {
+                Rule::minus => minus = Some(place),
+                Rule::operator => match operator(part.as_str()) {
+                    Some(operator) => terms.operator(operator, place),
+                    None => {
+                        let message = format!("there is no `{}` between values", part.as_str());
+                        let diagnostic = Diagnostic::new(Code::Arithmetic, place, message);
+                        self.error(diagnostic.help("there are `+`, `-`, `*`, `/` and `%`"));
+                        terms.operator(Operator::Multiply, place);
+                        terms.damaged = true;
+                    }
+                },
+                _ => {
+                    let (value, solid) = self.operand(part);
+                    terms.operand(match minus.take() {
+                        Some(minus) => self.negative(minus, value),
+                        None => value,
+                    });
+                    end = solid;
+                }
             }
         }
-        let whole = Span::new(first.start, end);
-        if let Some(operator) = operator {
-            self.arithmetic(whole, operator, &operands);
-            return (
-                Value {
-                    kind: ValueKind::Invalid,
-                    span: whole,
-                },
-                end,
-            );
-        }
-        let kind = operands
-            .pop()
-            .map_or(ValueKind::Invalid, |value| value.kind);
-        let kind = match kind {
-            kind if !negated => kind,
+        let whole = Span::new(start, end);
+        let kind = terms.value().map_or(ValueKind::Invalid, |value| value.kind);
+        (Value { kind, span: whole }, end)
+    }
+
+    fn negative(&mut self, minus: Span, value: Value) -> Value {
+        let span = minus.to(value.span);
+        let kind = match value.kind {
             ValueKind::Integer(value) => ValueKind::Integer(-value),
             ValueKind::Float(value) => ValueKind::Float(-value),
             ValueKind::Invalid => ValueKind::Invalid,
-            _ => {
-                let minus = Span::new(whole.start, whole.start + 1);
+            ValueKind::Name(_) | ValueKind::Expression(_) => {
+                ValueKind::Expression(Box::new(Expression::Negative(value)))
+            }
+            ValueKind::Dims(_) | ValueKind::Call(_) | ValueKind::List(_) => {
                 let message = "`-` stands before something that is not a number";
                 self.error(Diagnostic::new(Code::UnexpectedText, minus, message));
                 ValueKind::Invalid
             }
         };
-        (Value { kind, span: whole }, end)
-    }
-
-    fn arithmetic(&mut self, whole: Span, operator: Span, operands: &[Value]) {
-        let sizes: Option<Vec<_>> = operands
-            .iter()
-            .map(|operand| match operand.kind {
-                ValueKind::Integer(size) => u64::try_from(size).ok(),
-                _ => None,
-            })
-            .collect();
-        let sign = operator.text(self.source);
-        if sign == "x" {
-            let message = format!(
-                "sizes are numbers, found `{}`",
-                whole.text(self.source).trim()
-            );
-            let diagnostic = Diagnostic::new(Code::WrongType, whole, message);
-            self.error(diagnostic.value_of_the_program());
-            return;
-        }
-        let help = match sizes {
-            Some(sizes) if sign == "*" => {
-                let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
-                let product = sizes
-                    .iter()
-                    .try_fold(1, |product: u64, &size| product.checked_mul(size));
-                let product = product.map_or(String::new(), |product| {
-                    format!(", a product is written out: `{product}`")
-                });
-                format!("sizes are joined by `x`: `{}`{product}", joined.join("x"))
-            }
-            _ => "write the result".to_owned(),
-        };
-        let message = format!("`{sign}` between values is not supported yet");
-        self.error(Diagnostic::new(Code::Arithmetic, whole, message).help(help));
+        Value { kind, span }
     }
 
     fn operand(&mut self, pair: Pair<'_, Rule>) -> (Value, usize) {
@@ -326,15 +299,19 @@ impl Parser<'_> {
                     .split('x')
                     .all(|size| !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit()))
         };
+        // `3xk`: sizes of which some are names.
         let is_named = |text: &str| {
+            let number = |size: &str| !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit());
             let mut sizes = text.split('x');
-            sizes.next().is_some_and(|first| !first.is_empty())
-                && sizes.next().is_some_and(names::is_constant)
+            !text.starts_with("0x")
+                && text.contains('x')
+                && sizes.all(|size| number(size) || names::invalid(size).is_none())
         };
-        if is_named(text) {
-            let message = format!("sizes are numbers, found `{text}`");
-            let diagnostic = Diagnostic::new(Code::WrongType, place, message);
-            self.error(diagnostic.value_of_the_program());
+        if is_named(text) && !is_dims(text) {
+            let message = format!("`{text}` is not a number");
+            let spaced = text.split('x').collect::<Vec<_>>().join(" x ");
+            let diagnostic = Diagnostic::new(Code::InvalidNumber, place, message);
+            self.error(diagnostic.help(format!("`x` stands between blanks beside a name: `{spaced}`")));
             return ValueKind::Invalid;
         }
         let help = if is_dims(&joined) {
@@ -413,7 +390,13 @@ impl Parser<'_> {
         (Value { kind, span: whole }, group.end)
     }
 
+    /// `(n + 1)`; several values in parentheses are sizes in another language.
     fn parenthesised(&mut self, whole: Span, mut values: Vec<Value>) -> ValueKind {
+        if values.len() == 1
+            && let Some(value) = values.pop()
+        {
+            return value.kind;
+        }
         let sizes: Option<Vec<u64>> = values
             .iter()
             .map(|value| match value.kind {
@@ -421,24 +404,20 @@ impl Parser<'_> {
                 _ => None,
             })
             .collect();
-        let message = "values stand without parentheses";
-        let diagnostic = Diagnostic::new(Code::ParenthesisedValue, whole, message);
-        let (kind, help) = match sizes {
-            Some(sizes) if sizes.len() > 1 => {
+        let sizes = sizes.filter(|sizes| !sizes.is_empty());
+        let help = match &sizes {
+            Some(sizes) => {
                 let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
-                let help = format!("sizes are joined by `x`: `{}`", joined.join("x"));
-                (ValueKind::Dims(sizes), help)
+                format!("sizes are joined by `x`: `{}`", joined.join("x"))
             }
-            _ => match values.pop() {
-                Some(value) if values.is_empty() => {
-                    let help = format!("write `{}`", value.span.text(self.source));
-                    (value.kind, help)
-                }
-                _ => (ValueKind::Invalid, "remove the parentheses".to_owned()),
-            },
+            None => "parentheses hold one value".to_owned(),
         };
-        self.error(diagnostic.help(help));
-        kind
+        let message = match values.len() {
+            0 => "expected a value between the parentheses",
+            _ => "several values in parentheses are no value",
+        };
+        self.error(Diagnostic::new(Code::ParenthesisedValue, whole, message).help(help));
+        sizes.map_or(ValueKind::Invalid, ValueKind::Dims)
     }
 
     /// A name, or a name with arguments.
@@ -503,4 +482,80 @@ impl Parser<'_> {
 /// The bracket that closes the one at `open`.
 fn closing(source: &str, open: Span) -> char {
     if open.text(source) == "[" { ']' } else { ')' }
+}
+
+/// The operator of a sign; none where the language has no such.
+fn operator(sign: &str) -> Option<Operator> {
+    match sign {
+        "+" => Some(Operator::Add),
+        "-" => Some(Operator::Subtract),
+        "*" => Some(Operator::Multiply),
+        "/" => Some(Operator::Divide),
+        "%" => Some(Operator::Remainder),
+        "x" => Some(Operator::Sizes),
+        _ => None,
+    }
+}
+
+/// Operands and operators as they are read. An operator that binds no tighter than the one before it closes that one.
+#[derive(Default)]
+struct Terms {
+    operands: Vec<Value>,
+    operators: Vec<(Operator, Span)>,
+    /// Whether something between them was reported.
+    damaged: bool,
+}
+
+impl Terms {
+    fn operand(&mut self, value: Value) {
+        self.operands.push(value);
+    }
+
+    fn operator(&mut self, operator: Operator, at: Span) {
+        self.close(binding(operator));
+        self.operators.push((operator, at));
+    }
+
+    /// Joins what binds at least as tightly.
+    fn close(&mut self, tightness: u8) {
+        while let Some(&(operator, at)) = self.operators.last()
+            && binding(operator) >= tightness
+            && let [.., _, _] = self.operands[..]
+        {
+            self.operators.pop();
+            let (right, left) = (self.operands.pop(), self.operands.pop());
+            let Some((left, right)) = left.zip(right) else {
+                return;
+            };
+            self.operands.push(joined(operator, at, left, right));
+        }
+    }
+
+    fn value(mut self) -> Option<Value> {
+        self.close(0);
+        self.operands.pop().filter(|_| !self.damaged)
+    }
+}
+
+/// How tightly an operator binds.
+fn binding(operator: Operator) -> u8 {
+    match operator {
+        Operator::Add | Operator::Subtract => 1,
+        Operator::Multiply | Operator::Divide | Operator::Remainder => 2,
+        Operator::Sizes => 3,
+    }
+}
+
+fn joined(operator: Operator, at: Span, left: Value, right: Value) -> Value {
+    let span = left.span.to(right.span);
+    let kind = match (&left.kind, &right.kind) {
+        (ValueKind::Invalid, _) | (_, ValueKind::Invalid) => ValueKind::Invalid,
+        _ => ValueKind::Expression(Box::new(Expression::Binary {
+            operator,
+            at,
+            left,
+            right,
+        })),
+    };
+    Value { kind, span }
 }

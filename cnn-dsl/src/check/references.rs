@@ -1,0 +1,171 @@
+//! References: which lines a line reads.
+//!
+//! What it joins, what `from =` says, else the line above; inside of a body, `input` is what flows into that.
+
+use crate::check::arguments::{FROM, Reported, is_from};
+use crate::check::names;
+use crate::check::resolve::{Layer, Lines};
+use crate::check::scope::{self, Meaning};
+use crate::diagnostic::suggest::closest_of;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::syntax::{LayerSyntax, Name, Span, Statement, ValueKind};
+
+impl Lines<'_, '_, '_> {
+    /// Finds the lines that a layer reads.
+    pub(crate) fn references(
+        &mut self,
+        syntax: &LayerSyntax,
+        layer: &mut Layer,
+        operands: &[Name],
+        label: Option<&Name>,
+    ) {
+        let from = self.from(syntax, layer.is_input());
+        if layer.is_input() {
+            return;
+        }
+        let above = self.scopes.last().and_then(|scope| scope.above);
+        let mut read = Vec::new();
+        // With one operand, and with none, what flows here comes first.
+        if operands.len() < 2 {
+            match &from {
+                Ok(Some(name)) => {
+                    read.push((self.reference(name, &layer.name, label), name.span));
+                }
+                Ok(None) => read.push((above, layer.keyword.span)),
+                Err(Reported) => read.push((None, layer.keyword.span)),
+            }
+        } else if let Ok(Some(name)) = &from {
+            let message = format!("`from` beside two labels: `{}` reads those", layer.name);
+            let diagnostic = Diagnostic::new(Code::TooManyArguments, name.span, message);
+            self.context.report(diagnostic);
+        }
+        for operand in operands {
+            let place = self.reference(operand, &layer.name, label);
+            read.push((place, operand.span));
+        }
+        layer.operands = read.iter().map(|(_, at)| *at).collect();
+        let reads: Option<Vec<usize>> = read.into_iter().map(|(place, _)| place).collect();
+        layer.reads = reads.ok_or(Reported);
+    }
+
+    /// The label behind `from =`.
+    pub(crate) fn from(&mut self, syntax: &LayerSyntax, is_input: bool) -> Result<Option<Name>, Reported> {
+        let mut arguments = syntax.arguments.iter().filter(|argument| is_from(argument));
+        let Some(argument) = arguments.next() else {
+            return Ok(None);
+        };
+        if let Some(again) = arguments.next() {
+            let diagnostic = Diagnostic::new(
+                Code::DuplicateArgument,
+                again.span(),
+                format!("`{FROM}` is given twice"),
+            );
+            self.context.report(diagnostic.secondary(argument.span(), "first given here"));
+        }
+        if is_input {
+            let message = "an input reads nothing";
+            let diagnostic = Diagnostic::new(Code::UnknownArgument, argument.span(), message);
+            return Err(self.context.report(diagnostic.help("leave `from` out")));
+        }
+        match &argument.value.kind {
+            ValueKind::Name(text) => Ok(Some(Name {
+                text: text.clone(),
+                span: argument.value.span,
+            })),
+            ValueKind::Invalid => Err(Reported),
+            ValueKind::Integer(_)
+            | ValueKind::Float(_)
+            | ValueKind::Dims(_)
+            | ValueKind::Call(_)
+            | ValueKind::List(_)
+            | ValueKind::Expression(_) => {
+                let message = format!("`{FROM}` takes the label of a line above");
+                let diagnostic = Diagnostic::new(Code::WrongType, argument.value.span, message);
+                Err(self.context.report(diagnostic.help("write the label alone, as in `from = stem`")))
+            }
+        }
+    }
+
+    /// The place of the value that a label means, for the line `reader`, whose own label is `own`.
+    pub(crate) fn reference(
+        &mut self,
+        label: &Name,
+        reader: &str,
+        own: Option<&Name>,
+    ) -> Option<usize> {
+        let text = names::unraw(&label.text);
+        match scope::meaning(&self.scopes, text) {
+            Meaning::Value(place) => return Some(place),
+            Meaning::Later => {
+                let message = match own.is_some_and(|own| own.text == text) {
+                    true => format!("`{reader}` cannot read itself"),
+                    false => format!("`{text}` comes later"),
+                };
+                let diagnostic = Diagnostic::new(Code::LaterLabel, label.span, message);
+                self.context
+                    .report(diagnostic.help("a line reads lines above it"));
+            }
+            Meaning::Automatic(keyword) => {
+                let message = format!("`{text}` is a name that the compiler gave");
+                let diagnostic = Diagnostic::new(Code::AutomaticName, label.span, message);
+                self.context.report(
+                    diagnostic
+                        .secondary(keyword.span, "this line has no label")
+                        .help(format!(
+                            "give it one, as in `stem: {}(…);`, and refer to that",
+                            keyword.text
+                        )),
+                );
+            }
+            Meaning::Unknown => self.unknown_label(label.span, text),
+        }
+        None
+    }
+
+    fn unknown_label(&mut self, at: Span, text: &str) {
+        let message = format!("there is no line with the label `{text}`");
+        let diagnostic = Diagnostic::new(Code::UnknownLabel, at, message);
+        let mut labels: Vec<&str> = Vec::new();
+        for scope in self.scopes.iter().rev() {
+            labels.extend(scope.labels.keys());
+            if !scope.is_round {
+                break;
+            }
+        }
+        labels.sort_unstable();
+        let diagnostic = match (closest_of(text, &labels), self.elsewhere(text)) {
+            (Some(meant), _) => diagnostic.help(format!("did you mean `{meant}`?")),
+            (None, Some((place, whose))) => diagnostic
+                .secondary(place, format!("the label of a line in {whose}"))
+                .help("a label is known in its own body: outside, give the call a label"),
+            (None, None) => diagnostic.help(format!(
+                "write the label in front of the line that is meant: `{text}: …;`"
+            )),
+        };
+        self.context.report(diagnostic);
+    }
+
+    /// Where a label stands in another body, and in which.
+    fn elsewhere(&self, label: &str) -> Option<(Span, String)> {
+        self.definitions.blocks().into_iter().find_map(|block| {
+            let place = declared(&block.body, label)?;
+            Some((place, format!("`{}`", block.name.as_ref()?.text)))
+        })
+    }
+}
+
+/// Where a label stands in a body.
+fn declared(statements: &[Statement], label: &str) -> Option<Span> {
+    statements.iter().find_map(|statement| {
+        let (own, body) = match statement {
+            Statement::Layer(layer) => (layer.label.as_ref(), &[][..]),
+            Statement::Repeat(repeat) => (repeat.label.as_ref(), &repeat.body[..]),
+            Statement::Constant(_)
+            | Statement::Block(_)
+            | Statement::Train(_)
+            | Statement::Invalid => (None, &[][..]),
+        };
+        let own = own.filter(|name| name.text == label).map(|name| name.span);
+        own.or_else(|| declared(body, label))
+    })
+}
