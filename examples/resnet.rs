@@ -13,37 +13,34 @@ use std::path::PathBuf;
 cnn::network! {
     /// ResNet-8 for images of 28x28.
     pub network ResNet8 {
+        const WIDTH = 16;
+
+        block conv_bn(filters, strides = 1) {
+            conv2d(filters, 3x3, strides = strides, padding = same);
+            batch_normalization;
+        }
+        block residual(filters) {
+            conv_bn(filters);
+            relu;
+            conv_bn(filters);
+            add(input);
+            relu;
+        }
+        block downsample(filters) {
+            conv_bn(filters, strides = 2);
+            relu;
+            main: conv_bn(filters);
+            shortcut: conv2d(filters, 1x1, strides = 2, padding = same, from = input);
+            add(main, shortcut);
+            relu;
+        }
+
         input(28x28x1);
-        conv2d(16, 3x3, padding = same);
-        batch_normalization;
-        stem: relu;
-
-        conv2d(16, 3x3, padding = same);
-        batch_normalization;
+        conv_bn(WIDTH);
         relu;
-        conv2d(16, 3x3, padding = same);
-        batch_normalization;
-        add(stem);
-        stack1: relu;
-
-        conv2d(32, 3x3, strides = 2, padding = same);
-        batch_normalization;
-        relu;
-        conv2d(32, 3x3, padding = same);
-        main2: batch_normalization;
-        shortcut2: conv2d(32, 1x1, strides = 2, padding = same, from = stack1);
-        add(main2, shortcut2);
-        stack2: relu;
-
-        conv2d(64, 3x3, strides = 2, padding = same);
-        batch_normalization;
-        relu;
-        conv2d(64, 3x3, padding = same);
-        main3: batch_normalization;
-        shortcut3: conv2d(64, 1x1, strides = 2, padding = same, from = stack2);
-        add(main3, shortcut3);
-        relu;
-
+        residual(WIDTH);
+        downsample(WIDTH * 2);
+        downsample(WIDTH * 4);
         global_avg_pool2d;
         dense(10, activation = softmax);
 

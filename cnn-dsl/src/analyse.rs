@@ -5,7 +5,7 @@ use crate::check::resolve::Resolved;
 use crate::check::shape::Shapes;
 use crate::check::trace::Trace;
 use crate::diagnostic::Diagnostics;
-use crate::graph::{Name, Network, Node, Op, Shape};
+use crate::graph::{Group, Name, Network, Node, Op, Shape};
 use crate::syntax::parse::parse;
 use crate::syntax::{NetworkSyntax, Span};
 use crate::words::{Word, words};
@@ -43,6 +43,8 @@ pub struct Outline {
     pub layers: Vec<OutlineLayer>,
     /// The layers that are known without a gap from the input on.
     pub nodes: Vec<Node>,
+    /// The calls of blocks and the rounds of repeats whose layers are among these.
+    pub groups: Vec<Group>,
     /// The words that an editor may complete.
     pub words: Vec<Word>,
 }
@@ -144,6 +146,12 @@ impl Outline {
                         view: layer.kind?.view?,
                     })
                 })
+                .collect(),
+            groups: resolved
+                .groups
+                .iter()
+                .filter(|group| group.nodes.end <= known.nodes.len())
+                .cloned()
                 .collect(),
             nodes: known.nodes.clone(),
             words: words(syntax),

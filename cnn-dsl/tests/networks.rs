@@ -36,7 +36,7 @@ fn good(source: &str) -> Network {
     analysis.network.expect("a network without errors")
 }
 
-/// The four networks of MLPerf Tiny, as they are published.
+/// The four networks of MLPerf Tiny and others, as they are published.
 #[test]
 fn known_networks_have_the_published_numbers_of_parameters() {
     let networks = [
@@ -52,6 +52,14 @@ fn known_networks_have_the_published_numbers_of_parameters() {
             269_992,
             267_928,
         ),
+        // The Keras example `cifar10_resnet`, and `keras.applications.MobileNetV2(alpha=0.35, classes=2)`.
+        (include_str!("plan/networks/resnet20.cnn"), 274_442, 273_066),
+        (
+            include_str!("plan/networks/mobilenet_v2.cnn"),
+            412_770,
+            398_690,
+        ),
+        (include_str!("plan/networks/harley.cnn"), 63_802, 63_802),
     ];
     let mut wrong = Vec::new();
     for (source, count, trainable) in networks {

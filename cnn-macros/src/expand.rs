@@ -33,7 +33,7 @@ pub fn network(tokens: TokenStream) -> TokenStream {
     let reports = reports(&analysis, &attributes, |d| report::report(d, &source));
     let span = |range| source.spans(range).0;
     let code = code(&analysis, &attributes, &krate, &span);
-    let hover = hover::layers(&analysis.outline.nodes, &attributes, &span);
+    let hover = hover::layers(&analysis.outline, &attributes, &span);
     let words = match analysis.network {
         Some(_) => TokenStream::new(),
         None => words::mentioned(&analysis.outline.words, &attributes, &krate, &span),
@@ -131,13 +131,7 @@ fn code(
     match &analysis.network {
         Some(network) => {
             let plan = Plan::new(network);
-            codegen::network(&Context {
-                network,
-                plan: &plan,
-                attributes,
-                krate,
-                span,
-            })
+            codegen::network(&Context::new(network, &plan, attributes, krate, span))
         }
         None => codegen::stub(&analysis.outline, attributes, krate, span),
     }

@@ -5,10 +5,10 @@
 //! `Ok(None)` where nothing was written, and `Err(Reported)` where something wrong was, so that
 //! nobody goes on with a guess.
 
+use crate::check::trace::Trace;
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::layers::{Activation, Kind, LayerKind, Parameter};
-use crate::check::trace::Trace;
 use crate::syntax::{Argument, LayerSyntax, Name, ParameterSyntax, Span, Value, ValueKind};
 use cnn_ir::vocabulary::{Range, Setting, Word};
 
@@ -237,7 +237,9 @@ impl Context<'_> {
                 let diagnostic = Diagnostic::new(Code::UnknownArgument, name.span, message);
                 match hint {
                     Some(_) => diagnostic,
-                    None => diagnostic.note(format!("it is written `{}`", callee.usage(self.source))),
+                    None => {
+                        diagnostic.note(format!("it is written `{}`", callee.usage(self.source)))
+                    }
                 }
             };
             self.report(diagnostic.maybe_help(hint.and_then(|hint| hint.help())))
@@ -285,7 +287,9 @@ impl Context<'_> {
             .signature
             .names()
             .enumerate()
-            .filter(|&(index, _)| bound.values[index].is_none() && callee.signature.is_required(index))
+            .filter(|&(index, _)| {
+                bound.values[index].is_none() && callee.signature.is_required(index)
+            })
             .map(|(_, name)| format!("`{name}`"))
             .collect();
         if !missing.is_empty() {

@@ -124,11 +124,7 @@ impl Names for Definitions<'_> {
             State::Known(value) => return Some(value.clone()),
             State::Open => {
                 let message = format!("`{name}` is defined by itself");
-                context.report(Diagnostic::new(
-                    Code::Recursion,
-                    syntax.value.span,
-                    message,
-                ));
+                context.report(Diagnostic::new(Code::Recursion, syntax.value.span, message));
                 return Some(ValueKind::Invalid);
             }
             State::Unread => constant.value = State::Open,

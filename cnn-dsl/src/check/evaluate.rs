@@ -92,7 +92,10 @@ impl Context<'_> {
                 right,
                 ..
             } => {
-                let (left, right) = (self.joined_sizes(names, left), self.joined_sizes(names, right));
+                let (left, right) = (
+                    self.joined_sizes(names, left),
+                    self.joined_sizes(names, right),
+                );
                 Ok(ValueKind::Dims([left?, right?].concat()))
             }
             Expression::Binary {

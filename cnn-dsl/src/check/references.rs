@@ -49,7 +49,11 @@ impl Lines<'_, '_, '_> {
     }
 
     /// The label behind `from =`.
-    pub(crate) fn from(&mut self, syntax: &LayerSyntax, is_input: bool) -> Result<Option<Name>, Reported> {
+    pub(crate) fn from(
+        &mut self,
+        syntax: &LayerSyntax,
+        is_input: bool,
+    ) -> Result<Option<Name>, Reported> {
         let mut arguments = syntax.arguments.iter().filter(|argument| is_from(argument));
         let Some(argument) = arguments.next() else {
             return Ok(None);
@@ -60,7 +64,8 @@ impl Lines<'_, '_, '_> {
                 again.span(),
                 format!("`{FROM}` is given twice"),
             );
-            self.context.report(diagnostic.secondary(argument.span(), "first given here"));
+            self.context
+                .report(diagnostic.secondary(argument.span(), "first given here"));
         }
         if is_input {
             let message = "an input reads nothing";
@@ -81,7 +86,9 @@ impl Lines<'_, '_, '_> {
             | ValueKind::Expression(_) => {
                 let message = format!("`{FROM}` takes the label of a line above");
                 let diagnostic = Diagnostic::new(Code::WrongType, argument.value.span, message);
-                Err(self.context.report(diagnostic.help("write the label alone, as in `from = stem`")))
+                Err(self
+                    .context
+                    .report(diagnostic.help("write the label alone, as in `from = stem`")))
             }
         }
     }

@@ -475,9 +475,7 @@ impl<'t> Lines<'_, '_, 't> {
                     arguments.push((text.to_owned(), value.span));
                     value.kind.clone()
                 }
-                (Ok(None), Some(default)) => {
-                    self.context.evaluate(self.definitions, default).kind
-                }
+                (Ok(None), Some(default)) => self.context.evaluate(self.definitions, default).kind,
                 (Ok(None), None) | (Err(Reported), _) => ValueKind::Invalid,
             };
             parameters.insert(text, value);
@@ -537,7 +535,9 @@ impl<'t> Lines<'_, '_, 't> {
                 ..self.opened(Opened::Round { round, of: count })
             };
             let local = format!("{local}_{round}");
-            self.scope().automatic.insert(local.clone(), keyword.clone());
+            self.scope()
+                .automatic
+                .insert(local.clone(), keyword.clone());
             self.open(&syntax.body, scope, &local, |name| Group {
                 name,
                 label: None,

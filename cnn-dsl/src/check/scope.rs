@@ -114,7 +114,10 @@ impl Names for Visible<'_, '_> {
     }
 
     fn names(&self) -> Vec<&str> {
-        let parameters = self.call().into_iter().flat_map(|call| call.parameters.keys());
+        let parameters = self
+            .call()
+            .into_iter()
+            .flat_map(|call| call.parameters.keys());
         let constants = self.definitions.names();
         parameters.copied().chain(constants).collect()
     }

@@ -167,9 +167,7 @@ impl Trace {
             }
             passed.push((place, block.clone()));
             let given = match &parameters[..] {
-                [parameter] if !held.shapes => {
-                    arguments.iter().find(|(name, _)| name == parameter)
-                }
+                [parameter] if !held.shapes => arguments.iter().find(|(name, _)| name == parameter),
                 _ => None,
             };
             place = given.map_or(*keyword, |(_, span)| *span);

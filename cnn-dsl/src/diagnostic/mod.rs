@@ -95,7 +95,9 @@ impl Diagnostic {
     pub(crate) fn value_of_the_program(self, name: &str) -> Self {
         let name = name.rsplit([':', '.']).next().unwrap_or(name);
         self.note("a description is read before the program has constants or variables")
-            .help(format!("define it in the network, as in `const {name} = …;`"))
+            .help(format!(
+                "define it in the network, as in `const {name} = …;`"
+            ))
     }
 
     /// The message as rustc would print it, with the line of `source` that it is about.

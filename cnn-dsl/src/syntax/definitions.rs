@@ -62,9 +62,7 @@ impl Parser<'_> {
                         .help(format!("write `const {} = …;`", name.text)),
                 );
             }
-            (Some(name), Some(value))
-                if assigned.is_none() && value.kind != ValueKind::Invalid =>
-            {
+            (Some(name), Some(value)) if assigned.is_none() && value.kind != ValueKind::Invalid => {
                 let (text, written) = (&name.text, value.span.text(self.source));
                 let message = format!("expected `=` after `{text}`");
                 self.error(
@@ -150,7 +148,9 @@ impl Parser<'_> {
                     let found = value.span.text(self.source);
                     let message = format!("expected the name of a parameter, found `{found}`");
                     let diagnostic = Diagnostic::new(Code::UnexpectedText, value.span, message);
-                    self.error(diagnostic.help("write `block residual(filters, kernel = 3x3) { … }`"));
+                    self.error(
+                        diagnostic.help("write `block residual(filters, kernel = 3x3) { … }`"),
+                    );
                     return None;
                 }
             },

@@ -311,7 +311,9 @@ impl Parser<'_> {
             let message = format!("`{text}` is not a number");
             let spaced = text.split('x').collect::<Vec<_>>().join(" x ");
             let diagnostic = Diagnostic::new(Code::InvalidNumber, place, message);
-            self.error(diagnostic.help(format!("`x` stands between blanks beside a name: `{spaced}`")));
+            self.error(diagnostic.help(format!(
+                "`x` stands between blanks beside a name: `{spaced}`"
+            )));
             return ValueKind::Invalid;
         }
         let help = if is_dims(&joined) {

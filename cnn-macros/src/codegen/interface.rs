@@ -1,6 +1,7 @@
 //! What a user sees: the struct, its constants, its methods.
 
 use super::text::{array, ident, literal, tokens};
+use super::views::{self, View, Views};
 use super::{Context, alias, array_of_zeros, array_type};
 use cnn_dsl::graph::{Activation, Node, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -187,7 +188,9 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         floats(input),
         floats(output)
     );
-    let accessors = accessors(context);
+    let accessors = accessors();
+    let views = layer_views(context);
+    let (layers, groups) = (views.methods, views.structs);
     let training = training_methods(context.network.train.is_some());
     let trainable = context
         .network
@@ -294,8 +297,12 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
                 <Self as rt::Network>::from_model(rt::Model::from_slice(&plan::SPEC, parameters))
             }
 
+            #layers
+
             #accessors
         }
+
+        #groups
 
         impl rt::Network for #name {
             fn spec() -> &'static rt::Spec {
@@ -326,7 +333,10 @@ pub fn names(context: &Context<'_>) -> TokenStream {
     let names = tokens(NAMES);
     let layers = context.network.nodes.iter();
     let layers = layers.filter(|node| node.view().is_some());
-    let layers = layers.map(|node| ident(&node.name, Span::call_site()));
+    let layers = views::names(layers.map(|node| node.name.as_str()));
+    let layers = layers
+        .into_iter()
+        .map(|name| ident(name, Span::call_site()));
     quote!(#names #(#layers)*)
 }
 
@@ -377,35 +387,33 @@ fn training_methods(train: bool) -> TokenStream {
     }
 }
 
-/// One method for each layer with parameters, and all parameters as one slice.
-fn accessors(context: &Context<'_>) -> TokenStream {
-    let layers = context
-        .network
-        .nodes
-        .iter()
-        .enumerate()
-        .filter_map(|(id, node)| {
-            let mut tensors = context.plan.parameters.iter().enumerate();
-            let first = tensors.position(|(_, tensor)| tensor.node == id)?;
-            let count = node.tensors().len();
-            let view = format_ident!("{}", node.view()?);
-            let span = node
-                .label
-                .map_or_else(Span::call_site, |label| (context.span)(label));
-            let name = ident(&node.name, span);
-            let docs = layer_docs(node);
-            let (first, count) = (literal(first as u64), literal(count as u64));
-            Some(quote! {
-                #(#[doc = #docs])*
-                #[must_use]
-                pub fn #name(&self) -> rt::#view<'_> {
-                    rt::#view::new(rt::Network::model(self), #first, #count)
-                }
-            })
-        });
-    quote! {
-        #(#layers)*
+/// The layers with parameters.
+fn layer_views(context: &Context<'_>) -> Views {
+    let nodes = context.network.nodes.iter().enumerate();
+    let layers = nodes.filter_map(|(id, node)| {
+        let mut tensors = context.plan.parameters.iter().enumerate();
+        let first = tensors.position(|(_, tensor)| tensor.node == id)?;
+        let span = node.label.map(|label| (context.span)(label));
+        Some(View {
+            name: node.name.clone(),
+            span: span.unwrap_or_else(Span::call_site),
+            docs: layer_docs(node),
+            kind: node.view()?,
+            tensors: (first, node.tensors().len()),
+        })
+    });
+    let model = quote!(rt::Network::model(self));
+    views::views(
+        &layers.collect::<Vec<_>>(),
+        &context.network.groups,
+        &model,
+        context.span,
+    )
+}
 
+/// All parameters as one slice, and each tensor.
+fn accessors() -> TokenStream {
+    quote! {
         /// Every parameter in one slice of [`Self::PARAMETERS`] floats, in the tensors' order.
         #[must_use]
         pub fn parameters(&self) -> &[f32] {

@@ -2,7 +2,7 @@
 //!
 //! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
 //! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with
-//! its public constants and methods, `stub` the same interface after an error, `hover` what an editor shows over a
+//! its public constants and methods, `views` the methods that lead to a layer's tensors, `stub` the same interface after an error, `hover` what an editor shows over a
 //! layer, `words` what it completes; `text` makes tokens of what is written as text. Nothing here knows one layer from
 //! another: a step is its operation, printed by its `Debug` form, and one uniform call.
 //!
@@ -22,6 +22,7 @@ mod stages;
 mod stub;
 mod sums;
 pub mod text;
+mod views;
 pub mod words;
 
 use cnn_dsl::graph::{Network, Shape};
@@ -30,6 +31,7 @@ use cnn_dsl::syntax::Span as Range;
 use cnn_ir::operation::Pass;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
+use std::collections::{HashMap, HashSet};
 
 use attributes::Attributes;
 pub use stub::stub;
@@ -49,6 +51,40 @@ pub struct Context<'a> {
     pub krate: &'a TokenStream,
     /// The token at a place of the description.
     pub span: &'a dyn Fn(Range) -> Span,
+    /// The identifiers of the layers whose names have dots.
+    identifiers: HashMap<&'a str, String>,
+}
+
+impl<'a> Context<'a> {
+    /// Finds an identifier for each layer.
+    pub fn new(
+        network: &'a Network,
+        plan: &'a Plan,
+        attributes: &'a Attributes,
+        krate: &'a TokenStream,
+        span: &'a dyn Fn(Range) -> Span,
+    ) -> Self {
+        let names = || network.nodes.iter().map(|node| node.name.as_str());
+        let mut taken: HashSet<String> = names().map(str::to_owned).collect();
+        let mut identifiers = HashMap::new();
+        for (place, name) in names().enumerate().filter(|(_, name)| name.contains('.')) {
+            let mut identifier = name.replace('.', "_");
+            if taken.contains(&identifier) {
+                // No label has two underscores within.
+                identifier += &format!("__{place}");
+            }
+            taken.insert(identifier.clone());
+            identifiers.insert(name, identifier);
+        }
+        Self {
+            network,
+            plan,
+            attributes,
+            krate,
+            span,
+            identifiers,
+        }
+    }
 }
 
 /// All items of a network.
@@ -128,7 +164,7 @@ fn alias() -> Ident {
     Ident::new(ALIAS, Span::call_site())
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     fn struct_name(&self) -> Ident {
         text::ident(&self.network.name.text, Span::call_site())
     }
@@ -139,9 +175,14 @@ impl Context<'_> {
         [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
     }
 
-    /// The name of the layer that a step computes.
+    /// The identifier of the layer that a step computes.
     fn name(&self, step: &Step) -> &str {
-        &self.network.nodes[step.node].name
+        self.identifier(&self.network.nodes[step.node].name)
+    }
+
+    /// A layer's name as an identifier: `stage2_conv2d_1` for `stage2.conv2d_1`.
+    fn identifier(&self, layer: &'a str) -> &str {
+        self.identifiers.get(layer).map_or(layer, String::as_str)
     }
 
     /// The constant of a step's operation: `layers::CONV2D_1`.

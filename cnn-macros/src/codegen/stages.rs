@@ -540,7 +540,9 @@ impl<'a> Passes<'a> {
     }
 
     fn tensor(&self, tensor: &Parameter) -> String {
-        let layer = &self.context.network.nodes[tensor.node].name;
+        let layer = self
+            .context
+            .identifier(&self.context.network.nodes[tensor.node].name);
         format!("{layer}_{}", tensor.name)
     }
 
@@ -610,7 +612,8 @@ impl<'a> Scope<'a> {
         let len = plan.values[storage].shape.len();
         match self.run.memory.values[value] {
             Place::Slot(index) => {
-                let name = format!("{}_out", plan.values[storage].name);
+                let name = self.run.context.identifier(&plan.values[storage].name);
+                let name = format!("{name}_out");
                 self.define(name, &slot(index), self.per(index), len, write)
             }
             Place::Input => self.part("input", len, false),
@@ -621,7 +624,8 @@ impl<'a> Scope<'a> {
     /// The gradient of a value.
     fn gradient(&mut self, value: ValueId) -> String {
         let value_of = &self.run.context.plan.values[value];
-        let name = format!("{}_gradient", value_of.name);
+        let name = self.run.context.identifier(&value_of.name);
+        let name = format!("{name}_gradient");
         let index = self.run.memory.gradients[value].expect("the plan gave it a slot");
         let len = value_of.shape.len();
         self.define(name, &slot(index), self.per(index), len, true)

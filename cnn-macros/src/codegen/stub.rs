@@ -7,6 +7,7 @@
 use super::attributes::Attributes;
 use super::interface::visibility;
 use super::text::{array, ident, literal, tokens};
+use super::views::{self, View};
 use super::{alias, array_type, hidden};
 use cnn_dsl::Outline;
 use cnn_dsl::graph::Shape;
@@ -47,15 +48,18 @@ pub fn stub(
     let batch_in = batch_type(outline.input.as_ref());
     let batch_out = batch_type(outline.output.as_ref());
     let mut names = HashSet::new();
-    let layers = outline
-        .layers
-        .iter()
-        .filter(|layer| names.insert(&layer.name));
-    let layers = layers.map(|layer| {
-        let method = ident(&layer.name, Span::call_site());
-        let view = format_ident!("{}", layer.view);
-        quote!(pub fn #method(&self) -> rt::#view<'_> { ::core::unreachable!() })
+    let layers = outline.layers.iter();
+    let layers = layers.filter(|layer| names.insert(&layer.name));
+    let layers = layers.map(|layer| View {
+        name: layer.name.clone(),
+        span: Span::call_site(),
+        docs: Vec::new(),
+        kind: layer.view,
+        tensors: (0, 0),
     });
+    let layers: Vec<_> = layers.collect();
+    let views = views::views(&layers, &[], &TokenStream::new(), span);
+    let (layers, groups) = (views.methods, views.structs);
     let items = quote! {
             use ::core::primitive::{f32, str, u64, usize};
             impl #name {
@@ -130,8 +134,9 @@ pub fn stub(
                     pub fn tensors_mut(&mut self) -> impl ::core::iter::Iterator<Item = (&'static str, rt::ndarray::ArrayViewMutD<'_, f32>)> {
                         ::core::iter::empty()
                     }
-                    #(#layers)*
+                    #layers
                 }
+                #groups
                 impl rt::Network for #name {
                     fn spec() -> &'static rt::Spec { ::core::unreachable!() }
                     fn from_model(model: rt::Model) -> Self { ::core::unreachable!() }

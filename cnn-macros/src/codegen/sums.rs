@@ -191,7 +191,7 @@ impl<'a> Part<'a> {
 
 /// `conv2d_1_kernel_sum`: the gradient of a tensor, summed over a partial.
 pub fn tensor_sum_name(context: &Context<'_>, tensor: &Parameter) -> String {
-    let layer = &context.network.nodes[tensor.node].name;
+    let layer = context.identifier(&context.network.nodes[tensor.node].name);
     format!("{layer}_{}_sum", tensor.name)
 }
 
