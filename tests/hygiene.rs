@@ -27,6 +27,21 @@ mod without_prelude {
             train { loss = categorical_crossentropy; metrics = [accuracy]; }
         }
     }
+
+    ::cnn::network! {
+        /// Of blocks, whose names are methods and structs.
+        pub(crate) network Nested {
+            block option(units) {
+                string: dense(units, activation = relu);
+                dense(units);
+            }
+            input(4);
+            result: option(3);
+            repeat 2 { vec: option(3); r#type: dense(3); }
+            dense(2);
+            train { loss = mse; }
+        }
+    }
 }
 
 /// Every name that generated code could mean is something else here.

@@ -104,6 +104,44 @@ shortcut: conv2d(32, 1x1, strides = 2, padding = same, from = stem);
 add(main, shortcut);
 ```
 
+## Constants, blocks, repeats
+
+```text
+network ResNet8 {
+    const WIDTH = 16;
+
+    block conv_bn(filters, strides = 1) {          // `strides` has a default
+        conv2d(filters, 3x3, strides = strides, padding = same);
+        batch_normalization;
+    }
+    block residual(filters) {
+        conv_bn(filters);
+        relu;
+        conv_bn(filters);
+        add(input);                                // what flowed into the block
+        relu;
+    }
+
+    input(32x32x3);
+    conv_bn(WIDTH);
+    relu;
+    repeat 3 { residual(WIDTH); }
+    stage2: conv_bn(WIDTH * 2, strides = 2);       // a label names a call, too
+    global_avg_pool2d;
+    dense(10, activation = softmax);
+}
+```
+
+Constants and blocks stand in front of the layers, in any order. A constant or a parameter is a number, sizes, an
+activation, or any other value of an argument; `train` may name constants, too. Arithmetic is `+`, `-`, `*`, `/`, `%` and
+parentheses over numbers; `/` between integers is exact or an error. `x` joins sizes and binds tighter than `*`; beside a
+name it stands between blanks: `k x k`, `3 x (n + 1)`.
+
+The call of a block stands for its lines. Its value is that of the last one, and `from = label` at the call says what
+flows in. In a block, and in a round of a repeat, `input` is what flows in there. A repeat sees the labels around it, a
+block its own alone. Labels are local to the call. A layer is called by all of them: `stage2.conv2d_1.kernel` in a file,
+`net.stage2().conv2d_1()` in Rust; a call without a label is `residual_1`, the second round of a repeat `repeat_1_2`.
+
 Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
 only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is
 `net.r#type()`. No name begins with `__cnn`, and no label is a method that every network has (`predict`, `clone`,

@@ -200,17 +200,23 @@ impl Context<'_> {
     }
 
     /// A product where sizes were probably meant: `3*3` for a window of 3x3.
-    pub(crate) fn lint_product(&mut self, parameter: &str, value: &Value) {
+    fn lint_product(&mut self, parameter: &str, value: &Value) {
         let text = value.span.text(self.source);
         let factors: Vec<_> = text.split('*').map(str::trim).collect();
-        let is_number = |factor: &&str| factor.bytes().all(|b| b.is_ascii_digit());
+        let is_word = |factor: &&str| {
+            factor
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
         if let (ValueKind::Integer(product), [_, _, ..]) = (&value.kind, &factors[..])
-            && factors.iter().all(is_number)
+            && factors.iter().all(is_word)
         {
             let message = format!("`{parameter}` is the product {product}");
             self.report(
-                Diagnostic::new(Code::ProductOfSizes, value.span, message)
-                    .help(format!("sizes are joined by `x`: `{}`", factors.join("x"))),
+                Diagnostic::new(Code::ProductOfSizes, value.span, message).help(format!(
+                    "sizes are joined by `x`: `{}`",
+                    factors.join(" x ")
+                )),
             );
         }
     }

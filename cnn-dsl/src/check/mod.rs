@@ -1,15 +1,17 @@
 //! From the syntax tree to the checked graph: names, arguments, shapes, warnings, the `train` block.
 //!
 //! Data flows `resolve` (statements → layers whose names and arguments are known) → `shape` (layers → nodes whose shapes
-//! are known) → `lint` (what is legal, but probably not meant) and `train`. `resolve` opens blocks and repeats: it asks
-//! `definitions` for them, `scope` and `references` for what names mean, `evaluate` for values, `arguments` and
-//! `convert` for what a layer takes. Every stage pushes into the same
+//! are known) → `lint` (what is legal, but probably not meant) and `train`. `resolve` goes over the `lines` and opens
+//! the `bodies` of blocks and repeats; it asks `definitions` for them, `scope` and `references` for what names mean,
+//! `evaluate` for values, `arguments` and `convert` for what a layer takes. Every stage pushes into the same
 //! [`Diagnostics`](crate::diagnostic::Diagnostics); `trace` says whether a line or a call is to blame.
 
 pub(crate) mod arguments;
+mod bodies;
 pub(crate) mod convert;
 mod definitions;
 mod evaluate;
+mod lines;
 mod lint;
 pub(crate) mod names;
 mod references;

@@ -3,8 +3,9 @@
 //! What it joins, what `from =` says, else the line above; inside of a body, `input` is what flows into that.
 
 use crate::check::arguments::{FROM, Reported, is_from};
+use crate::check::lines::Lines;
 use crate::check::names;
-use crate::check::resolve::{Layer, Lines};
+use crate::check::resolve::Layer;
 use crate::check::scope::{self, Meaning};
 use crate::diagnostic::suggest::closest_of;
 use crate::diagnostic::{Code, Diagnostic};

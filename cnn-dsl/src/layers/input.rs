@@ -55,7 +55,6 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let value = reader.get("shape")?.ok_or(Reported)?;
     let shape = match &value.kind {
         ValueKind::Integer(size) => {
-            reader.context.lint_product("input", value);
             let Ok(size) = u64::try_from(*size) else {
                 return Err(reader
                     .context

@@ -52,6 +52,31 @@ macro_rules! snapshots {
 }
 
 snapshots! {
+    blocks: "
+        network Blocks {
+            const WIDTH = 4;
+            /// Two layers and a skip.
+            block residual(units) {
+                dense(units, activation = relu);
+                last: dense(units);
+                add(input);
+            }
+            input(4);
+            /// The first.
+            head: residual(WIDTH);
+            repeat 2 { residual(WIDTH); }
+            dense(2);
+        }";
+
+    blocks_after_an_error: "
+        network Blocks {
+            block residual(units) { dense(units); add(input); }
+            input(4);
+            head: residual(4);
+            residual(5);
+            dense(2);
+        }";
+
     mnist: "
         /// The convnet of the Keras MNIST tutorial.
         pub network Mnist {
