@@ -1,11 +1,13 @@
 //! The whole way from text to a checked network.
 
 use crate::check::arguments::Context;
+use crate::check::names::unraw;
 use crate::check::resolve::Resolved;
 use crate::check::shape::Shapes;
 use crate::check::trace::Trace;
 use crate::diagnostic::Diagnostics;
-use crate::graph::{Group, Name, Network, Node, Op, Shape};
+use crate::graph::{Group, Name, Network, Node, Op, Port, Shape};
+use crate::ports;
 use crate::syntax::parse::parse;
 use crate::syntax::{NetworkSyntax, Span};
 use crate::words::{Word, words};
@@ -84,23 +86,35 @@ pub fn analyse(source: &str) -> Analysis {
         let shapes = context.shapes(&resolved.layers);
         outline = Outline::new(&syntax, &resolved, &shapes);
         let nodes = shapes.complete.then_some(shapes.nodes);
-        if let Some(nodes) = &nodes {
-            context.lint(nodes, &resolved.layers);
+        let outputs = nodes
+            .as_deref()
+            .and_then(|nodes| outputs(source, nodes, &resolved));
+        let known = nodes.as_deref().zip(outputs.as_deref());
+        if let Some((nodes, outputs)) = known {
+            context.lint(nodes, outputs, &resolved.layers);
         }
         let train = resolved.train.as_ref();
-        let train = train.and_then(|train| context.train(train, nodes.as_deref()));
+        let train = train.and_then(|train| context.train(train, known));
         for diagnostic in context.trace.settle() {
             context.diagnostics.push(diagnostic);
         }
-        network = syntax.name.zip(nodes).map(|(name, nodes)| Network {
-            name,
-            visibility: syntax.visibility,
-            docs: syntax.docs,
-            inputs: inputs(&nodes),
-            outputs: nodes.len().checked_sub(1).into_iter().collect(),
-            nodes,
-            groups: resolved.groups,
-            train,
+        let known = syntax.name.zip(nodes).zip(outputs);
+        network = known.map(|((name, nodes), outputs)| {
+            let inputs = inputs(&nodes);
+            let mut network = Network {
+                name,
+                visibility: syntax.visibility,
+                docs: syntax.docs,
+                input: inputs.first().map_or(0, |port| port.node),
+                output: outputs.last().map_or(0, |port| port.node),
+                inputs,
+                outputs,
+                nodes,
+                groups: resolved.groups,
+                train,
+            };
+            ports::join(&mut network);
+            network
         });
     }
     diagnostics.sort();
@@ -114,10 +128,34 @@ pub fn analyse(source: &str) -> Analysis {
     }
 }
 
-fn inputs(nodes: &[Node]) -> Vec<usize> {
-    (0..nodes.len())
-        .filter(|&index| matches!(nodes[index].op, Op::Input(_)))
-        .collect()
+fn inputs(nodes: &[Node]) -> Vec<Port> {
+    let inputs = nodes.iter().enumerate();
+    let inputs = inputs.filter(|(_, node)| matches!(node.op, Op::Input(_)));
+    let port = |(node, input): (usize, &Node)| Port {
+        name: input.name.clone(),
+        span: input.label.unwrap_or(input.keyword.span),
+        node,
+    };
+    inputs.map(port).collect()
+}
+
+/// What `output` lists, else the last layer; none where something of the list was wrong.
+fn outputs(source: &str, nodes: &[Node], resolved: &Resolved) -> Option<Vec<Port>> {
+    let Some(outputs) = &resolved.outputs else {
+        let last = nodes.len().checked_sub(1)?;
+        let port = Port {
+            name: nodes[last].name.clone(),
+            span: nodes[last].keyword.span,
+            node: last,
+        };
+        return Some(vec![port]);
+    };
+    let port = |&(node, span): &(usize, Span)| Port {
+        name: unraw(span.text(source)).to_owned(),
+        span,
+        node,
+    };
+    (!outputs.damaged).then(|| outputs.values.iter().map(port).collect())
 }
 
 impl Outline {

@@ -9,7 +9,8 @@ use core::ops::Range;
 
 use crate::layers;
 pub use crate::layers::{
-    Conv2d, Dense, Dropout, Flatten, Input, Op, Padding, Placed, Pool2d, Tensor, Window,
+    Conv2d, Dense, Dropout, Flatten, Input, Merge, Op, Padding, Part, Placed, Pool2d, Tensor,
+    Window,
 };
 pub use crate::syntax::Name;
 use crate::syntax::Span;
@@ -68,14 +69,29 @@ pub struct Network {
     pub docs: Vec<String>,
     /// Every layer, inputs included, each after the nodes that it reads.
     pub nodes: Vec<Node>,
-    /// The input nodes, in source order.
-    pub inputs: Vec<NodeId>,
-    /// The output nodes, in source order.
-    pub outputs: Vec<NodeId>,
+    /// The inputs, in source order.
+    pub inputs: Vec<Port>,
+    /// The outputs, in the order in which they are listed.
+    pub outputs: Vec<Port>,
+    /// What flows in: the input, or the row of all.
+    pub input: NodeId,
+    /// What flows out: the output, or the row of all.
+    pub output: NodeId,
     /// The calls of blocks and the rounds of repeats, each before those within it.
     pub groups: Vec<Group>,
     /// The `train` block.
     pub train: Option<Train>,
+}
+
+/// A value that flows in or out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its label; the name of the layer where it has none.
+    pub name: String,
+    /// Where it is named.
+    pub span: Span,
+    /// Whose value it is.
+    pub node: NodeId,
 }
 
 /// The layers of one call of a block, or of one round of a repeat.
@@ -116,15 +132,24 @@ pub struct Node {
     pub shape: Shape,
 }
 
+/// What is asked of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// What is minimised: the sum of the losses of all outputs, each times its weight.
+    pub loss: Loss,
+    /// The weight of the loss; 1 where nothing is written.
+    pub weight: f64,
+    /// What is reported beside the loss.
+    pub metrics: Vec<Metric>,
+}
+
 /// How the network is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Train {
-    /// What is minimised.
-    pub loss: Loss,
+    /// What is asked of each output, in their order.
+    pub objectives: Vec<Objective>,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// What is reported beside the loss.
-    pub metrics: Vec<Metric>,
     /// Passes over the data; Keras' default is 1.
     pub epochs: usize,
     /// Examples in one step; Keras' default is 32.

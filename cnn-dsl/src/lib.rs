@@ -29,6 +29,7 @@ pub mod diagnostic;
 pub mod graph;
 mod layers;
 pub mod plan;
+mod ports;
 mod reference;
 mod summary;
 pub mod syntax;

@@ -121,7 +121,9 @@ impl Words {
                 self.name(name, place.clone());
                 self.arguments(&name.text, arguments);
             }
-            ValueKind::List(values) => values.iter().for_each(|value| self.value(value, place)),
+            ValueKind::List(values) => values
+                .iter()
+                .for_each(|argument| self.value(&argument.value, place)),
             ValueKind::Integer(_)
             | ValueKind::Float(_)
             | ValueKind::Dims(_)

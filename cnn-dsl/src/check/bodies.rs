@@ -40,7 +40,7 @@ impl<'t> Lines<'_, '_, 't> {
         let bound = (self.context).bind(&callee, keyword, &evaluated.arguments, damaged);
         let input = match self.from(syntax, false) {
             Ok(Some(from)) => self.reference(&from, &name.text, label),
-            Ok(None) => self.scope().above,
+            Ok(None) => self.above(&syntax.keyword),
             Err(Reported) => None,
         };
         let frame = self.scope().frame;

@@ -9,7 +9,7 @@ use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Shape;
 use crate::layers::{Activation, Kind};
-use crate::syntax::{Call, Span, Value, ValueKind};
+use crate::syntax::{Argument, Call, Span, Value, ValueKind};
 use cnn_ir::vocabulary::{MOST, Range, Setting};
 
 /// The largest size, number of values and number of parameters: all fit an `i32`, as the
@@ -484,10 +484,10 @@ pub(crate) struct Word<'a> {
 }
 
 /// `[3, 3]` as sizes.
-fn sizes_of(values: &[Value]) -> Option<String> {
+fn sizes_of(values: &[Argument]) -> Option<String> {
     let sizes: Option<Vec<_>> = values
         .iter()
-        .map(|value| match value.kind {
+        .map(|argument| match argument.value.kind {
             ValueKind::Integer(size) if size >= 0 => Some(size.to_string()),
             _ => None,
         })

@@ -42,10 +42,7 @@ impl Context<'_> {
                 arguments: self.evaluate_all(names, &call.arguments),
                 damaged: call.damaged,
             }),
-            ValueKind::List(values) => {
-                let values = values.iter().map(|value| self.evaluate(names, value));
-                ValueKind::List(values.collect())
-            }
+            ValueKind::List(values) => ValueKind::List(self.evaluate_all(names, values)),
             ValueKind::Expression(expression) => self
                 .expression(names, expression, value.span)
                 .unwrap_or(ValueKind::Invalid),

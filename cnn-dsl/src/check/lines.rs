@@ -99,8 +99,13 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
                 Statement::Invalid => self.push(None, label),
                 Statement::Train(train) => self.train(train, is_top),
                 Statement::Repeat(repeat) => self.repeat(repeat, label),
+                Statement::Layer(layer) if layer.keyword.text == OUTPUT => {
+                    self.behind_train(&layer.keyword);
+                    self.outputs(layer, is_top);
+                }
                 Statement::Layer(layer) => {
                     self.behind_train(&layer.keyword);
+                    self.behind_output(&layer.keyword, is_top);
                     match self.definitions.block(&layer.keyword.text) {
                         Some(block) => self.call(block, layer, label),
                         None => self.layer(layer, label, is_top),
@@ -256,11 +261,16 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
         layer.parameters = std::mem::take(&mut self.context.trace.parameters);
         if is_input {
             let place = self.resolved.layers.len();
-            self.scope().input.get_or_insert(place);
+            let scope = self.scope();
+            scope.several_inputs = scope.input.is_some();
+            scope.input.get_or_insert(place);
         }
         self.push(Some(layer), label);
     }
 }
+
+/// The line that lists the outputs.
+pub(crate) const OUTPUT: &str = "output";
 
 /// Whether a line calls a block, at the top or in a body.
 fn is_called(statements: &[Statement], block: &str) -> bool {

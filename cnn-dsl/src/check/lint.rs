@@ -6,12 +6,12 @@
 use crate::check::arguments::Context;
 use crate::check::resolve::Layer;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::{Activation, Node, Op};
+use crate::graph::{Activation, Node, Op, Port};
 use crate::layers::channels_last;
 
 impl Context<'_> {
     /// Looks at every node of a network whose shapes are all known.
-    pub(crate) fn lint(&mut self, nodes: &[Node], layers: &[Option<Layer>]) {
+    pub(crate) fn lint(&mut self, nodes: &[Node], outputs: &[Port], layers: &[Option<Layer>]) {
         self.lint_channels(nodes);
         for (index, node) in nodes.iter().enumerate() {
             self.stand_at(layers[index].as_ref());
@@ -19,10 +19,10 @@ impl Context<'_> {
                 [input] => Some(&nodes[input]),
                 _ => None,
             };
-            let last = index + 1 == nodes.len();
+            let last = outputs.iter().any(|port| port.node == index);
             let is_read = nodes.iter().any(|reader| reader.inputs.contains(&index));
             if !last && !is_read {
-                self.lint_unread(node, &nodes[index + 1]);
+                self.lint_unread(node, nodes.get(index + 1));
                 continue;
             }
             if node.output_activation() == Some(Activation::Softmax) {
@@ -77,19 +77,19 @@ impl Context<'_> {
     }
 
     /// A value that flows nowhere.
-    fn lint_unread(&mut self, node: &Node, next: &Node) {
+    fn lint_unread(&mut self, node: &Node, next: Option<&Node>) {
         let message = format!("nothing reads `{}`", node.name);
-        let help = match next.inputs.first() {
-            Some(_) => {
-                "remove this line, or read it: by `from =` its label, or in a line that joins"
-            }
-            None => "remove this line",
-        };
-        self.report(
-            Diagnostic::new(Code::UnreadValue, node.keyword.span, message)
+        let diagnostic = Diagnostic::new(Code::UnreadValue, node.keyword.span, message);
+        let diagnostic = match next {
+            Some(next) if next.inputs.is_empty() => diagnostic.help("remove this line"),
+            Some(next) => diagnostic
                 .secondary(next.keyword.span, "this line reads another value")
-                .help(help),
-        );
+                .help(
+                    "remove this line, or read it: by `from =` its label, or in a line that joins",
+                ),
+            None => diagnostic.help("remove this line, or list it in `output(…);`"),
+        };
+        self.report(diagnostic);
     }
 
     fn lint_softmax(&mut self, node: &Node, output: bool) {

@@ -14,6 +14,7 @@ mod evaluate;
 mod lines;
 mod lint;
 pub(crate) mod names;
+mod objectives;
 mod references;
 pub(crate) mod resolve;
 mod scope;

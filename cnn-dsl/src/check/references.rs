@@ -3,9 +3,9 @@
 //! What it joins, what `from =` says, else the line above; inside of a body, `input` is what flows into that.
 
 use crate::check::arguments::{FROM, Reported, is_from};
-use crate::check::lines::Lines;
+use crate::check::lines::{Lines, OUTPUT};
 use crate::check::names;
-use crate::check::resolve::Layer;
+use crate::check::resolve::{Layer, Outputs};
 use crate::check::scope::{self, Meaning};
 use crate::diagnostic::suggest::closest_of;
 use crate::diagnostic::{Code, Diagnostic};
@@ -24,7 +24,6 @@ impl Lines<'_, '_, '_> {
         if layer.is_input() {
             return;
         }
-        let above = self.scopes.last().and_then(|scope| scope.above);
         let mut read = Vec::new();
         // With one operand, and with none, what flows here comes first.
         if operands.len() < 2 {
@@ -32,7 +31,7 @@ impl Lines<'_, '_, '_> {
                 Ok(Some(name)) => {
                     read.push((self.reference(name, &layer.name, label), name.span));
                 }
-                Ok(None) => read.push((above, layer.keyword.span)),
+                Ok(None) => read.push((self.above(&layer.keyword), layer.keyword.span)),
                 Err(Reported) => read.push((None, layer.keyword.span)),
             }
         } else if let Ok(Some(name)) = &from {
@@ -47,6 +46,107 @@ impl Lines<'_, '_, '_> {
         layer.operands = read.iter().map(|(_, at)| *at).collect();
         let reads: Option<Vec<usize>> = read.into_iter().map(|(place, _)| place).collect();
         layer.reads = reads.ok_or(Reported);
+    }
+
+    /// The place of the line above, for a line with this keyword. Of several inputs none is the one.
+    pub(crate) fn above(&mut self, keyword: &Name) -> Option<usize> {
+        let above = self.scopes.last().and_then(|scope| scope.above)?;
+        let is_input = |layer: &&Layer| layer.is_input();
+        let inputs = self.resolved.layers.iter().flatten().filter(is_input);
+        let inputs: Vec<_> = inputs.map(|layer| layer.name.clone()).collect();
+        let read = self.resolved.layers[above].as_ref();
+        if inputs.len() < 2 || !read.is_some_and(Layer::is_input) {
+            return Some(above);
+        }
+        let message = format!("`{}` reads one of several inputs, but which?", keyword.text);
+        let (first, all) = (&inputs[0], inputs.join(", "));
+        self.context.report(
+            Diagnostic::new(Code::AmbiguousInput, keyword.span, message).help(format!(
+                "write `from = {first}`, or join them: `concat({all});`"
+            )),
+        );
+        None
+    }
+
+    /// `output(digit, parity);`.
+    pub(crate) fn outputs(&mut self, syntax: &LayerSyntax, is_top: bool) {
+        let keyword = syntax.keyword.span;
+        if !is_top {
+            let message = "`output` stands in a block or a repeat";
+            let diagnostic = Diagnostic::new(Code::MisplacedStatement, keyword, message);
+            let help = "the value of a block is that of its last line; list outputs at the end of the network";
+            self.context.report(diagnostic.help(help));
+            return;
+        }
+        if let Some(first) = &self.resolved.outputs {
+            let message = "a network has one line of outputs";
+            let diagnostic = Diagnostic::new(Code::SeveralOutputs, keyword, message)
+                .secondary(first.keyword, "the first one is here")
+                .help("list all of them: `output(digit, parity);`");
+            self.context.report(diagnostic);
+            return;
+        }
+        let mut outputs = Outputs {
+            keyword,
+            values: Vec::new(),
+            damaged: syntax.damaged,
+        };
+        if let Some(label) = &syntax.label {
+            let message = "`output` has no label: its values have";
+            let diagnostic = Diagnostic::new(Code::UnexpectedText, label.span, message);
+            self.context
+                .report(diagnostic.help("write `output(digit, parity);`"));
+        }
+        for argument in &syntax.arguments {
+            let ValueKind::Name(text) = &argument.value.kind else {
+                outputs.damaged = true;
+                if argument.value.kind != ValueKind::Invalid {
+                    let message = "`output` lists labels of lines above";
+                    let diagnostic = Diagnostic::new(Code::WrongType, argument.span(), message);
+                    let help = "write `output(digit, parity);`, with labels of lines above";
+                    self.context.report(diagnostic.help(help));
+                }
+                continue;
+            };
+            let label = Name {
+                text: text.clone(),
+                span: argument.value.span,
+            };
+            let place = self.reference(&label, OUTPUT, None);
+            outputs.damaged |= place.is_none();
+            let Some(place) = place else { continue };
+            if let Some((_, first)) = outputs.values.iter().find(|(other, _)| *other == place) {
+                let message = format!("`{text}` is listed twice");
+                let diagnostic = Diagnostic::new(Code::DuplicateArgument, label.span, message)
+                    .secondary(*first, "first listed here");
+                self.context.report(diagnostic);
+                outputs.damaged = true;
+            } else {
+                outputs.values.push((place, label.span));
+            }
+        }
+        if outputs.values.is_empty() && !outputs.damaged {
+            let message = "`output` lists nothing";
+            let diagnostic = Diagnostic::new(Code::MissingArgument, keyword, message);
+            let help =
+                "write `output(digit, parity);`; without the line, the last layer is the output";
+            self.context.report(diagnostic.help(help));
+            outputs.damaged = true;
+        }
+        self.resolved.outputs = Some(outputs);
+    }
+
+    /// Nothing stands behind the outputs but `train`.
+    pub(crate) fn behind_output(&mut self, keyword: &Name, is_top: bool) {
+        if let Some(outputs) = &self.resolved.outputs
+            && is_top
+        {
+            let message = format!("`{}` stands behind `output`", keyword.text);
+            let diagnostic = Diagnostic::new(Code::MisplacedStatement, keyword.span, message)
+                .secondary(outputs.keyword, "the outputs are listed here")
+                .help("move `output` below the last layer");
+            self.context.report(diagnostic);
+        }
     }
 
     /// The label behind `from =`.
@@ -124,6 +224,12 @@ impl Lines<'_, '_, '_> {
                             keyword.text
                         )),
                 );
+            }
+            Meaning::SeveralInputs => {
+                let message = "there are several inputs: which one is meant?";
+                let diagnostic = Diagnostic::new(Code::AmbiguousInput, label.span, message);
+                self.context
+                    .report(diagnostic.help("write the label of one of them"));
             }
             Meaning::Unknown => self.unknown_label(label.span, text),
         }

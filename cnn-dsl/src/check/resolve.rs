@@ -46,6 +46,16 @@ impl Layer {
     }
 }
 
+/// `output(digit, parity);`.
+#[derive(Clone, Debug)]
+pub(crate) struct Outputs {
+    pub(crate) keyword: Span,
+    /// The place of each value, and where it is listed; those that could not be read are left out.
+    pub(crate) values: Vec<(usize, Span)>,
+    /// Whether something of it was reported.
+    pub(crate) damaged: bool,
+}
+
 /// A network whose names are resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Resolved {
@@ -53,6 +63,8 @@ pub(crate) struct Resolved {
     pub(crate) layers: Vec<Option<Layer>>,
     /// The calls and rounds, by the places of their layers.
     pub(crate) groups: Vec<Group>,
+    /// What `output` lists, if it was written.
+    pub(crate) outputs: Option<Outputs>,
     pub(crate) train: Option<TrainSyntax>,
 }
 
@@ -60,9 +72,9 @@ impl Context<'_> {
     /// Reads every line of a network.
     pub(crate) fn resolve(&mut self, network: &NetworkSyntax) -> Resolved {
         let mut definitions = Definitions::collect(self, &network.statements);
-        let mut resolved = Lines::read(self, &mut definitions, &network.statements);
+        let resolved = Lines::read(self, &mut definitions, &network.statements);
         definitions.unread(self);
-        self.order(network, &mut resolved);
+        self.order(network, &resolved);
         resolved
     }
 
@@ -108,69 +120,69 @@ impl Context<'_> {
         self.report(diagnostic);
     }
 
-    /// One input, first; at least one layer behind it.
-    fn order(&mut self, network: &NetworkSyntax, resolved: &mut Resolved) {
+    /// The inputs first; at least one layer behind them.
+    fn order(&mut self, network: &NetworkSyntax, resolved: &Resolved) {
         let is_input = |layer: &Option<Layer>| layer.as_ref().is_some_and(Layer::is_input);
-        let first = resolved.layers.iter().position(is_input);
+        let inputs = resolved
+            .layers
+            .iter()
+            .filter(|layer| is_input(layer))
+            .count();
+        let first_layer = resolved.layers.iter().position(|layer| !is_input(layer));
         let unreadable = resolved
             .layers
             .iter()
             .any(|layer| layer.as_ref().is_none_or(|layer| layer.kind.is_none()));
-        let diagnostic = match (first, resolved.layers.len()) {
+        let diagnostic = match (inputs, resolved.layers.len()) {
             (_, 0) => Diagnostic::new(Code::NoLayers, network.head, "the network is empty")
                 .help("begin with `input(28x28x1);`, then one layer a line"),
-            (Some(_), 1) => Diagnostic::new(
+            (inputs, layers) if inputs == layers => Diagnostic::new(
                 Code::NoLayers,
                 network.head,
                 "the network has no layers behind its input",
             )
             .help("write one layer a line, as in `dense(10);`"),
-            (Some(0), _) => return self.single_input(resolved, 0),
-            (Some(first), _) => {
-                // What could not be read may not be a layer at all.
-                let read = |layer: &Layer| layer.kind.is_some();
-                if let Some(layer) = &resolved.layers[first]
-                    && resolved.layers[..first].iter().flatten().any(read)
-                {
-                    self.report(
-                        Diagnostic::new(
-                            Code::InputNotFirst,
-                            layer.keyword.span,
-                            "the input does not stand first",
-                        )
-                        .help("move this line to the top of the network"),
-                    );
-                }
-                return self.single_input(resolved, first);
-            }
             // What could not be read may have been the input.
-            (None, _) if unreadable => return,
-            (None, _) => {
+            (0, _) if unreadable => return,
+            (0, _) => {
                 let at = resolved.layers.iter().flatten().next();
                 let at = at.map_or(network.head, |layer| layer.keyword.span);
                 Diagnostic::new(Code::NoInput, at, "the network has no input")
                     .help(format!("insert `{};` before this line", input_of(resolved)))
             }
+            (inputs, _) => return self.inputs(resolved, inputs, first_layer.unwrap_or_default()),
         };
         self.report(diagnostic);
     }
 
-    fn single_input(&mut self, resolved: &mut Resolved, first: usize) {
-        let (before, after) = resolved.layers.split_at_mut(first + 1);
-        let Some(Some(first)) = before.last() else {
-            return;
-        };
-        for layer in after.iter_mut().flatten() {
-            if layer.is_input() {
-                (layer.kind, layer.op) = (None, None);
-                self.report(
-                    Diagnostic::new(
-                        Code::SeveralInputs,
-                        layer.keyword.span,
-                        "a second input is not supported yet",
-                    )
-                    .secondary(first.keyword.span, "the first one is here"),
-                );
+    /// Inputs stand at the top; where there are several, each has a label.
+    fn inputs(&mut self, resolved: &Resolved, count: usize, first_layer: usize) {
+        // What could not be read may not be a layer at all.
+        let read = |layer: &&Layer| layer.kind.is_some() && !layer.is_input();
+        let layer_above = |place: usize| resolved.layers[..place].iter().flatten().find(read);
+        for (place, layer) in resolved.layers.iter().enumerate() {
+            let Some(layer) = layer.as_ref().filter(|layer| layer.is_input()) else {
+                continue;
+            };
+            let place_of = layer.keyword.span;
+            if place > first_layer
+                && let Some(above) = layer_above(place)
+            {
+                let message = match count {
+                    1 => "the input does not stand first",
+                    _ => "an input stands behind a layer",
+                };
+                let diagnostic = Diagnostic::new(Code::InputNotFirst, place_of, message);
+                let diagnostic = match count {
+                    1 => diagnostic,
+                    _ => diagnostic.secondary(above.keyword.span, "this layer stands above it"),
+                };
+                self.report(diagnostic.help("move this line to the top of the network"));
+            }
+            if count > 1 && layer.label.is_none() {
+                let message = "of several inputs, this one has no label";
+                let diagnostic = Diagnostic::new(Code::SeveralInputs, place_of, message);
+                self.report(diagnostic.help("write `image: input(28x28x1);`"));
             }
         }
     }

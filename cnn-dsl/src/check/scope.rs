@@ -26,6 +26,8 @@ pub(crate) struct Scope<'t> {
     pub(crate) is_round: bool,
     /// The place of the value that `input` means.
     pub(crate) input: Option<usize>,
+    /// Whether `input` could mean several values.
+    pub(crate) several_inputs: bool,
     /// The place of the value of the last line.
     pub(crate) above: Option<usize>,
     /// The places of the values with labels, up to the line at hand.
@@ -45,6 +47,8 @@ pub(crate) enum Meaning {
     Later,
     /// A line without a label, which has this keyword.
     Automatic(Name),
+    /// The word `input` where there are several.
+    SeveralInputs,
     Unknown,
 }
 
@@ -71,7 +75,10 @@ pub(crate) fn meaning(scopes: &[Scope<'_>], label: &str) -> Meaning {
         if label == "input"
             && let Some(place) = scope.input
         {
-            return Meaning::Value(place);
+            return match scope.several_inputs {
+                true => Meaning::SeveralInputs,
+                false => Meaning::Value(place),
+            };
         }
         if let Some(&place) = scope.labels.get(label) {
             return Meaning::Value(place);

@@ -1,14 +1,13 @@
-//! The `train` block, and whether its loss fits the last layer.
+//! The `train` block. What is asked of each output stands in `objectives`.
 
 use std::collections::HashMap;
 
 use crate::check::arguments::{Context, Given, Reported};
-use crate::check::convert::{self, as_f32};
+use crate::check::convert::as_f32;
 use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::graph::{Activation, Loss, Metric, Node, Optimizer, Train};
+use crate::graph::{Node, Optimizer, Port, Train};
 use crate::syntax::{Span, TrainSyntax, Value, ValueKind};
-use cnn_ir::loss::Output;
 
 pub(crate) const SETTINGS: &[&str] = &[
     "loss",
@@ -19,8 +18,12 @@ pub(crate) const SETTINGS: &[&str] = &[
     "seed",
 ];
 impl Context<'_> {
-    /// Reads a `train` block. `nodes` are those of the network, if it is known.
-    pub(crate) fn train(&mut self, train: &TrainSyntax, nodes: Option<&[Node]>) -> Option<Train> {
+    /// Reads a `train` block. `known` are the nodes and the outputs of the network, if it is known.
+    pub(crate) fn train(
+        &mut self,
+        train: &TrainSyntax,
+        known: Option<(&[Node], &[Port])>,
+    ) -> Option<Train> {
         let settings = self.settings(train);
         let get = |name: &str| -> Given<&Value> {
             match settings.get(name) {
@@ -28,38 +31,22 @@ impl Context<'_> {
                 value => Ok(value.copied()),
             }
         };
-        let loss = self.loss(get("loss"));
-        if loss == Ok(None) && !train.damaged {
-            let help = nodes.and_then(<[Node]>::last).map_or("mse", fitting_loss);
-            self.report(
-                Diagnostic::new(
-                    Code::MissingArgument,
-                    train.keyword,
-                    "`train` needs a `loss`",
-                )
-                .help(format!("write `loss = {help};`")),
-            );
-        }
+        let objectives = self.objectives(train, known, get("loss"), get("metrics"));
         let optimizer = get("optimizer").and_then(|value| match value {
             Some(value) => self.optimizer(value),
             None => Ok(Optimizer::default()),
         });
-        let metrics = get("metrics").and_then(|value| self.metrics(value));
         let epochs = self.count("epochs", get("epochs"));
         let batch_size = self.count("batch_size", get("batch_size"));
         let seed = self.seed("seed", get("seed"));
-        if let (Ok(Some((loss, place))), Some(nodes)) = (loss, nodes) {
-            self.loss_fits(loss, place, nodes);
-        }
-        if let Some(nodes) = nodes
+        if let Some((nodes, _)) = known
             && nodes.len() > 1
         {
             self.something_to_train(train.keyword, nodes);
         }
         Some(Train {
-            loss: loss.ok()??.0,
+            objectives: objectives.ok()?,
             optimizer: optimizer.ok()?,
-            metrics: metrics.ok()?,
             epochs: epochs.ok()?.unwrap_or(1),
             batch_size: batch_size.ok()?.unwrap_or(32),
             seed: seed.ok()?.unwrap_or(0),
@@ -119,13 +106,6 @@ impl Context<'_> {
         settings
     }
 
-    fn loss(&mut self, value: Given<&Value>) -> Given<(Loss, Span)> {
-        let Some(value) = value? else { return Ok(None) };
-        let vocabulary = (Vocabulary::Loss, Loss::WORDS);
-        let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), value)?;
-        Ok(Some((loss, named.span)))
-    }
-
     fn optimizer(&mut self, value: &Value) -> Result<Optimizer, Reported> {
         let vocabulary = (Vocabulary::Optimizer, Optimizer::WORDS);
         let (optimizer, named) =
@@ -145,104 +125,5 @@ impl Context<'_> {
             );
         }
         Ok(optimizer)
-    }
-
-    fn metrics(&mut self, value: Option<&Value>) -> Result<Vec<Metric>, Reported> {
-        let Some(value) = value else {
-            return Ok(Vec::new());
-        };
-        let ValueKind::List(values) = &value.kind else {
-            let help = format!("write `metrics = [{}];`", value.span.text(self.source));
-            return Err(self.wrong_type("metrics", "a list", value, Some(help)));
-        };
-        let mut metrics: Vec<(Metric, Span)> = Vec::new();
-        let mut failed = false;
-        for value in values {
-            let Ok(metric) = self.metric(value) else {
-                failed = true;
-                continue;
-            };
-            if let Some((_, first)) = metrics.iter().find(|(known, _)| *known == metric) {
-                let message = format!("`{}` is listed twice", value.span.text(self.source));
-                self.report(
-                    Diagnostic::new(Code::DuplicateMetric, value.span, message)
-                        .secondary(*first, "first listed here"),
-                );
-            } else {
-                metrics.push((metric, value.span));
-            }
-        }
-        if failed {
-            Err(Reported)
-        } else {
-            Ok(metrics.into_iter().map(|(metric, _)| metric).collect())
-        }
-    }
-
-    fn metric(&mut self, value: &Value) -> Result<Metric, Reported> {
-        let vocabulary = (Vocabulary::Metric, Metric::WORDS);
-        let (metric, _) = self.vocabulary(vocabulary, ("metrics", "a metric"), value)?;
-        Ok(metric)
-    }
-
-    /// A cross-entropy reads probabilities, so the last layer must produce them.
-    fn loss_fits(&mut self, loss: Loss, place: Span, nodes: &[Node]) {
-        let Some(last) = nodes.last() else { return };
-        let properties = loss.properties();
-        let (name, wanted) = (loss.name(), properties.activation);
-        if wanted == Activation::Linear {
-            return;
-        }
-        let activation = wanted.name();
-        let shape = &last.shape;
-        let categorical = properties.output == Output::Classes;
-        let (message, help) = if categorical && !shape.is_flat() {
-            (
-                format!(
-                    "`{name}` needs one score for each class, but `{}` produces {shape}",
-                    last.name
-                ),
-                "end with `flatten;` and `dense(10, activation = softmax);` for 10 classes"
-                    .to_owned(),
-            )
-        } else if categorical && shape.len() < 2 {
-            (
-                format!("`{name}` needs at least two classes, but `{}` produces one value", last.name),
-                "write `loss = binary_crossentropy;` with `activation = sigmoid` for a yes/no answer".to_owned(),
-            )
-        } else if last.output_activation() != Some(wanted) {
-            let found = match last.output_activation() {
-                Some(Activation::Linear) | None => "without an activation".to_owned(),
-                Some(found) => format!("in `{}`", found.name()),
-            };
-            let help = last.op.layer().with_activation(&last.name, activation);
-            (
-                format!(
-                    "`{name}` needs a {activation} output, but `{}` ends {found}",
-                    last.name
-                ),
-                help,
-            )
-        } else {
-            return;
-        };
-        self.report(
-            Diagnostic::new(Code::LossMismatch, place, message)
-                .secondary(last.keyword.span, "the last layer")
-                .help(help),
-        );
-    }
-}
-
-/// The loss that the last layer was probably made for.
-fn fitting_loss(last: &Node) -> &'static str {
-    let activation = last.output_activation().unwrap_or(Activation::Linear);
-    let losses = Loss::WORDS
-        .iter()
-        .map(|word| (word.make)(&convert::defaults(word, false)));
-    let mut fitting = losses.filter(|loss| loss.properties().activation == activation);
-    match (activation, fitting.next()) {
-        (Activation::Linear, _) | (_, None) => Loss::MeanSquaredError.name(),
-        (_, Some(loss)) => loss.name(),
     }
 }

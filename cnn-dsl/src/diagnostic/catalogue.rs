@@ -126,8 +126,12 @@ catalogue! {
         NoLayers = "no_layers",
         /// A layer stands before the input.
         InputNotFirst = "input_not_first",
-        /// A network has one input; here is another one.
+        /// Several inputs, of which one has no label.
         SeveralInputs = "several_inputs",
+        /// A line that reads the line above, which is one of several inputs.
+        AmbiguousInput = "ambiguous_input",
+        /// A network has one line of outputs; here is another one.
+        SeveralOutputs = "several_outputs",
         /// Two layers have the same name.
         DuplicateLabel = "duplicate_label",
         /// A label with capitals or `__`: it becomes a method, and those are snake_case.
@@ -188,6 +192,8 @@ catalogue! {
         SeveralTrainBlocks = "several_train_blocks",
         /// A layer stands behind the `train` block.
         LayerAfterTrain = "layer_after_train",
+        /// Losses and outputs that do not go together: one loss for several outputs, an output without a loss.
+        LossOfOutputs = "loss_of_outputs",
         /// The loss and the last layer do not fit.
         LossMismatch = "loss_mismatch",
     }

@@ -317,7 +317,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "lstm", ""),
     (Layer, "gru", ""),
     (Layer, "attention", ""),
-    (Layer, "output", "the last layer is the output"),
     (Layer, "prelu", ""),
     (Layer, "logsigmoid", ""),
     (Layer, "hardtanh", ""),

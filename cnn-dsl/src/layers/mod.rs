@@ -17,6 +17,7 @@ mod flatten;
 mod global_pool2d;
 mod input;
 mod merge;
+mod part;
 mod pool2d;
 mod window;
 
@@ -30,6 +31,7 @@ pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
 pub(crate) use input::channels_last;
 pub use merge::Merge;
+pub use part::Part;
 pub use pool2d::Pool2d;
 pub(crate) use window::{PADDING, PADDINGS};
 pub use window::{Padding, Placed, Window};
@@ -130,6 +132,8 @@ pub enum Op {
     BatchNormalization(BatchNormalization),
     /// Several values that become one.
     Merge(Merge),
+    /// One input of several.
+    Part(Part),
     /// An activation as a layer of its own.
     Activation(Activation),
 }
@@ -147,6 +151,7 @@ impl Op {
             Self::Dropout(layer) => layer,
             Self::BatchNormalization(layer) => layer,
             Self::Merge(layer) => layer,
+            Self::Part(layer) => layer,
             Self::Activation(layer) => layer,
         }
     }

@@ -63,6 +63,9 @@ pub(super) fn steps(plan: &mut Plan) {
     }
     plan.input = moved[plan.input];
     plan.output = moved[plan.output];
+    for output in &mut plan.outputs {
+        output.value = moved[output.value];
+    }
     plan.values = values;
     plan.steps = steps;
     for (index, step) in plan.steps.iter_mut().enumerate() {
@@ -80,7 +83,10 @@ fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
         Operation::BatchNormalization(normalization) => Some(&mut normalization.activation),
         Operation::Merge(merge) => Some(&mut merge.activation),
         Operation::DepthwiseConv2d(conv) => Some(&mut conv.activation),
-        Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => None,
+        Operation::Pool2d(_)
+        | Operation::Dropout(_)
+        | Operation::Part(_)
+        | Operation::Activate(_) => None,
     }
 }
 
@@ -163,10 +169,16 @@ pub(super) fn why(step: &Step, plan: &Plan) -> Option<String> {
 }
 
 /// The activation that belongs to a loss is computed by the loss, from the logits.
-pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
+pub(super) fn output_activations(plan: &mut Plan, network: &Network) {
     let Some(train) = &network.train else { return };
-    let fused = train.loss.properties().activation;
-    let Some(last) = plan.values[plan.output].producer else {
+    for (place, objective) in train.objectives.iter().enumerate() {
+        output_activation(plan, place, objective.loss.properties().activation);
+    }
+}
+
+fn output_activation(plan: &mut Plan, place: usize, fused: Activation) {
+    let value = plan.outputs[place].value;
+    let Some(last) = plan.values[value].producer else {
         return;
     };
     let applied = match &mut plan.steps[last].operation {
@@ -179,13 +191,13 @@ pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
         }
         Some(_) | None => return,
     }
-    plan.output_activation = fused;
+    plan.outputs[place].activation = fused;
     let Operation::Activate(_) = plan.steps[last].operation else {
         return;
     };
     // The loss turns the logits into probabilities in place. If the step before may compute its
     // gradient from its own output, the logits are a copy: the step stays, without activation. So it
-    // does where others read the logits.
+    // does where others read the logits, and where another step reads them to put the outputs side by side.
     let logits = plan.steps[last].inputs[0];
     let everything = Wanted {
         tensors: true,
@@ -195,8 +207,8 @@ pub(super) fn output_activation(plan: &mut Plan, network: &Network) {
         let facts = plan.steps[step].operation.facts();
         facts.saves(everything).output
     });
-    if !reads_its_output && plan.readers()[logits].len() == 1 {
-        plan.output = logits;
+    if !reads_its_output && plan.output == value && plan.readers()[logits].len() == 1 {
+        (plan.output, plan.outputs[place].value) = (logits, logits);
         plan.steps.pop();
         plan.values.pop();
     }

@@ -2,7 +2,7 @@
 //! step for each layer that computes something and on which the output depends. What becomes of the steps is
 //! for later passes.
 
-use super::{Parameter, Plan, Schedule, Step, Value, ValueId};
+use super::{Output, Parameter, Plan, Schedule, Step, Value, ValueId};
 use crate::graph::{Activation, Network, Shape};
 use std::ops::Range;
 
@@ -44,12 +44,17 @@ pub(super) fn lower(network: &Network) -> Plan {
         });
     }
     Plan {
-        input: value_of[network.inputs[0]],
-        output: value_of[network.outputs[0]],
+        input: value_of[network.input],
+        output: value_of[network.output],
         values,
         steps,
         micro_batch: 1,
-        output_activation: Activation::Linear,
+        outputs: (network.outputs.iter())
+            .map(|port| Output {
+                value: value_of[port.node],
+                activation: Activation::Linear,
+            })
+            .collect(),
         parameters,
         inference: Schedule::default(),
         training: Schedule::default(),
@@ -59,7 +64,7 @@ pub(super) fn lower(network: &Network) -> Plan {
 /// The nodes on which an output depends, and the inputs.
 fn needed(network: &Network) -> Vec<bool> {
     let mut is_needed = vec![false; network.nodes.len()];
-    for &id in network.outputs.iter().chain(&network.inputs) {
+    for id in [network.input, network.output] {
         is_needed[id] = true;
     }
     for (id, node) in network.nodes.iter().enumerate().rev() {

@@ -53,14 +53,23 @@ pub struct Plan {
     pub input: ValueId,
     /// The value that flows out.
     pub output: ValueId,
-    /// Taken out of the last step because the loss computes it stably from the logits.
-    pub output_activation: Activation,
+    /// The outputs of the network, which are parts of that value where there are several.
+    pub outputs: Vec<Output>,
     /// Every tensor in buffer order, without gaps.
     pub parameters: Vec<Parameter>,
     /// How inference runs.
     pub inference: Schedule,
     /// How training runs; empty without a `train` block.
     pub training: Schedule,
+}
+
+/// An output of the network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Output {
+    /// Its value.
+    pub value: ValueId,
+    /// Taken out of the step that makes it because the loss computes it stably from the logits.
+    pub activation: Activation,
 }
 
 /// In what groups the steps run, and where their values live meanwhile.
@@ -144,7 +153,7 @@ impl Plan {
             }
         }
         fuse::steps(&mut plan);
-        fuse::output_activation(&mut plan, network);
+        fuse::output_activations(&mut plan, network);
         trim::unread(&mut plan);
         gradients::find(&mut plan, network);
         sparsity::exploit(&mut plan);

@@ -75,15 +75,19 @@ impl Plan {
             Operation::BatchNormalization(normalization) => normalization.activation,
             Operation::Merge(merge) => merge.activation,
             Operation::DepthwiseConv2d(conv) => conv.activation,
-            Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
-                Activation::Linear
-            }
+            Operation::Pool2d(_)
+            | Operation::Dropout(_)
+            | Operation::Part(_)
+            | Operation::Activate(_) => Activation::Linear,
         };
         if applied != Activation::Linear {
             layers += &format!(", {}", applied.name());
         }
-        if step.output == self.output && self.output_activation != Activation::Linear {
-            layers += &format!(", {} in the loss", self.output_activation.name());
+        let mut outputs = self.outputs.iter();
+        if let Some(output) = outputs.find(|output| output.value == step.output)
+            && output.activation != Activation::Linear
+        {
+            layers += &format!(", {} in the loss", output.activation.name());
         }
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
             return (layers, computed(output, &node.shape));
@@ -93,6 +97,7 @@ impl Plan {
             Operation::Pool2d(_)
             | Operation::Dense(_)
             | Operation::Dropout(_)
+            | Operation::Part(_)
             | Operation::Activate(_)
             | Operation::BatchNormalization(_)
             | Operation::Merge(_)

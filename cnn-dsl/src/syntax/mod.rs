@@ -201,8 +201,8 @@ pub enum ValueKind {
     Name(String),
     /// `leaky_relu(0.1)`.
     Call(Call),
-    /// `[accuracy, mae]`.
-    List(Vec<Value>),
+    /// `[accuracy, mae]`, `[digit = accuracy]`.
+    List(Vec<Argument>),
     /// `-depth`, `WIDTH * 2`, `3 x (n + 1)`.
     Expression(Box<Expression>),
     /// Something that was reported.

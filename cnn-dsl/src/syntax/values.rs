@@ -370,14 +370,6 @@ impl Parser<'_> {
         let start = span(&pair).start;
         let group = self.group(pair);
         let whole = Span::new(start, group.end);
-        let mut values = Vec::new();
-        for argument in group.arguments {
-            if let Some(name) = &argument.name {
-                let message = format!("expected a value, found `{} =`", name.text);
-                self.error(Diagnostic::new(Code::UnexpectedText, name.span, message));
-            }
-            values.push(argument.value);
-        }
         let invalid = group.damaged || group.unclosed.is_some();
         if let Some(diagnostic) = group.unclosed {
             self.missing(diagnostic);
@@ -385,15 +377,23 @@ impl Parser<'_> {
         let kind = if invalid {
             ValueKind::Invalid
         } else if list {
-            ValueKind::List(values)
+            ValueKind::List(group.arguments)
         } else {
-            self.parenthesised(whole, values)
+            self.parenthesised(whole, group.arguments)
         };
         (Value { kind, span: whole }, group.end)
     }
 
     /// `(n + 1)`; several values in parentheses are sizes in another language.
-    fn parenthesised(&mut self, whole: Span, mut values: Vec<Value>) -> ValueKind {
+    fn parenthesised(&mut self, whole: Span, arguments: Vec<Argument>) -> ValueKind {
+        let mut values = Vec::new();
+        for argument in arguments {
+            if let Some(name) = &argument.name {
+                let message = format!("expected a value, found `{} =`", name.text);
+                self.error(Diagnostic::new(Code::UnexpectedText, name.span, message));
+            }
+            values.push(argument.value);
+        }
         if values.len() == 1
             && let Some(value) = values.pop()
         {

@@ -12,6 +12,7 @@ mod depthwise_conv2d;
 mod dropout;
 mod image;
 mod merge;
+mod part;
 mod pool2d;
 
 pub use activate::Activate;
@@ -22,6 +23,7 @@ pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
+pub use part::Part;
 pub use pool2d::{Pool2d, PoolKind};
 
 use crate::VectorShape;
@@ -236,4 +238,5 @@ operations!(
     BatchNormalization,
     Merge,
     DepthwiseConv2d,
+    Part,
 );

@@ -23,6 +23,7 @@ mod dense;
 mod depthwise_conv2d;
 pub mod dropout;
 pub mod merge;
+mod part;
 mod pool2d;
 
 use crate::kernels::Isa;
@@ -322,6 +323,7 @@ operations! {
     Pool2d => pool2d,
     Dense => dense,
     Dropout => dropout,
+    Part => part,
     Activate => activate,
     BatchNormalization => batch_normalization,
     Merge => merge,

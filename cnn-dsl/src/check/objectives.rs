@@ -1,0 +1,314 @@
+//! What is asked of the outputs: a loss for each, and metrics.
+//!
+//! With one output, `loss = mse;` and `metrics = [mae];`. With several, lists whose entries name the output:
+//! `loss = [digit = categorical_crossentropy, parity = binary_crossentropy(weight = 0.5)];`. A metric without a name is
+//! one of every output.
+
+use crate::check::arguments::{Context, Given, Reported};
+use crate::check::convert;
+use crate::check::names::unraw;
+use crate::diagnostic::suggest::{Vocabulary, closest_of};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::graph::{Activation, Loss, Metric, Node, Objective, Port};
+use crate::syntax::{Argument, Call, Name, Span, TrainSyntax, Value, ValueKind};
+use cnn_ir::loss::Output;
+use cnn_ir::vocabulary::Range;
+
+/// A loss that was written, and where.
+#[derive(Clone, Copy)]
+struct Written {
+    loss: Loss,
+    weight: f64,
+    place: Span,
+}
+
+/// The argument of a loss that says how much it counts.
+const WEIGHT: &str = "weight";
+
+impl Context<'_> {
+    /// The objective of each output.
+    pub(crate) fn objectives(
+        &mut self,
+        train: &TrainSyntax,
+        known: Option<(&[Node], &[Port])>,
+        loss: Given<&Value>,
+        metrics: Given<&Value>,
+    ) -> Result<Vec<Objective>, Reported> {
+        // Of an unknown network nothing but the words can be checked.
+        let outputs = known.map_or(&[][..], |(_, outputs)| outputs);
+        let losses = self.losses(train, known, loss);
+        let metrics = self.metrics(metrics?, outputs);
+        let (losses, metrics) = (losses?, metrics?);
+        let Some((nodes, _)) = known else {
+            return Err(Reported);
+        };
+        for (port, written) in outputs.iter().zip(&losses) {
+            self.loss_fits(written.loss, written.place, &nodes[port.node]);
+        }
+        let objectives = losses.into_iter().zip(metrics);
+        let objectives = objectives.map(|(written, metrics)| Objective {
+            loss: written.loss,
+            weight: written.weight,
+            metrics,
+        });
+        Ok(objectives.collect())
+    }
+
+    /// The loss of each output.
+    fn losses(
+        &mut self,
+        train: &TrainSyntax,
+        known: Option<(&[Node], &[Port])>,
+        value: Given<&Value>,
+    ) -> Result<Vec<Written>, Reported> {
+        let Some(value) = value? else {
+            if !train.damaged {
+                self.missing_loss(train, known);
+            }
+            return Err(Reported);
+        };
+        let outputs = known.map_or(&[][..], |(_, outputs)| outputs);
+        let ValueKind::List(entries) = &value.kind else {
+            let written = self.loss(value)?;
+            return match outputs {
+                [] | [_] => Ok(vec![written]),
+                [first, second, ..] => {
+                    let message = format!("one loss, but {} outputs", outputs.len());
+                    let text = value.span.text(self.source);
+                    Err(self.report(
+                        Diagnostic::new(Code::LossOfOutputs, value.span, message).help(format!(
+                            "write `loss = [{} = {text}, {} = …];`",
+                            first.name, second.name
+                        )),
+                    ))
+                }
+            };
+        };
+        let mut found: Vec<Option<Written>> = vec![None; outputs.len()];
+        let mut failed = false;
+        for entry in entries {
+            let written = self.loss(&entry.value);
+            let place = self.output_of(entry, outputs, "loss");
+            match (written, place) {
+                (Ok(written), Ok(place)) if found[place].is_none() => found[place] = Some(written),
+                (Ok(_), Ok(place)) => {
+                    let message = format!("`{}` has two losses", outputs[place].name);
+                    self.report(Diagnostic::new(Code::LossOfOutputs, entry.span(), message));
+                    failed = true;
+                }
+                (Err(Reported), _) | (_, Err(Reported)) => failed = true,
+            }
+        }
+        if failed || outputs.is_empty() {
+            return Err(Reported);
+        }
+        let missing = outputs.iter().zip(&found).find(|(_, loss)| loss.is_none());
+        if let Some((port, _)) = missing {
+            let message = format!("there is no loss for the output `{}`", port.name);
+            let diagnostic = Diagnostic::new(Code::LossOfOutputs, value.span, message);
+            return Err(self.report(
+                diagnostic
+                    .secondary(port.span, "the output is listed here")
+                    .help(format!(
+                        "write `{} = mse` in the list, or another loss",
+                        port.name
+                    )),
+            ));
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    fn missing_loss(&mut self, train: &TrainSyntax, known: Option<(&[Node], &[Port])>) {
+        let help = match known {
+            Some((nodes, outputs)) if outputs.len() > 1 => {
+                let losses = outputs
+                    .iter()
+                    .map(|port| format!("{} = {}", port.name, fitting_loss(&nodes[port.node])));
+                format!("[{}]", losses.collect::<Vec<_>>().join(", "))
+            }
+            Some((nodes, [port, ..])) => fitting_loss(&nodes[port.node]).to_owned(),
+            Some((_, [])) | None => "mse".to_owned(),
+        };
+        let message = "`train` needs a `loss`";
+        self.report(
+            Diagnostic::new(Code::MissingArgument, train.keyword, message)
+                .help(format!("write `loss = {help};`")),
+        );
+    }
+
+    /// The place of the output that an entry of a list names.
+    fn output_of(
+        &mut self,
+        entry: &Argument,
+        outputs: &[Port],
+        what: &str,
+    ) -> Result<usize, Reported> {
+        let names: Vec<&str> = outputs.iter().map(|port| port.name.as_str()).collect();
+        let Some(Name { text, span }) = &entry.name else {
+            // With one output there is no question.
+            if outputs.len() == 1 {
+                return Ok(0);
+            }
+            if outputs.is_empty() {
+                return Err(Reported);
+            }
+            let message = format!("of which output is this the {what}?");
+            let value = entry.value.span.text(self.source);
+            return Err(self.report(
+                Diagnostic::new(Code::LossOfOutputs, entry.value.span, message)
+                    .help(format!("write `{} = {value}`", names[0])),
+            ));
+        };
+        if let Some(place) = names.iter().position(|name| *name == unraw(text)) {
+            return Ok(place);
+        }
+        if outputs.is_empty() {
+            return Err(Reported);
+        }
+        let message = format!("there is no output `{text}`");
+        let diagnostic = Diagnostic::new(Code::LossOfOutputs, *span, message);
+        let diagnostic = match closest_of(text, &names) {
+            Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")),
+            None if outputs.len() == 1 => diagnostic.help(format!(
+                "write `{what} = …;` for the only one, or list it: `output({}, {text});`",
+                names[0]
+            )),
+            None => diagnostic.help(format!("there are {}", names.join(", "))),
+        };
+        Err(self.report(diagnostic))
+    }
+
+    /// A loss, and its weight.
+    fn loss(&mut self, value: &Value) -> Result<Written, Reported> {
+        let mut weight = 1.0;
+        let mut plain = value.clone();
+        if let ValueKind::Call(Call { arguments, .. }) = &mut plain.kind {
+            let is_weight =
+                |argument: &Argument| argument.name.as_ref().is_some_and(|n| n.text == WEIGHT);
+            let written = arguments.iter().find(|argument| is_weight(argument));
+            if let Some(written) = written.map(|argument| argument.value.clone()) {
+                let number = self.number(WEIGHT, Ok(Some(&written)), Range::Positive);
+                weight = number?.unwrap_or(1.0);
+            }
+            arguments.retain(|argument| !is_weight(argument));
+        }
+        let vocabulary = (Vocabulary::Loss, Loss::WORDS);
+        let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), &plain)?;
+        Ok(Written {
+            loss,
+            weight,
+            place: named.span,
+        })
+    }
+
+    /// The metrics of each output.
+    fn metrics(
+        &mut self,
+        value: Option<&Value>,
+        outputs: &[Port],
+    ) -> Result<Vec<Vec<Metric>>, Reported> {
+        let count = outputs.len().max(1);
+        let mut metrics: Vec<Vec<(Metric, Span)>> = vec![Vec::new(); count];
+        let Some(value) = value else {
+            return Ok(vec![Vec::new(); count]);
+        };
+        let ValueKind::List(entries) = &value.kind else {
+            let help = format!("write `metrics = [{}];`", value.span.text(self.source));
+            return Err(self.wrong_type("metrics", "a list", value, Some(help)));
+        };
+        let mut failed = false;
+        for entry in entries {
+            let of = match &entry.name {
+                Some(_) => self
+                    .output_of(entry, outputs, "metric")
+                    .map(|place| place..place + 1),
+                None => Ok(0..count),
+            };
+            let vocabulary = (Vocabulary::Metric, Metric::WORDS);
+            let metric = self.vocabulary(vocabulary, ("metrics", "a metric"), &entry.value);
+            let (Ok((metric, _)), Ok(of)) = (metric, of) else {
+                failed = true;
+                continue;
+            };
+            let span = entry.span();
+            for of_output in &mut metrics[of] {
+                if let Some((_, first)) = of_output.iter().find(|(known, _)| *known == metric) {
+                    let message = format!("`{}` is listed twice", span.text(self.source));
+                    self.report(
+                        Diagnostic::new(Code::DuplicateMetric, span, message)
+                            .secondary(*first, "first listed here"),
+                    );
+                    break;
+                }
+                of_output.push((metric, span));
+            }
+        }
+        if failed {
+            return Err(Reported);
+        }
+        let plain = |of_output: Vec<(Metric, Span)>| {
+            of_output.into_iter().map(|(metric, _)| metric).collect()
+        };
+        Ok(metrics.into_iter().map(plain).collect())
+    }
+
+    /// A cross-entropy reads probabilities, so the last layer must produce them.
+    fn loss_fits(&mut self, loss: Loss, place: Span, last: &Node) {
+        let properties = loss.properties();
+        let (name, wanted) = (loss.name(), properties.activation);
+        if wanted == Activation::Linear {
+            return;
+        }
+        let activation = wanted.name();
+        let shape = &last.shape;
+        let categorical = properties.output == Output::Classes;
+        let (message, help) = if categorical && !shape.is_flat() {
+            (
+                format!(
+                    "`{name}` needs one score for each class, but `{}` produces {shape}",
+                    last.name
+                ),
+                "end with `flatten;` and `dense(10, activation = softmax);` for 10 classes"
+                    .to_owned(),
+            )
+        } else if categorical && shape.len() < 2 {
+            (
+                format!("`{name}` needs at least two classes, but `{}` produces one value", last.name),
+                "write `loss = binary_crossentropy;` with `activation = sigmoid` for a yes/no answer".to_owned(),
+            )
+        } else if last.output_activation() != Some(wanted) {
+            let found = match last.output_activation() {
+                Some(Activation::Linear) | None => "without an activation".to_owned(),
+                Some(found) => format!("in `{}`", found.name()),
+            };
+            let help = last.op.layer().with_activation(&last.name, activation);
+            (
+                format!(
+                    "`{name}` needs a {activation} output, but `{}` ends {found}",
+                    last.name
+                ),
+                help,
+            )
+        } else {
+            return;
+        };
+        self.report(
+            Diagnostic::new(Code::LossMismatch, place, message)
+                .secondary(last.keyword.span, "the output")
+                .help(help),
+        );
+    }
+}
+
+/// The loss that the last layer was probably made for.
+fn fitting_loss(last: &Node) -> &'static str {
+    let activation = last.output_activation().unwrap_or(Activation::Linear);
+    let losses = Loss::WORDS
+        .iter()
+        .map(|word| (word.make)(&convert::defaults(word, false)));
+    let mut fitting = losses.filter(|loss| loss.properties().activation == activation);
+    match (activation, fitting.next()) {
+        (Activation::Linear, _) | (_, None) => Loss::MeanSquaredError.name(),
+        (_, Some(loss)) => loss.name(),
+    }
+}

@@ -1,0 +1,84 @@
+//! Several inputs and outputs.
+//!
+//! The plan and the runtime know networks of one input and one output. Where a description has several, an example is
+//! a row that holds all inputs one behind the other, in their order, and so are the outputs. [`join`] says that in the
+//! graph: a node takes the row in, each input becomes a part of it, and a last node puts the outputs side by side.
+
+use crate::graph::{Input, Merge, Network, Node, NodeId, Op, Part, Port, Shape};
+use crate::syntax::{Name, Span};
+use cnn_ir::operation::MergeKind;
+
+/// The names of the two nodes. No label is called so.
+const INPUTS: &str = "inputs";
+const OUTPUTS: &str = "outputs";
+
+/// Makes one input of several, and one output.
+pub(crate) fn join(network: &mut Network) {
+    if network.inputs.len() > 1 {
+        join_inputs(network);
+    }
+    if network.outputs.len() > 1 {
+        join_outputs(network);
+    }
+}
+
+fn join_inputs(network: &mut Network) {
+    let sizes = network
+        .inputs
+        .iter()
+        .map(|port| network.nodes[port.node].shape.len());
+    let row = Shape(vec![sizes.sum()]);
+    for node in &mut network.nodes {
+        node.inputs.iter_mut().for_each(|input| *input += 1);
+    }
+    let mut offset = 0;
+    for Port { node: id, .. } in &mut network.inputs {
+        let node = &mut network.nodes[*id];
+        node.op = Op::Part(Part { offset });
+        node.inputs = vec![0];
+        node.input_shapes = vec![row.clone()];
+        offset += node.shape.len();
+        *id += 1;
+    }
+    network.outputs.iter_mut().for_each(|port| port.node += 1);
+    for group in &mut network.groups {
+        group.inputs.iter_mut().for_each(|input| *input += 1);
+        group.nodes = group.nodes.start + 1..group.nodes.end + 1;
+    }
+    let input = Op::Input(Input { shape: row.clone() });
+    let node = joint(INPUTS, input, Vec::new(), Vec::new(), row);
+    network.nodes.insert(0, node);
+    network.input = 0;
+}
+
+fn join_outputs(network: &mut Network) {
+    let sizes = network
+        .outputs
+        .iter()
+        .map(|port| network.nodes[port.node].shape.len());
+    let shapes: Vec<_> = sizes.map(|size| Shape(vec![size])).collect();
+    let row = Shape(vec![shapes.iter().map(Shape::len).sum()]);
+    let inputs = network.outputs.iter().map(|port| port.node).collect();
+    let kind = MergeKind::Concat;
+    let op = Op::Merge(Merge { kind });
+    let node = joint(OUTPUTS, op, inputs, shapes, row);
+    network.output = network.nodes.len();
+    network.nodes.push(node);
+}
+
+/// A node that nobody wrote.
+fn joint(name: &str, op: Op, inputs: Vec<NodeId>, input_shapes: Vec<Shape>, shape: Shape) -> Node {
+    Node {
+        name: name.to_owned(),
+        label: None,
+        keyword: Name {
+            text: name.to_owned(),
+            span: Span::default(),
+        },
+        docs: Vec::new(),
+        op,
+        inputs,
+        input_shapes,
+        shape,
+    }
+}
