@@ -283,6 +283,10 @@ described! {
         input(3x3x2); conv2d(3, 2x2, activation = log_softmax); conv2d(2, 1x1); log_softmax;
         train { loss = huber; }
     }
+    LogSoftmaxBehindAPool {
+        input(6x7x2); conv2d(3, 2x2); max_pool2d(2x2); log_softmax; flatten; dense(4, activation = log_softmax);
+        train { loss = mse; }
+    }
     ClassesOfPixels {
         input(6x5x2); conv2d(4, 3x3, padding = same, activation = relu); conv2d(3, 1x1, activation = softmax);
         train { loss = categorical_crossentropy; }
@@ -387,7 +391,6 @@ everywhere! {
     softplus = [softplus]
     softsign = [softsign]
     exponential = [exponential]
-    log_softmax = [log_softmax]
 }
 
 /// Every network without fixtures that is small, and what to call it.
