@@ -78,7 +78,9 @@ fn of_target(error: &Error) -> Option<(usize, f32, Loss)> {
         Error::TargetValue {
             index, value, loss, ..
         } => Some((*index, *value, *loss)),
-        Error::TargetSum { index, sum, loss } => Some((*index, *sum, *loss)),
+        Error::TargetSum {
+            index, sum, loss, ..
+        } => Some((*index, *sum, *loss)),
         _ => None,
     }
 }

@@ -108,6 +108,49 @@ cnn::network! {
     }
 }
 
+cnn::network! {
+    network Segmentation {
+        input(9x8x2);
+        conv2d(5, 3x3, padding = same, activation = relu);
+        max_pool2d(2x2);
+        conv2d(4, 2x2, padding = same, activation = softmax);
+
+        train {
+            loss = categorical_crossentropy;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 5;
+        }
+    }
+}
+
+cnn::network! {
+    network Mask {
+        input(7x6x3);
+        conv2d(4, 3x3, padding = same, activation = tanh);
+        conv2d(1, 3x3, activation = sigmoid);
+
+        train {
+            loss = binary_crossentropy;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 5;
+        }
+    }
+}
+
+cnn::network! {
+    network Picture {
+        input(8x9x2);
+        conv2d(4, 3x3, strides = 2x2, activation = log_softmax);
+        conv2d(3, 2x2, padding = same);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 5;
+        }
+    }
+}
+
 /// What generated code knows of a network, and its description.
 type Described = (fn() -> &'static Spec, &'static str);
 
@@ -236,6 +279,46 @@ described! {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }
     }
+    LogSoftmaxOfPixels {
+        input(3x3x2); conv2d(3, 2x2, activation = log_softmax); conv2d(2, 1x1); log_softmax;
+        train { loss = huber; }
+    }
+    LogSoftmaxBehindAPool {
+        input(6x7x2); conv2d(3, 2x2); max_pool2d(2x2); log_softmax; flatten; dense(4, activation = log_softmax);
+        train { loss = mse; }
+    }
+    ClassesOfPixels {
+        input(6x5x2); conv2d(4, 3x3, padding = same, activation = relu); conv2d(3, 1x1, activation = softmax);
+        train { loss = categorical_crossentropy; }
+    }
+    ClassesBehindAPool {
+        input(6x7x2); conv2d(3, 2x2); max_pool2d(2x2); softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    ClassesBehindTanh {
+        input(4x5x2); a: conv2d(3, 2x2, activation = tanh); conv2d(3, 1x1); add(a); softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    ClassesOfNormalizedPixels {
+        input(5x4x3); conv2d(4, 2x2, use_bias = false); batch_normalization; softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    AYesOrNoOfEachPixel {
+        input(6x5x2); conv2d(4, 3x3, padding = same, activation = relu); conv2d(1, 3x3, activation = sigmoid);
+        train { loss = binary_crossentropy; }
+    }
+    SeveralOfEachPixel {
+        input(5x4x2); depthwise_conv2d(2x2, activation = tanh); conv2d(3, 1x1); sigmoid;
+        train { loss = binary_crossentropy; }
+    }
+    ImageOfAnImage {
+        input(6x5x2); conv2d(4, 3x3, strides = 2, activation = tanh); conv2d(3, 2x1);
+        train { loss = mse; }
+    }
+    ImageWithoutOutliers {
+        input(6x5x2); conv2d(3, 3x2, activation = softsign); batch_normalization;
+        train { loss = huber(delta = 0.5); }
+    }
 }
 
 /// Networks with an activation wherever it may stand: first, before and behind a pool, behind each layer that takes
@@ -344,7 +427,7 @@ struct Case {
     summary: &'static str,
 }
 
-fn cases() -> [Case; 5] {
+fn cases() -> [Case; 8] {
     let case = |name, spec, summary| Case {
         fixture: Fixture::read(name),
         spec,
@@ -356,6 +439,13 @@ fn cases() -> [Case; 5] {
         case("mlp.safetensors", Mlp::spec(), Mlp::SUMMARY),
         case("padded.safetensors", Padded::spec(), Padded::SUMMARY),
         case("residual.safetensors", Residual::spec(), Residual::SUMMARY),
+        case(
+            "segmentation.safetensors",
+            Segmentation::spec(),
+            Segmentation::SUMMARY,
+        ),
+        case("mask.safetensors", Mask::spec(), Mask::SUMMARY),
+        case("picture.safetensors", Picture::spec(), Picture::SUMMARY),
     ]
 }
 
@@ -398,7 +488,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Numbers without a pattern; each target is one-hot, which suits every loss.
+    /// Numbers without a pattern; each target is one-hot at each position, which suits every loss.
     fn random(spec: &Spec, examples: usize) -> Self {
         let mut state = 1_u32;
         let mut number = || {
@@ -406,8 +496,10 @@ impl Batch {
             (state >> 8) as f32 / (1 << 23) as f32 - 1.0
         };
         let mut numbers = |count| -> Vec<f32> { (0..count).map(|_| number()).collect() };
-        let units: usize = spec.output.iter().product();
-        let hot = |example: usize| (0..units).map(move |unit| unit == example % units);
+        let (&classes, positions) = spec.output.split_last().unwrap();
+        let positions: usize = positions.iter().product();
+        // One class is a yes or a no.
+        let hot = |place: usize| (0..classes).map(move |class| class == place % classes.max(2));
         let mut parameters = numbers(spec.parameter_count);
         let variances = spec.parameters.iter();
         for tensor in variances.filter(|tensor| tensor.name.ends_with("variance")) {
@@ -420,6 +512,7 @@ impl Batch {
             parameters,
             input: numbers(examples * spec.input.iter().product::<usize>()),
             target: (0..examples)
+                .flat_map(|example| (0..positions).map(move |position| example + position))
                 .flat_map(hot)
                 .map(|hot| f32::from(u8::from(hot)))
                 .collect(),

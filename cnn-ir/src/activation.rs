@@ -112,5 +112,13 @@ vocabulary! {
             is_non_negative: true,
             saves: Saved::Output,
         };
+
+        /// `x - ln(sum(exp(x)))` over the last axis: the logarithm of `softmax`.
+        log_softmax => LogSoftmax with Properties {
+            is_monotone: false,
+            is_elementwise: false,
+            is_non_negative: false,
+            saves: Saved::Output,
+        };
     }
 }

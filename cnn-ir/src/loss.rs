@@ -16,7 +16,7 @@ pub struct Properties {
 /// What the outputs under a loss are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// One score for each class, of which the largest wins.
+    /// One score for each class along the last axis, of which the largest wins.
     Classes,
     /// A yes or no of its own, on either side of 0.5.
     Binary,
@@ -33,7 +33,8 @@ const VALUES: Properties = Properties {
 vocabulary! {
     /// What training minimises.
     pub enum Loss with properties: Properties {
-        /// `-sum(t * ln(softmax(z)))` over the classes; the targets are probabilities.
+        /// `-sum(t * ln(softmax(z)))` over the classes; the targets are probabilities. Of an `HxWxC` output, the
+        /// mean over its positions, each with `C` classes.
         categorical_crossentropy => CategoricalCrossentropy with Properties {
             activation: Activation::Softmax,
             output: Output::Classes,

@@ -453,8 +453,8 @@ fn elementwise() -> Vec<Case> {
                 let mut losses = floats(VALUES / 16);
                 Box::new(move || {
                     y.copy_from_slice(&z);
-                    loss::forward(loss, isa, 16, &mut y, &target, &mut losses);
-                    loss::backward(loss, isa, 16, &y, &target, 0.1, &mut dy);
+                    loss::forward(loss, isa, &[16], &mut y, &target, &mut losses);
+                    loss::backward(loss, isa, &[16], &y, &target, 0.1, &mut dy);
                     black_box(&mut dy);
                 })
             }),

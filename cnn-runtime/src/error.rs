@@ -57,10 +57,17 @@ pub enum Error {
         /// The target's shape.
         found: Vec<usize>,
     },
-    /// Class labels were given to a network whose output is not a flat list of classes.
+    /// One class label for each example was given to a network whose output is not a flat list of classes.
     LabelsForShape {
         /// The network's output, without the batch axis.
         output: Vec<usize>,
+    },
+    /// A label map has not the height and width of the network's output.
+    LabelMapShape {
+        /// The positions of the network's output: its shape without the axis of the classes.
+        expected: Vec<usize>,
+        /// The map's shape.
+        found: Vec<usize>,
     },
     /// The numbers of inputs and of targets differ.
     Count {
@@ -73,6 +80,8 @@ pub enum Error {
     LabelRange {
         /// The index of the example.
         index: usize,
+        /// Where in the example's label map: row and column. Empty where an example has one label.
+        position: Vec<usize>,
         /// The label; [`i128::MAX`] also stands for all that are larger.
         label: i128,
     },
@@ -80,6 +89,8 @@ pub enum Error {
     Label {
         /// The index of the example.
         index: usize,
+        /// Where in the example's label map: row and column. Empty where an example has one label.
+        position: Vec<usize>,
         /// The label.
         label: i128,
         /// The number of classes: labels lie in `0..classes`.
@@ -89,6 +100,9 @@ pub enum Error {
     TargetValue {
         /// The index of the example.
         index: usize,
+        /// Where in the target, along the axes of the network's output: row, column and channel. Empty where the
+        /// output is flat.
+        position: Vec<usize>,
         /// The first such number of its target.
         value: f32,
         /// The loss.
@@ -100,7 +114,10 @@ pub enum Error {
     TargetSum {
         /// The index of the example.
         index: usize,
-        /// The sum; of the first position along the last axis where it is too large.
+        /// The first position where the sum along the last axis is too large: row and column. Empty where the
+        /// output is flat.
+        position: Vec<usize>,
+        /// The sum.
         sum: f32,
         /// The loss.
         loss: Loss,
@@ -230,24 +247,44 @@ impl fmt::Display for Error {
                 Shape(shape),
                 shape.iter().product::<usize>()
             ),
-            Error::TargetShape { expected, found } => write!(
-                f,
-                "the network's output is {}, but a target is {}",
-                Shape(expected),
-                Shape(found)
-            ),
+            Error::TargetShape { expected, found } => {
+                write!(
+                    f,
+                    "the network's output is {}, but a target is {}",
+                    Shape(expected),
+                    Shape(found)
+                )?;
+                let positions = expected.split_last().map(|(_, positions)| positions);
+                if positions.is_some_and(|positions| positions.len() > 1 && positions == found) {
+                    f.write_str(
+                        "; class labels of each position go to `Examples::with_label_maps`",
+                    )?;
+                }
+                Ok(())
+            }
             Error::LabelsForShape { output } => write!(
                 f,
-                "class labels need a flat output, but the network's output is {}",
+                "one class label for each example needs a flat output, but the network's output is {}",
                 Shape(output)
+            ),
+            Error::LabelMapShape { expected, found } => write!(
+                f,
+                "the network has an output for each of {} positions, but a label map is {}",
+                Shape(expected),
+                Shape(found)
             ),
             Error::Count { inputs, targets } => {
                 write!(f, "there are {inputs} inputs, but {targets} targets")
             }
-            Error::LabelRange { index, label } => {
+            Error::LabelRange {
+                index,
+                position,
+                label,
+            } => {
                 write!(
                     f,
-                    "the label of example {index} is {label}, but labels are "
+                    "the label of example {index}{} is {label}, but labels are ",
+                    At(position)
                 )?;
                 if *label < 0 {
                     f.write_str("counted from 0")
@@ -257,25 +294,35 @@ impl fmt::Display for Error {
             }
             Error::Label {
                 index,
+                position,
                 label,
                 classes,
             } => write!(
                 f,
-                "the label of example {index} is {label}, but there are {classes} classes, counted from 0"
+                "the label of example {index}{} is {label}, but there are {classes} classes, counted from 0",
+                At(position)
             ),
             Error::TargetValue {
                 index,
+                position,
                 value,
                 loss,
                 expected,
             } => write!(
                 f,
-                "a target of example {index} is {value}, but the targets of `{}` must be {expected}",
+                "a target of example {index}{} is {value}, but the targets of `{}` must be {expected}",
+                At(position),
                 loss.name()
             ),
-            Error::TargetSum { index, sum, loss } => write!(
+            Error::TargetSum {
+                index,
+                position,
+                sum,
+                loss,
+            } => write!(
                 f,
-                "the targets of example {index} sum to {sum}, but those of `{}` are probabilities, which sum to at most 1",
+                "the targets of example {index}{} sum to {sum}, but those of `{}` are probabilities, which sum to at most 1",
+                At(position),
                 loss.name()
             ),
             Error::Training { source } => write!(f, "training data: {source}"),
@@ -347,5 +394,21 @@ impl fmt::Display for Shape<'_> {
         };
         write!(f, "{first}")?;
         rest.iter().try_for_each(|axis| write!(f, "x{axis}"))
+    }
+}
+
+/// Writes a position in an image: ` at row 2, column 5`. Nothing where there are no coordinates.
+struct At<'a>(&'a [usize]);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            [row, column] => write!(f, " at row {row}, column {column}"),
+            [row, column, channel] => {
+                write!(f, " at row {row}, column {column}, channel {channel}")
+            }
+            position => write!(f, " at {position:?}"),
+        }
     }
 }

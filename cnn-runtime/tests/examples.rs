@@ -363,12 +363,124 @@ fn values_are_such_as_the_loss_takes() {
     pixels[[1, 1, 0, 2]] = 1.0;
     let examples = Examples::with_values(&inputs, &pixels).unwrap();
     let error = examples.check_targets(categorical, &output).unwrap_err();
-    assert_eq!(error.to_string(), too_many("2"));
+    assert_eq!(
+        error.to_string(),
+        too_many("2").replace("example 1", "example 1 at row 1, column 0")
+    );
     // Labels are what they should be for any loss.
     let examples = Examples::labelled(&inputs, [0, 1]).unwrap();
     for loss in [categorical, binary, mse] {
         examples.check_targets(loss, &[2]).unwrap();
     }
+}
+
+/// What `check` says of label maps of a shape for a network with this output, or nothing.
+fn map_error(maps: &ArrayD<u8>, output: &[usize]) -> String {
+    let inputs = Array2::<f32>::zeros((maps.shape()[0], 1));
+    let examples = Examples::with_label_maps(inputs, maps).unwrap();
+    let error = examples.check(&[1], output).err();
+    error.map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn label_maps_have_the_positions_of_the_output() {
+    let shape = |found: &str, expected: &str| {
+        format!(
+            "the network has an output for each of {expected} positions, but a label map is {found}"
+        )
+    };
+    let cases: [(&[usize], &[usize], String); 10] = [
+        (&[4, 5], &[4, 5, 3], String::new()),
+        (&[4, 5, 1], &[4, 5, 3], String::new()),
+        (&[4, 5], &[4, 5, 1], String::new()),
+        (&[4, 5, 1], &[4, 5, 1], String::new()),
+        (&[4, 1], &[4, 1, 2], String::new()),
+        (&[], &[3], String::new()),
+        (&[1], &[3], String::new()),
+        (&[5, 4], &[4, 5, 3], shape("5x4", "4x5")),
+        (&[20], &[4, 5, 3], shape("20", "4x5")),
+        (&[4, 5, 3], &[4, 5, 3], shape("4x5x3", "4x5")),
+    ];
+    let mut wrong = Vec::new();
+    for (map, output, expected) in cases {
+        let maps = ArrayD::<u8>::zeros([&[2], map].concat());
+        let found = map_error(&maps, output);
+        if found != expected {
+            wrong.push(format!("{map:?} for {output:?}: {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    let mut maps = ArrayD::<u8>::zeros(IxDyn(&[3, 4, 5]));
+    maps[[1, 3, 2]] = 2;
+    maps[[2, 0, 0]] = 9;
+    let at =
+        "the label of example 1 at row 3, column 2 is 2, but there are 2 classes, counted from 0";
+    for classes in [1, 2] {
+        assert_eq!(map_error(&maps, &[4, 5, classes]), at);
+    }
+    let at =
+        "the label of example 2 at row 0, column 0 is 9, but there are 9 classes, counted from 0";
+    assert_eq!(map_error(&maps, &[4, 5, 9]), at);
+    assert_eq!(map_error(&maps, &[4, 5, 10]), "");
+}
+
+#[test]
+fn label_maps_are_read_as_one_hot() {
+    let inputs = Array2::<f32>::zeros((2, 1));
+    let maps = array![[[0_i8, 1, 2], [2, 1, 0]], [[1, 1, 1], [0, 0, 1]]];
+    let examples = Examples::with_label_maps(&inputs, &maps).unwrap();
+    let expected: Vec<f32> = maps
+        .index_axis(Axis(0), 0)
+        .iter()
+        .fold(vec![], |mut all, label| {
+            all.extend((0..3).map(|class| f32::from(class == *label)));
+            all
+        });
+    assert_eq!(read_target(&examples, 0, 18), expected);
+    // One value at each position.
+    assert_eq!(read_target(&examples, 1, 6), [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
+    let nan = read_target(&examples, 0, 12);
+    assert_eq!(nan[..4], [1.0, 0.0, 0.0, 1.0]);
+    assert!(nan[4..8].iter().all(|value| value.is_nan()));
+    for length in [1, 5, 7] {
+        let target = read_target(&examples, 0, length);
+        assert!(target.iter().all(|value| value.is_nan()), "{target:?}");
+    }
+
+    assert_eq!(
+        examples.label_maps(),
+        Some(maps.mapv(|l| l as u32).view().into_dyn())
+    );
+    assert_eq!((examples.label(0), examples.labels()), (None, None));
+    let part = examples.slice(1..2);
+    let second = array![[1_u32, 1, 1], [0, 0, 1]].into_dyn();
+    assert_eq!(part.target(0), Target::LabelMap(second.view()));
+    let labelled = Examples::labelled(&inputs, [1, 2]).unwrap();
+    assert!(labelled.label_maps().is_none());
+    assert_eq!(labelled.target(1), Target::Label(2));
+    // A label each, as `labelled` takes them.
+    let flat = Examples::with_label_maps(&inputs, &array![1_u8, 2]).unwrap();
+    assert_eq!(flat.labels(), labelled.labels());
+
+    let text = |result: Result<Examples<'_>, Error>| result.unwrap_err().to_string();
+    let scalar = arr0(1_u8);
+    assert_eq!(
+        text(Examples::with_label_maps(&inputs, &scalar)),
+        "an array without axes holds no examples"
+    );
+    assert_eq!(
+        text(Examples::with_label_maps(
+            &inputs,
+            &Array3::<u8>::zeros((3, 2, 2))
+        )),
+        "there are 2 inputs, but 3 targets"
+    );
+    let large = array![[[0_u64, 1]], [[0, 1 << 32]]];
+    assert_eq!(
+        text(Examples::with_label_maps(&inputs, &large)),
+        "the label of example 1 at row 0, column 1 is 4294967296, but labels are at most 4294967295"
+    );
 }
 
 #[test]
@@ -468,6 +580,7 @@ fn counts_and_labels_are_checked() {
     let result = Examples::labelled(&inputs, [u128::MAX, 0, 0]);
     let largest = Error::LabelRange {
         index: 0,
+        position: Vec::new(),
         label: i128::MAX,
     };
     assert_eq!(text(result), largest.to_string());
@@ -492,7 +605,7 @@ fn counts_and_labels_are_checked() {
         ),
         (
             &[5, 5, 3],
-            "class labels need a flat output, but the network's output is 5x5x3",
+            "one class label for each example needs a flat output, but the network's output is 5x5x3",
         ),
     ];
     for (output, expected) in cases {

@@ -13,10 +13,9 @@ use cnn_runtime::reference::operation::forward;
 /// The mean loss of `n` examples without dropout.
 pub fn loss(network: &Network, n: usize, parameters: &[f64], input: &[f64], target: &[f64]) -> f64 {
     let loss = network.train.as_ref().expect("a train block").loss;
-    let output = network.outputs[0];
-    let units = network.nodes[output].shape.len();
+    let shape = &network.nodes[network.outputs[0]].shape.0;
     let logits = logits(network, Mode::Training, loss, n, parameters, input);
-    reference::loss::forward(loss, units, &logits, target).0 / n as f64
+    reference::loss::forward(loss, shape, &logits, target).0 / n as f64
 }
 
 /// The output of `n` examples, without dropout.

@@ -25,13 +25,14 @@ impl Context<'_> {
                 self.lint_unread(node, nodes.get(index + 1));
                 continue;
             }
-            if node.output_activation() == Some(Activation::Softmax) {
-                self.lint_softmax(
-                    node,
-                    last || nodes[index + 1..]
+            if let Some(activation) = node.output_activation()
+                && !activation.properties().is_elementwise
+            {
+                let output = last
+                    || nodes[index + 1..]
                         .iter()
-                        .all(|node| node.op.layer().keeps_values()),
-                );
+                        .all(|node| node.op.layer().keeps_values());
+                self.lint_softmax(node, activation, output);
             }
             if let Some(reason) = previous.and_then(|previous| node.op.layer().no_effect(previous))
             {
@@ -92,18 +93,21 @@ impl Context<'_> {
         self.report(diagnostic);
     }
 
-    fn lint_softmax(&mut self, node: &Node, output: bool) {
+    fn lint_softmax(&mut self, node: &Node, activation: Activation, output: bool) {
         let span = node.keyword.span;
+        let is_logarithm = activation == Activation::LogSoftmax;
         if node.shape.0.last() == Some(&1) {
             let message = format!(
-                "the softmax of `{}` is over one value, so it is always 1",
-                node.name
+                "the {} of `{}` is over one value, so it is always {}",
+                activation.name(),
+                node.name,
+                u8::from(!is_logarithm)
             );
             self.report(
                 Diagnostic::new(Code::SoftmaxOfOne, span, message)
                     .help("write `activation = sigmoid` for a yes/no answer"),
             );
-        } else if !output {
+        } else if !output && !is_logarithm {
             let message = format!(
                 "the softmax of `{}` is not the output of the network",
                 node.name

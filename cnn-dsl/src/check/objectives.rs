@@ -261,19 +261,15 @@ impl Context<'_> {
         }
         let activation = wanted.name();
         let shape = &last.shape;
-        let categorical = properties.output == Output::Classes;
-        let (message, help) = if categorical && !shape.is_flat() {
+        let one_class = properties.output == Output::Classes && shape.0.last() == Some(&1);
+        let (message, help) = if one_class {
+            let found = if shape.is_flat() {
+                "one value".to_owned()
+            } else {
+                format!("{shape}, one value for each position")
+            };
             (
-                format!(
-                    "`{name}` needs one score for each class, but `{}` produces {shape}",
-                    last.name
-                ),
-                "end with `flatten;` and `dense(10, activation = softmax);` for 10 classes"
-                    .to_owned(),
-            )
-        } else if categorical && shape.len() < 2 {
-            (
-                format!("`{name}` needs at least two classes, but `{}` produces one value", last.name),
+                format!("`{name}` needs at least two classes, but `{}` produces {found}", last.name),
                 "write `loss = binary_crossentropy;` with `activation = sigmoid` for a yes/no answer".to_owned(),
             )
         } else if last.output_activation() != Some(wanted) {

@@ -406,11 +406,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Activation, "hardtanh", ""),
     (Activation, "glu", ""),
     (Activation, "celu", ""),
-    (
-        Activation,
-        "logsoftmax",
-        "use `softmax`: the loss takes the logarithm",
-    ),
     (Padding, "causal", ""),
     (Padding, "reflect", ""),
     (Padding, "full", ""),

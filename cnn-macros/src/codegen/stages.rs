@@ -215,14 +215,16 @@ impl<'a> Passes<'a> {
         let plan = self.context.plan;
         let mut scope = Scope::new(self, plan::Scope::Share);
         self.copy_if_unwritten(&mut scope);
-        let units = number(plan.values[plan.output].shape.len());
+        // That of the network: behind `flatten` the value has another one, and other rows.
+        let [_, output] = self.context.input_and_output();
+        let shape = array(output.0.iter().copied());
         scope.line(&format!(
-            "rt::loss::forward(rt::{loss:?}, isa, {units}, output, target, losses);"
+            "rt::loss::forward(rt::{loss:?}, isa, &{shape}, output, target, losses);"
         ));
         if plan.values[plan.output].wants_gradient {
             let gradient = scope.gradient(plan.output);
             scope.line(&format!(
-                "rt::loss::backward(rt::{loss:?}, isa, {units}, output, target, scale, {gradient});"
+                "rt::loss::backward(rt::{loss:?}, isa, &{shape}, output, target, scale, {gradient});"
             ));
         }
         scope.code

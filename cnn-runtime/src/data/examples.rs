@@ -1,4 +1,4 @@
-//! Examples in memory: inputs as one array, targets as class labels or as another array.
+//! Examples in memory: inputs as one array, targets as class labels, label maps or another array.
 //!
 //! Everything is kept flat and contiguous, so that a part of the examples is a borrowed
 //! slice and reading one is a copy. Inputs may stay bytes (60,000 MNIST images are 47 MB then
@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use cnn_ir::Loss;
-use ndarray::{ArrayD, ArrayView1, ArrayViewD, CowArray, IxDyn};
+use ndarray::{ArrayD, ArrayRef, ArrayView1, ArrayViewD, CowArray, Dimension, IxDyn};
 
 use super::inputs::{Elements, Inputs, IntoInputs};
 use super::{Dataset, Label, check_input, targets};
@@ -42,7 +42,11 @@ pub struct Examples<'a> {
 
 #[derive(Clone)]
 enum Targets<'a> {
-    Labels(Cow<'a, [u32]>),
+    Labels {
+        /// Of the labels of one example: none of its axes where there is one label each.
+        shape: Vec<usize>,
+        labels: Cow<'a, [u32]>,
+    },
     Values {
         /// Of one target.
         shape: Vec<usize>,
@@ -55,6 +59,8 @@ enum Targets<'a> {
 pub enum Target<'a> {
     /// The class, counted from 0.
     Label(usize),
+    /// The class of each position, without the batch axis: `[H, W]`.
+    LabelMap(ArrayViewD<'a, u32>),
     /// An array of values, without the batch axis.
     Values(ArrayViewD<'a, f32>),
 }
@@ -70,6 +76,8 @@ impl<'a> Examples<'a> {
     ///
     /// [`Error::Scalar`], [`Error::Count`], and [`Error::LabelRange`] for a negative label. Labels
     /// that are too large for the network are found when training starts, once the classes are known.
+    ///
+    /// A label for each position of an image, `[N, H, W]`, goes to [`with_label_maps`](Self::with_label_maps).
     pub fn labelled<L: Label>(
         inputs: impl IntoInputs<'a>,
         labels: impl IntoIterator<Item = L>,
@@ -79,11 +87,66 @@ impl<'a> Examples<'a> {
             .enumerate()
             .map(|(index, label)| {
                 let label = label.class();
-                u32::try_from(label).map_err(|_| Error::LabelRange { index, label })
+                u32::try_from(label).map_err(|_| Error::LabelRange {
+                    index,
+                    position: Vec::new(),
+                    label,
+                })
             })
             .collect::<Result<Vec<u32>, Error>>()?;
         let count = labels.len();
-        let targets = Targets::Labels(Cow::Owned(labels));
+        let targets = Targets::Labels {
+            shape: Vec::new(),
+            labels: Cow::Owned(labels),
+        };
+        Self::new(inputs.into_inputs(), targets, count)
+    }
+
+    /// Inputs with a map of class labels each, counted from 0: `maps` is an array of integers of any type,
+    /// `[N, H, W]`, for a network whose output is `[H, W, C]`. It may have a last axis of 1 more.
+    ///
+    /// With an output of one value at each position, labels are 0 and 1 and the target is that number; otherwise
+    /// the target is one-hot at each position.
+    ///
+    /// ```
+    /// use cnn_runtime::data::Examples;
+    /// use cnn_runtime::ndarray::{Array4, array};
+    ///
+    /// let images = Array4::<f32>::zeros((1, 2, 3, 1));
+    /// let maps = array![[[0, 0, 2], [1, 0, 2]]];
+    /// let examples = Examples::with_label_maps(images, &maps)?;
+    /// assert_eq!(examples.label_maps().unwrap()[[0, 1, 2]], 2);
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`], [`Error::Count`], and [`Error::LabelRange`] for a negative label. That the maps have the
+    /// height and width of the output, and labels its classes, is checked when training starts.
+    pub fn with_label_maps<L: Label, D: Dimension>(
+        inputs: impl IntoInputs<'a>,
+        maps: &ArrayRef<L, D>,
+    ) -> Result<Self, Error> {
+        let &[count, ref shape @ ..] = maps.shape() else {
+            return Err(Error::Scalar);
+        };
+        let of_example: usize = shape.iter().product();
+        let labels = maps
+            .iter()
+            .enumerate()
+            .map(|(place, label)| {
+                let label = label.class();
+                u32::try_from(label).map_err(|_| Error::LabelRange {
+                    index: place / of_example,
+                    position: targets::position(shape, place % of_example),
+                    label,
+                })
+            })
+            .collect::<Result<Vec<u32>, Error>>()?;
+        let targets = Targets::Labels {
+            shape: shape.to_vec(),
+            labels: Cow::Owned(labels),
+        };
         Self::new(inputs.into_inputs(), targets, count)
     }
 
@@ -176,18 +239,32 @@ impl<'a> Examples<'a> {
         inputs.into()
     }
 
-    /// All labels, `[N]`; `None` where the targets are values.
+    /// All labels, `[N]`; `None` where the targets are label maps or values.
     pub fn labels(&self) -> Option<ArrayView1<'_, u32>> {
         match &self.targets {
-            Targets::Labels(labels) => Some(ArrayView1::from(&**labels)),
-            Targets::Values { .. } => None,
+            Targets::Labels { shape, labels } if shape.is_empty() => {
+                Some(ArrayView1::from(&**labels))
+            }
+            Targets::Labels { .. } | Targets::Values { .. } => None,
+        }
+    }
+
+    /// All label maps, `[N, H, W]`; `None` where the targets are one label each or values.
+    pub fn label_maps(&self) -> Option<ArrayViewD<'_, u32>> {
+        match &self.targets {
+            Targets::Labels { shape, labels } if !shape.is_empty() => {
+                let shape = [&[self.len], &**shape].concat();
+                let view = ArrayViewD::from_shape(shape, labels);
+                Some(view.expect("a label for each place of the shape"))
+            }
+            Targets::Labels { .. } | Targets::Values { .. } => None,
         }
     }
 
     /// All targets that are values, `[N, …]`; `None` where they are labels.
     pub fn targets(&self) -> Option<ArrayViewD<'_, f32>> {
         match &self.targets {
-            Targets::Labels(_) => None,
+            Targets::Labels { .. } => None,
             Targets::Values { shape, values } => {
                 let shape = [&[self.len], &**shape].concat();
                 let view = ArrayViewD::from_shape(shape, values);
@@ -215,16 +292,13 @@ impl<'a> Examples<'a> {
         input
     }
 
-    /// The label of example `index`; `None` where the targets are values.
+    /// The label of example `index`; `None` where the targets are label maps or values.
     ///
     /// # Panics
     ///
     /// When `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> Option<usize> {
-        match &self.targets {
-            Targets::Labels(labels) => Some(labels[index] as usize),
-            Targets::Values { .. } => None,
-        }
+        self.labels().map(|labels| labels[index] as usize)
     }
 
     /// The target of example `index`.
@@ -233,10 +307,17 @@ impl<'a> Examples<'a> {
     ///
     /// When `index` is not below [`len`](Self::len).
     pub fn target(&self, index: usize) -> Target<'_> {
+        assert!(index < self.len, "example {index} of {}", self.len);
         match &self.targets {
-            Targets::Labels(labels) => Target::Label(labels[index] as usize),
+            Targets::Labels { shape, labels } if shape.is_empty() => {
+                Target::Label(labels[index] as usize)
+            }
+            Targets::Labels { shape, labels } => {
+                let labels = part(labels, index..index + 1, shape.iter().product());
+                let view = ArrayViewD::from_shape(&shape[..], labels);
+                Target::LabelMap(view.expect("a label for each place of the shape"))
+            }
             Targets::Values { shape, values } => {
-                assert!(index < self.len, "example {index} of {}", self.len);
                 let values = part(values, index..index + 1, shape.iter().product());
                 let view = ArrayViewD::from_shape(&shape[..], values);
                 Target::Values(view.expect("a value for each place of the shape"))
@@ -267,7 +348,10 @@ impl<'a> Examples<'a> {
             },
             scale: self.scale,
             targets: match &self.targets {
-                Targets::Labels(labels) => Targets::Labels(part(labels, range, 1).into()),
+                Targets::Labels { shape, labels } => Targets::Labels {
+                    shape: shape.clone(),
+                    labels: part(labels, range, shape.iter().product()).into(),
+                },
                 Targets::Values { shape, values } => Targets::Values {
                     shape: shape.clone(),
                     values: part(values, range, shape.iter().product()).into(),
@@ -332,15 +416,23 @@ impl Dataset for Examples<'_> {
     /// of `out`, or values that are more or fewer.
     fn read_target(&self, index: usize, out: &mut [f32]) {
         match &self.targets {
-            Targets::Labels(labels) => {
-                let label = labels[index] as usize;
+            Targets::Labels { shape, labels } => {
+                let labels = part(labels, index..index + 1, shape.iter().product());
+                let classes = out.len() / labels.len().max(1);
+                if classes == 0 || !out.len().is_multiple_of(labels.len()) {
+                    out.fill(f32::NAN);
+                    return;
+                }
                 // A single output is that of class 1.
-                let first = usize::from(out.len() == 1);
+                let first = usize::from(classes == 1);
                 out.fill(0.0);
-                if label >= first {
-                    match out.get_mut(label - first) {
-                        Some(place) => *place = 1.0,
-                        None => out.fill(f32::NAN),
+                for (&label, out) in labels.iter().zip(out.chunks_exact_mut(classes)) {
+                    let label = label as usize;
+                    if label >= first {
+                        match out.get_mut(label - first) {
+                            Some(place) => *place = 1.0,
+                            None => out.fill(f32::NAN),
+                        }
                     }
                 }
             }
@@ -364,19 +456,29 @@ impl Dataset for Examples<'_> {
             });
         }
         match &self.targets {
-            Targets::Labels(labels) => {
-                let &[units] = output else {
+            Targets::Labels { shape, labels } => {
+                let (&units, positions) = output.split_last().unwrap_or((&1, &[]));
+                if shape.is_empty() && !positions.is_empty() {
                     return Err(Error::LabelsForShape {
                         output: output.to_vec(),
                     });
-                };
+                }
+                let without_one = shape.strip_suffix(&[1]).unwrap_or(shape);
+                if ![shape, without_one].contains(&positions) {
+                    return Err(Error::LabelMapShape {
+                        expected: positions.to_vec(),
+                        found: shape.clone(),
+                    });
+                }
                 // A single output tells two classes apart.
                 let classes = units.max(2) as u64;
+                let of_example: usize = positions.iter().product();
                 match labels.iter().position(|&l| u64::from(l) >= classes) {
                     None => Ok(()),
-                    Some(index) => Err(Error::Label {
-                        index,
-                        label: i128::from(labels[index]),
+                    Some(place) => Err(Error::Label {
+                        index: place / of_example,
+                        position: targets::position(positions, place % of_example),
+                        label: i128::from(labels[place]),
                         classes,
                     }),
                 }
@@ -397,12 +499,11 @@ impl Dataset for Examples<'_> {
     fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
         match &self.targets {
             // They become 0 and 1.
-            Targets::Labels(_) => Ok(()),
+            Targets::Labels { .. } => Ok(()),
             Targets::Values { shape, values } => {
                 let size: usize = shape.iter().product();
-                let classes = targets::classes(output);
                 let mut targets = values.chunks(size.max(1)).enumerate();
-                targets.try_for_each(|(index, target)| targets::check(loss, classes, index, target))
+                targets.try_for_each(|(index, target)| targets::check(loss, output, index, target))
             }
         }
     }

@@ -16,62 +16,88 @@ use crate::error::Error;
 /// How far the targets of a row may exceed 1 together: soft labels are often rounded.
 const ROUNDING: f32 = 0.01;
 
-/// Whether `loss` takes `target`, which belongs to example `index` and is made of rows of `classes` values.
+/// Whether `loss` takes `target`, which belongs to example `index` and has the shape `output`.
 ///
 /// - Classes: probabilities, each from 0 to 1, which sum to at most 1 in a row. One-hot and soft labels sum to 1;
 ///   a row of zeros belongs to an example without a label and adds nothing to the loss.
 /// - Yes or no: probabilities, each from 0 to 1.
 /// - Numbers: any that are finite.
-pub(super) fn check(loss: Loss, classes: usize, index: usize, target: &[f32]) -> Result<(), Error> {
-    let output = loss.properties().output;
-    let is_taken = |value: f32| match output {
+pub(super) fn check(
+    loss: Loss,
+    output: &[usize],
+    index: usize,
+    target: &[f32],
+) -> Result<(), Error> {
+    let meaning = loss.properties().output;
+    let is_taken = |value: f32| match meaning {
         Output::Classes | Output::Binary => (0.0..=1.0).contains(&value),
         Output::Values => value.is_finite(),
     };
     // Without a branch, so that LLVM may use vectors.
     let all_taken = target.iter().fold(true, |all, t| all & is_taken(*t));
     if !all_taken {
-        let wrong = target.iter().find(|value| !is_taken(**value));
+        let wrong = target.iter().position(|value| !is_taken(*value));
+        let place = wrong.unwrap_or(0);
         return Err(Error::TargetValue {
             index,
-            value: wrong.copied().unwrap_or(f32::NAN),
+            position: match output {
+                [_] => Vec::new(),
+                _ => position(output, place),
+            },
+            value: target[place],
             loss,
-            expected: match output {
+            expected: match meaning {
                 Output::Classes | Output::Binary => "from 0 to 1",
                 Output::Values => "finite",
             },
         });
     }
-    if output == Output::Classes {
-        let mut sums = target.chunks(classes.max(1)).map(|row| row.iter().sum());
-        if let Some(sum) = sums.find(|sum: &f32| *sum > 1.0 + ROUNDING) {
-            return Err(Error::TargetSum { index, sum, loss });
+    if meaning == Output::Classes {
+        let (&classes, positions) = output.split_last().unwrap_or((&1, &[]));
+        let sums = target.chunks(classes.max(1)).map(|row| row.iter().sum());
+        let mut large = sums.enumerate().filter(|(_, sum)| *sum > 1.0 + ROUNDING);
+        if let Some((place, sum)) = large.next() {
+            return Err(Error::TargetSum {
+                index,
+                position: position(positions, place),
+                sum,
+                loss,
+            });
         }
     }
     Ok(())
 }
 
-/// The length of the rows that targets of this shape are made of.
-pub(super) fn classes(output: &[usize]) -> usize {
-    output.last().copied().unwrap_or(1)
+/// The coordinates of place `index` in an array of this shape, in order of its axes.
+pub(super) fn position(shape: &[usize], index: usize) -> Vec<usize> {
+    let mut rest = index;
+    let axes = shape.iter().rev().map(|&length| {
+        let coordinate = rest % length.max(1);
+        rest /= length.max(1);
+        coordinate
+    });
+    let mut position: Vec<usize> = axes.collect();
+    position.reverse();
+    position
 }
 
 /// A dataset that notes targets which the loss does not take.
 pub(crate) struct Checked<'a> {
     data: &'a dyn Dataset,
     loss: Loss,
-    classes: usize,
+    /// The shape of a target.
+    output: &'a [usize],
     /// Of the examples with a wrong target that have been read, the first in the dataset's order.
     wrong: Mutex<Option<(usize, Error)>>,
 }
 
 impl<'a> Checked<'a> {
     /// `data` for a network with this loss and this output.
-    pub(crate) fn new(data: &'a dyn Dataset, loss: Loss, output: &[usize]) -> Self {
+    pub(crate) fn new(data: &'a dyn Dataset, loss: Loss, output: &'a [usize]) -> Self {
         Self {
             data,
             loss,
-            classes: classes(output),
+            output,
             wrong: Mutex::default(),
         }
     }
@@ -102,7 +128,7 @@ impl Dataset for Checked<'_> {
 
     fn read_target(&self, index: usize, out: &mut [f32]) {
         self.data.read_target(index, out);
-        if let Err(error) = check(self.loss, self.classes, index, out) {
+        if let Err(error) = check(self.loss, self.output, index, out) {
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             if wrong.as_ref().is_none_or(|(first, _)| index < *first) {
                 *wrong = Some((index, error));

@@ -19,7 +19,7 @@ use crate::kernels::simd::Loop;
 use crate::reference::Real;
 use cnn_ir::Loss;
 
-/// A loss. Outputs and targets are `[n, units]`.
+/// A loss. Outputs and targets are `[n, units]`: a row of all values for each example.
 trait Function: Copy {
     /// The loss of each example, to `losses`, `[n]`. Logits become what the activation of the loss makes
     /// of them.
@@ -37,12 +37,14 @@ trait Function: Copy {
     fn slope<T: Real>(self, y: &[T], t: &[T]) -> Vec<T>;
 }
 
-/// Calls a body with the [`Function`] of a loss.
+/// Calls a body with the [`Function`] of a loss over outputs of a shape.
 macro_rules! with_function {
-    ($loss:expr, $function:ident => $body:expr) => {
+    ($loss:expr, $shape:expr, $function:ident => $body:expr) => {
         match $loss {
             Loss::CategoricalCrossentropy => {
-                let $function = $crate::loss::categorical_crossentropy::CategoricalCrossentropy;
+                let $function = $crate::loss::categorical_crossentropy::CategoricalCrossentropy {
+                    classes: $crate::loss::classes($shape),
+                };
                 $body
             }
             Loss::BinaryCrossentropy => {
@@ -63,57 +65,58 @@ macro_rules! with_function {
 #[cfg(any(test, feature = "reference"))]
 use with_function;
 
-/// The loss of each example, to `losses`, `[n]`; `output` and `target` are `[n, units]`.
+/// The loss of each example, to `losses`, `[n]`: its mean over the positions or values of an output of `shape`,
+/// `[H, W, C]` or `[C]`. `output` and `target` are `[n, ..shape]`.
 ///
 /// A loss with an activation takes logits and leaves what the activation makes of them in `output`;
 /// others leave it untouched.
 ///
 /// # Panics
-/// If the slices differ in length or are not made of whole rows of `units`.
+/// If `shape` is empty along an axis, or the slices differ in length or are not made of whole examples.
 pub fn forward(
     loss: Loss,
     isa: Isa,
-    units: usize,
+    shape: &[usize],
     output: &mut [f32],
     target: &[f32],
     losses: &mut [f32],
 ) {
-    check(units, output.len(), target.len());
+    check(shape, output.len(), target.len());
     assert_eq!(
-        losses.len() * units,
+        losses.len() * units(shape),
         output.len(),
         "a loss for each example"
     );
     isa.run_loop(Forward {
         loss,
-        units,
+        shape,
         output,
         target,
         losses,
     });
 }
 
-/// `scale` times the gradient of each example's loss, written to `gradient`, `[n, units]`.
+/// `scale` times the gradient of each example's loss, written to `gradient`, `[n, ..shape]`.
 ///
 /// `output` is what [`forward`] left. The gradient is with respect to what `forward` took: the logits of
 /// a loss with an activation, the outputs of others.
 ///
 /// # Panics
-/// If the slices differ in length or are not made of whole rows of `units`.
+/// If `shape` is empty along an axis, or the slices differ in length or are not made of whole examples.
 pub fn backward(
     loss: Loss,
     isa: Isa,
-    units: usize,
+    shape: &[usize],
     output: &[f32],
     target: &[f32],
     scale: f32,
     gradient: &mut [f32],
 ) {
-    check(units, output.len(), target.len());
+    check(shape, output.len(), target.len());
     assert_eq!(gradient.len(), output.len(), "a gradient for each output");
     isa.run_loop(Backward {
         loss,
-        units,
+        shape,
         output,
         target,
         scale,
@@ -123,7 +126,7 @@ pub fn backward(
 
 struct Forward<'a> {
     loss: Loss,
-    units: usize,
+    shape: &'a [usize],
     output: &'a mut [f32],
     target: &'a [f32],
     losses: &'a mut [f32],
@@ -134,18 +137,19 @@ impl Loop for Forward<'_> {
     fn run(self) {
         let Self {
             loss,
-            units,
+            shape,
             output,
             target,
             losses,
         } = self;
-        with_function!(loss, function => function.forward(units, output, target, losses));
+        let units = units(shape);
+        with_function!(loss, shape, function => function.forward(units, output, target, losses));
     }
 }
 
 struct Backward<'a> {
     loss: Loss,
-    units: usize,
+    shape: &'a [usize],
     output: &'a [f32],
     target: &'a [f32],
     scale: f32,
@@ -157,17 +161,18 @@ impl Loop for Backward<'_> {
     fn run(self) {
         let Self {
             loss,
-            units,
+            shape,
             output,
             target,
             scale,
             gradient,
         } = self;
+        let units = units(shape);
         let rows = gradient
             .chunks_exact_mut(units)
             .zip(output.chunks_exact(units))
             .zip(target.chunks_exact(units));
-        with_function!(loss, function => {
+        with_function!(loss, shape, function => {
             for ((gradient, output), target) in rows {
                 function.backward(output, target, scale, gradient);
             }
@@ -219,10 +224,21 @@ fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     total
 }
 
-fn check(units: usize, output: usize, target: usize) {
+/// The values of an output.
+fn units(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// The classes that an output has a score for at each position: its last axis.
+fn classes(shape: &[usize]) -> usize {
+    shape.last().copied().unwrap_or(1)
+}
+
+fn check(shape: &[usize], output: usize, target: usize) {
+    let units = units(shape);
     assert!(
         units > 0 && output.is_multiple_of(units),
-        "whole rows of `units`"
+        "whole examples of `shape`"
     );
     assert_eq!(output, target, "a target for each output");
 }

@@ -21,7 +21,16 @@ fn matches_the_reference() {
     let mut random = Random::new(1);
     let mut failures = Failures::default();
     for loss in all() {
-        for units in [1, 2, 3, 10, 17, 33] {
+        let flat = [&[1][..], &[2], &[3], &[10], &[17], &[33]];
+        let positions = [
+            &[2, 3, 1][..],
+            &[3, 1, 2],
+            &[1, 5, 3],
+            &[7, 5, 4],
+            &[2, 2, 21],
+        ];
+        for shape in [&flat[..], &positions].concat() {
+            let units: usize = shape.iter().product();
             for n in 1..=5 {
                 let z: Vec<f32> = random.floats(n * units).iter().map(|z| 5.0 * z).collect();
                 let hot = random.bits().is_multiple_of(2);
@@ -34,28 +43,28 @@ fn matches_the_reference() {
                         }
                     })
                     .collect();
-                let case = || format!("{loss:?} of {units}, n {n}, {target:?}");
+                let case = || format!("{loss:?} of {shape:?}, n {n}, {target:?}");
 
                 let [z64, target64] = [&z, &target].map(|values| to_f64(values));
                 let (expected_losses, expected_output): (Vec<f64>, Vec<Vec<f64>>) = z64
                     .chunks(units)
                     .zip(target64.chunks(units))
-                    .map(|(z, target)| reference::loss::forward(loss, units, z, target))
+                    .map(|(z, target)| reference::loss::forward(loss, shape, z, target))
                     .unzip();
                 let expected_output = expected_output.concat();
                 let expected_gradient =
-                    reference::loss::backward(loss, units, &z64, &target64, 0.25);
+                    reference::loss::backward(loss, shape, &z64, &target64, 0.25);
                 for isa in Isa::available() {
                     let case = |what: &str| format!("{what}, {}, {}", case(), isa.name());
                     let mut output = Guarded::holding(&z);
                     let mut losses = Guarded::new(n);
-                    super::forward(loss, isa, units, output.values(), &target, losses.values());
+                    super::forward(loss, isa, shape, output.values(), &target, losses.values());
                     let (output, losses) = (output.into_values(), losses.into_values());
                     failures.compare(|| case("losses"), &losses, &expected_losses, 1e-6);
                     failures.compare(|| case("output"), &output, &expected_output, 1e-6);
 
                     let mut gradient = Guarded::new(n * units);
-                    super::backward(loss, isa, units, &output, &target, 0.25, gradient.values());
+                    super::backward(loss, isa, shape, &output, &target, 0.25, gradient.values());
                     let gradient = gradient.into_values();
                     failures.compare(|| case("gradient"), &gradient, &expected_gradient, 1e-6);
                 }
@@ -109,7 +118,7 @@ fn large_logits_are_exact() {
     for (loss, z, target, expected) in cases {
         for isa in Isa::available() {
             let mut sum = [f32::NAN];
-            super::forward(loss, isa, z.len(), &mut z.to_vec(), target, &mut sum);
+            super::forward(loss, isa, &[z.len()], &mut z.to_vec(), target, &mut sum);
             // Relative: the small losses count too.
             let [actual, expected] = [f64::from(sum[0]), expected].map(|sum| [sum * 1e9]);
             let case = || format!("{loss:?} of {z:?}, {}", isa.name());
@@ -126,9 +135,9 @@ fn a_nan_shows_in_loss_and_gradient() {
             let mut output = [0.5, f32::NAN, 0.5, 0.5];
             let target = [1.0, 0.0, 0.0, 1.0];
             let mut losses = [0.0; 2];
-            super::forward(loss, isa, 2, &mut output, &target, &mut losses);
+            super::forward(loss, isa, &[2], &mut output, &target, &mut losses);
             let mut gradient = [0.0; 4];
-            super::backward(loss, isa, 2, &output, &target, 1.0, &mut gradient);
+            super::backward(loss, isa, &[2], &output, &target, 1.0, &mut gradient);
             assert!(
                 losses[0].is_nan() && losses[1].is_finite(),
                 "{loss:?}: {losses:?}"

@@ -63,7 +63,7 @@ impl Model {
                 data.read_target(first + offset, target);
             }
             self.forward(examples, input, output, workspace);
-            loss::forward(training.loss, isa, units, output, target, losses);
+            loss::forward(training.loss, isa, self.spec.output, output, target, losses);
             sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
             for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
                 *sum = metric::sum(*metric, training.loss, self.spec.output, output, target);

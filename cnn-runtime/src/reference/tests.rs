@@ -184,15 +184,16 @@ fn loss_gradients() {
     let mut random = Random::new(5);
     let mut failures = Failures::default();
     for loss in crate::loss::tests::all() {
-        for units in [1, 2, 10] {
-            let z = random.doubles(3 * units);
+        for shape in [&[1][..], &[2], &[10], &[2, 1, 3], &[3, 2, 1]] {
+            let values = 3 * shape.iter().product::<usize>();
+            let z = random.doubles(values);
             // Soft targets, which do not sum to one.
-            let target: Vec<f64> = random.doubles(3 * units).iter().map(|t| t.abs()).collect();
+            let target: Vec<f64> = random.doubles(values).iter().map(|t| t.abs()).collect();
             let scale = 0.25;
             failures.compare(
-                || format!("{loss:?} of {units}"),
-                &loss::backward(loss, units, &z, &target, scale),
-                &finite_differences(&z, |z| scale * loss::forward(loss, units, z, &target).0),
+                || format!("{loss:?} of {shape:?}"),
+                &loss::backward(loss, shape, &z, &target, scale),
+                &finite_differences(&z, |z| scale * loss::forward(loss, shape, z, &target).0),
                 TOLERANCE,
             );
         }
@@ -205,15 +206,24 @@ fn losses_by_hand() {
     let third = (1.0f64 / 3.0).ln();
     let (loss, p) = loss::forward(
         Loss::CategoricalCrossentropy,
-        3,
+        &[3],
         &[0.0; 3],
         &[0.0, 1.0, 0.0],
     );
     assert!((loss + third).abs() < 1e-15 && p.iter().all(|p| (p - 1.0 / 3.0).abs() < 1e-15));
-    let (loss, p) = loss::forward(Loss::BinaryCrossentropy, 2, &[0.0; 2], &[0.0, 1.0]);
+    let (loss, p) = loss::forward(Loss::BinaryCrossentropy, &[2], &[0.0; 2], &[0.0, 1.0]);
     assert!((loss - 2.0f64.ln()).abs() < 1e-15 && p == [0.5; 2]);
-    let (loss, _) = loss::forward(Loss::MeanSquaredError, 2, &[1.0, 5.0], &[0.0, 2.0]);
+    let (loss, _) = loss::forward(Loss::MeanSquaredError, &[2], &[1.0, 5.0], &[0.0, 2.0]);
     assert_eq!(loss, 5.0);
+    // Two positions of two classes each: the mean of their losses.
+    let (z, t) = ([0.0, 0.0, 0.0, 3f64.ln()], [1.0, 0.0, 1.0, 0.0]);
+    let (loss, p) = loss::forward(Loss::CategoricalCrossentropy, &[2, 1, 2], &z, &t);
+    assert!((loss - (2f64.ln() + 4f64.ln()) / 2.0).abs() < 1e-15);
+    assert!(
+        p.iter()
+            .zip([0.5, 0.5, 0.25, 0.75])
+            .all(|(p, q)| (p - q).abs() < 1e-15)
+    );
 }
 
 /// Two steps with the gradient 2 from the parameter 1, worked out by hand.

@@ -9,7 +9,7 @@
 //!
 //! What is no number stays none, and nothing overflows on the way: `silu(-∞)` is 0, as is its derivative.
 
-use super::{map, scale, softmax};
+use super::{log_softmax, map, scale, softmax};
 use crate::kernels::math;
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
@@ -29,6 +29,7 @@ macro_rules! functions {
         pub(super) fn forward(activation: Activation, units: usize, bias: &[f32], y: &mut [f32]) {
             match activation {
                 Activation::Softmax => softmax::forward(units, bias, y),
+                Activation::LogSoftmax => log_softmax::forward(units, bias, y),
                 $($pattern => map(bias, y, |$z: f32| $value),)+
             }
         }
@@ -38,6 +39,7 @@ macro_rules! functions {
         pub(super) fn backward(activation: Activation, units: usize, saved: &[f32], dy: &mut [f32]) {
             match activation {
                 Activation::Softmax => softmax::backward(units, saved, dy),
+                Activation::LogSoftmax => log_softmax::backward(units, saved, dy),
                 $($pattern => scale(saved, dy, |$saved: f32, $d: f32| $gradient),)+
             }
         }
@@ -46,7 +48,7 @@ macro_rules! functions {
         #[cfg(any(test, feature = "reference"))]
         pub(super) fn twin<T: Real>(activation: Activation, input: T) -> T {
             match activation {
-                Activation::Softmax => unreachable!("a softmax needs its row"),
+                Activation::Softmax | Activation::LogSoftmax => unreachable!("a softmax needs its row"),
                 $($pattern => {
                     let $twin_z = input;
                     $twin
@@ -58,7 +60,7 @@ macro_rules! functions {
         #[cfg(any(test, feature = "reference"))]
         pub(super) fn slope<T: Real>(activation: Activation, input: T) -> T {
             match activation {
-                Activation::Softmax => unreachable!("a softmax needs its row"),
+                Activation::Softmax | Activation::LogSoftmax => unreachable!("a softmax needs its row"),
                 $($pattern => {
                     let $slope_z = input;
                     $slope

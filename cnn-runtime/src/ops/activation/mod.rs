@@ -1,10 +1,11 @@
 //! Activation functions, applied in place to the output of a layer.
 //!
-//! `functions` holds an entry for each activation of single values; `softmax` works on rows. The loops
+//! `functions` holds an entry for each activation of single values; `softmax` and `log_softmax` work on rows. The loops
 //! are plain Rust that LLVM vectorises for the instruction set they run with; every value has the same
 //! bits on each of them.
 
 mod functions;
+mod log_softmax;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 pub(crate) mod softmax;

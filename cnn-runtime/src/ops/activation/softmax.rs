@@ -55,7 +55,7 @@ pub(crate) fn normalise(row: &mut [f32]) -> f32 {
 
 /// The sum in order.
 #[inline(always)]
-fn sum(values: impl Iterator<Item = f32>) -> f32 {
+pub(super) fn sum(values: impl Iterator<Item = f32>) -> f32 {
     let mut sum = 0.0;
     for value in values {
         sum += value;

@@ -63,7 +63,7 @@ fn extremes() {
     let inf = f32::INFINITY;
     let huge = 1e30;
     let gelu = |approximate| Activation::Gelu { approximate };
-    let cases: [(Activation, &[f32], &[f32]); 21] = [
+    let cases: [(Activation, &[f32], &[f32]); 25] = [
         (Activation::Linear, &[f32::NAN, inf], &[f32::NAN, inf]),
         (
             Activation::Relu,
@@ -155,6 +155,18 @@ fn extremes() {
         ),
         (Activation::Softmax, &[0.0, f32::NAN, 1.0], &[f32::NAN; 3]),
         (Activation::Softmax, &[-200.0, -200.0], &[0.5, 0.5]),
+        (Activation::LogSoftmax, &[inf, 0.0], &[f32::NAN, f32::NAN]),
+        (
+            Activation::LogSoftmax,
+            &[0.0, -1000.0, -inf],
+            &[0.0, -1000.0, -inf],
+        ),
+        (
+            Activation::LogSoftmax,
+            &[0.0, f32::NAN, 1.0],
+            &[f32::NAN; 3],
+        ),
+        (Activation::LogSoftmax, &[huge], &[0.0]),
     ];
     let mut failures = Failures::default();
     for (activation, z, expected) in cases {
@@ -200,7 +212,9 @@ fn values_are_within_some_units_in_the_last_place() {
             Activation::Silu | Activation::Mish => (8.0, 1e-43),
             Activation::Gelu { approximate: false } => (8.0, 1e-43),
             Activation::Gelu { approximate: true } => (4.0, 1e-7),
-            Activation::Softmax => unreachable!("no activation of single values"),
+            Activation::Softmax | Activation::LogSoftmax => {
+                unreachable!("no activation of single values")
+            }
         };
         let mut y = z.clone();
         super::forward(activation, Isa::PORTABLE, 1, &mut y);
@@ -311,10 +325,10 @@ fn a_nan_passes_backward() {
         for isa in Isa::available() {
             let mut dy = [f32::NAN, 1.0];
             super::backward(activation, isa, 2, &[0.5, 0.5], &mut dy);
-            let expected = if activation == Activation::Softmax {
-                [f32::NAN; 2]
-            } else {
+            let expected = if activation.properties().is_elementwise {
                 [f32::NAN, dy[1]]
+            } else {
+                [f32::NAN; 2]
             };
             let case = || format!("{activation:?}, {}", isa.name());
             failures.compare(case, &dy, &expected, 0.0);
