@@ -35,10 +35,10 @@ pub struct Outline {
     pub docs: Vec<String>,
     /// Where the other attributes above the network stand.
     pub attributes: Vec<Span>,
-    /// The shape of an input example.
-    pub input: Option<Shape>,
-    /// The shape of the output for one example.
-    pub output: Option<Shape>,
+    /// The inputs, and the shapes of one example.
+    pub inputs: Vec<(String, Option<Shape>)>,
+    /// The outputs.
+    pub outputs: Vec<(String, Option<Shape>)>,
     /// Whether there is a `train` block.
     pub train: bool,
     /// The layers with parameters, in source order.
@@ -84,7 +84,7 @@ pub fn analyse(source: &str) -> Analysis {
         };
         let resolved = context.resolve(&syntax);
         let shapes = context.shapes(&resolved.layers);
-        outline = Outline::new(&syntax, &resolved, &shapes);
+        outline = Outline::new(source, &syntax, &resolved, &shapes);
         let nodes = shapes.complete.then_some(shapes.nodes);
         let outputs = nodes
             .as_deref()
@@ -159,23 +159,46 @@ fn outputs(source: &str, nodes: &[Node], resolved: &Resolved) -> Option<Vec<Port
 }
 
 impl Outline {
-    fn new(syntax: &NetworkSyntax, resolved: &Resolved, known: &Shapes) -> Self {
+    /// The shape of an input example, where there is one input.
+    pub fn input(&self) -> Option<&Shape> {
+        only(&self.inputs)
+    }
+
+    /// The shape of the output for one example, where there is one output.
+    pub fn output(&self) -> Option<&Shape> {
+        only(&self.outputs)
+    }
+
+    fn new(source: &str, syntax: &NetworkSyntax, resolved: &Resolved, known: &Shapes) -> Self {
         let layers = resolved.layers.iter().flatten();
-        let input = resolved
-            .layers
-            .iter()
-            .zip(&known.shapes)
-            .find_map(|(layer, shape)| {
-                let layer = layer.as_ref()?;
-                matches!(layer.op, Some(Op::Input(_))).then(|| shape.clone())?
-            });
+        let lines = resolved.layers.iter().zip(&known.shapes);
+        let inputs = lines.clone().filter_map(|(layer, shape)| {
+            let layer = layer.as_ref()?;
+            matches!(layer.op, Some(Op::Input(_))).then(|| (layer.name.clone(), shape.clone()))
+        });
+        let outputs = match &resolved.outputs {
+            Some(outputs) => (outputs.values.iter())
+                .map(|&(place, span)| {
+                    (
+                        unraw(span.text(source)).to_owned(),
+                        known.shapes[place].clone(),
+                    )
+                })
+                .collect(),
+            None => (lines.clone().next_back().into_iter())
+                .map(|(layer, shape)| {
+                    let name = layer.as_ref().map(|layer| layer.name.clone());
+                    (name.unwrap_or_default(), shape.clone())
+                })
+                .collect(),
+        };
         Self {
             name: syntax.name.clone(),
             visibility: syntax.visibility.clone(),
             docs: syntax.docs.clone(),
             attributes: syntax.attributes.clone(),
-            input,
-            output: known.shapes.last().cloned().flatten(),
+            inputs: inputs.collect(),
+            outputs,
             train: resolved.train.is_some(),
             layers: layers
                 .filter_map(|layer| {
@@ -194,5 +217,12 @@ impl Outline {
             nodes: known.nodes.clone(),
             words: words(syntax),
         }
+    }
+}
+
+fn only(ports: &[(String, Option<Shape>)]) -> Option<&Shape> {
+    match ports {
+        [(_, shape)] => shape.as_ref(),
+        [] | [_, _, ..] => None,
     }
 }

@@ -211,6 +211,11 @@ impl Node {
 }
 
 impl Network {
+    /// Whether a node is there only to hold several inputs, or several outputs, in a row.
+    pub fn is_joint(&self, id: NodeId) -> bool {
+        (id == self.input && self.inputs.len() > 1) || (id == self.output && self.outputs.len() > 1)
+    }
+
     /// The number of values of all tensors.
     pub fn parameter_count(&self) -> usize {
         self.nodes.iter().map(Node::parameter_count).sum()

@@ -48,7 +48,7 @@ fn join_inputs(network: &mut Network) {
     let input = Op::Input(Input { shape: row.clone() });
     let node = joint(INPUTS, input, Vec::new(), Vec::new(), row);
     network.nodes.insert(0, node);
-    network.input = 0;
+    (network.input, network.output) = (0, network.output + 1);
 }
 
 fn join_outputs(network: &mut Network) {

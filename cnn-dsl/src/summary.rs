@@ -18,7 +18,7 @@ impl Network {
     pub fn summary(&self) -> String {
         let reads_above = |(id, node): (usize, &Node)| match node.inputs[..] {
             [] => id == 0,
-            [input] => input + 1 == id,
+            [input] => input + 1 == id && !self.is_joint(input),
             _ => false,
         };
         let is_sequence = self.nodes.iter().enumerate().all(reads_above);
@@ -42,7 +42,7 @@ impl Network {
                     rows.push(row);
                 }
             }
-            if matches!(node.op, Op::Input(_)) {
+            if matches!(node.op, Op::Input(_)) || self.is_joint(id) {
                 continue;
             }
             let (depth, count) = (around.len(), node.parameter_count());
@@ -73,7 +73,8 @@ impl Network {
     /// The names of what a line within these groups reads: layers, and groups by their values; those of its own group
     /// without the group's name.
     fn connected(&self, inputs: &[NodeId], around: &[&Group]) -> String {
-        let names = inputs.iter().map(|&input| {
+        let inputs = inputs.iter().filter(|&&input| !self.is_joint(input));
+        let names = inputs.map(|&input| {
             let ends = |group: &&Group| group.nodes.end == input + 1 && !around.contains(group);
             let name = match self.groups.iter().find(ends) {
                 Some(group) => &group.name,

@@ -115,7 +115,10 @@ fn constants_reach_into_train() {
     );
     let train = network.train.expect("a train block");
     assert_eq!(train.epochs, 6);
-    assert_eq!(train.loss, cnn_dsl::graph::Loss::MeanSquaredError);
+    assert_eq!(
+        train.objectives[0].loss,
+        cnn_dsl::graph::Loss::MeanSquaredError
+    );
     let rate = format!("{:?}", train.optimizer);
     assert!(rate.contains("0.001"), "{rate}");
 }

@@ -1,6 +1,8 @@
 //! Good descriptions: what they mean.
 
-use cnn_dsl::graph::{Activation, Initializer, Loss, Metric, Op, Optimizer, Role, Train};
+use cnn_dsl::graph::{
+    Activation, Initializer, Loss, Metric, Objective, Op, Optimizer, Role, Train,
+};
 use cnn_dsl::{Network, analyse, check};
 
 const MNIST: &str = "\
@@ -260,7 +262,7 @@ fn names_docs_and_visibility_are_kept() {
         ]
     );
     assert_eq!(network.nodes[3].inputs, [2]);
-    assert_eq!((network.inputs, network.outputs), (vec![0], vec![6]));
+    assert_eq!((network.input, network.output), (0, 6));
 }
 
 #[test]
@@ -357,7 +359,7 @@ fn raw_identifiers_are_names() {
     let names: Vec<_> = network.nodes.iter().map(|node| &*node.name).collect();
     assert_eq!(names, ["input", "stem", "type", "try"]);
     assert_eq!(
-        network.train.map(|train| train.loss),
+        network.train.map(|train| train.objectives[0].loss),
         Some(Loss::MeanSquaredError)
     );
     assert_eq!(
@@ -438,9 +440,12 @@ fn training_has_the_defaults_of_keras() {
         epsilon: 1e-7,
     };
     let expected = Train {
-        loss: Loss::MeanSquaredError,
+        objectives: vec![Objective {
+            loss: Loss::MeanSquaredError,
+            weight: 1.0,
+            metrics: vec![],
+        }],
         optimizer: rmsprop(1e-3),
-        metrics: vec![],
         epochs: 1,
         batch_size: 32,
         seed: 0,
@@ -484,7 +489,7 @@ fn training_has_the_defaults_of_keras() {
     let seed = train("seed = 18446744073709551615; metrics = [accuracy, mae, mse];");
     assert_eq!(seed.seed, u64::MAX);
     assert_eq!(
-        seed.metrics,
+        seed.objectives[0].metrics,
         [
             Metric::Accuracy,
             Metric::MeanAbsoluteError,
@@ -568,11 +573,14 @@ fn the_outline_of_a_wrong_description_tells_what_is_known() {
     let outline = analysis.outline;
     assert_eq!(outline.name.expect("a name").text, "A");
     assert_eq!(
-        (outline.visibility.as_str(), outline.docs),
+        (outline.visibility.as_str(), outline.docs.clone()),
         ("pub", vec![" Docs.".to_owned()])
     );
-    assert_eq!(outline.input.map(|shape| shape.0), Some(vec![8, 8, 1]));
-    assert_eq!(outline.output.map(|shape| shape.0), Some(vec![10]));
+    assert_eq!(
+        outline.input().map(|shape| &shape.0[..]),
+        Some(&[8, 8, 1][..])
+    );
+    assert_eq!(outline.output().map(|shape| &shape.0[..]), Some(&[10][..]));
     assert!(outline.train);
     let layers: Vec<_> = outline
         .layers

@@ -41,6 +41,22 @@ pub enum Error {
         /// The example's shape.
         found: Vec<usize>,
     },
+    /// The examples have more or fewer inputs or targets than the network.
+    Parts {
+        /// `inputs` or `targets`.
+        what: &'static str,
+        /// How many the network has.
+        expected: usize,
+        /// How many an example has.
+        found: usize,
+    },
+    /// The inputs of a batch have different numbers of examples.
+    BatchLengths {
+        /// The examples of the first input.
+        expected: usize,
+        /// Those of another one.
+        found: usize,
+    },
     /// A slice for one input or output is longer or shorter than the network's.
     Length {
         /// `input` or `output`.
@@ -235,6 +251,18 @@ impl fmt::Display for Error {
             } => write!(f, "`{name}` is {value}, but must be {expected}"),
             Error::EmptyDataset => f.write_str("the dataset holds no examples"),
             Error::Scalar => f.write_str("an array without axes holds no examples"),
+            Error::Parts {
+                what,
+                expected,
+                found,
+            } => write!(
+                f,
+                "the network takes examples of {expected} {what}, these have {found}"
+            ),
+            Error::BatchLengths { expected, found } => write!(
+                f,
+                "the inputs of a batch differ in their numbers of examples: {expected} and {found}"
+            ),
             Error::InputShape { expected, found } => write!(
                 f,
                 "the network's input is {}, but an example is {}",

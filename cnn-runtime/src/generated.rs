@@ -5,21 +5,24 @@
 
 use core::ops::Range;
 
+use crate::spec::aligned;
+
 pub use crate::field::Field;
 pub use crate::kernels::Isa;
+pub use crate::objective::{self, Objective};
 pub use crate::ops::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
     add,
 };
 pub use crate::spec::{
-    Gradient, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State, Sums, Tensor,
-    Train, Training, TrainingPass, Workspace, micro_batches, pieces, split_mut, split_packed,
-    split_workspace, training_scratch,
+    Gradient, Layer, Meeting, PackedForm, Parameter, Port, Predict, Source, Spec, State, Sums,
+    Tensor, Train, Training, TrainingPass, Workspace, finish, micro_batches, pieces, split_mut,
+    split_packed, split_workspace, training_scratch,
 };
-pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
-    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
+    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Part, Pass, Pool2d,
+    PoolKind,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.
@@ -49,7 +52,7 @@ pub mod parameters {
             )*
         };
     }
-    functions! { bytes examples input inputs isa model output parameters path seed workspace }
+    functions! { bytes examples input input_row inputs isa model output output_row outputs parameters path seed workspace }
 }
 
 impl Layer {
@@ -67,6 +70,67 @@ impl Layer {
             output,
             parameters,
             flops,
+        }
+    }
+}
+
+/// The floats that rows of several values take in a workspace.
+pub const fn floats_of_rows(rows: [usize; 2]) -> usize {
+    aligned(rows[0]) + aligned(rows[1])
+}
+
+/// Puts several values into a row, one behind the other.
+///
+/// # Panics
+/// If the row has another length.
+pub fn gather(values: &[&[f32]], row: &mut [f32]) {
+    let mut rest = row;
+    for value in values {
+        let (place, tail) = rest.split_at_mut(value.len());
+        place.copy_from_slice(value);
+        rest = tail;
+    }
+    assert!(rest.is_empty(), "a row of all values");
+}
+
+/// Takes several values out of a row.
+///
+/// # Panics
+/// If the row has another length.
+pub fn scatter<const N: usize>(row: &[f32], values: [&mut [f32]; N]) {
+    let mut rest = row;
+    for value in values {
+        let (place, tail) = rest.split_at(value.len());
+        value.copy_from_slice(place);
+        rest = tail;
+    }
+    assert!(rest.is_empty(), "a row of all values");
+}
+
+impl Port {
+    /// A value that flows in or out.
+    pub const fn new(
+        name: &'static str,
+        shape: &'static [usize],
+        offset: usize,
+        activation: Activation,
+    ) -> Self {
+        Self {
+            name,
+            shape,
+            offset,
+            activation,
+        }
+    }
+}
+
+impl Objective {
+    /// What is asked of an output.
+    pub const fn new(loss: Loss, weight: f32, metrics: &'static [Metric]) -> Self {
+        Self {
+            loss,
+            weight,
+            metrics,
         }
     }
 }

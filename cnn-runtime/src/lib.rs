@@ -34,6 +34,7 @@ pub mod loss;
 pub mod metric;
 #[cfg(feature = "std")]
 mod model;
+pub mod objective;
 pub mod ops;
 #[cfg(feature = "std")]
 pub mod optimizer;

@@ -17,10 +17,11 @@
 //! ```
 
 use crate::kernels::Isa;
+use crate::objective::Objective;
 use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
 use cnn_ir::operation::Pass;
-use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
+use cnn_ir::{Activation, Initializer, Operation, Optimizer, Role};
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -28,27 +29,79 @@ use core::ops::Range;
 pub struct Spec {
     /// The name of the generated struct.
     pub name: &'static str,
-    /// The shape of one example: `[28, 28, 1]`.
+    /// The shape of one example: `[28, 28, 1]`. Several inputs lie one behind the other in a row.
     pub input: &'static [usize],
-    /// The shape of one output: `[10]`.
+    /// The shape of one output: `[10]`. Several lie one behind the other in a row.
     pub output: &'static [usize],
+    /// The inputs.
+    pub inputs: &'static [Port],
+    /// The outputs.
+    pub outputs: &'static [Port],
     /// Every layer after the input, in the order of the source.
     pub layers: &'static [Layer],
     /// Every tensor in the order of the flat buffer, contiguous and without gaps.
     pub parameters: &'static [Parameter],
     /// The length of the flat parameter buffer, in floats.
     pub parameter_count: usize,
-    /// Runs the network on a batch. Where the last activation is fused with the loss, it
-    /// writes logits, and [`Spec::output_activation`] is still to be applied.
+    /// Runs the network on a batch. Where the activation of an output is fused with its loss, it
+    /// writes logits, and [`Port::activation`] is still to be applied.
     pub forward: fn(Predict<'_>),
-    /// What turns the output of [`Spec::forward`] into the network's output.
-    pub output_activation: Activation,
     /// The scratch memory of [`Spec::forward`].
     pub workspace: Workspace,
     /// The tensors that [`Spec::forward`] wants in another form, in the order of the parameters.
     pub packed: &'static [PackedForm],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
+}
+
+/// A value that flows in or out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Port {
+    /// Its label.
+    pub name: &'static str,
+    /// The shape of one example.
+    pub shape: &'static [usize],
+    /// Where it starts in the row of all, in floats.
+    pub offset: usize,
+    /// What turns what [`Spec::forward`] writes into the output; `Linear` for an input.
+    pub activation: Activation,
+}
+
+impl Port {
+    /// How many floats an example has.
+    #[expect(clippy::len_without_is_empty, reason = "no value is empty")]
+    pub const fn len(&self) -> usize {
+        let mut floats = 1;
+        let mut axis = 0;
+        while axis < self.shape.len() {
+            floats *= self.shape[axis];
+            axis += 1;
+        }
+        floats
+    }
+
+    /// Its place in the row of all.
+    pub const fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// Applies the activations that [`Spec::forward`] has left to the outputs, `[n, …]`.
+pub fn finish(outputs: &[Port], isa: Isa, output: &mut [f32]) {
+    let units = |port: &Port| port.shape.last().copied().unwrap_or(1);
+    if let [port] = outputs {
+        return ops::activation::forward(port.activation, isa, units(port), output);
+    }
+    let row: usize = outputs.iter().map(Port::len).sum();
+    for port in outputs
+        .iter()
+        .filter(|port| port.activation != Activation::Linear)
+    {
+        for row in output.chunks_exact_mut(row) {
+            let values = &mut row[port.range()];
+            ops::activation::forward(port.activation, isa, units(port), values);
+        }
+    }
 }
 
 /// A line of the summary.
@@ -298,12 +351,10 @@ pub struct Training {
     pub packed_forward: &'static [PackedForm],
     /// Those that the backward pass wants in another form.
     pub packed_backward: &'static [PackedForm],
-    /// What is minimised.
-    pub loss: Loss,
+    /// What is asked of each output.
+    pub objectives: &'static [Objective],
     /// The update rule.
     pub optimizer: Optimizer,
-    /// What is reported beside the loss.
-    pub metrics: &'static [Metric],
     /// Passes over the data.
     pub epochs: usize,
     /// Examples in one step.
@@ -380,7 +431,7 @@ pub struct Train<'a, 'b> {
     /// `[examples, ..output]`, overwritten with the network's outputs (probabilities where
     /// the last activation is fused with the loss), as the metrics need them.
     pub output: &'a mut [f32],
-    /// `[examples]`, overwritten with the loss of each.
+    /// `[examples, ..]`, overwritten with the losses of each, see [`objective`](crate::objective).
     pub losses: &'a mut [f32],
     /// The share's part of each slot, `[examples, ..]`.
     pub slots: &'a mut [&'b mut [f32]],

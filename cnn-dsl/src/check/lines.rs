@@ -207,7 +207,8 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
         let mut evaluated = syntax.clone();
         for argument in &mut evaluated.arguments {
             // Labels are no values.
-            if !is_from(argument) && !(joins && argument.name.is_none()) {
+            let is_label = is_from(argument) || (joins && argument.name.is_none());
+            if !is_label {
                 argument.value = self.context.evaluate(&mut names, &argument.value);
             }
         }

@@ -44,6 +44,7 @@ impl Context<'_> {
         };
         for (port, written) in outputs.iter().zip(&losses) {
             self.loss_fits(written.loss, written.place, &nodes[port.node]);
+            self.no_other_reader(*written, port, nodes);
         }
         let objectives = losses.into_iter().zip(metrics);
         let objectives = objectives.map(|(written, metrics)| Objective {
@@ -52,6 +53,26 @@ impl Context<'_> {
             metrics,
         });
         Ok(objectives.collect())
+    }
+
+    /// A loss that computes the activation of an output needs the output to itself.
+    fn no_other_reader(&mut self, written: Written, port: &Port, nodes: &[Node]) {
+        let activation = written.loss.properties().activation;
+        let mut readers = nodes.iter().filter(|node| node.inputs.contains(&port.node));
+        if let (true, Some(reader)) = (activation != Activation::Linear, readers.next()) {
+            let (loss, name, activation) = (written.loss.name(), &port.name, activation.name());
+            let message = format!(
+                "`{loss}` computes the {activation} of `{name}`, which `{}` reads",
+                reader.name
+            );
+            self.report(
+                Diagnostic::new(Code::LossMismatch, written.place, message)
+                    .secondary(reader.keyword.span, "this line reads the output")
+                    .help(format!(
+                        "write the activation on a line of its own, `{name}: {activation};`, and read the line above it"
+                    )),
+            );
+        }
     }
 
     /// The loss of each output.
@@ -169,10 +190,10 @@ impl Context<'_> {
         let diagnostic = Diagnostic::new(Code::LossOfOutputs, *span, message);
         let diagnostic = match closest_of(text, &names) {
             Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")),
-            None if outputs.len() == 1 => diagnostic.help(format!(
-                "write `{what} = …;` for the only one, or list it: `output({}, {text});`",
-                names[0]
-            )),
+            None if outputs.len() == 1 => {
+                let value = entry.value.span.text(self.source);
+                diagnostic.help(format!("write `{value}`: there is one output"))
+            }
             None => diagnostic.help(format!("there are {}", names.join(", "))),
         };
         Err(self.report(diagnostic))

@@ -128,10 +128,10 @@ fn a_step_with_a_pool_writes_the_pooled_value() {
 #[test]
 fn the_last_softmax_belongs_to_the_loss() {
     let with_loss = Plan::new(&network(&format!("{MNIST} {CROSSENTROPY}")));
-    assert_eq!(with_loss.output_activation, Activation::Softmax);
+    assert_eq!(with_loss.outputs[0].activation, Activation::Softmax);
     assert_eq!(activation(&with_loss.steps[3]), Activation::Linear);
     let without_loss = Plan::new(&network(MNIST));
-    assert_eq!(without_loss.output_activation, Activation::Linear);
+    assert_eq!(without_loss.outputs[0].activation, Activation::Linear);
     assert_eq!(activation(&without_loss.steps[3]), Activation::Softmax);
 }
 
@@ -144,7 +144,7 @@ fn a_softmax_of_its_own_gives_way_to_the_loss() {
         "input(3); dense(3, activation = silu); softmax;",
     ] {
         let plan = Plan::new(&network(&format!("{layers} {CROSSENTROPY}")));
-        assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
+        assert_eq!(plan.outputs[0].activation, Activation::Softmax, "{layers}");
         let last = plan.steps.last().unwrap();
         assert_ne!(last.operation.kind(), "Activate", "{layers}");
         assert_eq!(last.output, plan.output, "{layers}");
@@ -176,6 +176,6 @@ fn logits_are_a_copy_if_their_step_reads_its_output_in_the_backward_pass() {
             panic!("{layers}: {:?}", last.operation);
         };
         assert_eq!(copy.activation, Activation::Linear, "{layers}");
-        assert_eq!(plan.output_activation, Activation::Softmax, "{layers}");
+        assert_eq!(plan.outputs[0].activation, Activation::Softmax, "{layers}");
     }
 }

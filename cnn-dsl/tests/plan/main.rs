@@ -102,7 +102,7 @@ fn activation(step: &Step) -> Activation {
         Operation::BatchNormalization(normalization) => normalization.activation,
         Operation::Merge(merge) => merge.activation,
         Operation::DepthwiseConv2d(conv) => conv.activation,
-        Operation::Pool2d(_) | Operation::Dropout(_) => Activation::Linear,
+        Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Part(_) => Activation::Linear,
     }
 }
 

@@ -418,7 +418,7 @@ fn train(plan: &Plan) {
     for &example in &examples {
         run.read_value(plan.output, example);
         // In place, where the loss takes an activation.
-        if plan.output_activation != Activation::Linear {
+        if plan.outputs[0].activation != Activation::Linear {
             run.output[example] = Token::Probabilities(example);
         }
         if plan.values[plan.output].wants_gradient {

@@ -133,6 +133,7 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                         }
                         Some(
                             Operation::Activate(_)
+                            | Operation::Part(_)
                             | Operation::Dense(_)
                             | Operation::Dropout(_)
                             | Operation::BatchNormalization(_)

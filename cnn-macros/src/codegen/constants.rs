@@ -6,7 +6,7 @@
 use super::stages::{TrainingPass, training_passes};
 use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
-use super::{Context, is_packed};
+use super::{Context, is_packed, ports};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
 use cnn_ir::Role;
@@ -36,6 +36,7 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
     let packed = packed(context, Pass::Inference);
     let parameters = plan.parameters.iter().enumerate();
     let sums = Sums::all(context);
+    let ports = ports::tables(context.network, plan);
     let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     tokens(&format!(
         "/// The operations of all steps.
@@ -44,6 +45,7 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
         const TENSORS: [usize; {tensors}] = {lengths};
         /// The parameter tensors.
         pub const PARAMETERS: [rt::Parameter; {tensors}] = [{parameters}];
+        {ports}
         /// The images that a stage of images takes at a time.
         const MICRO_BATCH: usize = {micro_batch};
         {packed}
@@ -94,12 +96,11 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
     let [input, output] = context.input_and_output();
     let [input, output] = [input, output].map(|shape| array(shape.0.iter().copied()));
     let parameter_count = number(context.network.parameter_count());
-    let output_activation = context.plan.output_activation;
     let (constants, training) = match &context.network.train {
         Some(train) => {
             let packed = [Pass::Forward, Pass::Backward].map(|pass| packed(context, pass));
             (
-                packed.concat(),
+                packed.concat() + &objectives(train),
                 format!("Some({})", training(context, &Sums::all(context), train)),
             )
         }
@@ -125,16 +126,32 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             name: \"{name}\",
             input: &{input},
             output: &{output},
+            inputs: INPUTS,
+            outputs: OUTPUTS,
             layers: LAYERS,
             parameters: &PARAMETERS,
             parameter_count: {parameter_count},
             forward,
-            output_activation: rt::{output_activation:?},
             workspace: WORKSPACE,
             packed: &PACKED_INFERENCE,
             training: rt::{training},
         }};"
     ))
+}
+
+/// `const OBJECTIVES`, what is asked of each output.
+fn objectives(train: &Train) -> String {
+    let objectives = train.objectives.iter().map(|objective| {
+        let metrics = objective.metrics.iter();
+        let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
+        let (loss, weight) = (objective.loss, objective.weight as f32);
+        format!("rt::Objective::new(rt::{loss:?}, {weight:?}, &[{metrics}])")
+    });
+    format!(
+        "/// What is asked of each output.
+        const OBJECTIVES: &[rt::Objective] = &[{}];",
+        join(objectives)
+    )
 }
 
 /// The values of the public tables. Behind a path, they do not stand in the documentation as they are.
@@ -149,9 +166,11 @@ pub fn tables(context: &Context<'_>, summary: &TokenStream, plan: &TokenStream) 
 
 /// The rows of the public table of layers: all but the input, as Keras' summary has them.
 fn layer_table(context: &Context<'_>) -> TokenStream {
-    let layers = context.network.nodes.iter();
-    let layers = layers.filter(|node| !matches!(node.op, Op::Input(_)));
-    let layers = join(layers.map(|node| {
+    let network = context.network;
+    let layers = network.nodes.iter().enumerate();
+    let layers =
+        layers.filter(|(id, node)| !matches!(node.op, Op::Input(_)) && !network.is_joint(*id));
+    let layers = join(layers.map(|(_, node)| {
         let (name, kind) = (&node.name, &node.keyword.text);
         let output = array(node.shape.0.clone());
         let parameters = number(node.parameter_count());
@@ -250,11 +269,7 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let totals: usize = totals(context).iter().map(|(.., len)| len).sum();
     let totals = number(totals);
     let states = states(context);
-    let Train {
-        loss, optimizer, ..
-    } = train;
-    let metrics = train.metrics.iter();
-    let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
+    let optimizer = &train.optimizer;
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
     let seed = number_u64(train.seed);
     format!(
@@ -268,9 +283,8 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             states: &[{states}],
             packed_forward: &PACKED_FORWARD,
             packed_backward: &PACKED_BACKWARD,
-            loss: rt::{loss:?},
+            objectives: OBJECTIVES,
             optimizer: rt::{optimizer:?},
-            metrics: &[{metrics}],
             epochs: {epochs},
             batch_size: {batch_size},
             seed: {seed},

@@ -1,10 +1,11 @@
 //! What a user sees: the struct, its constants, its methods.
 
-use super::text::{array, ident, literal, tokens};
+use super::ports::{Ports, Side};
+use super::text::{ident, literal, tokens};
 use super::views::{self, View, Views};
-use super::{Context, alias, array_of_zeros, array_type};
-use cnn_dsl::graph::{Activation, Node, Shape};
-use proc_macro2::{Ident, Span, TokenStream};
+use super::{Context, alias};
+use cnn_dsl::graph::{Activation, Node, Port, Shape};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 
 /// The struct with its documentation.
@@ -16,12 +17,15 @@ pub fn structure(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let visibility = visibility(&context.network.visibility);
     let docs = struct_docs(context, summary);
     let attributes = context.attributes.of_struct(&["Clone", "Debug"]);
+    let of_items = context.attributes.of_items();
+    let ports = [Side::In, Side::Out].map(|side| Ports::new(context, side).structs(&of_items));
     quote! {
         #docs
         #attributes
         #visibility struct #name {
             model: #krate::runtime::generated::Field,
         }
+        #(#ports)*
     }
 }
 
@@ -35,11 +39,14 @@ fn struct_docs(context: &Context<'_>, summary: &TokenStream) -> TokenStream {
     let network = context.network;
     let own = network.docs.iter();
     let headline = network.docs.is_empty().then(|| {
-        let shapes = context
-            .input_and_output()
-            .map(ToString::to_string)
-            .join(" → ");
-        format!(" A network: {shapes}.")
+        let shapes = |ports: &[Port]| {
+            let shapes = ports
+                .iter()
+                .map(|port| network.nodes[port.node].shape.to_string());
+            shapes.collect::<Vec<_>>().join(", ")
+        };
+        let (from, to) = (shapes(&network.inputs), shapes(&network.outputs));
+        format!(" A network: {from} → {to}.")
     });
     let headline = headline.iter();
     let untrained = network
@@ -63,48 +70,65 @@ const RETURNED: usize = 1 << 16;
 
 /// A bound that an output of more floats does not meet, so that a call of `predict` or `infer` says what to call
 /// instead. The lifetime keeps the compiler from checking the bound here, where nobody calls the method.
-fn returned(output: &Shape) -> Option<TokenStream> {
-    let floats: usize = output.0.iter().product();
-    (floats > RETURNED).then(|| quote!(where for<'a> Self: rt::ReturnsOutput))
+fn returned(outputs: &Ports<'_>) -> Option<TokenStream> {
+    (outputs.floats() > RETURNED).then(|| quote!(where for<'a> Self: rt::ReturnsOutput))
 }
 
 /// The public constants and inference without `std`.
 pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
     let network = context.network;
     let name = alias();
-    let [input, output] = context.input_and_output();
-    let [input_rank, output_rank] = [input, output].map(|shape| literal(shape.0.len() as u64));
-    let [input_shape, output_shape] =
-        [input, output].map(|shape| tokens(&array(shape.0.iter().copied())));
+    let [inputs, outputs] = [Side::In, Side::Out].map(|side| Ports::new(context, side));
     let parameters = literal(network.parameter_count() as u64);
     let flops = literal(network.flops());
-    let (input_type, output_type) = (array_type(input), array_type(output));
-    let [input_docs, output_docs] = [("input", input), ("output", output)].map(|(what, shape)| {
-        format!(
-            "The shape of one {what}, `{:?}`, without the batch axis.",
-            shape.0
-        )
+    let (input_type, output_type) = (inputs.one_type(), outputs.one_type());
+    let (input_constant, output_constant) = (inputs.constant(), outputs.constant());
+    let (input, zeros) = (inputs.variable(), outputs.zeros());
+    let returned = returned(&outputs);
+    // Several values are put into a row in the workspace.
+    let row = |ports: &Ports<'_>| match ports.are_several() {
+        true => ports.floats(),
+        false => 0,
+    };
+    let rows = [row(&inputs), row(&outputs)];
+    let [input_row, output_row] = rows.map(|floats| literal(floats as u64));
+    let has_rows = rows != [0, 0];
+    let beside = has_rows.then(|| quote!(+ rt::floats_of_rows([#input_row, #output_row])));
+    let split = has_rows.then(|| {
+        quote! {
+            let ([input_row, output_row], workspace) =
+                rt::split_workspace(workspace, [#input_row, #output_row]);
+        }
     });
-    let zeros = array_of_zeros(output);
-    let returned = returned(output);
-    let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
-    let finish = (context.plan.output_activation != Activation::Linear).then(|| {
-        let activation = tokens(&format!("rt::{:?}", context.plan.output_activation));
-        let units = literal(output.0.last().map_or(1, |&units| units as u64));
-        quote!(rt::activation::forward(#activation, isa, #units, #flat_output);)
-    });
+    let (flat_inputs, flat_outputs) = (inputs.flat(), outputs.flat());
+    let (gather, flat_input) = match inputs.are_several() {
+        true => (
+            Some(quote!(rt::gather(&[#(#flat_inputs),*], input_row);)),
+            quote!(input_row),
+        ),
+        false => (None, quote!(#(#flat_inputs)*)),
+    };
+    let (scatter, flat_output) = match outputs.are_several() {
+        true => (
+            Some(quote!(rt::scatter(output_row, [#(#flat_outputs),*]);)),
+            quote!(output_row),
+        ),
+        false => (None, quote!(#(#flat_outputs)*)),
+    };
+    let mut activations = context.plan.outputs.iter().map(|output| output.activation);
+    let finish = activations
+        .any(|activation| activation != Activation::Linear)
+        .then(|| quote!(rt::finish(plan::OUTPUTS, isa, #flat_output);));
     quote! {
         impl #name {
-            #[doc = #input_docs]
-            pub const INPUT: [usize; #input_rank] = #input_shape;
-            #[doc = #output_docs]
-            pub const OUTPUT: [usize; #output_rank] = #output_shape;
+            #input_constant
+            #output_constant
             /// How many numbers the network learns.
             pub const PARAMETERS: usize = #parameters;
             /// Floating-point operations of one prediction; a multiply-add counts as two.
             pub const FLOPS: u64 = #flops;
             /// Floats that one prediction needs beside its input, its output and the parameters.
-            pub const WORKSPACE: usize = plan::WORKSPACE.floats(1);
+            pub const WORKSPACE: usize = plan::WORKSPACE.floats(1) #beside;
             /// The same in bytes.
             pub const WORKSPACE_BYTES: usize = Self::WORKSPACE * ::core::mem::size_of::<f32>();
             /// The tensors, as they lie one after the other in the parameters: their names in files, and
@@ -127,24 +151,26 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
             #[must_use]
             pub fn infer(
                 parameters: &[f32; Self::PARAMETERS],
-                input: &#input_type,
+                #input: #input_type,
                 workspace: &mut [f32; Self::WORKSPACE],
             ) -> #output_type
             #returned
             {
                 let mut output = #zeros;
-                Self::infer_into(parameters, input, &mut output, workspace);
+                Self::infer_into(parameters, #input, &mut output, workspace);
                 output
             }
 
             /// [`Self::infer`] with memory for the output, too: no array lies on the stack.
             pub fn infer_into(
                 parameters: &[f32; Self::PARAMETERS],
-                input: &#input_type,
+                #input: #input_type,
                 output: &mut #output_type,
                 workspace: &mut [f32; Self::WORKSPACE],
             ) {
                 let isa = rt::Isa::detect();
+                #split
+                #gather
                 plan::forward(rt::Predict {
                     isa,
                     examples: 1,
@@ -155,6 +181,7 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
                     workspace,
                 });
                 #finish
+                #scatter
             }
         }
     }
@@ -163,30 +190,49 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
 /// The methods that need `std`: predictions, training, files.
 pub fn methods(context: &Context<'_>) -> TokenStream {
     let name = alias();
-    let [input, output] = context.input_and_output();
-    let (input_type, output_type) = (array_type(input), array_type(output));
-    let (batch_in, batch_out) = (literal(input.0.len() as u64 + 1), batch_dimension(output));
-    let zeros = array_of_zeros(output);
-    let returned = returned(output);
-    let (flat_input, flat_output) = (flattened("input", input), flattened_mut("output", output));
-    let predict_docs = format!(
-        "The output, `{:?}`, for one input, `{:?}`.",
-        output.0, input.0
-    );
-    let batch_docs = format!(
-        "The outputs, `[N{}]`, for a batch of inputs, `[N{}]`.",
-        axes(output),
-        axes(input)
-    );
-    let dataset_docs = format!(
-        "The outputs, `[N{}]`, for all inputs of a dataset. Targets are not read.",
-        axes(output)
-    );
-    let floats = |shape: &Shape| shape.0.iter().product::<usize>();
+    let [inputs, outputs] = [Side::In, Side::Out].map(|side| Ports::new(context, side));
+    let (input_type, output_type) = (inputs.one_type(), outputs.one_type());
+    let (input, zeros) = (inputs.variable(), outputs.zeros());
+    let returned = returned(&outputs);
+    let (flat_inputs, flat_outputs) = (inputs.flat(), outputs.flat());
+    let are_several = inputs.are_several() || outputs.are_several();
+    let predict = match are_several {
+        true => quote!(predict_parts(&[#(#flat_inputs),*], &mut [#(#flat_outputs),*])),
+        false => quote!(predict(#(#flat_inputs)*, #(#flat_outputs)*)),
+    };
+    let (batch, views) = inputs.batch_parameter();
+    let (batch_output, made) = outputs.batch_result();
+    let batch_of = |call: TokenStream| match are_several {
+        true => quote! {
+            let mut outputs = rt::Network::model(self).#call?;
+            ::core::result::Result::Ok(#made)
+        },
+        false => quote!(rt::Network::model(self).#call),
+    };
+    let (predict_batch, predict_dataset) = match are_several {
+        true => (
+            batch_of(quote!(predict_batch_parts(&[#views]))),
+            batch_of(quote!(predict_dataset_parts(examples))),
+        ),
+        false => (
+            batch_of(quote!(predict_batch(#views))),
+            batch_of(quote!(predict_dataset(examples))),
+        ),
+    };
+    let (in_shape, out_shape) = (inputs.shapes(false), outputs.shapes(false));
+    let predict_docs = format!("The output, {out_shape}, for one input, {in_shape}.");
+    let (in_batch, out_batch) = (inputs.shapes(true), outputs.shapes(true));
+    let batch_docs = format!("The outputs, {out_batch}, for a batch of inputs, {in_batch}.");
+    let dataset_docs =
+        format!("The outputs, {out_batch}, for all inputs of a dataset. Targets are not read.");
+    let in_order = match are_several {
+        true => ", those of several values one behind the other",
+        false => "",
+    };
     let slice_docs = format!(
-        "[`Self::predict`] with flat slices: {} floats in, {} out.",
-        floats(input),
-        floats(output)
+        "[`Self::predict`] with flat slices: {} floats in, {} out{in_order}.",
+        inputs.floats(),
+        outputs.floats()
     );
     let accessors = accessors();
     let views = layer_views(context);
@@ -208,11 +254,11 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
 
             #[doc = #predict_docs]
             #[must_use]
-            pub fn predict(&self, input: &#input_type) -> #output_type
+            pub fn predict(&self, #input: #input_type) -> #output_type
             #returned
             {
                 let mut output = #zeros;
-                rt::Network::model(self).predict(#flat_input, #flat_output);
+                rt::Network::model(self).#predict;
                 output
             }
 
@@ -237,9 +283,9 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             /// When the inputs have another shape.
             pub fn predict_batch<'a>(
                 &self,
-                inputs: impl rt::IntoBatch<'a, #batch_in>,
-            ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
-                rt::Network::model(self).predict_batch(rt::IntoBatch::into_batch(inputs))
+                inputs: #batch,
+            ) -> ::core::result::Result<#batch_output, rt::Error> {
+                #predict_batch
             }
 
             #[doc = #dataset_docs]
@@ -250,8 +296,8 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             pub fn predict_dataset(
                 &self,
                 examples: &dyn rt::Dataset,
-            ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
-                rt::Network::model(self).predict_dataset(examples)
+            ) -> ::core::result::Result<#batch_output, rt::Error> {
+                #predict_dataset
             }
 
             #training
@@ -443,29 +489,12 @@ pub fn layer_docs(node: &Node) -> Vec<String> {
 }
 
 /// `rt::ndarray::Ix4` for images, with the batch axis.
-fn batch_dimension(shape: &Shape) -> TokenStream {
+pub fn batch_dimension(shape: &Shape) -> TokenStream {
     let dimension = format_ident!("Ix{}", shape.0.len() + 1);
     quote!(rt::ndarray::#dimension)
 }
 
 /// `, 28, 28, 1`.
-fn axes(shape: &Shape) -> String {
+pub fn axes(shape: &Shape) -> String {
     shape.0.iter().map(|size| format!(", {size}")).collect()
-}
-
-/// A nested array as a flat slice: `input.as_flattened().as_flattened()`.
-fn flattened(name: &str, shape: &Shape) -> TokenStream {
-    let name = Ident::new(name, Span::call_site());
-    let calls = (1..shape.0.len()).map(|_| quote!(.as_flattened()));
-    quote!(#name #(#calls)*)
-}
-
-/// A nested array, or a reference to one, as a flat slice to write.
-fn flattened_mut(name: &str, shape: &Shape) -> TokenStream {
-    let name = Ident::new(name, Span::call_site());
-    let calls = (1..shape.0.len()).map(|_| quote!(.as_flattened_mut()));
-    match shape.0.len() {
-        1 => quote!(&mut #name[..]),
-        _ => quote!(#name #(#calls)*),
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
 //! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with
-//! its public constants and methods, `views` the methods that lead to a layer's tensors, `stub` the same interface after an error, `hover` what an editor shows over a
+//! its public constants and methods, `ports` the types of what flows in and out, `views` the methods that lead to a layer's tensors, `stub` the same interface after an error, `hover` what an editor shows over a
 //! layer, `words` what it completes; `text` makes tokens of what is written as text. Nothing here knows one layer from
 //! another: a step is its operation, printed by its `Debug` form, and one uniform call.
 //!
@@ -18,6 +18,7 @@ pub mod attributes;
 mod constants;
 pub mod hover;
 mod interface;
+mod ports;
 mod stages;
 mod stub;
 mod sums;
@@ -169,10 +170,10 @@ impl<'a> Context<'a> {
         text::ident(&self.network.name.text, Span::call_site())
     }
 
-    /// The shapes of the input and of the output.
+    /// The shapes of what flows in and out, of several values as a row.
     fn input_and_output(&self) -> [&Shape; 2] {
         let network = self.network;
-        [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
+        [network.input, network.output].map(|id| &network.nodes[id].shape)
     }
 
     /// The identifier of the layer that a step computes.

@@ -11,7 +11,6 @@ use super::sums::{self, Direction, Sums, statistics_name, tensor_sum_name, total
 use super::text::{self, array, join, number};
 use super::{Context, is_packed, packed_tensor_name};
 use cnn_dsl::plan::{self, Memory, Parameter, Per, Place, Schedule, Stage, Step, ValueId, Write};
-use cnn_ir::Loss;
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
 use std::cell::RefCell;
@@ -55,15 +54,15 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
 /// The functions of a step of training: forward, loss and backward over a share of a batch. There is one, or one
 /// for each piece of work between two meetings of all threads.
 pub fn train(context: &Context<'_>) -> TokenStream {
-    let Some(train) = &context.network.train else {
+    if context.network.train.is_none() {
         return TokenStream::new();
-    };
+    }
     let sums = Sums::all(context);
     let run = |pass: TrainingPass| {
         let run = Passes::new(context, &context.plan.training, &sums, true);
         let mut code = run.forward_stages(pass.forward);
         if pass.loss {
-            code += &run.loss(train.loss);
+            code += &run.loss();
         }
         code += &run.backward_stages(pass.backward);
         run.training_function(pass.index, &code)
@@ -211,20 +210,15 @@ impl<'a> Passes<'a> {
         )
     }
 
-    fn loss(&self, loss: Loss) -> String {
+    fn loss(&self) -> String {
         let plan = self.context.plan;
         let mut scope = Scope::new(self, plan::Scope::Share);
         self.copy_if_unwritten(&mut scope);
-        // That of the network: behind `flatten` the value has another one, and other rows.
-        let [_, output] = self.context.input_and_output();
-        let shape = array(output.0.iter().copied());
-        scope.line(&format!(
-            "rt::loss::forward(rt::{loss:?}, isa, &{shape}, output, target, losses);"
-        ));
+        scope.line("rt::objective::forward(OBJECTIVES, OUTPUTS, isa, output, target, losses);");
         if plan.values[plan.output].wants_gradient {
             let gradient = scope.gradient(plan.output);
             scope.line(&format!(
-                "rt::loss::backward(rt::{loss:?}, isa, &{shape}, output, target, scale, {gradient});"
+                "rt::objective::backward(OBJECTIVES, OUTPUTS, isa, output, target, scale, {gradient});"
             ));
         }
         scope.code

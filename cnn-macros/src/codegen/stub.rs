@@ -6,6 +6,7 @@
 
 use super::attributes::Attributes;
 use super::interface::visibility;
+use super::ports::{Ports, Side};
 use super::text::{array, ident, literal, tokens};
 use super::views::{self, View};
 use super::{alias, array_type, hidden};
@@ -31,22 +32,48 @@ pub fn stub(
     let name = alias();
     let docs = &outline.docs;
     let visibility = visibility(&outline.visibility);
-    let input = shape_constant("INPUT", outline.input.as_ref());
-    let output = shape_constant("OUTPUT", outline.output.as_ref());
+    let (input, output) = (outline.input(), outline.output());
+    let [inputs, outputs] = [Side::In, Side::Out].map(|side| Ports::known(outline, krate, side));
+    let constants = [("INPUT", input, &inputs), ("OUTPUT", output, &outputs)];
+    let [input_constant, output_constant] = constants.map(|(name, shape, ports)| match ports {
+        Some(_) => {
+            let name = format_ident!("{name}S");
+            quote!(pub const #name: &'static [rt::Port] = &[];)
+        }
+        None => shape_constant(name, shape),
+    });
+    let of_items = attributes.of_items();
+    let structs = [&inputs, &outputs].map(|ports| ports.as_ref().map(|of| of.structs(&of_items)));
     // An unknown input takes any type, an unknown output becomes what the caller expects.
-    let (input_generic, input_type) = known_or(
-        "I",
-        outline.input.as_ref(),
-        Some(quote!(: ?::core::marker::Sized)),
-    );
-    let (output_generic, output_type) = known_or("O", outline.output.as_ref(), None);
-    let (output_into, _) = known_or(
-        "O",
-        outline.output.as_ref(),
-        Some(quote!(: ?::core::marker::Sized)),
-    );
-    let batch_in = batch_type(outline.input.as_ref());
-    let batch_out = batch_type(outline.output.as_ref());
+    let unsized_type = || Some(quote!(: ?::core::marker::Sized));
+    let (input_generic, input_type) = match &inputs {
+        Some(ports) => (None, ports.one_type()),
+        None => {
+            let (generic, of_one) = known_or("I", input, unsized_type());
+            (generic, quote!(&#of_one))
+        }
+    };
+    let ((output_generic, output_type), (output_into, _)) = match &outputs {
+        Some(ports) => ((None, ports.one_type()), (None, TokenStream::new())),
+        None => (
+            known_or("O", output, None),
+            known_or("O", output, unsized_type()),
+        ),
+    };
+    let batch_in = match &inputs {
+        Some(ports) => ports.batch_parameter().0,
+        None => {
+            let dimension = batch_type(input);
+            quote!(impl ::core::convert::Into<rt::ndarray::ArrayView<'a, f32, #dimension>>)
+        }
+    };
+    let batch_out = match &outputs {
+        Some(ports) => ports.batch_result().0,
+        None => {
+            let dimension = batch_type(output);
+            quote!(rt::ndarray::Array<f32, #dimension>)
+        }
+    };
     let mut names = HashSet::new();
     let layers = outline.layers.iter();
     let layers = layers.filter(|layer| names.insert(&layer.name));
@@ -63,8 +90,8 @@ pub fn stub(
     let items = quote! {
             use ::core::primitive::{f32, str, u64, usize};
             impl #name {
-                #input
-                #output
+                #input_constant
+                #output_constant
                 pub const PARAMETERS: usize = 0;
                 pub const FLOPS: u64 = 0;
                 pub const WORKSPACE: usize = 0;
@@ -75,14 +102,14 @@ pub fn stub(
                 pub const PLAN: &'static str = "";
                 pub fn infer<P: ?::core::marker::Sized, #input_generic W: ?::core::marker::Sized, #output_generic>(
                     parameters: &P,
-                    input: &#input_type,
+                    input: #input_type,
                     workspace: &mut W,
                 ) -> #output_type {
                     ::core::unreachable!()
                 }
                 pub fn infer_into<P: ?::core::marker::Sized, #input_generic W: ?::core::marker::Sized, #output_into>(
                     parameters: &P,
-                    input: &#input_type,
+                    input: #input_type,
                     output: &mut #output_type,
                     workspace: &mut W,
                 ) {
@@ -92,7 +119,7 @@ pub fn stub(
             #krate::__with_std! {
                 impl #name {
                     pub fn new(seed: u64) -> Self { ::core::unreachable!() }
-                    pub fn predict<#input_generic #output_generic>(&self, input: &#input_type) -> #output_type {
+                    pub fn predict<#input_generic #output_generic>(&self, input: #input_type) -> #output_type {
                         ::core::unreachable!()
                     }
                     pub fn predict_slice(&self, input: &[f32], output: &mut [f32]) -> ::core::result::Result<(), rt::Error> {
@@ -101,13 +128,13 @@ pub fn stub(
                     pub fn predict_dataset(
                         &self,
                         examples: &dyn rt::Dataset,
-                    ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
+                    ) -> ::core::result::Result<#batch_out, rt::Error> {
                         ::core::unreachable!()
                     }
                     pub fn predict_batch<'a>(
                         &self,
-                        inputs: impl ::core::convert::Into<rt::ndarray::ArrayView<'a, f32, #batch_in>>,
-                    ) -> ::core::result::Result<rt::ndarray::Array<f32, #batch_out>, rt::Error> {
+                        inputs: #batch_in,
+                    ) -> ::core::result::Result<#batch_out, rt::Error> {
                         ::core::unreachable!()
                     }
                     pub fn fit(&mut self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::History, rt::Error> {
@@ -156,6 +183,7 @@ pub fn stub(
         #of_struct
         #[allow(missing_docs)]
         #visibility struct #defined {}
+        #(#structs)*
         #[allow(missing_docs, unused, clippy::all, clippy::pedantic)]
         #items
     }

@@ -4,15 +4,15 @@
 //! slice and reading one is a copy. Inputs may stay bytes (60,000 MNIST images are 47 MB then
 //! instead of 188) and are scaled as they are read.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 use cnn_ir::Loss;
 use ndarray::{ArrayD, ArrayRef, ArrayView1, ArrayViewD, CowArray, Dimension, IxDyn};
 
+use super::columns::{Input, Targets, part};
 use super::inputs::{Elements, Inputs, IntoInputs};
-use super::{Dataset, Label, check_input, targets};
+use super::{Dataset, Label};
 use crate::error::Error;
 
 /// Examples in memory, owned or borrowed for `'a`.
@@ -32,26 +32,10 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct Examples<'a> {
     len: usize,
-    /// Of one input.
-    shape: Vec<usize>,
-    elements: Elements<'a>,
-    /// What each element is multiplied by.
-    scale: f32,
-    targets: Targets<'a>,
-}
-
-#[derive(Clone)]
-enum Targets<'a> {
-    Labels {
-        /// Of the labels of one example: none of its axes where there is one label each.
-        shape: Vec<usize>,
-        labels: Cow<'a, [u32]>,
-    },
-    Values {
-        /// Of one target.
-        shape: Vec<usize>,
-        values: Cow<'a, [f32]>,
-    },
+    /// Of the first input, and of others.
+    inputs: Vec<Input<'a>>,
+    /// The first target, and others.
+    targets: Vec<Targets<'a>>,
 }
 
 /// The target of one example.
@@ -82,24 +66,7 @@ impl<'a> Examples<'a> {
         inputs: impl IntoInputs<'a>,
         labels: impl IntoIterator<Item = L>,
     ) -> Result<Self, Error> {
-        let labels = labels
-            .into_iter()
-            .enumerate()
-            .map(|(index, label)| {
-                let label = label.class();
-                u32::try_from(label).map_err(|_| Error::LabelRange {
-                    index,
-                    position: Vec::new(),
-                    label,
-                })
-            })
-            .collect::<Result<Vec<u32>, Error>>()?;
-        let count = labels.len();
-        let targets = Targets::Labels {
-            shape: Vec::new(),
-            labels: Cow::Owned(labels),
-        };
-        Self::new(inputs.into_inputs(), targets, count)
+        Self::new(inputs.into_inputs(), Targets::labels(labels)?)
     }
 
     /// Inputs with a map of class labels each, counted from 0: `maps` is an array of integers of any type,
@@ -127,27 +94,7 @@ impl<'a> Examples<'a> {
         inputs: impl IntoInputs<'a>,
         maps: &ArrayRef<L, D>,
     ) -> Result<Self, Error> {
-        let &[count, ref shape @ ..] = maps.shape() else {
-            return Err(Error::Scalar);
-        };
-        let of_example: usize = shape.iter().product();
-        let labels = maps
-            .iter()
-            .enumerate()
-            .map(|(place, label)| {
-                let label = label.class();
-                u32::try_from(label).map_err(|_| Error::LabelRange {
-                    index: place / of_example,
-                    position: targets::position(shape, place % of_example),
-                    label,
-                })
-            })
-            .collect::<Result<Vec<u32>, Error>>()?;
-        let targets = Targets::Labels {
-            shape: shape.to_vec(),
-            labels: Cow::Owned(labels),
-        };
-        Self::new(inputs.into_inputs(), targets, count)
+        Self::new(inputs.into_inputs(), Targets::label_maps(maps)?)
     }
 
     /// Inputs with an array of values each: `values` is `[N, …]`, and its further axes are
@@ -164,49 +111,108 @@ impl<'a> Examples<'a> {
         inputs: impl IntoInputs<'a>,
         values: impl IntoInputs<'a>,
     ) -> Result<Self, Error> {
-        let values = values.into_inputs();
-        let [count, shape @ ..] = values.shape.as_slice() else {
-            return Err(Error::Scalar);
-        };
-        let (count, shape) = (*count, shape.to_vec());
-        let values = match values.elements {
-            Elements::Floats(values) => values,
-            Elements::Bytes(values) => values.iter().map(|&value| f32::from(value)).collect(),
-        };
-        Self::new(
-            inputs.into_inputs(),
-            Targets::Values { shape, values },
-            count,
-        )
+        Self::new(inputs.into_inputs(), Targets::values(values.into_inputs())?)
     }
 
-    fn new(inputs: Inputs<'a>, targets: Targets<'a>, count: usize) -> Result<Self, Error> {
-        let [len, shape @ ..] = inputs.shape.as_slice() else {
-            return Err(Error::Scalar);
-        };
-        if *len != count {
+    fn new(inputs: Inputs<'a>, (targets, count): (Targets<'a>, usize)) -> Result<Self, Error> {
+        let (input, len) = Input::new(inputs)?;
+        if len != count {
             return Err(Error::Count {
-                inputs: *len,
+                inputs: len,
                 targets: count,
             });
         }
         Ok(Self {
-            len: *len,
-            shape: shape.to_vec(),
-            elements: inputs.elements,
-            scale: 1.0,
-            targets,
+            len,
+            inputs: vec![input],
+            targets: vec![targets],
         })
     }
 
-    /// The same examples with every element of the inputs multiplied by `scale` as it is read:
+    /// The same examples with one more input, for a network of several: they come in the order of its inputs.
+    ///
+    /// ```
+    /// use cnn_runtime::data::Examples;
+    /// use cnn_runtime::ndarray::{Array2, Array4};
+    ///
+    /// // An image and two numbers each; a class, and a value.
+    /// let examples = Examples::labelled(Array4::<f32>::zeros((3, 8, 8, 1)), [0, 2, 1])?
+    ///     .and_input(Array2::<f32>::ones((3, 2)))?
+    ///     .and_values(Array2::<f32>::zeros((3, 1)))?;
+    /// assert_eq!(examples.len(), 3);
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`] and [`Error::Count`].
+    pub fn and_input(mut self, input: impl IntoInputs<'a>) -> Result<Self, Error> {
+        let (input, count) = Input::new(input.into_inputs())?;
+        if self.len != count {
+            return Err(Error::Count {
+                inputs: count,
+                targets: self.len,
+            });
+        }
+        self.inputs.push(input);
+        Ok(self)
+    }
+
+    /// The same examples with one more target, for a network of several outputs: they come in the order of
+    /// `output(…)`. The target is a class label, as in [`labelled`](Self::labelled).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`] and [`Error::LabelRange`].
+    pub fn and_labels<L: Label>(self, labels: impl IntoIterator<Item = L>) -> Result<Self, Error> {
+        let targets = Targets::labels(labels)?;
+        self.and_targets(targets)
+    }
+
+    /// The same with a map of class labels, as in [`with_label_maps`](Self::with_label_maps).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`], [`Error::Count`] and [`Error::LabelRange`].
+    pub fn and_label_maps<L: Label, D: Dimension>(
+        self,
+        maps: &ArrayRef<L, D>,
+    ) -> Result<Self, Error> {
+        let targets = Targets::label_maps(maps)?;
+        self.and_targets(targets)
+    }
+
+    /// The same with an array of values, as in [`with_values`](Self::with_values).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`] and [`Error::Count`].
+    pub fn and_values(self, values: impl IntoInputs<'a>) -> Result<Self, Error> {
+        let targets = Targets::values(values.into_inputs())?;
+        self.and_targets(targets)
+    }
+
+    fn and_targets(mut self, (targets, count): (Targets<'a>, usize)) -> Result<Self, Error> {
+        if self.len != count {
+            return Err(Error::Count {
+                inputs: self.len,
+                targets: count,
+            });
+        }
+        self.targets.push(targets);
+        Ok(self)
+    }
+
+    /// The same examples with every element of the last input that was given multiplied by `scale` as it is read:
     /// `1.0 / 255.0` turns bytes into 0 to 1. Targets stay as they are.
     ///
     /// Scales multiply: `scaled(2.0).scaled(3.0)` is `scaled(6.0)`. A product that is infinite or NaN is
     /// [`Error::Setting`] when training or evaluation starts; predictions of such inputs are NaN.
     #[must_use]
     pub fn scaled(mut self, scale: f32) -> Self {
-        self.scale *= scale;
+        if let Some(input) = self.inputs.last_mut() {
+            input.scale *= scale;
+        }
         self
     }
 
@@ -222,26 +228,27 @@ impl<'a> Examples<'a> {
 
     /// The shape of one input, without the batch axis.
     pub fn input_shape(&self) -> &[usize] {
-        &self.shape
+        &self.inputs[0].shape
     }
 
     /// All inputs as they are read, `[N, …]`: borrowed where they are `f32` and not scaled, else a scaled
-    /// copy.
+    /// copy. Of several inputs, the first.
     pub fn inputs(&self) -> CowArray<'_, f32, IxDyn> {
-        let shape = [&[self.len], &*self.shape].concat();
-        if let (Elements::Floats(floats), 1.0) = (&self.elements, self.scale) {
+        let input = &self.inputs[0];
+        let shape = [&[self.len], &*input.shape].concat();
+        if let (Elements::Floats(floats), 1.0) = (&input.elements, input.scale) {
             let view = ArrayViewD::from_shape(shape, floats);
             return view.expect("a value for each place of the shape").into();
         }
         let mut inputs = ArrayD::zeros(shape);
         let out = inputs.as_slice_mut().expect("new arrays are contiguous");
-        self.read_elements(0..out.len(), out);
+        input.read(0..out.len(), out);
         inputs.into()
     }
 
     /// All labels, `[N]`; `None` where the targets are label maps or values.
     pub fn labels(&self) -> Option<ArrayView1<'_, u32>> {
-        match &self.targets {
+        match &self.targets[0] {
             Targets::Labels { shape, labels } if shape.is_empty() => {
                 Some(ArrayView1::from(&**labels))
             }
@@ -251,7 +258,7 @@ impl<'a> Examples<'a> {
 
     /// All label maps, `[N, H, W]`; `None` where the targets are one label each or values.
     pub fn label_maps(&self) -> Option<ArrayViewD<'_, u32>> {
-        match &self.targets {
+        match &self.targets[0] {
             Targets::Labels { shape, labels } if !shape.is_empty() => {
                 let shape = [&[self.len], &**shape].concat();
                 let view = ArrayViewD::from_shape(shape, labels);
@@ -263,7 +270,7 @@ impl<'a> Examples<'a> {
 
     /// All targets that are values, `[N, …]`; `None` where they are labels.
     pub fn targets(&self) -> Option<ArrayViewD<'_, f32>> {
-        match &self.targets {
+        match &self.targets[0] {
             Targets::Labels { .. } => None,
             Targets::Values { shape, values } => {
                 let shape = [&[self.len], &**shape].concat();
@@ -286,7 +293,7 @@ impl<'a> Examples<'a> {
     ///
     /// When `index` is not below [`len`](Self::len).
     pub fn input(&self, index: usize) -> ArrayD<f32> {
-        let mut input = ArrayD::zeros(self.shape.as_slice());
+        let mut input = ArrayD::zeros(self.input_shape());
         let out = input.as_slice_mut().expect("new arrays are contiguous");
         self.read_input(index, out);
         input
@@ -308,7 +315,7 @@ impl<'a> Examples<'a> {
     /// When `index` is not below [`len`](Self::len).
     pub fn target(&self, index: usize) -> Target<'_> {
         assert!(index < self.len, "example {index} of {}", self.len);
-        match &self.targets {
+        match &self.targets[0] {
             Targets::Labels { shape, labels } if shape.is_empty() => {
                 Target::Label(labels[index] as usize)
             }
@@ -336,27 +343,14 @@ impl<'a> Examples<'a> {
             "range {range:?} is not within {} examples",
             self.len
         );
-        let size = self.shape.iter().product();
         Examples {
             len: range.len(),
-            shape: self.shape.clone(),
-            elements: match &self.elements {
-                Elements::Floats(floats) => {
-                    Elements::Floats(part(floats, range.clone(), size).into())
-                }
-                Elements::Bytes(bytes) => Elements::Bytes(part(bytes, range.clone(), size).into()),
-            },
-            scale: self.scale,
-            targets: match &self.targets {
-                Targets::Labels { shape, labels } => Targets::Labels {
-                    shape: shape.clone(),
-                    labels: part(labels, range, shape.iter().product()).into(),
-                },
-                Targets::Values { shape, values } => Targets::Values {
-                    shape: shape.clone(),
-                    values: part(values, range, shape.iter().product()).into(),
-                },
-            },
+            inputs: (self.inputs.iter())
+                .map(|input| input.slice(range.clone()))
+                .collect(),
+            targets: (self.targets.iter())
+                .map(|targets| targets.slice(range.clone()))
+                .collect(),
         }
     }
 
@@ -375,137 +369,74 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// The elements of the examples in `range`, `size` each.
-fn part<T>(elements: &[T], range: Range<usize>, size: usize) -> &[T] {
-    &elements[range.start * size..range.end * size]
-}
-
-impl Examples<'_> {
-    /// Writes the scaled elements of `range` to `out`.
-    fn read_elements(&self, range: Range<usize>, out: &mut [f32]) {
-        match &self.elements {
-            Elements::Floats(floats) => {
-                for (out, float) in out.iter_mut().zip(&floats[range]) {
-                    *out = float * self.scale;
-                }
-            }
-            Elements::Bytes(bytes) => {
-                for (out, byte) in out.iter_mut().zip(&bytes[range]) {
-                    *out = f32::from(*byte) * self.scale;
-                }
-            }
-        }
-    }
-}
-
 impl Dataset for Examples<'_> {
     fn len(&self) -> usize {
         self.len
     }
 
     fn input_shape(&self) -> &[usize] {
-        &self.shape
+        self.shape_of_input(0)
     }
 
     fn read_input(&self, index: usize, out: &mut [f32]) {
-        let size: usize = self.shape.iter().product();
-        self.read_elements(index * size..(index + 1) * size, out);
+        self.read_input_of(0, index, out);
     }
 
-    /// What [`check`](Self::check) would refuse is NaN here, which no loss takes: a label that is no class
-    /// of `out`, or values that are more or fewer.
     fn read_target(&self, index: usize, out: &mut [f32]) {
-        match &self.targets {
-            Targets::Labels { shape, labels } => {
-                let labels = part(labels, index..index + 1, shape.iter().product());
-                let classes = out.len() / labels.len().max(1);
-                if classes == 0 || !out.len().is_multiple_of(labels.len()) {
-                    out.fill(f32::NAN);
-                    return;
-                }
-                // A single output is that of class 1.
-                let first = usize::from(classes == 1);
-                out.fill(0.0);
-                for (&label, out) in labels.iter().zip(out.chunks_exact_mut(classes)) {
-                    let label = label as usize;
-                    if label >= first {
-                        match out.get_mut(label - first) {
-                            Some(place) => *place = 1.0,
-                            None => out.fill(f32::NAN),
-                        }
-                    }
-                }
-            }
-            Targets::Values { shape, values } => {
-                let values = part(values, index..index + 1, shape.iter().product());
-                match values.len() == out.len() {
-                    true => out.copy_from_slice(values),
-                    false => out.fill(f32::NAN),
-                }
-            }
-        }
+        self.read_target_of(0, index, out);
+    }
+
+    fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    fn shape_of_input(&self, input: usize) -> &[usize] {
+        &self.inputs[input].shape
+    }
+
+    fn read_input_of(&self, input: usize, index: usize, out: &mut [f32]) {
+        let input = &self.inputs[input];
+        let size = input.size();
+        input.read(index * size..(index + 1) * size, out);
+    }
+
+    fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
+        self.targets[target].read(index, out);
     }
 
     fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
-        check_input(&self.shape, input)?;
-        if !self.scale.is_finite() {
-            return Err(Error::Setting {
-                name: "scale",
-                value: self.scale.to_string(),
-                expected: "finite",
-            });
-        }
-        match &self.targets {
-            Targets::Labels { shape, labels } => {
-                let (&units, positions) = output.split_last().unwrap_or((&1, &[]));
-                if shape.is_empty() && !positions.is_empty() {
-                    return Err(Error::LabelsForShape {
-                        output: output.to_vec(),
-                    });
-                }
-                let without_one = shape.strip_suffix(&[1]).unwrap_or(shape);
-                if ![shape, without_one].contains(&positions) {
-                    return Err(Error::LabelMapShape {
-                        expected: positions.to_vec(),
-                        found: shape.clone(),
-                    });
-                }
-                // A single output tells two classes apart.
-                let classes = units.max(2) as u64;
-                let of_example: usize = positions.iter().product();
-                match labels.iter().position(|&l| u64::from(l) >= classes) {
-                    None => Ok(()),
-                    Some(place) => Err(Error::Label {
-                        index: place / of_example,
-                        position: targets::position(positions, place % of_example),
-                        label: i128::from(labels[place]),
-                        classes,
-                    }),
-                }
-            }
-            Targets::Values { shape, .. } => {
-                let without_one = output.strip_suffix(&[1]).unwrap_or(output);
-                if [output, without_one].contains(&&**shape) {
-                    return Ok(());
-                }
-                Err(Error::TargetShape {
-                    expected: output.to_vec(),
-                    found: shape.clone(),
-                })
+        self.check_all(&[input], &[output])
+    }
+
+    fn check_all(&self, inputs: &[&[usize]], outputs: &[&[usize]]) -> Result<(), Error> {
+        for (what, expected, found) in [
+            ("inputs", inputs.len(), self.inputs.len()),
+            ("targets", outputs.len(), self.targets.len()),
+        ] {
+            if expected != found {
+                return Err(Error::Parts {
+                    what,
+                    expected,
+                    found,
+                });
             }
         }
+        let mut columns = self.inputs.iter().zip(inputs);
+        columns.try_for_each(|(input, shape)| input.check(shape))?;
+        let mut columns = self.targets.iter().zip(outputs);
+        columns.try_for_each(|(targets, shape)| targets.check(shape))
     }
 
     fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
-        match &self.targets {
-            // They become 0 and 1.
-            Targets::Labels { .. } => Ok(()),
-            Targets::Values { shape, values } => {
-                let size: usize = shape.iter().product();
-                let mut targets = values.chunks(size.max(1)).enumerate();
-                targets.try_for_each(|(index, target)| targets::check(loss, output, index, target))
-            }
-        }
+        self.check_target(0, loss, output)
+    }
+
+    fn check_target(&self, target: usize, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        self.targets[target].check_values(loss, output)
     }
 }
 
@@ -514,7 +445,7 @@ impl fmt::Debug for Examples<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Examples")
             .field("len", &self.len)
-            .field("input_shape", &self.shape)
+            .field("input_shape", &self.inputs[0].shape)
             .finish_non_exhaustive()
     }
 }

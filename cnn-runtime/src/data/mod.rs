@@ -5,6 +5,7 @@
 //! of the MNIST family, and [`mnist`] finds the four files of MNIST in a folder.
 
 mod batch;
+mod columns;
 mod examples;
 pub mod idx;
 mod inputs;
@@ -19,6 +20,7 @@ pub use label::Label;
 pub use mnist::mnist;
 
 use crate::error::Error;
+use crate::spec::Port;
 use cnn_ir::Loss;
 
 /// Numbered examples, each an input and its target.
@@ -103,6 +105,74 @@ pub trait Dataset: Sync {
     /// a class is one-hot there.
     fn read_target(&self, index: usize, out: &mut [f32]);
 
+    /// How many inputs an example has. A network of several inputs reads all of them, in its order, by the three
+    /// methods below; the others are those of the first one.
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    /// How many targets an example has: one for each output of the network.
+    fn targets(&self) -> usize {
+        1
+    }
+
+    /// The shape of input number `input`, without the batch axis.
+    fn shape_of_input(&self, input: usize) -> &[usize] {
+        let _ = input;
+        self.input_shape()
+    }
+
+    /// Writes input number `input` of example `index` into `out`.
+    fn read_input_of(&self, input: usize, index: usize, out: &mut [f32]) {
+        let _ = input;
+        self.read_input(index, out);
+    }
+
+    /// Writes target number `target` of example `index` into `out`, which is as long as that output of the network.
+    fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
+        let _ = target;
+        self.read_target(index, out);
+    }
+
+    /// Says whether the examples fit a network with these inputs and outputs. The default asks
+    /// [`check`](Self::check) where there is one of each, and else compares how many there are, and the shapes of the
+    /// inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parts`], [`Error::InputShape`], and what [`check`](Self::check) finds.
+    fn check_all(&self, inputs: &[&[usize]], outputs: &[&[usize]]) -> Result<(), Error> {
+        for (what, expected, found) in [
+            ("inputs", inputs.len(), self.inputs()),
+            ("targets", outputs.len(), self.targets()),
+        ] {
+            if expected != found {
+                return Err(Error::Parts {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+        }
+        if let ([input], [output]) = (inputs, outputs) {
+            return self.check(input, output);
+        }
+        let mut shapes = inputs.iter().enumerate();
+        shapes.try_for_each(|(input, shape)| check_input(self.shape_of_input(input), shape))
+    }
+
+    /// [`check_targets`](Self::check_targets) of target number `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TargetValue`] and [`Error::TargetSum`].
+    fn check_target(&self, target: usize, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        match target {
+            0 => self.check_targets(loss, output),
+            _ => Ok(()),
+        }
+    }
+
     /// Says whether the examples fit a network with this `input` and `output` shape. Asked
     /// once, before anything is read. A dataset around another one asks that.
     ///
@@ -126,6 +196,20 @@ pub trait Dataset: Sync {
     fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
         let _ = (loss, output);
         Ok(())
+    }
+}
+
+/// Reads all inputs of an example into a row.
+pub(crate) fn read_inputs(data: &dyn Dataset, inputs: &[Port], index: usize, row: &mut [f32]) {
+    for (input, port) in inputs.iter().enumerate() {
+        data.read_input_of(input, index, &mut row[port.range()]);
+    }
+}
+
+/// Reads all targets of an example into a row.
+pub(crate) fn read_targets(data: &dyn Dataset, outputs: &[Port], index: usize, row: &mut [f32]) {
+    for (target, port) in outputs.iter().enumerate() {
+        data.read_target_of(target, index, &mut row[port.range()]);
     }
 }
 

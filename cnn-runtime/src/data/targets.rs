@@ -12,6 +12,8 @@ use cnn_ir::loss::Output;
 
 use super::Dataset;
 use crate::error::Error;
+use crate::objective::Objective;
+use crate::spec::Port;
 
 /// How far the targets of a row may exceed 1 together: soft labels are often rounded.
 const ROUNDING: f32 = 0.01;
@@ -81,23 +83,26 @@ pub(super) fn position(shape: &[usize], index: usize) -> Vec<usize> {
     position
 }
 
-/// A dataset that notes targets which the loss does not take.
+/// A dataset that notes targets which the losses do not take.
 pub(crate) struct Checked<'a> {
     data: &'a dyn Dataset,
-    loss: Loss,
-    /// The shape of a target.
-    output: &'a [usize],
+    objectives: &'a [Objective],
+    outputs: &'a [Port],
     /// Of the examples with a wrong target that have been read, the first in the dataset's order.
     wrong: Mutex<Option<(usize, Error)>>,
 }
 
 impl<'a> Checked<'a> {
-    /// `data` for a network with this loss and this output.
-    pub(crate) fn new(data: &'a dyn Dataset, loss: Loss, output: &'a [usize]) -> Self {
+    /// `data` for a network with these outputs.
+    pub(crate) fn new(
+        data: &'a dyn Dataset,
+        objectives: &'a [Objective],
+        outputs: &'a [Port],
+    ) -> Self {
         Self {
             data,
-            loss,
-            output,
+            objectives,
+            outputs,
             wrong: Mutex::default(),
         }
     }
@@ -127,20 +132,33 @@ impl Dataset for Checked<'_> {
     }
 
     fn read_target(&self, index: usize, out: &mut [f32]) {
-        self.data.read_target(index, out);
-        if let Err(error) = check(self.loss, self.output, index, out) {
+        self.read_target_of(0, index, out);
+    }
+
+    fn inputs(&self) -> usize {
+        self.data.inputs()
+    }
+
+    fn targets(&self) -> usize {
+        self.data.targets()
+    }
+
+    fn shape_of_input(&self, input: usize) -> &[usize] {
+        self.data.shape_of_input(input)
+    }
+
+    fn read_input_of(&self, input: usize, index: usize, out: &mut [f32]) {
+        self.data.read_input_of(input, index, out);
+    }
+
+    fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
+        self.data.read_target_of(target, index, out);
+        let (loss, shape) = (self.objectives[target].loss, self.outputs[target].shape);
+        if let Err(error) = check(loss, shape, index, out) {
             let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
             if wrong.as_ref().is_none_or(|(first, _)| index < *first) {
                 *wrong = Some((index, error));
             }
         }
-    }
-
-    fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
-        self.data.check(input, output)
-    }
-
-    fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
-        self.data.check_targets(loss, output)
     }
 }

@@ -7,14 +7,14 @@
 
 use super::prediction::CHUNK;
 use super::{Model, Scores, size};
-use crate::data::Dataset;
 use crate::data::targets::Checked;
+use crate::data::{self, Dataset};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::spec::{Spec, Training, aligned, split_workspace};
+use crate::objective;
+use crate::spec::{Port, Spec, Training, aligned, split_workspace};
 use crate::thread_count::threads;
-use crate::{loss, metric};
 
 impl Model {
     /// The mean loss and metrics over `data`.
@@ -36,9 +36,13 @@ impl Model {
         data: &dyn Dataset,
         threads: usize,
     ) -> Result<Scores, Error> {
-        let data = Checked::new(data, training.loss, self.spec.output);
+        let data = Checked::new(data, training.objectives, self.spec.outputs);
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
-        let columns = 1 + training.metrics.len();
+        let (objectives, outputs) = (training.objectives, self.spec.outputs);
+        let (columns, of_losses) = (
+            objective::columns(objectives),
+            objective::losses(objectives),
+        );
         let isa = Isa::detect();
         let mut sums = vec![0.0; data.len().div_ceil(CHUNK) * columns];
         let mut chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
@@ -49,7 +53,7 @@ impl Model {
                 examples * inputs,
                 examples * units,
                 examples * units,
-                examples,
+                examples * of_losses,
             ];
             let values: usize = lengths.iter().map(|&length| aligned(length)).sum();
             let mut buffer = self.buffers.take();
@@ -57,17 +61,14 @@ impl Model {
             let ([input, target, output, losses], workspace) =
                 split_workspace(&mut buffer, lengths);
             for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
-                data.read_input(first + offset, input);
+                data::read_inputs(&data, self.spec.inputs, first + offset, input);
             }
             for (offset, target) in target.chunks_exact_mut(units).enumerate() {
-                data.read_target(first + offset, target);
+                data::read_targets(&data, outputs, first + offset, target);
             }
             self.forward(examples, input, output, workspace);
-            loss::forward(training.loss, isa, self.spec.output, output, target, losses);
-            sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
-            for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                *sum = metric::sum(*metric, training.loss, self.spec.output, output, target);
-            }
+            objective::forward(objectives, outputs, isa, output, target, losses);
+            objective::sum(objectives, outputs, output, target, losses, sums);
             self.buffers.give_back(buffer);
         });
         data.verdict()?;
@@ -78,7 +79,7 @@ impl Model {
                 *total += *sum;
             }
         }
-        Ok(Scores::mean(training.metrics, &totals, data.len()))
+        Ok(Scores::mean(outputs, objectives, &totals, data.len()))
     }
 }
 
@@ -94,5 +95,6 @@ pub(crate) fn check_data(spec: &Spec, data: &dyn Dataset) -> Result<(), Error> {
     if data.is_empty() {
         return Err(Error::EmptyDataset);
     }
-    data.check(spec.input, spec.output)
+    let shapes = |ports: &[Port]| ports.iter().map(|port| port.shape).collect::<Vec<_>>();
+    data.check_all(&shapes(spec.inputs), &shapes(spec.outputs))
 }

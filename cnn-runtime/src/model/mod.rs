@@ -19,6 +19,7 @@ pub(crate) mod evaluation;
 mod network;
 pub(crate) mod packed;
 pub(crate) mod parameters;
+mod parts;
 mod prediction;
 pub(crate) mod scores;
 mod tensors;

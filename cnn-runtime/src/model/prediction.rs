@@ -10,12 +10,11 @@
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
 use super::{Model, packed, size};
-use crate::data::{Dataset, check_input};
+use crate::data::{self, Dataset, check_input};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::ops;
-use crate::spec::Predict;
+use crate::spec::{self, Predict, Spec};
 use crate::thread_count::{threads, worthwhile};
 
 /// The most examples that a thread takes at once.
@@ -116,7 +115,7 @@ impl Model {
         &self,
         data: &dyn Dataset,
     ) -> Result<Array<f32, O>, Error> {
-        check_input(data.input_shape(), self.spec.input)?;
+        check_inputs(self.spec, data)?;
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let shape = [&[data.len()], self.spec.output].concat();
         let mut outputs = ArrayD::zeros(shape);
@@ -131,7 +130,7 @@ impl Model {
             input.reserve(examples * inputs);
             let values = &mut input[..examples * inputs];
             for (offset, value) in values.chunks_exact_mut(inputs).enumerate() {
-                data.read_input(index * chunk + offset, value);
+                data::read_inputs(data, self.spec.inputs, index * chunk + offset, value);
             }
             self.predict_chunk(examples, values, output);
             self.buffers.give_back(input);
@@ -145,13 +144,11 @@ impl Model {
         let mut workspace = self.buffers.take();
         workspace.reserve(floats);
         self.forward(examples, input, output, &mut workspace[..floats]);
-        let units = self.spec.output.last().copied().unwrap_or(1);
-        let activation = self.spec.output_activation;
-        ops::activation::forward(activation, Isa::detect(), units, output);
+        spec::finish(self.spec.outputs, Isa::detect(), output);
         self.buffers.give_back(workspace);
     }
 
-    /// The forward pass of inference, without [`Spec::output_activation`](crate::spec::Spec::output_activation).
+    /// The forward pass of inference, without [`Port::activation`](crate::spec::Port::activation).
     pub(super) fn forward(
         &self,
         examples: usize,
@@ -176,6 +173,21 @@ impl Model {
             packed::prepare(self.spec, self.spec.packed, Isa::detect(), &self.parameters)
         })
     }
+}
+
+/// Whether a dataset has the inputs of the network.
+fn check_inputs(spec: &Spec, data: &dyn Dataset) -> Result<(), Error> {
+    let (expected, found) = (spec.inputs.len(), data.inputs());
+    if expected != found {
+        let what = "inputs";
+        return Err(Error::Parts {
+            what,
+            expected,
+            found,
+        });
+    }
+    let mut inputs = spec.inputs.iter().enumerate();
+    inputs.try_for_each(|(input, port)| check_input(data.shape_of_input(input), port.shape))
 }
 
 /// The outputs as an array whose type says how many axes it has.

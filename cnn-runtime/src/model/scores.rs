@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::objective::{self, Objective};
+use crate::spec::Port;
 use cnn_ir::Metric;
 
 /// The mean loss over some examples, and the metrics in the order of the `train` block.
@@ -11,22 +13,66 @@ use cnn_ir::Metric;
 pub struct Scores {
     /// The mean loss of an example.
     pub loss: f64,
-    /// The mean of each metric.
+    /// The mean of each metric; of a network with several outputs none: see [`outputs`](Self::outputs).
     pub metrics: Vec<(Metric, f64)>,
+    /// The scores of each output, by its label, where the network has several.
+    pub outputs: Vec<(&'static str, Self)>,
 }
 
 impl Scores {
-    /// The means of `sums`, the loss first, over `examples` examples.
-    pub(crate) fn mean(metrics: &[Metric], sums: &[f64], examples: usize) -> Self {
-        let examples = examples as f64;
-        Self {
-            loss: sums[0] / examples,
-            metrics: metrics
-                .iter()
-                .zip(&sums[1..])
-                .map(|(&metric, sum)| (metric, sum / examples))
-                .collect(),
+    /// The means of sums over so many examples, as [`objective`](crate::objective) orders them.
+    pub(crate) fn mean(
+        outputs: &[Port],
+        objectives: &[Objective],
+        sums: &[f64],
+        examples: usize,
+    ) -> Self {
+        let count = objective::losses(objectives);
+        let mut means = sums.iter().map(|sum| sum / examples as f64);
+        let losses: Vec<f64> = means.by_ref().take(count).collect();
+        let mut metrics = |objective: &Objective| -> Vec<(Metric, f64)> {
+            let metrics = objective.metrics.iter().copied();
+            metrics.zip(means.by_ref()).collect()
+        };
+        if let [objective] = objectives {
+            return Self {
+                loss: losses[0],
+                metrics: metrics(objective),
+                outputs: Vec::new(),
+            };
         }
+        let each = outputs.iter().zip(objectives).zip(&losses[1..]);
+        let of_output = |((port, objective), &loss): ((&Port, &Objective), &f64)| {
+            let scores = Self {
+                loss,
+                metrics: metrics(objective),
+                outputs: Vec::new(),
+            };
+            (port.name, scores)
+        };
+        Self {
+            loss: losses[0],
+            outputs: each.map(of_output).collect(),
+            metrics: Vec::new(),
+        }
+    }
+
+    /// Each score with its name: `loss`, `accuracy`, and `digit_loss`, `digit_accuracy` of an output.
+    pub fn named(&self) -> Vec<(String, f64)> {
+        let mut named = vec![("loss".to_owned(), self.loss)];
+        let metrics = self.metrics.iter();
+        named.extend(metrics.map(|(metric, value)| (metric.name().to_owned(), *value)));
+        for (output, scores) in &self.outputs {
+            let of_output = scores.named().into_iter();
+            named.extend(of_output.map(|(name, value)| (format!("{output}_{name}"), value)));
+        }
+        named
+    }
+
+    /// The scores of an output, by its label, where the network has several.
+    pub fn output(&self, label: &str) -> Option<&Self> {
+        let found = self.outputs.iter().find(|(name, _)| *name == label);
+        found.map(|(_, scores)| scores)
     }
 
     /// The value of `metric`, if it was asked for.
@@ -43,9 +89,9 @@ impl Scores {
 
 impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss: {}", Value(self.loss))?;
-        for (metric, value) in &self.metrics {
-            write!(f, " - {}: {}", metric.name(), Value(*value))?;
+        for (index, (name, value)) in self.named().into_iter().enumerate() {
+            let separator = if index == 0 { "" } else { " - " };
+            write!(f, "{separator}{name}: {}", Value(value))?;
         }
         Ok(())
     }
@@ -72,6 +118,7 @@ impl fmt::Display for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cnn_ir::{Activation, Loss};
 
     #[test]
     fn values_read_as_in_keras() {
@@ -96,13 +143,37 @@ mod tests {
 
     #[test]
     fn scores_are_means_and_read_as_in_keras() {
-        let metrics = [Metric::Accuracy, Metric::MeanAbsoluteError];
-        let scores = Scores::mean(&metrics, &[5.0, 9.0, 2.5], 10);
+        let of = |loss| Objective {
+            loss,
+            weight: 1.0,
+            metrics: &[Metric::Accuracy, Metric::MeanAbsoluteError],
+        };
+        let objectives = [of(Loss::MeanSquaredError)];
+        let scores = Scores::mean(&[], &objectives, &[5.0, 9.0, 2.5], 10);
         assert_eq!(
             scores.to_string(),
             "loss: 0.5000 - accuracy: 0.9000 - mae: 0.2500"
         );
         assert_eq!(scores.accuracy(), Some(0.9));
         assert_eq!(scores.metric(Metric::MeanSquaredError), None);
+
+        let port = |name| Port {
+            name,
+            shape: &[1],
+            offset: 0,
+            activation: Activation::Linear,
+        };
+        let one = Objective {
+            metrics: &[Metric::Accuracy],
+            ..objectives[0]
+        };
+        let sums = [3.0, 1.0, 4.0, 1.0, 5.0];
+        let scores = Scores::mean(&[port("a"), port("b")], &[one, one], &sums, 10);
+        assert_eq!(
+            scores.to_string(),
+            "loss: 0.3000 - a_loss: 0.1000 - a_accuracy: 0.1000 - b_loss: 0.4000 - b_accuracy: 0.5000"
+        );
+        let of_b = scores.output("b").expect("an output");
+        assert_eq!((of_b.loss, of_b.accuracy()), (0.4, Some(0.5)));
     }
 }

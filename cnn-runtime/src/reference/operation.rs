@@ -32,6 +32,17 @@ pub fn forward<T: Real>(
         Operation::Pool2d(pool) => pool2d::forward(pool, n, x),
         Operation::Dense(layer) => dense::forward(layer, n, x, tensor(0), tensor(1)),
         Operation::Dropout(dropout) => corner(dropout.input, dropout.output, n, x),
+        Operation::Part(part) => {
+            let len: usize = part.input.iter().product();
+            let rows = x.chunks_exact(part.row);
+            let values = rows.flat_map(|row| &row[part.offset..part.offset + len]);
+            corner(
+                part.input,
+                part.output,
+                n,
+                &values.copied().collect::<Vec<_>>(),
+            )
+        }
         Operation::Activate(activate) => {
             let z = corner(activate.input, activate.output, n, x);
             activation::forward(activate.activation, activate.output[2], &z)

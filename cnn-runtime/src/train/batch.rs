@@ -12,12 +12,12 @@
 
 use std::ops::Range;
 
-use crate::data::Dataset;
+use crate::data::{self, Dataset};
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::metric;
 use crate::model::parameters::Buffer;
 use crate::model::{packed, size};
+use crate::objective;
 use crate::ops::{self, Direction};
 use crate::spec::{Meeting, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
@@ -92,7 +92,7 @@ impl Batch {
     ) -> Self {
         let isa = Isa::detect();
         let partials = reduction::count(batch_size);
-        let columns = 1 + training.metrics.len();
+        let columns = objective::columns(training.objectives);
         let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
             spec,
@@ -104,7 +104,7 @@ impl Batch {
                 input: values(&size(spec.input)),
                 target: values(&size(spec.output)),
                 output: values(&size(spec.output)),
-                losses: values(&1),
+                losses: values(&objective::losses(training.objectives)),
                 slots: training.slots.iter().map(values).collect(),
                 argmax: (training.argmax_slots.iter())
                     .map(|len| vec![0; batch_size * len])
@@ -156,7 +156,7 @@ impl Batch {
         seed: u64,
     ) {
         let (spec, training, isa) = (self.spec, self.training, self.isa);
-        let columns = 1 + training.metrics.len();
+        let columns = objective::columns(training.objectives);
         let scale = 1.0 / batch.len() as f32;
         let (total, partial_sums) = self.sums.split_at_mut(columns);
         // The backward pass takes about twice as long as the forward pass.
@@ -228,7 +228,7 @@ impl Batch {
 
     /// The sums of the loss and of each metric over the examples of the last batch.
     pub(crate) fn sums(&self) -> &[f64] {
-        &self.sums[..1 + self.training.metrics.len()]
+        &self.sums[..objective::columns(self.training.objectives)]
     }
 
     /// The values of the last batch at `source`, `len` for each example.
@@ -259,28 +259,31 @@ impl Share<'_> {
         let (inputs, units) = (size(spec.input), size(spec.output));
         let examples = &batch[self.first..self.first + self.examples];
         for (&example, input) in examples.iter().zip(self.input.chunks_exact_mut(inputs)) {
-            data.read_input(example, input);
+            data::read_inputs(data, spec.inputs, example, input);
         }
         for (&example, target) in examples.iter().zip(self.target.chunks_exact_mut(units)) {
-            data.read_target(example, target);
+            data::read_targets(data, spec.outputs, example, target);
         }
     }
 
-    /// Sums up the loss and the metrics over each of its partials, of a batch of so many examples.
+    /// Sums up the losses and the metrics over each of its partials, of a batch of so many examples.
     fn sum_up(&mut self, spec: &Spec, training: &Training, batch: usize) {
-        let units = size(spec.output);
-        let sums = self.sums.chunks_exact_mut(1 + training.metrics.len());
+        let (units, losses) = (size(spec.output), objective::losses(training.objectives));
+        let columns = objective::columns(training.objectives);
+        let sums = self.sums.chunks_exact_mut(columns);
         for (partial, sums) in self.partials.clone().zip(sums) {
             let [start, end] =
                 [partial, partial + 1].map(|partial| reduction::start(partial, batch));
             let examples = start - self.first..end - self.first;
-            let losses = &self.losses[examples.clone()];
-            sums[0] = losses.iter().map(|loss| f64::from(*loss)).sum();
-            let values = examples.start * units..examples.end * units;
-            let (output, target) = (&self.output[values.clone()], &self.target[values]);
-            for (sum, metric) in sums[1..].iter_mut().zip(training.metrics) {
-                *sum = metric::sum(*metric, training.loss, spec.output, output, target);
-            }
+            let of = |len: usize| examples.start * len..examples.end * len;
+            objective::sum(
+                training.objectives,
+                spec.outputs,
+                &self.output[of(units)],
+                &self.target[of(units)],
+                &self.losses[of(losses)],
+                sums,
+            );
         }
     }
 }
@@ -336,7 +339,7 @@ fn shares<'a>(
 ) -> Vec<Share<'a>> {
     let count = reduction::count(examples);
     let threads = threads.clamp(1, count.max(1));
-    let columns = 1 + training.metrics.len();
+    let columns = objective::columns(training.objectives);
     let (inputs, units) = (size(spec.input), size(spec.output));
     let mut input = &mut values.input[..];
     let mut target = &mut values.target[..];
@@ -360,7 +363,7 @@ fn shares<'a>(
                 input: cut(&mut input, n * inputs),
                 target: cut(&mut target, n * units),
                 output: cut(&mut output, n * units),
-                losses: cut(&mut losses, n),
+                losses: cut(&mut losses, n * objective::losses(training.objectives)),
                 slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
                 argmax: argmax.map(|(slot, len)| cut(slot, n * len)).collect(),
                 workspace: workspaces.next().expect("a workspace for each thread"),

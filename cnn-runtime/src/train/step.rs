@@ -142,7 +142,7 @@ impl Model {
         let examples: Vec<usize> = (0..data.len()).collect();
         let parameters = self.parameters();
         let mut batch = Batch::new(self.spec(), training, parameters, examples.len(), threads());
-        let data = Checked::new(data, training.loss, self.spec().output);
+        let data = Checked::new(data, training.objectives, self.spec().outputs);
         batch.forward_backward(parameters, &data, &examples, seed);
         data.verdict()?;
         let mut gradients = Gradients::new(self.spec());

@@ -19,7 +19,8 @@ use crate::error::Error;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::{mix, shuffle, stream};
 use crate::model::{AsModel, Model, Scores};
-use crate::spec::Training;
+use crate::objective;
+use crate::spec::{Port, Training};
 use crate::thread_count;
 use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
@@ -359,7 +360,10 @@ impl Settings<'_> {
         let optimizer = self.check(training)?;
         let check = |data: &dyn Dataset| {
             check_data(spec, data)?;
-            data.check_targets(training.loss, spec.output)
+            let mut outputs = training.objectives.iter().zip(spec.outputs).enumerate();
+            outputs.try_for_each(|(target, (objective, port))| {
+                data.check_target(target, objective.loss, port.shape)
+            })
         };
         check(data).map_err(Error::in_training)?;
         if let Some(validation) = self.validation {
@@ -373,11 +377,12 @@ impl Settings<'_> {
         let mut run = Run {
             batch_size,
             order: vec![0; data.len()],
-            sums: vec![0.0; 1 + training.metrics.len()],
+            sums: vec![0.0; objective::columns(training.objectives)],
             examples: 0,
             step: Step::new(model, training, optimizer, batch_size, self.threads),
             training,
-            data: Checked::new(data, training.loss, spec.output),
+            outputs: spec.outputs,
+            data: Checked::new(data, training.objectives, spec.outputs),
         };
         for number in 1..=self.epochs {
             if self.stopped() {
@@ -472,7 +477,7 @@ impl Settings<'_> {
                 }
             }
             run.examples += batch.len();
-            bar.step(|| Scores::mean(run.training.metrics, &run.sums, run.examples));
+            bar.step(|| run.scores());
             if self.stopped() {
                 break;
             }
@@ -508,6 +513,7 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
 struct Run<'d> {
     data: Checked<'d>,
     training: &'static Training,
+    outputs: &'static [Port],
     batch_size: usize,
     /// The order of the examples in this epoch.
     order: Vec<usize>,
@@ -526,7 +532,12 @@ impl Run<'_> {
 
     /// The mean loss and metrics of the epoch so far.
     fn scores(&self) -> Scores {
-        Scores::mean(self.training.metrics, &self.sums, self.examples)
+        Scores::mean(
+            self.outputs,
+            self.training.objectives,
+            &self.sums,
+            self.examples,
+        )
     }
 }
 

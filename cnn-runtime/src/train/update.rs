@@ -242,17 +242,17 @@ fn pieces<'a>(
 mod tests {
     use super::*;
     use crate::spec::Workspace;
-    use cnn_ir::Activation;
 
     static NOTHING: Spec = Spec {
         name: "Nothing",
         input: &[1],
         output: &[1],
+        inputs: &[],
+        outputs: &[],
         layers: &[],
         parameters: &[],
         parameter_count: 0,
         forward: |_| {},
-        output_activation: Activation::Linear,
         workspace: Workspace {
             per_example: 0,
             single: 0,

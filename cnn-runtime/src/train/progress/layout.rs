@@ -146,12 +146,8 @@ fn all_items(epoch: &Epoch) -> Vec<String> {
 
 /// The loss and the metrics in the order of their names, as Keras lists them.
 fn items(prefix: &str, scores: &Scores) -> Vec<String> {
-    let metrics = scores.metrics.iter();
-    let mut values: Vec<_> = metrics
-        .map(|(metric, value)| (metric.name(), *value))
-        .collect();
-    values.push(("loss", scores.loss));
-    values.sort_by_key(|(name, _)| *name);
+    let mut values = scores.named();
+    values.sort_by(|(one, _), (other, _)| one.cmp(other));
     let item = |(name, value)| format!("{prefix}{name}: {}", Value(value));
     values.into_iter().map(item).collect()
 }
@@ -193,6 +189,7 @@ mod tests {
         let scores = |loss, accuracy| Scores {
             loss,
             metrics: vec![(Metric::Accuracy, accuracy)],
+            outputs: Vec::new(),
         };
         Epoch {
             number: 1,
