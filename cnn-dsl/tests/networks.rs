@@ -571,7 +571,7 @@ fn the_outline_of_a_wrong_description_tells_what_is_known() {
     );
     assert!(analysis.network.is_none());
     let outline = analysis.outline;
-    assert_eq!(outline.name.expect("a name").text, "A");
+    assert_eq!(outline.name.clone().expect("a name").text, "A");
     assert_eq!(
         (outline.visibility.as_str(), outline.docs.clone()),
         ("pub", vec![" Docs.".to_owned()])
