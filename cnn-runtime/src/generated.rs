@@ -19,7 +19,8 @@ pub use crate::spec::{
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
-    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
+    FusedPool, InputGradient, Inputs, Interpolation, KernelGradient, Merge, MergeKind, Pad2d, Pass,
+    Pool2d, PoolKind, UpSampling2d,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.

@@ -75,9 +75,11 @@ impl Plan {
             Operation::BatchNormalization(normalization) => normalization.activation,
             Operation::Merge(merge) => merge.activation,
             Operation::DepthwiseConv2d(conv) => conv.activation,
-            Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
-                Activation::Linear
-            }
+            Operation::Pool2d(_)
+            | Operation::Dropout(_)
+            | Operation::Activate(_)
+            | Operation::Pad2d(_)
+            | Operation::UpSampling2d(_) => Activation::Linear,
         };
         if applied != Activation::Linear {
             layers += &format!(", {}", applied.name());
@@ -96,7 +98,9 @@ impl Plan {
             | Operation::Activate(_)
             | Operation::BatchNormalization(_)
             | Operation::Merge(_)
-            | Operation::DepthwiseConv2d(_) => node.shape.clone(),
+            | Operation::DepthwiseConv2d(_)
+            | Operation::Pad2d(_)
+            | Operation::UpSampling2d(_) => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),
@@ -111,6 +115,9 @@ impl Plan {
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step);
         reasons.extend(fuse::why(step, self));
+        if let Some(padding) = step.padding {
+            reasons.push(format!("padded by {}", network.nodes[padding].name));
+        }
         let nodes = [Some(step.node), step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {

@@ -12,7 +12,9 @@ mod depthwise_conv2d;
 mod dropout;
 mod image;
 mod merge;
+mod pad2d;
 mod pool2d;
+mod upsampling2d;
 
 pub use activate::Activate;
 pub use batch_normalization::BatchNormalization;
@@ -22,7 +24,9 @@ pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
+pub use pad2d::Pad2d;
 pub use pool2d::{Pool2d, PoolKind};
+pub use upsampling2d::{Interpolation, Places, Position, UpSampling2d};
 
 use crate::VectorShape;
 use crate::choice::Direction;
@@ -135,7 +139,7 @@ pub trait Facts {
     /// Takes note that the network is not trained.
     fn only_infers(&mut self) {}
 
-    /// Takes on the shapes in which its inputs and its output are stored, without what nobody reads.
+    /// Takes on the shapes in which it reads its inputs and in which its output is stored, without what nobody reads.
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]);
 
     /// Whether its output is its input during inference, so that both share one place.
@@ -236,4 +240,6 @@ operations!(
     BatchNormalization,
     Merge,
     DepthwiseConv2d,
+    Pad2d,
+    UpSampling2d,
 );
