@@ -32,6 +32,28 @@ fn what_nobody_reads_is_not_computed() {
             "input(14x14x1); avg_pool2d(1x1); conv2d(2, 2x3, dilation = 2); conv2d(2, 1x1, strides = 5);",
             &["13x10x1", "11x6x2", "3x2x2"],
         ),
+        // What is cropped below and to the right is not computed, nor is what nobody enlarges.
+        (
+            "input(9x9x1); conv2d(2, 2x2); cropping2d(top = 1, bottom = 2, right = 3); relu;",
+            &["6x5x2", "5x5x2", "5x5x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); upsampling2d(3x2); avg_pool2d(7x7);",
+            &["5x4x2", "14x7x2", "2x1x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); upsampling2d(3x2, bilinear); avg_pool2d(4x4, strides = 9);",
+            &["5x3x2", "13x4x2", "2x1x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); zero_padding2d(3x1); avg_pool2d(5x5, strides = 9);",
+            &["2x4x2", "5x5x2", "1x1x2"],
+        ),
+        // Other axes read all of it.
+        (
+            "input(6x6x1); conv2d(2, 1x1); reshape(4x9x2); max_pool2d(3x3);",
+            &["6x6x2", "1x3x2"],
+        ),
         // A window may lie in the padding alone.
         (
             "input(1x4x1); relu; conv2d(1, 1x2, padding = 0x1, strides = 1x9); avg_pool2d(1x1);",
