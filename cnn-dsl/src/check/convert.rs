@@ -207,7 +207,8 @@ impl Context<'_> {
                 Ok(Some([height, width]))
             }
             ValueKind::List(values) => {
-                let help = sizes_of(values).map(|sizes| format!("write `{sizes}`"));
+                let sizes = sizes_of(values).filter(|_| values.len() <= 2);
+                let help = sizes.map(|sizes| format!("write `{sizes}`"));
                 Err(self.not_a_literal(parameter, expected, value, help))
             }
             ValueKind::Name(name) if is_activation(name) => {

@@ -107,30 +107,32 @@ fn separate_sizes(reader: &mut Reader<'_, '_>) -> Result<(), Reported> {
         return Ok(());
     };
     let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
+    let [noun, _] = nouns(reader);
     let diagnostic = Diagnostic::new(
         Code::SeparateSizes,
         first.span().to(last.span()),
-        format!("the sizes of {} are one value, joined by `x`", noun(reader)),
+        format!("the sizes of {noun} are one value, joined by `x`"),
     )
     .help(format!("write `{}({})`", reader.name(), joined.join("x")));
     Err(reader.context.report(diagnostic))
 }
 
 /// What the sizes are of.
-fn noun(reader: &Reader<'_, '_>) -> &'static str {
+fn nouns(reader: &Reader<'_, '_>) -> [&'static str; 2] {
     match reader.name() == INPUT.name {
-        true => "an input",
-        false => "a shape",
+        true => ["an input", "the input"],
+        false => ["a shape", "the shape"],
     }
 }
 
 fn axes(reader: &mut Reader<'_, '_>, sizes: &[u64], value: &Value) -> Result<Shape, Reported> {
     let name = reader.name();
+    let [noun, what] = nouns(reader);
     if sizes.len() > 3 {
         let diagnostic = Diagnostic::new(
             Code::TooManyAxes,
             value.span,
-            format!("{} has at most 3 axes, found {}", noun(reader), sizes.len()),
+            format!("{noun} has at most 3 axes, found {}", sizes.len()),
         )
         .note("an image is height x width x channels; the batch is not part of it");
         let last: Vec<_> = sizes[sizes.len() - 3..]
@@ -146,6 +148,6 @@ fn axes(reader: &mut Reader<'_, '_>, sizes: &[u64], value: &Value) -> Result<Sha
         .map(|&size| reader.context.size(name, size, value))
         .collect();
     let shape = Shape(shape?);
-    convert::elements(reader.context, &shape, value.span, &format!("the {name}"))?;
+    convert::elements(reader.context, &shape, value.span, what)?;
     Ok(shape)
 }

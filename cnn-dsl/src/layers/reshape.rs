@@ -18,7 +18,7 @@ pub struct Reshape {
 pub(super) const RESHAPE: LayerKind = LayerKind {
     name: "reshape",
     other_names: &["view", "unflatten"],
-    docs: "The same values in their order, the last axis first, with other axes.",
+    docs: "The same values in the same order, with other axes. Nothing is computed.",
     example: Some("reshape(4x4x8)"),
     takes: Takes::Anything,
     view: None,
@@ -44,11 +44,11 @@ impl Layer for Reshape {
             return Ok(shape.clone());
         }
         let message = format!(
-            "`{}` makes {shape}, {} values, but `{}` produces {input}, {} values",
+            "`{}` makes {}, but `{}` produces {}",
             site.name(),
-            shape.len(),
+            counted(shape),
             site.previous(),
-            input.len(),
+            counted(input),
         );
         let at = site.argument("target_shape");
         let diagnostic = Diagnostic::new(Code::ReshapeMismatch, at, message);
@@ -67,6 +67,14 @@ impl Layer for Reshape {
 
     fn operation(&self, _inputs: &[Shape], _output: &Shape) -> Option<Operation> {
         None
+    }
+}
+
+/// `4x4x8 (128 values)`.
+fn counted(shape: &Shape) -> String {
+    match shape.is_flat() {
+        true => format!("{shape} values"),
+        false => format!("{shape} ({} values)", shape.len()),
     }
 }
 
