@@ -81,9 +81,7 @@ pub(super) fn shape(reader: &mut Reader<'_, '_>, parameter: &str) -> Result<Shap
         | ValueKind::Name(_)
         | ValueKind::Call(_)
         | ValueKind::Expression(_)
-        | ValueKind::Invalid => {
-            Err(not_sizes(reader, value, None))
-        }
+        | ValueKind::Invalid => Err(not_sizes(reader, value, None)),
     }
 }
 

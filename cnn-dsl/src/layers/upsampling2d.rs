@@ -1,10 +1,11 @@
 //! `upsampling2d`: an image whose rows and columns become so many times as many.
 
 use super::{Layer, LayerKind, Op, Takes, argument};
-use crate::check::arguments::{Reader, Reported};
+use crate::check::arguments::{Given, Reader, Reported};
 use crate::check::shape::Site;
 use crate::diagnostic::suggest::Vocabulary;
 use crate::graph::{Node, Shape};
+use crate::syntax::ValueKind;
 use cnn_ir::Operation;
 use cnn_ir::operation::{self, Interpolation, image};
 
@@ -54,13 +55,25 @@ pub(super) const UPSAMPLING2D: LayerKind = LayerKind {
 pub(crate) const INTERPOLATIONS: &[&str] = &["nearest", "bilinear"];
 
 fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
-    let size = reader.pair("size");
+    let size = size(reader);
     let interpolation = interpolation(reader);
     Ok(Op::UpSampling2d(UpSampling2d {
         size: size?.unwrap_or([2, 2]),
         // Either leaves every shape as it is.
         interpolation: reader.or_incomplete(interpolation, Interpolation::Nearest),
     }))
+}
+
+fn size(reader: &mut Reader<'_, '_>) -> Given<[usize; 2]> {
+    if let Ok(Some(value)) = reader.get("size")
+        && let ValueKind::Name(word) = &value.kind
+        && INTERPOLATIONS.contains(&word.as_str())
+    {
+        let help = Some(format!("write `interpolation = {word}`"));
+        let expected = "one size or two, as in `2x3`";
+        return Err(reader.context.not_a_literal("size", expected, value, help));
+    }
+    reader.pair("size")
 }
 
 fn interpolation(reader: &mut Reader<'_, '_>) -> Result<Interpolation, Reported> {
