@@ -1,6 +1,6 @@
 //! An image with zeros around it, or without what lies at its edges: padding and cropping.
 
-use super::{Extent, Facts, image};
+use super::{Extent, Facts, Scope, image};
 use crate::VectorShape;
 use crate::choice::Direction;
 
@@ -20,6 +20,10 @@ pub struct Pad2d {
 }
 
 impl Facts for Pad2d {
+    fn scope(&self) -> Scope {
+        Scope::Images
+    }
+
     fn reads(&self, output: Extent, whole: Extent) -> Extent {
         core::array::from_fn(|axis| {
             let end = output[axis].saturating_add_signed(-self.before[axis]);

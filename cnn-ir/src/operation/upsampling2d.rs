@@ -1,6 +1,6 @@
 //! Images that become larger by a whole factor.
 
-use super::{Extent, Facts, image};
+use super::{Extent, Facts, Scope, image};
 use crate::VectorShape;
 use crate::choice::Direction;
 
@@ -104,6 +104,10 @@ impl Iterator for Places {
 }
 
 impl Facts for UpSampling2d {
+    fn scope(&self) -> Scope {
+        Scope::Images
+    }
+
     fn reads(&self, output: Extent, whole: Extent) -> Extent {
         core::array::from_fn(|axis| {
             let (last, size) = (output[axis] - 1, self.size[axis]);
