@@ -275,6 +275,76 @@ described! {
         input(4); a: dense(3); multiply(a, a); b: tanh; add(b, b);
         train { loss = mse; }
     }
+    Upsampled {
+        input(5x4x3); conv2d(4, 2x2, activation = tanh); upsampling2d; conv2d(3, 3x3, padding = same);
+        a: upsampling2d(3x2, interpolation = bilinear); conv2d(2, 2x2, strides = 3, activation = sigmoid); flatten;
+        dense(3);
+        train { loss = mse; }
+    }
+    UpsampledAndNotReadWhole {
+        input(4x3x2); a: conv2d(17, 1x1, activation = tanh); upsampling2d(3x2); max_pool2d(4x5); b: flatten;
+        upsampling2d(2x3, bilinear, from = a); avg_pool2d(5x4); flatten; c: dense(4);
+        avg_pool2d(4x3, from = a); flatten; dense(4); add(c); d: dense(3); dense(3, from = b); add(d);
+        train { loss = mse; }
+    }
+    UpsampledOutput {
+        input(3x3x2); conv2d(1, 2x2); upsampling2d(3, bilinear); conv2d(2, 1x1, activation = tanh);
+        upsampling2d(1x2, bilinear);
+        train { loss = mse; }
+    }
+    PaddedByZeros {
+        input(6x5x2); zero_padding2d(bottom = 1, right = 1); conv2d(4, 3x3, strides = 2, activation = tanh);
+        zero_padding2d(2x1); depthwise_conv2d(3x3); zero_padding2d(top = 1, left = 2); batch_normalization;
+        zero_padding2d; max_pool2d(2x2); zero_padding2d(3); conv2d(3, 2x2, padding = same); a: sigmoid;
+        zero_padding2d(padding = 1x0, top = 4, from = a); conv2d(3, 3x3, dilation = 2x1); flatten; dense(3);
+        train { loss = mse; }
+    }
+    PaddingWithTwoReaders {
+        input(4x4x8); conv2d(16, 1x1, activation = tanh); a: zero_padding2d(1x2); conv2d(16, 3x3); max_pool2d(2x2);
+        flatten; b: dense(3); conv2d(2, 1x1, from = a); cropping2d(top = 2, right = 3); flatten; dense(3); add(b);
+        train { loss = mse; }
+    }
+    PaddedWinograd {
+        input(9x10x8); zero_padding2d(top = 2, right = 2); conv2d(16, 3x3, activation = tanh);
+        zero_padding2d(left = 1, bottom = 2); conv2d(16, 3x3); max_pool2d(2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    Cropped {
+        input(7x6x2); conv2d(3, 2x2, activation = tanh); a: cropping2d(1x0); conv2d(3, 2x2); b: relu;
+        cropping2d(left = 1, right = 1, bottom = 2, from = b); flatten; c: dense(3);
+        cropping2d(top = 1, right = 3, from = a); global_avg_pool2d; dense(3); add(c);
+        train { loss = mse; }
+    }
+    CroppedInput {
+        input(7x6x2); cropping2d(bottom = 2, right = 1); conv2d(3, 2x2, activation = tanh); flatten; dense(3);
+        train { loss = mse; }
+    }
+    CroppedAtTheEnd {
+        input(4x4x2); a: conv2d(3, 2x2, activation = tanh); cropping2d(right = 2); flatten; b: dense(3);
+        tanh(from = a); flatten; dense(3); add(b);
+        train { loss = mse; }
+    }
+    Reshaped {
+        input(24); dense(32); reshape(4x4x2); relu; conv2d(3, 2x2, padding = same, activation = tanh);
+        reshape(3x4x4); max_pool2d(2x2); reshape(1x2x4); a: conv2d(4, 1x1); reshape(4x2); sigmoid; b: reshape(2x1x4);
+        conv2d(3, 2x1); flatten; c: dense(3); flatten(from = b); dense(3); add(c);
+        train { loss = mse; }
+    }
+    ReshapedWithManyReaders {
+        input(4x6x2); a: conv2d(4, 1x1, activation = tanh); b: reshape(6x4x4); max_pool2d(2x2); flatten; c: dense(3);
+        avg_pool2d(3x4, from = a); flatten; d: dense(3); batch_normalization(from = b); e: dropout(1e-9);
+        reshape(96x1x1, from = e); conv2d(2, 3x1, strides = 4); flatten; f: dense(3); reshape(4x6x4, from = e);
+        multiply(a); global_avg_pool2d; dense(3); add(c, d, f);
+        train { loss = mse; }
+    }
+    ReshapedAlone {
+        input(12); conv: reshape(2x3x2); conv2d(2, 1x1, activation = softmax); reshape(12x1x1); reshape(3x4);
+        train { loss = mse; }
+    }
+    NormalizedRowsOfTwoAxes {
+        input(4x3); batch_normalization; dropout(1e-9); a: tanh; b: softmax; concat(a, b); flatten; dense(2);
+        train { loss = mse; }
+    }
     SoftmaxOfPixels {
         input(3x3x2); conv2d(3, 2x2, activation = softmax); conv2d(2, 1x1); softmax;
         train { loss = mse; }

@@ -4,7 +4,7 @@
 //! there: `con` is a word in the place of a layer. [`entries`] are the words that mean something in a place.
 
 use crate::check::train::SETTINGS;
-use crate::layers::{self, PADDING, PADDINGS};
+use crate::layers::{self, INTERPOLATIONS, PADDING, PADDINGS};
 use crate::syntax::{
     Argument, Call, LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax, Value,
     ValueKind,
@@ -23,6 +23,8 @@ pub enum Place {
     Activation,
     /// The value of `padding`.
     Padding,
+    /// The value of `interpolation`.
+    Interpolation,
     /// At the beginning of a line of `train`.
     Setting,
     /// The value of `loss`.
@@ -98,7 +100,9 @@ impl Words {
             }
             match name.as_ref().map(|name| name.text.as_str()) {
                 Some("activation") => self.value(value, &Place::Activation),
-                Some("padding") => self.value(value, &Place::Padding),
+                // That of `zero_padding2d` is a number.
+                Some("padding") if of != "zero_padding2d" => self.value(value, &Place::Padding),
+                Some("interpolation") => self.value(value, &Place::Interpolation),
                 Some(_) => {}
                 // Of all layers, `activation(relu)` alone is written with a word.
                 None if of == "activation" => self.value(value, &Place::Activation),
@@ -166,10 +170,14 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
     let paddings = PADDINGS
         .iter()
         .map(|name| plain(name, &PADDING.docs.join("\n")));
+    let interpolations = INTERPOLATIONS
+        .iter()
+        .map(|name| plain(name, "An interpolation."));
     let mut entries = vec![
         (Place::Layer, layers),
         (Place::Activation, named(Activation::WORDS)),
         (Place::Padding, paddings.collect()),
+        (Place::Interpolation, interpolations.collect()),
         (Place::Setting, settings.collect()),
         (Place::Loss, named(Loss::WORDS)),
         (Place::Optimizer, named(Optimizer::WORDS)),

@@ -21,8 +21,8 @@ pub use crate::spec::{
 };
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
-    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Part, Pass, Pool2d,
-    PoolKind,
+    FusedPool, InputGradient, Inputs, Interpolation, KernelGradient, Merge, MergeKind, Pad2d, Part,
+    Pass, Pool2d, PoolKind, UpSampling2d,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.

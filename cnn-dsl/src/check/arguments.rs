@@ -502,7 +502,8 @@ impl<'c, 's> Reader<'c, 's> {
         self.or_incomplete(value, default)
     }
 
-    fn or_incomplete<T>(&mut self, value: Result<T, Reported>, default: T) -> T {
+    /// A value that decides no shape: what is wrong is the default.
+    pub(crate) fn or_incomplete<T>(&mut self, value: Result<T, Reported>, default: T) -> T {
         value.unwrap_or_else(|Reported| {
             self.incomplete = true;
             default

@@ -144,11 +144,26 @@ impl Context<'_> {
 
     /// A positive integer: `filters`, `units`, `epochs`.
     pub(crate) fn count(&mut self, parameter: &str, value: Given<&Value>) -> Given<usize> {
+        self.integer(parameter, value, "positive", Self::size)
+    }
+
+    /// An integer of zero or more: rows of padding.
+    pub(crate) fn count_or_zero(&mut self, parameter: &str, value: Given<&Value>) -> Given<usize> {
+        self.integer(parameter, value, "zero or more", Self::bounded)
+    }
+
+    fn integer(
+        &mut self,
+        parameter: &str,
+        value: Given<&Value>,
+        range: &str,
+        check: Check<Self>,
+    ) -> Given<usize> {
         let Some(value) = value? else { return Ok(None) };
         match &value.kind {
             ValueKind::Integer(count) => match u64::try_from(*count) {
-                Ok(count) => self.size(parameter, count, value).map(Some),
-                Err(_) => Err(self.out_of_range(parameter, "positive", value, None)),
+                Ok(count) => check(self, parameter, count, value).map(Some),
+                Err(_) => Err(self.out_of_range(parameter, range, value, None)),
             },
             ValueKind::Float(float) if float.fract() == 0.0 && (1.0..1e9).contains(float) => {
                 let help = format!("write `{float}`");
@@ -164,15 +179,19 @@ impl Context<'_> {
     }
 
     /// Height and width, zero allowed.
-    pub(crate) fn padding(&mut self, value: Given<&Value>) -> Given<[usize; 2]> {
-        self.two("padding", value, Self::bounded)
+    pub(crate) fn pair_or_zero(
+        &mut self,
+        parameter: &str,
+        value: Given<&Value>,
+    ) -> Given<[usize; 2]> {
+        self.two(parameter, value, Self::bounded)
     }
 
     fn two(
         &mut self,
         parameter: &str,
         value: Given<&Value>,
-        check: fn(&mut Self, &str, u64, &Value) -> Result<usize, Reported>,
+        check: Check<Self>,
     ) -> Given<[usize; 2]> {
         let Some(value) = value? else { return Ok(None) };
         let expected = "one size or two, as in `3x3`";
@@ -188,7 +207,8 @@ impl Context<'_> {
                 Ok(Some([height, width]))
             }
             ValueKind::List(values) => {
-                let help = sizes_of(values).map(|sizes| format!("write `{sizes}`"));
+                let sizes = sizes_of(values).filter(|_| values.len() <= 2);
+                let help = sizes.map(|sizes| format!("write `{sizes}`"));
                 Err(self.not_a_literal(parameter, expected, value, help))
             }
             ValueKind::Name(name) if is_activation(name) => {
@@ -424,6 +444,9 @@ impl Context<'_> {
     }
 }
 
+/// Checks the range of an integer.
+type Check<C> = fn(&mut C, &str, u64, &Value) -> Result<usize, Reported>;
+
 /// Where a word of a vocabulary stands, and its arguments.
 pub(crate) struct Named<'a> {
     pub(crate) span: Span,
@@ -484,7 +507,7 @@ pub(crate) struct Word<'a> {
 }
 
 /// `[3, 3]` as sizes.
-fn sizes_of(values: &[Argument]) -> Option<String> {
+pub(crate) fn sizes_of(values: &[Argument]) -> Option<String> {
     let sizes: Option<Vec<_>> = values
         .iter()
         .map(|argument| match argument.value.kind {

@@ -290,8 +290,16 @@ impl Context<'_> {
             ))
         } else if previous.starts_with("flatten") {
             Some(format!("move `{}` in front of `{previous}`", layer.name))
-        } else {
+        } else if only_input {
             None
+        } else {
+            let len = shape.len();
+            let fits = |side: &usize| len.is_multiple_of(side * side);
+            let side = (1..=len.isqrt()).rev().find(fits).unwrap_or(1);
+            let channels = len / (side * side);
+            Some(format!(
+                "insert a `reshape` before this line, as in `reshape({side}x{side}x{channels});`"
+            ))
         };
         let diagnostic = Diagnostic::new(Code::NotAnImage, layer.keyword.span, message);
         self.report(chain.explain(diagnostic).maybe_help(help))

@@ -162,9 +162,9 @@ catalogue! {
         OutOfRange = "out_of_range",
         /// A size of zero.
         ZeroSize = "zero_size",
-        /// The sizes of an input as separate arguments.
+        /// The sizes of an input or a shape as separate arguments.
         SeparateSizes = "separate_sizes",
-        /// An input with more axes than height, width and channels.
+        /// An input or a shape with more axes than height, width and channels.
         TooManyAxes = "too_many_axes",
         /// A name that is none of those that belong here.
         UnknownName = "unknown_name",
@@ -178,6 +178,10 @@ catalogue! {
         WindowTooLarge = "window_too_large",
         /// A pooling window could lie in the padding alone.
         PaddingTooLarge = "padding_too_large",
+        /// A cropping that leaves no row or no column.
+        CroppingTooLarge = "cropping_too_large",
+        /// A reshape to another number of values.
+        ReshapeMismatch = "reshape_mismatch",
         /// Values of shapes that do not go together are joined.
         JoinMismatch = "join_mismatch",
         /// Strides and dilation together, which Keras refuses too.

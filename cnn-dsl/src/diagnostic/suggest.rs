@@ -11,6 +11,7 @@ pub(crate) enum Vocabulary {
     Setting,
     Activation,
     Padding,
+    Interpolation,
     Loss,
     Optimizer,
     Metric,
@@ -141,7 +142,9 @@ fn edits(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-use Vocabulary::{Activation, Argument, Boolean, Layer, Loss, Metric, Optimizer, Padding, Setting};
+use Vocabulary::{
+    Activation, Argument, Boolean, Interpolation, Layer, Loss, Metric, Optimizer, Padding, Setting,
+};
 
 /// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
 const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
@@ -166,6 +169,12 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Argument, "betas", "beta_1"),
     (Argument, "nonlinearity", "activation"),
     (Argument, "shape", "size"),
+    (Argument, "shape", "target_shape"),
+    (Argument, "unflattenedsize", "target_shape"),
+    (Argument, "scalefactor", "size"),
+    (Argument, "mode", "interpolation"),
+    (Argument, "pad", "padding"),
+    (Argument, "crop", "cropping"),
     (Setting, "epoch", "epochs"),
     (Setting, "batch", "batch_size"),
     (Setting, "optim", "optimizer"),
@@ -177,6 +186,7 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Activation, "lrelu", "leaky_relu"),
     (Activation, "logistic", "sigmoid"),
     (Activation, "exp", "exponential"),
+    (Interpolation, "linear", "bilinear"),
     (Padding, "zero", "same"),
     (Padding, "zeros", "same"),
     (Padding, "none", "valid"),
@@ -280,8 +290,29 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (
         Layer,
         "zeropadding1d",
-        "give the convolution a `padding`, as in `1x0`",
+        "over Nx1xC images a `zero_padding2d(1x0)` does the same",
     ),
+    (
+        Layer,
+        "cropping1d",
+        "over Nx1xC images a `cropping2d(1x0)` does the same",
+    ),
+    (
+        Layer,
+        "upsampling1d",
+        "over Nx1xC images an `upsampling2d(2x1)` does the same",
+    ),
+    (Layer, "zeropadding3d", ""),
+    (Layer, "cropping3d", ""),
+    (Layer, "upsampling3d", ""),
+    (
+        Layer,
+        "upsamplingbilinear2d",
+        "use `upsampling2d(2x2, bilinear)`, whose corners are not aligned",
+    ),
+    (Layer, "reflectionpad2d", "use `zero_padding2d`"),
+    (Layer, "replicationpad2d", "use `zero_padding2d`"),
+    (Layer, "permute", ""),
     (Layer, "conv3d", ""),
     (Layer, "convolution3d", ""),
     (Layer, "maxpool3d", ""),
@@ -307,10 +338,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
         "globalmaxpool2d",
         "a `max_pool2d` as large as its input, then `flatten;` does the same",
     ),
-    (Layer, "zeropadding2d", "give the convolution a `padding`"),
-    (Layer, "upsampling1d", ""),
-    (Layer, "upsampling2d", ""),
-    (Layer, "reshape", ""),
     (Layer, "rescaling", "scale the data before training"),
     (Layer, "normalization", "scale the data before training"),
     (Layer, "embedding", ""),
@@ -406,6 +433,11 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Activation, "hardtanh", ""),
     (Activation, "glu", ""),
     (Activation, "celu", ""),
+    (Argument, "aligncorners", "centers are those of half pixels"),
+    (Interpolation, "bicubic", ""),
+    (Interpolation, "area", ""),
+    (Interpolation, "lanczos3", ""),
+    (Interpolation, "lanczos5", ""),
     (Padding, "causal", ""),
     (Padding, "reflect", ""),
     (Padding, "full", ""),

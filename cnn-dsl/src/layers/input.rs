@@ -51,37 +51,44 @@ pub(crate) fn channels_last(shape: &Shape) -> Option<Shape> {
 }
 
 fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
+    let shape = shape(reader, "shape")?;
+    Ok(Op::Input(Input { shape }))
+}
+
+/// The shape of one example: the only argument of `input` and of `reshape`.
+pub(super) fn shape(reader: &mut Reader<'_, '_>, parameter: &str) -> Result<Shape, Reported> {
     separate_sizes(reader)?;
-    let value = reader.get("shape")?.ok_or(Reported)?;
-    let shape = match &value.kind {
+    let value = reader.get(parameter)?.ok_or(Reported)?;
+    let name = reader.name();
+    match &value.kind {
         ValueKind::Integer(size) => {
             let Ok(size) = u64::try_from(*size) else {
-                return Err(reader
-                    .context
-                    .out_of_range("input", "positive", value, None));
+                // Keras' word for the rest.
+                let is_rest = *size == -1 && name != INPUT.name;
+                let help = is_rest.then(|| "write `flatten;` for a single axis".to_owned());
+                let expected = "positive";
+                return Err(reader.context.out_of_range(name, expected, value, help));
             };
-            Shape(vec![reader.context.size("input", size, value)?])
+            Ok(Shape(vec![reader.context.size(name, size, value)?]))
         }
-        ValueKind::Dims(sizes) => image(reader, sizes, value)?,
-        ValueKind::List(_) => {
-            let help = Some("write `input(28x28x1)`".to_owned());
-            return Err(not_sizes(reader, value, help));
+        ValueKind::Dims(sizes) => axes(reader, sizes, value),
+        ValueKind::List(values) => {
+            let sizes = convert::sizes_of(values).unwrap_or_else(|| "28x28x1".to_owned());
+            let help = Some(format!("write `{name}({sizes})`"));
+            Err(not_sizes(reader, value, help))
         }
         ValueKind::Float(_)
         | ValueKind::Name(_)
         | ValueKind::Call(_)
         | ValueKind::Expression(_)
-        | ValueKind::Invalid => {
-            return Err(not_sizes(reader, value, None));
-        }
-    };
-    Ok(Op::Input(Input { shape }))
+        | ValueKind::Invalid => Err(not_sizes(reader, value, None)),
+    }
 }
 
 fn not_sizes(reader: &mut Reader<'_, '_>, value: &Value, help: Option<String>) -> Reported {
-    reader
-        .context
-        .not_a_literal("input", "sizes, as in `28x28x1`", value, help)
+    let name = reader.name();
+    let expected = "sizes, as in `28x28x1`";
+    reader.context.not_a_literal(name, expected, value, help)
 }
 
 /// Reports `input(28, 28, 1)`.
@@ -98,35 +105,47 @@ fn separate_sizes(reader: &mut Reader<'_, '_>) -> Result<(), Reported> {
         return Ok(());
     };
     let joined: Vec<_> = sizes.iter().map(u64::to_string).collect();
+    let [noun, _] = nouns(reader);
     let diagnostic = Diagnostic::new(
         Code::SeparateSizes,
         first.span().to(last.span()),
-        "the sizes of an input are one value, joined by `x`",
+        format!("the sizes of {noun} are one value, joined by `x`"),
     )
-    .help(format!("write `input({})`", joined.join("x")));
+    .help(format!("write `{}({})`", reader.name(), joined.join("x")));
     Err(reader.context.report(diagnostic))
 }
 
-fn image(reader: &mut Reader<'_, '_>, sizes: &[u64], value: &Value) -> Result<Shape, Reported> {
+/// What the sizes are of.
+fn nouns(reader: &Reader<'_, '_>) -> [&'static str; 2] {
+    match reader.name() == INPUT.name {
+        true => ["an input", "the input"],
+        false => ["a shape", "the shape"],
+    }
+}
+
+fn axes(reader: &mut Reader<'_, '_>, sizes: &[u64], value: &Value) -> Result<Shape, Reported> {
+    let name = reader.name();
+    let [noun, what] = nouns(reader);
     if sizes.len() > 3 {
         let diagnostic = Diagnostic::new(
             Code::TooManyAxes,
             value.span,
-            format!("an input has at most 3 axes, found {}", sizes.len()),
+            format!("{noun} has at most 3 axes, found {}", sizes.len()),
         )
         .note("an image is height x width x channels; the batch is not part of it");
         let last: Vec<_> = sizes[sizes.len() - 3..]
             .iter()
             .map(u64::to_string)
             .collect();
-        let diagnostic = diagnostic.help(format!("write `input({})`", last.join("x")));
-        return Err(reader.context.report(diagnostic));
+        let is_input = name == INPUT.name;
+        let help = is_input.then(|| format!("write `input({})`", last.join("x")));
+        return Err(reader.context.report(diagnostic.maybe_help(help)));
     }
     let shape: Result<Vec<_>, _> = sizes
         .iter()
-        .map(|&size| reader.context.size("input", size, value))
+        .map(|&size| reader.context.size(name, size, value))
         .collect();
     let shape = Shape(shape?);
-    convert::elements(reader.context, &shape, value.span, "the input")?;
+    convert::elements(reader.context, &shape, value.span, what)?;
     Ok(shape)
 }

@@ -17,8 +17,11 @@ mod flatten;
 mod global_pool2d;
 mod input;
 mod merge;
+mod pad2d;
 mod part;
 mod pool2d;
+mod reshape;
+mod upsampling2d;
 mod window;
 
 pub use batch_normalization::BatchNormalization;
@@ -31,8 +34,12 @@ pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
 pub(crate) use input::channels_last;
 pub use merge::Merge;
+pub use pad2d::Pad2d;
 pub use part::Part;
 pub use pool2d::Pool2d;
+pub use reshape::Reshape;
+pub(crate) use upsampling2d::INTERPOLATIONS;
+pub use upsampling2d::UpSampling2d;
 pub(crate) use window::{PADDING, PADDINGS};
 pub use window::{Padding, Placed, Window};
 
@@ -85,7 +92,11 @@ const LAYERS: &[LayerKind] = &[
     pool2d::AVG_POOL2D,
     global_pool2d::GLOBAL_MAX_POOL2D,
     global_pool2d::GLOBAL_AVG_POOL2D,
+    pad2d::ZERO_PADDING2D,
+    pad2d::CROPPING2D,
+    upsampling2d::UPSAMPLING2D,
     flatten::FLATTEN,
+    reshape::RESHAPE,
     dense::DENSE,
     dropout::DROPOUT,
     batch_normalization::BATCH_NORMALIZATION,
@@ -122,8 +133,14 @@ pub enum Op {
     Pool2d(Pool2d),
     /// Pooling over whole images.
     GlobalPool2d(GlobalPool2d),
+    /// Zeros around images, or images without their edges.
+    Pad2d(Pad2d),
+    /// Images with more rows and columns.
+    UpSampling2d(UpSampling2d),
     /// All axes into one.
     Flatten(Flatten),
+    /// Other axes.
+    Reshape(Reshape),
     /// A fully connected layer.
     Dense(Dense),
     /// Zeroes values at random while training.
@@ -146,7 +163,10 @@ impl Op {
             Self::DepthwiseConv2d(layer) => layer,
             Self::Pool2d(layer) => layer,
             Self::GlobalPool2d(layer) => layer,
+            Self::Pad2d(layer) => layer,
+            Self::UpSampling2d(layer) => layer,
             Self::Flatten(layer) => layer,
+            Self::Reshape(layer) => layer,
             Self::Dense(layer) => layer,
             Self::Dropout(layer) => layer,
             Self::BatchNormalization(layer) => layer,

@@ -116,7 +116,7 @@ pub(super) fn padding(reader: &mut Reader<'_, '_>) -> Result<Padding, Reported> 
         return Ok(Padding::Valid);
     };
     if !matches!(value.kind, ValueKind::Name(_) | ValueKind::Call(_)) {
-        let sizes = reader.context.padding(Ok(Some(value)))?;
+        let sizes = reader.context.pair_or_zero("padding", Ok(Some(value)))?;
         return sizes.map(Padding::Number).ok_or(Reported);
     }
     let word = reader.context.word(

@@ -1,5 +1,6 @@
 //! Steps that another step can take along in the same call.
 //!
+//! A convolution takes the zero padding in front of it as its own, if no window lies in the zeros alone.
 //! A convolution or dense layer takes the activation behind it, and a convolution the max pool
 //! behind it too, before or behind its activation if that is monotone: the largest value of a window
 //! then stays the largest. (Where an activation rounds several values of a window to the same one, the
@@ -9,7 +10,7 @@
 use super::{Plan, Step, Value, ValueId};
 use crate::graph::{Activation, Network};
 use cnn_ir::Operation;
-use cnn_ir::operation::{Conv2d, FusedPool, Pool2d, PoolKind, Wanted};
+use cnn_ir::operation::{Conv2d, FusedPool, Pad2d, Pool2d, PoolKind, Wanted};
 
 /// The largest window of a fused pool: its argmax is one byte, and one of the byte's values says that
 /// no cell gets any gradient.
@@ -17,6 +18,7 @@ const LARGEST_WINDOW: usize = 255;
 
 /// Lets steps join those before them.
 pub(super) fn steps(plan: &mut Plan) {
+    paddings(plan);
     let mut readers: Vec<_> = plan.readers().iter().map(Vec::len).collect();
     // The caller.
     readers[plan.output] += 1;
@@ -33,6 +35,11 @@ pub(super) fn steps(plan: &mut Plan) {
             continue;
         };
         debug_assert_eq!(step.output, old, "steps write values in their order");
+        if readers[old] == 0 {
+            // A padding that a convolution has taken along: no value of the plan is this one.
+            moved.push(ValueId::MAX);
+            continue;
+        }
         let only_reader = step.inputs.iter().all(|&input| readers[input] == 1);
         for input in &mut step.inputs {
             *input = moved[*input];
@@ -43,8 +50,10 @@ pub(super) fn steps(plan: &mut Plan) {
         };
         let joined = before.and_then(|before| {
             let before = &mut steps[before];
-            let same_shape = values[before.output].shape == value.shape;
-            let takes = before.takes_activation(&step, same_shape) || before.takes_pool(&step);
+            // A pool or softmax behind a reshape is over other cells.
+            let same_shape = values[before.output].shape == step.input_shapes[0];
+            let takes = before.takes_activation(&step, same_shape)
+                || (same_shape && before.takes_pool(&step));
             takes.then_some(before.output)
         });
         if let Some(place) = joined {
@@ -75,22 +84,87 @@ pub(super) fn steps(plan: &mut Plan) {
     }
 }
 
-/// The activation that an operation applies to its result, if it can apply one.
-fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
-    match operation {
-        Operation::Conv2d(conv) => Some(&mut conv.activation),
-        Operation::Dense(dense) => Some(&mut dense.activation),
-        Operation::BatchNormalization(normalization) => Some(&mut normalization.activation),
-        Operation::Merge(merge) => Some(&mut merge.activation),
-        Operation::DepthwiseConv2d(conv) => Some(&mut conv.activation),
-        Operation::Pool2d(_)
-        | Operation::Dropout(_)
-        | Operation::Part(_)
-        | Operation::Activate(_) => None,
+/// Lets convolutions read what the zero padding in front of them reads. Nothing reads the padding any more.
+fn paddings(plan: &mut Plan) {
+    let readers = plan.readers();
+    for index in 0..plan.steps.len() {
+        let [input] = plan.steps[index].inputs[..] else {
+            continue;
+        };
+        let Some(before) = plan.values[input].producer else {
+            continue;
+        };
+        let padding = &plan.steps[before];
+        let Operation::Pad2d(pad) = padding.operation else {
+            continue;
+        };
+        let (node, inputs, shapes) = (
+            padding.node,
+            padding.inputs.clone(),
+            padding.input_shapes.clone(),
+        );
+        // A convolution behind a reshape pads other cells.
+        let same_shape = plan.steps[index].input_shapes[0] == plan.values[input].shape;
+        let step = &mut plan.steps[index];
+        if readers[input].len() == 1 && same_shape && step.takes_padding(&pad) {
+            (step.inputs, step.input_shapes) = (inputs, shapes);
+            step.padding = Some(node);
+        }
     }
 }
 
 impl Step {
+    /// Takes a zero padding along, if that can be.
+    fn takes_padding(&mut self, pad: &Pad2d) -> bool {
+        let (input, padding, [kernel, output, strides, dilation]) = match &mut self.operation {
+            Operation::Conv2d(conv) => (
+                &mut conv.input,
+                &mut conv.padding,
+                [
+                    conv.kernel,
+                    first_two(conv.output),
+                    conv.strides,
+                    conv.dilation,
+                ],
+            ),
+            Operation::DepthwiseConv2d(conv) => (
+                &mut conv.input,
+                &mut conv.padding,
+                [
+                    conv.kernel,
+                    first_two(conv.output),
+                    conv.strides,
+                    conv.dilation,
+                ],
+            ),
+            Operation::Pool2d(_)
+            | Operation::Dense(_)
+            | Operation::Dropout(_)
+            | Operation::Activate(_)
+            | Operation::BatchNormalization(_)
+            | Operation::Merge(_)
+            | Operation::Pad2d(_)
+            | Operation::Part(_)
+            | Operation::UpSampling2d(_) => return false,
+        };
+        let mut together = [0; 2];
+        for axis in 0..2 {
+            let Ok(before) = usize::try_from(pad.before[axis]) else {
+                return false;
+            };
+            let is_cropped = before + pad.input[axis] > pad.output[axis];
+            together[axis] = padding[axis] + before;
+            let extent = (kernel[axis] - 1) * dilation[axis] + 1;
+            let seen = (output[axis] - 1) * strides[axis] + extent;
+            let behind = seen.saturating_sub(together[axis] + pad.input[axis]);
+            if is_cropped || together[axis] >= extent || behind >= extent {
+                return false;
+            }
+        }
+        (*input, *padding) = (pad.input, together);
+        true
+    }
+
     /// Takes an activation step along, if that can be.
     fn takes_activation(&mut self, step: &Step, same_shape: bool) -> bool {
         let Operation::Activate(activate) = step.operation else {
@@ -102,7 +176,7 @@ impl Step {
         if !is_elementwise && !keeps_rows {
             return false;
         }
-        match activation_of(&mut self.operation) {
+        match self.operation.facts_mut().activation_mut() {
             Some(activation) if *activation == Activation::Linear => {
                 *activation = activate.activation;
                 true
@@ -130,6 +204,11 @@ impl Step {
         self.pool = Some(step.node);
         true
     }
+}
+
+/// Height and width.
+fn first_two([height, width, _]: [usize; 3]) -> [usize; 2] {
+    [height, width]
 }
 
 /// Whether a max pool stands behind a convolution that has none yet.
@@ -183,7 +262,7 @@ fn output_activation(plan: &mut Plan, place: usize, fused: Activation) {
     };
     let applied = match &mut plan.steps[last].operation {
         Operation::Activate(activate) => Some(&mut activate.activation),
-        operation => activation_of(operation),
+        operation => operation.facts_mut().activation_mut(),
     };
     match applied {
         Some(activation) if *activation == fused && fused != Activation::Linear => {

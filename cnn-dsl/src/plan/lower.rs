@@ -34,10 +34,12 @@ pub(super) fn lower(network: &Network) -> Plan {
         values.push(Value::new(&node.name, &node.shape, Some(steps.len())));
         steps.push(Step {
             node: id,
+            padding: None,
             pool: None,
             operation,
             input_gradients: vec![None; inputs.len()],
             inputs,
+            input_shapes: node.input_shapes.clone(),
             output,
             tensors: tensors[id].clone(),
             trains_tensors: false,

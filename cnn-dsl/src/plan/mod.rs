@@ -1,8 +1,8 @@
 //! The plan: which operation runs each layer, what is fused, and where every value lives.
 //!
-//! Data flows `Network` → `lower` (one step a layer; flatten shares its input's value) → `fuse`
-//! (activations and max pools join the convolution or dense layer before them, the last softmax
-//! or sigmoid joins the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
+//! Data flows `Network` → `lower` (one step a layer; flatten and reshape share their input's value) → `fuse`
+//! (zero paddings join the convolution behind them, activations and max pools the convolution or dense layer before
+//! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
 //! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `memory` (values whose
 //! lifetimes do not overlap share a slot). `table` says all of it as text, and `kernels` which kernels run
@@ -99,12 +99,17 @@ pub struct Value {
 pub struct Step {
     /// The layer that it computes.
     pub node: NodeId,
+    /// A zero padding in front of it: the step reads what the padding reads.
+    pub padding: Option<NodeId>,
     /// A max pool fused behind it: the step writes the pooled value.
     pub pool: Option<NodeId>,
     /// What runs, on values as they are stored.
     pub operation: Operation,
     /// What it reads.
     pub inputs: Vec<ValueId>,
+    /// The shapes in which it reads them: behind a `flatten` or `reshape` others than those of the values, whose
+    /// elements lie in the same order.
+    pub input_shapes: Vec<Shape>,
     /// What it writes.
     pub output: ValueId,
     /// Its tensors, among [`Plan::parameters`].

@@ -69,17 +69,7 @@ impl Plan {
         let node = &network.nodes[step.node];
         let mut layers = node.name.clone();
         let output = &self.values[step.output].shape;
-        let applied = match &step.operation {
-            Operation::Conv2d(conv) => conv.activation,
-            Operation::Dense(dense) => dense.activation,
-            Operation::BatchNormalization(normalization) => normalization.activation,
-            Operation::Merge(merge) => merge.activation,
-            Operation::DepthwiseConv2d(conv) => conv.activation,
-            Operation::Pool2d(_)
-            | Operation::Dropout(_)
-            | Operation::Part(_)
-            | Operation::Activate(_) => Activation::Linear,
-        };
+        let applied = step.operation.facts().activation();
         if applied != Activation::Linear {
             layers += &format!(", {}", applied.name());
         }
@@ -92,16 +82,10 @@ impl Plan {
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
             return (layers, computed(output, &node.shape));
         };
+        // Only a convolution takes a pool along.
         let conv_output = match &step.operation {
             Operation::Conv2d(conv) => Shape(conv.output.to_vec()),
-            Operation::Pool2d(_)
-            | Operation::Dense(_)
-            | Operation::Dropout(_)
-            | Operation::Part(_)
-            | Operation::Activate(_)
-            | Operation::BatchNormalization(_)
-            | Operation::Merge(_)
-            | Operation::DepthwiseConv2d(_) => node.shape.clone(),
+            _ => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),
@@ -116,6 +100,9 @@ impl Plan {
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step);
         reasons.extend(fuse::why(step, self));
+        if let Some(padding) = step.padding {
+            reasons.push(format!("padded by {}", network.nodes[padding].name));
+        }
         let nodes = [Some(step.node), step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {

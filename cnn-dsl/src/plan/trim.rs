@@ -22,23 +22,31 @@ pub(super) fn unread(plan: &mut Plan) {
         if let Some([height, width]) = image {
             output.0[..2].copy_from_slice(&[height, width]);
         }
-        for &input in &step.inputs {
-            let Some(whole) = plan.values[input].shape.extent() else {
+        for (&input, seen) in step.inputs.iter().zip(&step.input_shapes) {
+            let stored = &plan.values[input].shape;
+            let Some(whole) = stored.extent() else {
                 continue;
             };
-            // A flat value needs the whole image that it is made of.
-            let wanted = image.map_or(whole, |output| facts.reads(output, whole));
+            // A flat value needs the whole image that it is made of, and so does one of another shape.
+            let wanted = match image {
+                Some(output) if seen == stored => facts.reads(output, whole),
+                Some(_) | None => whole,
+            };
             for (needed, wanted) in needed[input].iter_mut().zip(wanted) {
                 *needed = wanted.max(*needed);
             }
         }
     }
     for step in &mut plan.steps {
+        for (&input, seen) in step.inputs.iter().zip(&mut step.input_shapes) {
+            // What is stored whole is read in the step's own shape.
+            let stored = &plan.values[input].shape;
+            if stored.len() != seen.len() {
+                seen.clone_from(stored);
+            }
+        }
         let output = &plan.values[step.output].shape.0;
-        let inputs = step.inputs.iter();
-        let inputs: Vec<&[usize]> = inputs
-            .map(|&input| &plan.values[input].shape.0[..])
-            .collect();
+        let inputs: Vec<&[usize]> = step.input_shapes.iter().map(|shape| &shape.0[..]).collect();
         step.operation.facts_mut().store(&inputs, output);
     }
 }

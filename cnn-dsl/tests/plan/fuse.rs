@@ -94,6 +94,23 @@ fn what_joins_the_step_before_it() {
             "input(8x8x1); conv2d(4, 3x3); dropout(0.5); max_pool2d(2x2);",
             &["conv2d_1 linear", "dropout_1 linear", "max_pool2d_1 linear"],
         ),
+        // Behind a reshape an activation is the same, but a window has other cells.
+        (
+            "input(4x4x1); conv2d(4, 1x1); reshape(8x4x2); relu; max_pool2d(2x2);",
+            &["conv2d_1 relu", "max_pool2d_1 linear"],
+        ),
+        (
+            "input(4x4x1); conv2d(4, 1x1); reshape(2x8x4); max_pool2d(2x2); softmax;",
+            &[
+                "conv2d_1 linear",
+                "max_pool2d_1 linear",
+                "softmax_1 softmax",
+            ],
+        ),
+        (
+            "input(16); dense(16); reshape(4x4); softmax;",
+            &["dense_1 linear", "softmax_1 softmax"],
+        ),
         // A code is one byte.
         (
             "input(40x40x1); conv2d(4, 3x3); max_pool2d(15x17);",
@@ -106,6 +123,75 @@ fn what_joins_the_step_before_it() {
     ];
     Cases(cases)
         .check(|network, _, step| format!("{} {}", name(network, step), activation(step).name()));
+}
+
+/// The step, its padding above and left, and the image that it reads.
+#[test]
+fn convolutions_take_the_zero_padding_in_front_of_them() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "input(8x8x2); zero_padding2d(bottom = 1, right = 1); conv2d(4, 3x3, strides = 2);",
+            &["zero_padding2d_1+conv2d_1 [0, 0] of 8x8x2"],
+        ),
+        (
+            "input(8x8x2); relu; zero_padding2d(top = 2, left = 1); depthwise_conv2d(3x2); max_pool2d(2x2);",
+            &[
+                "relu_1",
+                "zero_padding2d_1+depthwise_conv2d_1 [2, 1] of 8x8x2",
+                "max_pool2d_1",
+            ],
+        ),
+        (
+            "input(8x8x2); zero_padding2d(1); conv2d(4, 3x3); max_pool2d(2x2);",
+            &["zero_padding2d_1+conv2d_1+max_pool2d_1 [1, 1] of 8x8x2"],
+        ),
+        // Its own padding comes on top, as long as every window sees the image.
+        (
+            "input(8x8x2); zero_padding2d(1); conv2d(4, 3x3, padding = same);",
+            &["zero_padding2d_1+conv2d_1 [2, 2] of 8x8x2"],
+        ),
+        (
+            "input(8x8x2); zero_padding2d(2); conv2d(4, 3x3, padding = same);",
+            &["zero_padding2d_1", "conv2d_1 [1, 1] of 12x12x2"],
+        ),
+        (
+            "input(8x8x2); zero_padding2d(bottom = 1); conv2d(4, 1x1);",
+            &["zero_padding2d_1", "conv2d_1 [0, 0] of 9x8x2"],
+        ),
+        // Only the last of two.
+        (
+            "input(8x8x2); zero_padding2d(1); zero_padding2d(1); conv2d(4, 3x3);",
+            &[
+                "zero_padding2d_1",
+                "zero_padding2d_2+conv2d_1 [1, 1] of 10x10x2",
+            ],
+        ),
+        // Not one that others read, a cropping, or one of other cells.
+        (
+            "input(8x8x2); a: zero_padding2d(1); conv2d(2, 3x3, padding = same); add(a);",
+            &["a", "conv2d_1 [1, 1] of 10x10x2", "add_1"],
+        ),
+        (
+            "input(8x8x2); cropping2d(1); conv2d(4, 3x3);",
+            &["cropping2d_1", "conv2d_1 [0, 0] of 6x6x2"],
+        ),
+        (
+            "input(8x8x2); zero_padding2d(1); reshape(20x5x2); conv2d(4, 3x3);",
+            &["zero_padding2d_1", "conv2d_1 [0, 0] of 20x5x2"],
+        ),
+    ];
+    Cases(cases).check(|network, _, step| {
+        let (padding, input) = match &step.operation {
+            Operation::Conv2d(conv) => (conv.padding, conv.input),
+            Operation::DepthwiseConv2d(conv) => (conv.padding, conv.input),
+            _ => return name(network, step),
+        };
+        let [rows, columns, channels] = input;
+        format!(
+            "{} {padding:?} of {rows}x{columns}x{channels}",
+            name(network, step)
+        )
+    });
 }
 
 #[test]

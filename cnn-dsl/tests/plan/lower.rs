@@ -9,6 +9,11 @@ fn steps_stand_in_source_order_and_flatten_is_none() {
             &["avg_pool2d_1", "dropout_1", "conv2d_1", "dense_1"],
         ),
         ("input(2x2x3); flatten;", &[]),
+        (
+            "input(12); dense(12); reshape(2x2x3); conv2d(2, 1x1); reshape(4x2); flatten; dense(2);",
+            &["dense_1", "conv2d_1", "dense_2"],
+        ),
+        ("input(2x2x3); reshape(12); reshape(3x4x1);", &[]),
     ];
     Cases(cases).check(|network, _, step| name(network, step));
 }
@@ -17,6 +22,32 @@ fn steps_stand_in_source_order_and_flatten_is_none() {
 fn a_network_that_only_reshapes_hands_its_input_out() {
     let plan = Plan::new(&network("input(2x2x3); flatten;"));
     assert_eq!((plan.input, plan.output, plan.steps.len()), (0, 0, 0));
+}
+
+/// Each step has its own view of a value; a reader of other cells needs all of them.
+#[test]
+fn steps_read_a_value_in_the_shape_of_their_line() {
+    let layers =
+        "input(4x6x2); a: conv2d(4, 1x1); b: reshape(6x4x4); max_pool2d(4x4); flatten; c: dense(2);
+        avg_pool2d(3x3, from = a); flatten; dense(2); add(c);";
+    let plan = Plan::new(&network(layers));
+    let found: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let seen: Vec<_> = step.input_shapes.iter().map(ToString::to_string).collect();
+            format!("{} → {}", seen.join(" "), plan.values[step.output].shape)
+        })
+        .collect();
+    let expected = [
+        "4x6x2 → 4x6x4",
+        "6x4x4 → 1x1x4",
+        "4 → 2",
+        "4x6x4 → 1x2x4",
+        "8 → 2",
+        "2 2 → 2",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

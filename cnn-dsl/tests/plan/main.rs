@@ -57,7 +57,7 @@ impl Cases<'_> {
 
 /// The names of a step's layers.
 fn name(network: &Network, step: &Step) -> String {
-    let nodes = [Some(step.node), step.pool];
+    let nodes = [step.padding, Some(step.node), step.pool];
     let names: Vec<_> = nodes
         .into_iter()
         .flatten()
@@ -96,13 +96,8 @@ fn algorithms(step: &Step) -> [String; 3] {
 /// The activation that a step applies.
 fn activation(step: &Step) -> Activation {
     match &step.operation {
-        Operation::Conv2d(conv) => conv.activation,
-        Operation::Dense(dense) => dense.activation,
         Operation::Activate(activate) => activate.activation,
-        Operation::BatchNormalization(normalization) => normalization.activation,
-        Operation::Merge(merge) => merge.activation,
-        Operation::DepthwiseConv2d(conv) => conv.activation,
-        Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Part(_) => Activation::Linear,
+        operation => operation.facts().activation(),
     }
 }
 
@@ -132,6 +127,19 @@ fn config() -> ProptestConfig {
         max_shrink_iters: 1000,
         ..ProptestConfig::default()
     }
+}
+
+/// `reshape(12x13x2);` behind layers that end with 13x12x2, for the axes `1x0x2);`.
+fn reshape(layers: &str, axes: &str) -> String {
+    let shape = network(&format!("{layers} linear: activation(linear);"));
+    let shape = shape.nodes.last().and_then(|node| node.shape.image());
+    let size = |c: char| match c.to_digit(10) {
+        Some(axis) => shape.map_or(1, |shape| shape[axis as usize]).to_string(),
+        None => c.to_string(),
+    };
+    let (axes, rest) = axes.split_at(5);
+    let sizes: String = axes.chars().map(size).collect();
+    format!("reshape({sizes}{rest}")
 }
 
 /// Networks of all kinds of layers in any order that the language takes.
@@ -174,6 +182,19 @@ fn networks() -> impl Strategy<Value = String> {
             }
         ),
         3 => join(),
+        1 => (0..3_usize, 0..3_usize, 0..4_usize, 0..4_usize, any::<bool>()).prop_map(
+            |(top, bottom, left, right, pads)| {
+                let kind = if pads { "zero_padding2d" } else { "cropping2d" };
+                format!("{kind}(top = {top}, bottom = {bottom}, left = {left}, right = {right});")
+            }
+        ),
+        1 => (1..4_usize, 1..3_usize, any::<bool>()).prop_map(|(rows, columns, nearest)| {
+            let kind = if nearest { "nearest" } else { "bilinear" };
+            format!("upsampling2d({rows}x{columns}, {kind});")
+        }),
+        // The axes of the line above in another order.
+        2 => prop::sample::select(vec!["reshape(1x0x2);", "reshape(0x2x1);", "reshape(2x0x1);"])
+            .prop_map(str::to_owned),
         1 => prop::sample::select(vec![
             "relu;",
             "tanh;",
@@ -214,6 +235,10 @@ fn networks() -> impl Strategy<Value = String> {
                     layer.replace(')', &format!(", from = l{from})"))
                 }
                 Some(_) | None => layer,
+            };
+            let layer = match layer.strip_prefix("reshape(") {
+                Some(axes) => reshape(&layers, axes),
+                None => layer,
             };
             let longer = format!("{layers} l{line}: {layer}");
             if fits(&longer) {

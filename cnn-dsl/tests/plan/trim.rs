@@ -2,6 +2,7 @@ use crate::{Cases, MNIST, config, conv_output, networks};
 use cnn_dsl::graph::{Network, NodeId, Op, Shape};
 use cnn_dsl::plan::Plan;
 use cnn_ir::Operation;
+use cnn_ir::operation::Interpolation;
 use proptest::prelude::*;
 
 #[test]
@@ -30,6 +31,28 @@ fn what_nobody_reads_is_not_computed() {
         (
             "input(14x14x1); avg_pool2d(1x1); conv2d(2, 2x3, dilation = 2); conv2d(2, 1x1, strides = 5);",
             &["13x10x1", "11x6x2", "3x2x2"],
+        ),
+        // What is cropped below and to the right is not computed, nor is what nobody enlarges.
+        (
+            "input(9x9x1); conv2d(2, 2x2); cropping2d(top = 1, bottom = 2, right = 3); relu;",
+            &["6x5x2", "5x5x2", "5x5x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); upsampling2d(3x2); avg_pool2d(7x7);",
+            &["5x4x2", "14x7x2", "2x1x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); upsampling2d(3x2, bilinear); avg_pool2d(4x4, strides = 9);",
+            &["5x3x2", "13x4x2", "2x1x2"],
+        ),
+        (
+            "input(6x6x1); conv2d(2, 1x1); zero_padding2d(3x1); avg_pool2d(5x5, strides = 9);",
+            &["2x4x2", "5x5x2", "1x1x2"],
+        ),
+        // Other axes read all of it.
+        (
+            "input(6x6x1); conv2d(2, 1x1); reshape(4x9x2); max_pool2d(3x3);",
+            &["6x6x2", "1x3x2"],
         ),
         // A window may lie in the padding alone.
         (
@@ -109,43 +132,18 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
             for &input in &node.inputs {
                 let output = read[id][axis].clone();
                 let cells = &mut read[input][axis];
-                if node.shape.image().is_none() {
+                // What is flattened or reshaped is read whole.
+                let operation = node.op.operation(&node.input_shapes, &node.shape);
+                let is_reshaped = operation.is_none() && node.input_shapes[0] != node.shape;
+                if node.shape.image().is_none() || is_reshaped {
                     cells.fill(true);
                     continue;
                 }
-                let of_input = &node.input_shapes;
-                let (size, stride, before, dilation) =
-                    match node.op.operation(of_input, &node.shape) {
-                        Some(Operation::Conv2d(conv)) => (
-                            conv.kernel[axis],
-                            conv.strides[axis],
-                            conv.padding[axis],
-                            conv.dilation[axis],
-                        ),
-                        Some(Operation::DepthwiseConv2d(conv)) => (
-                            conv.kernel[axis],
-                            conv.strides[axis],
-                            conv.padding[axis],
-                            conv.dilation[axis],
-                        ),
-                        Some(Operation::Pool2d(pool)) => {
-                            (pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
-                        }
-                        Some(
-                            Operation::Activate(_)
-                            | Operation::Part(_)
-                            | Operation::Dense(_)
-                            | Operation::Dropout(_)
-                            | Operation::BatchNormalization(_)
-                            | Operation::Merge(_),
-                        )
-                        | None => (1, 1, 0, 1),
-                    };
+                let edge = cells.len() - 1;
                 for at in (0..output.len()).take_while(|&at| output[at]) {
-                    for tap in 0..size {
+                    for place in operation.map_or(vec![at as isize], |op| places(&op, axis, at)) {
                         // What hangs over the edge takes the image up to its edge.
-                        if let Some(place) = (at * stride + tap * dilation).checked_sub(before) {
-                            let edge = cells.len() - 1;
+                        if let Ok(place) = usize::try_from(place) {
                             cells[place.min(edge)] = true;
                         }
                     }
@@ -154,6 +152,50 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
         }
     }
     read
+}
+
+/// The cells of an axis that an output reads, those beside the image included.
+fn places(operation: &Operation, axis: usize, at: usize) -> Vec<isize> {
+    let window = |size: usize, stride: usize, before: usize, dilation: usize| {
+        let first = (at * stride) as isize - before as isize;
+        let taps = (0..size).map(|tap| first + (tap * dilation) as isize);
+        taps.collect()
+    };
+    match operation {
+        Operation::Conv2d(conv) => window(
+            conv.kernel[axis],
+            conv.strides[axis],
+            conv.padding[axis],
+            conv.dilation[axis],
+        ),
+        Operation::DepthwiseConv2d(conv) => window(
+            conv.kernel[axis],
+            conv.strides[axis],
+            conv.padding[axis],
+            conv.dilation[axis],
+        ),
+        Operation::Pool2d(pool) => {
+            window(pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
+        }
+        Operation::Pad2d(pad) => vec![at as isize - pad.before[axis]],
+        Operation::UpSampling2d(layer) => {
+            let center = match layer.interpolation {
+                Interpolation::Nearest => (at / layer.size[axis]) as f64,
+                Interpolation::Bilinear => (at as f64 + 0.5) / layer.size[axis] as f64 - 0.5,
+            };
+            // Before the first center there is the first cell.
+            vec![
+                center.floor().max(0.0) as isize,
+                center.ceil().max(0.0) as isize,
+            ]
+        }
+        Operation::Activate(_)
+        | Operation::Part(_)
+        | Operation::Dense(_)
+        | Operation::Dropout(_)
+        | Operation::BatchNormalization(_)
+        | Operation::Merge(_) => vec![at as isize],
+    }
 }
 
 /// The smallest image from the first cell on that holds all that is read, of one cell at least.

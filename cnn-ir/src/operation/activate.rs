@@ -1,6 +1,5 @@
 //! An activation that no other operation could take along.
 
-use super::image::handed_through;
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -24,7 +23,7 @@ impl Facts for Activate {
     }
 
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
-        (self.input, self.output) = (handed_through(inputs[0], output), image(output));
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn saves(&self, wanted: Wanted) -> Saves {

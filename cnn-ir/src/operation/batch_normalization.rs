@@ -1,7 +1,6 @@
 //! Batch normalization (Ioffe & Szegedy 2015): each channel has mean 0 and variance 1 over the batch, then
 //! a scale and a shift of its own.
 
-use super::image::handed_through;
 use super::{BatchStatistics, Extent, Facts, Reduction, Saves, StatisticsSizes, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -49,6 +48,14 @@ impl BatchNormalization {
 }
 
 impl Facts for BatchNormalization {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
     fn reads(&self, output: Extent, whole: Extent) -> Extent {
         // Rows that nobody reads count in the statistics.
         if self.frozen { output } else { whole }
@@ -59,7 +66,7 @@ impl Facts for BatchNormalization {
     }
 
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
-        (self.input, self.output) = (handed_through(inputs[0], output), image(output));
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn only_infers(&mut self) {

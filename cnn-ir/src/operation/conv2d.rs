@@ -323,6 +323,14 @@ impl core::fmt::Debug for Conv2d {
 }
 
 impl Facts for Conv2d {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
     fn scope(&self) -> Scope {
         Scope::Images
     }

@@ -17,6 +17,14 @@ pub struct Dense {
 }
 
 impl Facts for Dense {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
     /// Its kernel is large and read for few values.
     fn scope(&self) -> Scope {
         Scope::Share

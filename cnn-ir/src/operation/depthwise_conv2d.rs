@@ -33,6 +33,14 @@ impl DepthwiseConv2d {
 }
 
 impl Facts for DepthwiseConv2d {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
     fn scope(&self) -> Scope {
         Scope::Images
     }

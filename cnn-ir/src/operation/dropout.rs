@@ -1,7 +1,6 @@
 //! Dropout (Srivastava et al. 2014), inverted: what remains is scaled up while training, so that
 //! inference does nothing.
 
-use super::image::handed_through;
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::choice::Direction;
@@ -33,7 +32,7 @@ impl Facts for Dropout {
     }
 
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
-        (self.input, self.output) = (handed_through(inputs[0], output), image(output));
+        (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
     fn passes_on_in_inference(&self) -> bool {

@@ -3,20 +3,12 @@
 /// Rows and columns.
 pub type Extent = [usize; 2];
 
-/// Height, width and channels of a stored value: a flat one is a single cell.
+/// Height, width and channels of a stored value: a flat one is a single cell, and the last of two axes are the channels.
 pub fn image(shape: &[usize]) -> [usize; 3] {
     match *shape {
         [height, width, channels] => [height, width, channels],
+        [width, channels] => [1, width, channels],
         _ => [1, 1, shape.iter().product()],
-    }
-}
-
-/// Height, width and channels of a stored input whose values are handed through to `output`. A flat output reads
-/// the whole input in its order, also where that is stored as an image: behind a `flatten`.
-pub(super) fn handed_through(input: &[usize], output: &[usize]) -> [usize; 3] {
-    match output.len() {
-        3 => image(input),
-        _ => [1, 1, input.iter().product()],
     }
 }
 

@@ -1,6 +1,5 @@
 //! Values that become one: element by element, or side by side along the channels.
 
-use super::image::handed_through;
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -102,6 +101,14 @@ impl Merge {
 }
 
 impl Facts for Merge {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
+    }
+
     fn reads(&self, output: Extent, _whole: Extent) -> Extent {
         output
     }
@@ -109,7 +116,7 @@ impl Facts for Merge {
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
         let mut shapes = [[0; 3]; Inputs::MOST];
         for (shape, input) in shapes.iter_mut().zip(inputs) {
-            *shape = handed_through(input, output);
+            *shape = image(input);
         }
         self.inputs = Inputs::new(&shapes[..inputs.len()]);
         self.output = image(output);

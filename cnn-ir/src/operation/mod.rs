@@ -12,8 +12,10 @@ mod depthwise_conv2d;
 mod dropout;
 mod image;
 mod merge;
+mod pad2d;
 mod part;
 mod pool2d;
+mod upsampling2d;
 
 pub use activate::Activate;
 pub use batch_normalization::BatchNormalization;
@@ -23,11 +25,13 @@ pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
+pub use pad2d::Pad2d;
 pub use part::Part;
 pub use pool2d::{Pool2d, PoolKind};
+pub use upsampling2d::{Interpolation, Places, Position, UpSampling2d};
 
-use crate::VectorShape;
 use crate::choice::Direction;
+use crate::{Activation, VectorShape};
 
 /// How many examples a step takes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +119,16 @@ pub enum Pass {
 /// What the planner has to know of an operation. The defaults are those of an operation without
 /// tensors that reads its whole input, keeps nothing, and works on any number of examples.
 pub trait Facts {
+    /// The activation that it applies to its result; `Linear` where it applies none.
+    fn activation(&self) -> Activation {
+        Activation::Linear
+    }
+
+    /// The same, to give it another one; none where it cannot apply any.
+    fn activation_mut(&mut self) -> Option<&mut Activation> {
+        None
+    }
+
     /// How many examples it takes at once.
     fn scope(&self) -> Scope {
         Scope::Inherited
@@ -137,7 +151,7 @@ pub trait Facts {
     /// Takes note that the network is not trained.
     fn only_infers(&mut self) {}
 
-    /// Takes on the shapes in which its inputs and its output are stored, without what nobody reads.
+    /// Takes on the shapes in which it reads its inputs and in which its output is stored, without what nobody reads.
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]);
 
     /// Whether its output is its input during inference, so that both share one place.
@@ -239,4 +253,6 @@ operations!(
     Merge,
     DepthwiseConv2d,
     Part,
+    Pad2d,
+    UpSampling2d,
 );

@@ -22,6 +22,7 @@ fn module(place: &Place) -> &str {
         Place::Argument(of) => of,
         Place::Activation => "activations",
         Place::Padding => "paddings",
+        Place::Interpolation => "interpolations",
         Place::Setting => "settings",
         Place::Loss => "losses",
         Place::Optimizer => "optimizers",

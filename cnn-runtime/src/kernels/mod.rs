@@ -41,6 +41,7 @@ pub mod math;
 pub mod matmul;
 pub(crate) mod microkernel;
 pub(crate) mod packed_gemm;
+pub(crate) mod pad2d;
 pub mod pool2d;
 pub(crate) mod random;
 pub mod simd;
@@ -49,5 +50,6 @@ pub(crate) mod test_support;
 #[cfg(feature = "std")]
 pub(crate) mod thread_pool;
 mod transpose;
+pub(crate) mod upsampling2d;
 
 pub use simd::Isa;

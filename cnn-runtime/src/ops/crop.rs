@@ -3,6 +3,8 @@
 //! An operation that hands values through may read more than it writes: its input is the caller's, or
 //! has another reader that needs more of it.
 
+use crate::kernels::pad2d;
+
 /// The rows of `x`, `[n, ..input]`, that are needed, each without the columns that are not.
 ///
 /// # Panics
@@ -30,14 +32,7 @@ pub(super) fn rows(
 /// # Panics
 /// If a slice is of another length, or the output is larger than the input.
 pub(super) fn copy(input: [usize; 3], output: [usize; 3], x: &[f32], y: &mut [f32]) {
-    if input == output {
-        return y.copy_from_slice(x);
-    }
-    let mut lines = y.chunks_exact_mut(output[1] * output[2]);
-    for row in rows(input, output, x) {
-        lines.next().expect("as many rows").copy_from_slice(row);
-    }
-    assert!(lines.next().is_none(), "as many rows");
+    pad2d::copy(input, output, [0, 0], x, y);
 }
 
 /// The rows of `x`, `[n, ..input]`, that are needed, to write.
@@ -67,23 +62,7 @@ pub(super) fn rows_mut(
 /// # Panics
 /// If a slice is of another length, or the output is larger than the input.
 pub(super) fn scatter(input: [usize; 3], output: [usize; 3], dy: &[f32], dx: &mut [f32]) {
-    if input == output {
-        return dx.copy_from_slice(dy);
-    }
-    let ([height, width, channels], [rows, columns, _]) = (input, output);
-    assert_eq!(
-        dx.len() / (height * width * channels),
-        dy.len() / (rows * columns * channels),
-        "as many images"
-    );
-    dx.fill(0.0);
-    let images = dx.chunks_exact_mut(height * width * channels);
-    for (dx, dy) in images.zip(dy.chunks_exact(rows * columns * channels)) {
-        let lines = dx.chunks_exact_mut(width * channels);
-        for (dx, dy) in lines.zip(dy.chunks_exact(columns * channels)) {
-            dx[..columns * channels].copy_from_slice(dy);
-        }
-    }
+    pad2d::copy(output, input, [0, 0], dy, dx);
 }
 
 #[cfg(test)]

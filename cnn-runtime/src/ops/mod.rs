@@ -23,8 +23,10 @@ mod dense;
 mod depthwise_conv2d;
 pub mod dropout;
 pub mod merge;
+mod pad2d;
 mod part;
 mod pool2d;
+mod upsampling2d;
 
 use crate::kernels::Isa;
 use cnn_ir::Operation;
@@ -328,6 +330,8 @@ operations! {
     BatchNormalization => batch_normalization,
     Merge => merge,
     DepthwiseConv2d => depthwise_conv2d,
+    Pad2d => pad2d,
+    UpSampling2d => upsampling2d,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

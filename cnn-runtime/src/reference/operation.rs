@@ -1,7 +1,8 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
 use super::{
-    Real, activation, batch_normalization, conv2d, dense, depthwise_conv2d, merge, pool2d,
+    Real, activation, batch_normalization, conv2d, dense, depthwise_conv2d, merge, pad2d, pool2d,
+    upsampling2d,
 };
 use cnn_ir::Operation;
 
@@ -51,6 +52,8 @@ pub fn forward<T: Real>(
             let z = depthwise_conv2d::forward(conv, n, x, tensor(0), tensor(1));
             activation::forward(conv.activation, conv.output[2], &z)
         }
+        Operation::Pad2d(pad) => pad2d::forward(pad, n, x),
+        Operation::UpSampling2d(layer) => upsampling2d::forward(layer, n, x),
         Operation::Merge(layer) => {
             let shapes = layer.inputs.shapes();
             let channels: Vec<usize> = shapes.iter().map(|shape| shape[2]).collect();

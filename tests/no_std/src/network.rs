@@ -8,7 +8,11 @@ cnn::network! {
         max_pool2d(2x2);
         conv2d(3, 1x1, activation = tanh);
         avg_pool2d(2x2, padding = same);
+        zero_padding2d(top = 1);
+        upsampling2d(2, bilinear);
+        cropping2d(1x0);
         dropout(0.5);
+        reshape(8x6);
         flatten;
         dense(7);
         leaky_relu(0.1);
