@@ -78,7 +78,7 @@ fn main() -> Result<(), cnn::Error> {
         .seed(options.seed)
         .fit(&train)?;
     println!("on the test images: {}", net.evaluate(&test)?);
-    let stem = net.batch_normalization_1();
+    let stem = net.conv_bn_1().batch_normalization_1();
     println!(
         "running means of the first layer: {:.2}",
         stem.moving_mean()
