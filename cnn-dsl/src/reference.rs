@@ -3,7 +3,7 @@
 use crate::check::arguments::default;
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
-use cnn_ir::{Activation, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer};
 
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
 pub fn reference() -> String {
@@ -16,6 +16,10 @@ pub fn reference() -> String {
     page += "\n## Activations\n\nAs `activation = …` of a layer, or as a layer of its own (`linear` as \
              `activation(linear)`).\n\n";
     page += &words(Activation::WORDS);
+    page += "\n## Initializers\n\nAs `kernel_initializer = …` and the like, with Keras' fans: of a kernel \
+             `[height, width, channels, filters]`, `fan_in` is `height * width * channels` and `fan_out` \
+             `height * width * filters`. A truncated normal distribution is one within two standard deviations.\n\n";
+    page += &words(Initializer::WORDS);
     page += "\n## Losses\n\n`loss = …`\n\n";
     page += &words(Loss::WORDS);
     page +=
@@ -48,6 +52,7 @@ pub fn layer_table() -> String {
     }
     for (what, names) in [
         ("Activations", names(Activation::WORDS)),
+        ("Initializers", names(Initializer::WORDS)),
         ("Losses", names(Loss::WORDS)),
         ("Optimizers", names(Optimizer::WORDS)),
         ("Metrics", names(Metric::WORDS)),

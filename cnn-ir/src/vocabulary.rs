@@ -1,4 +1,4 @@
-//! Words of the language that name a value: one entry for each activation, loss, optimizer, metric.
+//! Words of the language that name a value: one entry for each activation, loss, optimizer, metric, initializer.
 //!
 //! `vocabulary!` makes an enum of its entries, and for each entry a [`Word`]: its name, its
 //! documentation, its parameters with their ranges and defaults, and how to make the value from
@@ -74,6 +74,8 @@ pub enum Range {
     NonNegative,
     /// At least 0 and less than 1.
     Fraction,
+    /// Any finite number.
+    Any,
 }
 
 /// A parameter's value.
@@ -93,6 +95,7 @@ impl Range {
                 Self::Positive => value > 0.0,
                 Self::NonNegative => value >= 0.0,
                 Self::Fraction => (0.0..1.0).contains(&value),
+                Self::Any => true,
             }
     }
 
@@ -102,6 +105,7 @@ impl Range {
             Self::Positive => "positive",
             Self::NonNegative => "zero or more",
             Self::Fraction => "at least 0 and less than 1",
+            Self::Any => "finite",
         }
     }
 }
@@ -344,7 +348,7 @@ pub(crate) use vocabulary;
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Loss, Metric, Optimizer};
+    use crate::{Activation, Initializer, Loss, Metric, Optimizer};
 
     /// The functions make what a description makes where nothing is written of the settings.
     #[test]
@@ -369,5 +373,6 @@ mod tests {
         check(Loss::WORDS, Loss::MADE, Loss::name);
         check(Metric::WORDS, Metric::MADE, Metric::name);
         check(Activation::WORDS, Activation::MADE, Activation::name);
+        check(Initializer::WORDS, Initializer::MADE, Initializer::name);
     }
 }

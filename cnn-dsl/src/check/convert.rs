@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Shape;
 use crate::layers::{Activation, Kind};
 use crate::syntax::{Call, Span, Value, ValueKind};
+use cnn_ir::Initializer;
 use cnn_ir::vocabulary::{MOST, Range, Setting};
 
 /// The largest size, number of values and number of parameters: all fit an `i32`, as the
@@ -421,6 +422,36 @@ impl Context<'_> {
         let (activation, _) =
             self.vocabulary(vocabulary, ("activation", "an activation"), value)?;
         Ok(activation)
+    }
+}
+
+impl Context<'_> {
+    /// How a tensor of so many axes starts: `zeros`, `random_normal(stddev = 0.01)`.
+    pub(crate) fn initializer(
+        &mut self,
+        parameter: &str,
+        axes: usize,
+        value: &Value,
+    ) -> Result<Initializer, Reported> {
+        let vocabulary = (Vocabulary::Initializer, Initializer::WORDS);
+        let (initializer, named) =
+            self.vocabulary(vocabulary, (parameter, "an initializer"), value)?;
+        let name = initializer.name();
+        if axes < initializer.properties().least_axes {
+            let message =
+                format!("`{name}` is for kernels: `{parameter}` is that of a list of values");
+            let diagnostic = Diagnostic::new(Code::WrongType, named.span, message);
+            return Err(self.report(diagnostic.help("use `zeros` or `random_normal`")));
+        }
+        if let Initializer::RandomUniform { minval, maxval } = initializer
+            && minval > maxval
+        {
+            let written = named.bound.span("minval").or(named.bound.span("maxval"));
+            let message = format!("`minval` is {minval}, which is above `maxval`, {maxval}");
+            let place = written.unwrap_or(named.span);
+            return Err(self.report(Diagnostic::new(Code::OutOfRange, place, message)));
+        }
+        Ok(initializer)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) enum Vocabulary {
     Loss,
     Optimizer,
     Metric,
+    Initializer,
     Boolean,
 }
 
@@ -141,7 +142,9 @@ fn edits(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
-use Vocabulary::{Activation, Argument, Boolean, Layer, Loss, Metric, Optimizer, Padding, Setting};
+use Vocabulary::{
+    Activation, Argument, Boolean, Initializer, Layer, Loss, Metric, Optimizer, Padding, Setting,
+};
 
 /// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
 const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
@@ -166,6 +169,12 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Argument, "betas", "beta_1"),
     (Argument, "nonlinearity", "activation"),
     (Argument, "shape", "size"),
+    (Argument, "kernelinitializer", "depthwise_initializer"),
+    (Argument, "weightinitializer", "kernel_initializer"),
+    (Argument, "std", "stddev"),
+    (Argument, "val", "value"),
+    (Argument, "low", "minval"),
+    (Argument, "high", "maxval"),
     (Setting, "epoch", "epochs"),
     (Setting, "batch", "batch_size"),
     (Setting, "optim", "optimizer"),
@@ -199,6 +208,21 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Metric, "categoricalaccuracy", "accuracy"),
     (Metric, "sparsecategoricalaccuracy", "accuracy"),
     (Metric, "binaryaccuracy", "accuracy"),
+    (Initializer, "kaimingnormal", "he_normal"),
+    (Initializer, "kaiminguniform", "he_uniform"),
+    (Initializer, "kaiming", "he_normal"),
+    (Initializer, "he", "he_normal"),
+    (Initializer, "xaviernormal", "glorot_normal"),
+    (Initializer, "xavieruniform", "glorot_uniform"),
+    (Initializer, "xavier", "glorot_uniform"),
+    (Initializer, "glorot", "glorot_uniform"),
+    (Initializer, "lecun", "lecun_normal"),
+    (Initializer, "normal", "random_normal"),
+    (Initializer, "uniform", "random_uniform"),
+    (Initializer, "truncnormal", "truncated_normal"),
+    (Initializer, "zero", "zeros"),
+    (Initializer, "one", "ones"),
+    (Initializer, "fill", "constant"),
     (Boolean, "0", "false"),
     (Boolean, "1", "true"),
     (Boolean, "yes", "true"),
@@ -326,14 +350,20 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Argument, "groups", ""),
     (
         Argument,
-        "kernelinitializer",
-        "kernels begin as Glorot uniform, as in Keras",
+        "movingmeaninitializer",
+        "running means begin as zero",
     ),
     (
         Argument,
-        "biasinitializer",
-        "biases begin as zero, as in Keras",
+        "movingvarianceinitializer",
+        "running variances begin as one",
     ),
+    (Argument, "mode", ""),
+    (Argument, "distribution", ""),
+    (Initializer, "identity", ""),
+    (Initializer, "eye", ""),
+    (Initializer, "dirac", ""),
+    (Initializer, "sparse", ""),
     (Argument, "kernelregularizer", ""),
     (Argument, "dataformat", "images are always HxWxC"),
     (
