@@ -1,6 +1,6 @@
 //! The initializers: how a tensor starts.
 
-use crate::vocabulary::{Kind, Range, vocabulary};
+use crate::vocabulary::{Field, Kind, Range, Setting, vocabulary};
 
 /// What the compiler has to know of an initializer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,86 @@ pub struct Properties {
 
 /// Of a tensor of any shape.
 const ANY: Properties = Properties { least_axes: 1 };
+
+/// What a variance is divided by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FanMode {
+    /// How many values flow into one output.
+    FanIn,
+    /// How many values one input flows into.
+    FanOut,
+    /// The mean of both.
+    FanAvg,
+}
+
+/// What values are drawn from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Distribution {
+    /// A normal distribution within two standard deviations.
+    TruncatedNormal,
+    /// A normal distribution.
+    UntruncatedNormal,
+    /// A uniform distribution.
+    Uniform,
+}
+
+impl Field for FanMode {
+    fn from_setting(setting: Setting) -> Self {
+        match setting {
+            Setting::Word("fan_out") => Self::FanOut,
+            Setting::Word("fan_avg") => Self::FanAvg,
+            Setting::Word(_) | Setting::Number(_) | Setting::Switch(_) => Self::FanIn,
+        }
+    }
+
+    fn to_setting(self) -> Setting {
+        Setting::Word(match self {
+            Self::FanIn => "fan_in",
+            Self::FanOut => "fan_out",
+            Self::FanAvg => "fan_avg",
+        })
+    }
+}
+
+impl Field for Distribution {
+    fn from_setting(setting: Setting) -> Self {
+        match setting {
+            Setting::Word("untruncated_normal") => Self::UntruncatedNormal,
+            Setting::Word("uniform") => Self::Uniform,
+            Setting::Word(_) | Setting::Number(_) | Setting::Switch(_) => Self::TruncatedNormal,
+        }
+    }
+
+    fn to_setting(self) -> Setting {
+        Setting::Word(match self {
+            Self::TruncatedNormal => "truncated_normal",
+            Self::UntruncatedNormal => "untruncated_normal",
+            Self::Uniform => "uniform",
+        })
+    }
+}
+
+/// The Rust expression that makes it.
+impl core::fmt::Debug for FanMode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::FanIn => "FanMode::FanIn",
+            Self::FanOut => "FanMode::FanOut",
+            Self::FanAvg => "FanMode::FanAvg",
+        })
+    }
+}
+
+/// The Rust expression that makes it.
+impl core::fmt::Debug for Distribution {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TruncatedNormal => "Distribution::TruncatedNormal",
+            Self::UntruncatedNormal => "Distribution::UntruncatedNormal",
+            Self::Uniform => "Distribution::Uniform",
+        })
+    }
+}
 
 vocabulary! {
     /// How a tensor starts, with Keras' names and defaults. What `fan_in` and `fan_out` are says [`fans`].
@@ -72,10 +152,17 @@ vocabulary! {
         /// Truncated normal with the variance `1 / fan_in` (LeCun et al. 1998).
         lecun_normal => LecunNormal with ANY;
 
-        /// Truncated normal with the variance `scale / fan_in`.
+        /// The variance is `scale / n`, where `n` is the fan that `mode` names.
         variance_scaling => VarianceScaling {
             /// What the variance is multiplied by.
             scale: f64 = Kind::number(Range::Positive, 1.0),
+            /// `fan_in`, `fan_out`, or `fan_avg` for the mean of both.
+            mode: FanMode = Kind::OneOf { words: &["fan_in", "fan_out", "fan_avg"], default: "fan_in" },
+            /// `truncated_normal`, `untruncated_normal` or `uniform`.
+            distribution: Distribution = Kind::OneOf {
+                words: &["truncated_normal", "untruncated_normal", "uniform"],
+                default: "truncated_normal",
+            },
         } with ANY;
 
         /// A random matrix of orthogonal rows or columns, whichever are fewer, of length `gain`: the last axis
@@ -104,6 +191,25 @@ pub fn fans(shape: &[usize]) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The words of a setting are those that make its values.
+    #[test]
+    fn words_make_values() {
+        for parameter in Initializer::variance_scaling().word().parameters {
+            let Kind::OneOf { words, default } = parameter.kind else {
+                continue;
+            };
+            assert!(words.contains(&default));
+            for word in words {
+                let word = Setting::Word(word);
+                let back = match parameter.name {
+                    "mode" => FanMode::from_setting(word).to_setting(),
+                    _ => Distribution::from_setting(word).to_setting(),
+                };
+                assert_eq!(back, word);
+            }
+        }
+    }
 
     #[test]
     fn fans_are_those_of_keras() {

@@ -59,6 +59,13 @@ pub enum Kind {
         /// Where nothing is written.
         default: bool,
     },
+    /// A word of a few.
+    OneOf {
+        /// The words.
+        words: &'static [&'static str],
+        /// Where nothing is written.
+        default: &'static str,
+    },
     /// Something else, which the layer reads itself; its default as it is written, none where the
     /// argument is needed.
     Other(Option<&'static str>),
@@ -85,6 +92,8 @@ pub enum Setting {
     Number(f64),
     /// Of [`Kind::Switch`].
     Switch(bool),
+    /// Of [`Kind::OneOf`].
+    Word(&'static str),
 }
 
 impl Range {
@@ -155,6 +164,7 @@ impl Kind {
                 default
             })),
             Self::Switch { default } => Some(Setting::Switch(default)),
+            Self::OneOf { default, .. } => Some(Setting::Word(default)),
             Self::Other(_) => None,
         }
     }
@@ -172,6 +182,7 @@ impl core::fmt::Display for Setting {
         match self {
             Self::Number(number) => write!(f, "{number:?}"),
             Self::Switch(switch) => write!(f, "{switch}"),
+            Self::Word(word) => f.write_str(word),
         }
     }
 }
@@ -189,6 +200,7 @@ impl Field for f64 {
         match setting {
             Setting::Number(number) => number,
             Setting::Switch(switch) => f64::from(u8::from(switch)),
+            Setting::Word(_) => 0.0,
         }
     }
 
@@ -212,6 +224,7 @@ impl Field for bool {
         match setting {
             Setting::Number(number) => number != 0.0,
             Setting::Switch(switch) => switch,
+            Setting::Word(_) => false,
         }
     }
 
@@ -363,7 +376,7 @@ mod tests {
                 let made = make();
                 let mut settings = [super::Setting::Switch(false); super::MOST];
                 for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
-                    *setting = parameter.kind.default(false).expect("a number or a switch");
+                    *setting = parameter.kind.default(false).expect("a default");
                 }
                 assert_eq!(made, (word.make)(&settings));
                 assert_eq!(name(&made), word.name);

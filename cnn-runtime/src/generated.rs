@@ -17,6 +17,7 @@ pub use crate::spec::{
     split_workspace, training_scratch,
 };
 pub use crate::{loss, metric};
+pub use cnn_ir::initializer::{Distribution, FanMode};
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
     FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,

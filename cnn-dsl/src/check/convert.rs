@@ -402,7 +402,10 @@ impl Context<'_> {
                 Kind::Switch { .. } => self
                     .boolean(parameter.name, value)
                     .map(|switch| switch.map(Setting::Switch)),
-                Kind::Other(_) => unreachable!("words have numbers and switches"),
+                Kind::OneOf { words, .. } => self
+                    .one_of(parameter.name, words, value)
+                    .map(|word| word.map(Setting::Word)),
+                Kind::Other(_) => unreachable!("words have numbers, switches and words"),
             };
             match read {
                 Ok(Some(read)) => *setting = read,
@@ -414,6 +417,20 @@ impl Context<'_> {
             return Err(Reported);
         }
         Ok((word.make)(&settings))
+    }
+
+    /// One of a few words.
+    fn one_of(
+        &mut self,
+        parameter: &str,
+        words: &[&'static str],
+        value: Given<&Value>,
+    ) -> Given<&'static str> {
+        let Some(value) = value? else { return Ok(None) };
+        let what = format!("a {parameter}");
+        let word = self.word((Vocabulary::Word, words), (parameter, &what), value)?;
+        self.no_arguments(&word)?;
+        Ok(Some(word.name))
     }
 
     /// An activation as a value: `relu`, `leaky_relu(0.1)`.

@@ -15,6 +15,8 @@ pub(crate) enum Vocabulary {
     Optimizer,
     Metric,
     Initializer,
+    /// A setting that is one of a few words.
+    Word,
     Boolean,
 }
 
@@ -144,6 +146,7 @@ fn edits(a: &str, b: &str) -> usize {
 
 use Vocabulary::{
     Activation, Argument, Boolean, Initializer, Layer, Loss, Metric, Optimizer, Padding, Setting,
+    Word,
 };
 
 /// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
@@ -223,6 +226,8 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Initializer, "zero", "zeros"),
     (Initializer, "one", "ones"),
     (Initializer, "fill", "constant"),
+    (Word, "fanaverage", "fan_avg"),
+    (Word, "normal", "truncated_normal"),
     (Boolean, "0", "false"),
     (Boolean, "1", "true"),
     (Boolean, "yes", "true"),
@@ -358,8 +363,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
         "movingvarianceinitializer",
         "running variances begin as one",
     ),
-    (Argument, "mode", ""),
-    (Argument, "distribution", ""),
     (Initializer, "identity", ""),
     (Initializer, "eye", ""),
     (Initializer, "dirac", ""),

@@ -3,7 +3,7 @@
 //! Everything is computed in `f64` by operations that are exact to the last bit on every machine, and rounded once.
 
 use cnn_ir::Initializer;
-use cnn_ir::initializer::fans;
+use cnn_ir::initializer::{Distribution, FanMode, fans};
 use rand_core::Rng;
 
 use super::parameters::{Buffer, stream};
@@ -46,7 +46,26 @@ fn fill(initializer: Initializer, shape: &[usize], random: &mut impl Rng, values
         Initializer::GlorotNormal => of_variance(2.0 / (fan_in + fan_out), random, values),
         Initializer::HeNormal => of_variance(2.0 / fan_in, random, values),
         Initializer::LecunNormal => of_variance(1.0 / fan_in, random, values),
-        Initializer::VarianceScaling { scale } => of_variance(scale / fan_in, random, values),
+        Initializer::VarianceScaling {
+            scale,
+            mode,
+            distribution,
+        } => {
+            let fan = match mode {
+                FanMode::FanIn => fan_in,
+                FanMode::FanOut => fan_out,
+                FanMode::FanAvg => (fan_in + fan_out) / 2.0,
+            };
+            let variance = scale / fan;
+            match distribution {
+                Distribution::TruncatedNormal => of_variance(variance, random, values),
+                Distribution::UntruncatedNormal => {
+                    let stddev = variance.sqrt();
+                    each(values, || stddev * normal(random));
+                }
+                Distribution::Uniform => within((3.0 * variance).sqrt(), random, values),
+            }
+        }
         Initializer::Orthogonal { gain } => {
             let columns = shape.last().copied().unwrap_or(1);
             orthogonal(gain, columns, random, values);
@@ -230,14 +249,44 @@ mod tests {
                 (GlorotNormal, truncated(2.0 / both)),
                 (HeNormal, truncated(2.0 / fan_in)),
                 (LecunNormal, truncated(1.0 / fan_in)),
-                (VarianceScaling { scale: 3.0 }, truncated(3.0 / fan_in)),
+                (
+                    VarianceScaling {
+                        scale: 3.0,
+                        mode: FanMode::FanIn,
+                        distribution: Distribution::TruncatedNormal,
+                    },
+                    truncated(3.0 / fan_in),
+                ),
+                (
+                    VarianceScaling {
+                        scale: 0.5,
+                        mode: FanMode::FanOut,
+                        distribution: Distribution::UntruncatedNormal,
+                    },
+                    [0.0, (0.5 / fan_out).sqrt(), 6.0 * (0.5 / fan_out).sqrt()],
+                ),
+                (
+                    VarianceScaling {
+                        scale: 2.0,
+                        mode: FanMode::FanAvg,
+                        distribution: Distribution::Uniform,
+                    },
+                    uniform((12.0 / both).sqrt()),
+                ),
             ];
             for (initializer, expected @ [mean, stddev, reach]) in cases {
                 let values = draw(initializer, shape, 5);
                 let found = moments(&values, mean);
                 // Five standard errors of the mean and of the deviation.
                 let error = 5.0 * stddev / (values.len() as f64).sqrt() + 1e-7 * mean.abs();
-                let is_normal = matches!(initializer, RandomNormal { .. });
+                let is_normal = matches!(
+                    initializer,
+                    RandomNormal { .. }
+                        | VarianceScaling {
+                            distribution: Distribution::UntruncatedNormal,
+                            ..
+                        }
+                );
                 // All but some normal numbers lie within 6 standard deviations; the ends are nearly reached.
                 let reaches = found[2] <= reach * 1.000_001 && found[2] >= reach * 0.99;
                 if (found[0] - mean).abs() > error

@@ -139,7 +139,7 @@ fn any(random: &mut Random) -> Optimizer {
                     _ => f64::from(magnitude(random, -45.0, 38.0)).max(1e-45),
                 },
             }),
-            Kind::Other(_) => unreachable!("words have numbers and switches"),
+            Kind::OneOf { .. } | Kind::Other(_) => unreachable!("numbers and switches"),
         };
     }
     (word.make)(&settings)
