@@ -147,6 +147,22 @@ flows in. In a block, and in a round of a repeat, `input` is what flows in there
 block its own alone. Labels are local to the call. A layer is called by all of them: `stage2.conv2d_1.kernel` in a file,
 `net.stage2().conv2d_1()` in Rust; a call without a label is `residual_1`, the second round of a repeat `repeat_1_2`.
 
+The output may be an image. Softmax is over the last axis then, and a loss is the mean over all positions:
+
+```text
+network Segmentation {
+    input(64x64x3);
+    conv2d(16, 3x3, padding = same, activation = relu);
+    conv2d(4, 1x1, activation = softmax);          // 64x64x4: one of 4 classes at each position
+
+    train { loss = categorical_crossentropy; metrics = [accuracy]; }
+}
+```
+
+It learns from class labels `[N, 64, 64]` (`Examples::with_label_maps`) or probabilities `[N, 64, 64, 4]`
+(`Examples::with_values`); `argmax` of its outputs are the classes. With `sigmoid` and `binary_crossentropy` each value is
+a yes or no of its own, with `mse` a number.
+
 Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
 only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is
 `net.r#type()`. No name begins with `__cnn`, and no label is a method that every network has (`predict`, `clone`,
