@@ -64,7 +64,7 @@
 //!
 //! # Data
 //!
-//! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels or values;
+//! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels, label maps or values;
 //! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
 //! the MNIST family (gzipped ones with the feature `gzip`). `predict_dataset` predicts all inputs of
 //! a dataset, and [`argmax`] tells the classes.

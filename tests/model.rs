@@ -210,3 +210,71 @@ fn models_can_be_shared_and_sent() {
     is_send_and_sync::<Model>();
     is_send_and_sync::<Error>();
 }
+
+mod begun {
+    cnn::network! {
+        pub network Begun {
+            input(9x8x4);
+            conv2d(6, 3x3, kernel_initializer = he_normal, bias_initializer = constant(0.25));
+            batch_normalization(beta_initializer = random_uniform(-2, -1), gamma_initializer = constant(value = 3));
+            depthwise_conv2d(3x3, depthwise_initializer = orthogonal(gain = 2), bias_initializer = ones);
+            conv2d(3, 2x2, kernel_initializer = variance_scaling(2, mode = fan_out, distribution = uniform));
+            flatten;
+            dense(5, kernel_initializer = truncated_normal(stddev = 0.5), bias_initializer = lecun_uniform);
+            dense(2);
+        }
+    }
+}
+
+#[test]
+fn tensors_begin_as_their_initializers_say() {
+    let net = begun::Begun::new(3);
+    let limit = (3.0_f32 * 2.0 / 12.0).sqrt();
+    // Two standard deviations of a truncated normal distribution.
+    let he = 2.0 * (2.0_f32 / 36.0).sqrt() / 0.8796;
+    let glorot = (6.0_f32 / 7.0).sqrt();
+    let ranges = [
+        ("conv2d_1.kernel", -he, he),
+        ("conv2d_1.bias", 0.25, 0.25),
+        ("batch_normalization_1.gamma", 3.0, 3.0),
+        ("batch_normalization_1.beta", -2.0, -1.0),
+        ("batch_normalization_1.moving_mean", 0.0, 0.0),
+        ("batch_normalization_1.moving_variance", 1.0, 1.0),
+        ("depthwise_conv2d_1.kernel", -1.0, 1.0),
+        ("depthwise_conv2d_1.bias", 1.0, 1.0),
+        ("conv2d_2.kernel", -limit, limit),
+        ("conv2d_2.bias", 0.0, 0.0),
+        ("dense_1.kernel", -1.0, 1.0),
+        // Of a single axis both fans are its length.
+        (
+            "dense_1.bias",
+            -(3.0_f32 / 5.0).sqrt(),
+            (3.0_f32 / 5.0).sqrt(),
+        ),
+        ("dense_2.kernel", -glorot, glorot),
+        ("dense_2.bias", 0.0, 0.0),
+    ];
+    let mut wrong = Vec::new();
+    for ((name, values), (expected, least, most)) in net.tensors().zip(ranges) {
+        let [found_least, found_most] =
+            [f32::min, f32::max].map(|choose| values.iter().copied().reduce(choose).unwrap());
+        let spread = (found_most - found_least) / (most - least);
+        let fills = least == most || spread > 0.3;
+        if name != expected || found_least < least || found_most > most || !fills {
+            wrong.push(format!(
+                "{name}: {found_least} to {found_most}, not {least} to {most}"
+            ));
+        }
+    }
+    assert_eq!(net.tensors().count(), ranges.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // The matrix of 54 rows and one column has the length of its gain.
+    let kernel = net
+        .tensors()
+        .find(|(name, _)| *name == "depthwise_conv2d_1.kernel");
+    let square: f32 = kernel.unwrap().1.iter().map(|value| value * value).sum();
+    assert!((square - 4.0).abs() < 1e-5, "{square}");
+    // Another seed gives other numbers, the same one the same.
+    assert_eq!(begun::Begun::new(3).parameters(), net.parameters());
+    assert_ne!(begun::Begun::new(4).parameters(), net.parameters());
+}

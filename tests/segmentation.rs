@@ -2,7 +2,6 @@
 //! the metrics and the errors.
 
 #[path = "support/small.rs"]
-#[allow(dead_code)]
 mod small;
 
 use cnn::{Dataset, Error, Examples, Loss, Model, Network as _, argmax};
@@ -323,8 +322,7 @@ fn targets_that_do_not_fit_are_refused() {
     // Images of another shape, and of no numbers.
     let mut net = copy::Copy::new(1);
     let image = Array4::<f32>::zeros((2, 6, 5, 2));
-    let error =
-        net.fit(&Examples::with_values(&image, &images.slice(s![..2, .., .., ..])).unwrap());
+    let error = net.fit(&Examples::with_values(&image, images.slice(s![..2, .., .., ..])).unwrap());
     assert_eq!(
         error.unwrap_err().to_string(),
         "training data: the network's output is 6x5x2, but a target is 10x12x1"

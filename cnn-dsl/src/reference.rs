@@ -3,7 +3,7 @@
 use crate::check::arguments::default;
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
-use cnn_ir::{Activation, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer};
 
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
 pub fn reference() -> String {
@@ -16,6 +16,10 @@ pub fn reference() -> String {
     page += "\n## Activations\n\nAs `activation = …` of a layer, or as a layer of its own (`linear` as \
              `activation(linear)`).\n\n";
     page += &words(Activation::WORDS);
+    page += "\n## Initializers\n\nAs `kernel_initializer = …` and the like, with Keras' fans: of a kernel \
+             `[height, width, channels, filters]`, `fan_in` is `height * width * channels` and `fan_out` \
+             `height * width * filters`. A truncated normal distribution is one within two standard deviations.\n\n";
+    page += &words(Initializer::WORDS);
     page += "\n## Losses\n\n`loss = …`\n\n";
     page += &words(Loss::WORDS);
     page +=
@@ -48,6 +52,7 @@ pub fn layer_table() -> String {
     }
     for (what, names) in [
         ("Activations", names(Activation::WORDS)),
+        ("Initializers", names(Initializer::WORDS)),
         ("Losses", names(Loss::WORDS)),
         ("Optimizers", names(Optimizer::WORDS)),
         ("Metrics", names(Metric::WORDS)),
@@ -141,6 +146,22 @@ The call of a block stands for its lines. Its value is that of the last one, and
 flows in. In a block, and in a round of a repeat, `input` is what flows in there. A repeat sees the labels around it, a
 block its own alone. Labels are local to the call. A layer is called by all of them: `stage2.conv2d_1.kernel` in a file,
 `net.stage2().conv2d_1()` in Rust; a call without a label is `residual_1`, the second round of a repeat `repeat_1_2`.
+
+The output may be an image. Softmax is over the last axis then, and a loss is the mean over all positions:
+
+```text
+network Segmentation {
+    input(64x64x3);
+    conv2d(16, 3x3, padding = same, activation = relu);
+    conv2d(4, 1x1, activation = softmax);          // 64x64x4: one of 4 classes at each position
+
+    train { loss = categorical_crossentropy; metrics = [accuracy]; }
+}
+```
+
+It learns from class labels `[N, 64, 64]` (`Examples::with_label_maps`) or probabilities `[N, 64, 64, 4]`
+(`Examples::with_values`); `argmax` of its outputs are the classes. With `sigmoid` and `binary_crossentropy` each value is
+a yes or no of its own, with `mse` a number.
 
 Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
 only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is

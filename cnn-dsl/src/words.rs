@@ -10,7 +10,7 @@ use crate::syntax::{
     ValueKind,
 };
 use cnn_ir::vocabulary::{self, Parameter};
-use cnn_ir::{Activation, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer};
 
 /// Where a word stands, which decides what it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Place {
     Optimizer,
     /// In the list of `metrics`.
     Metric,
+    /// The value of `kernel_initializer` and others.
+    Initializer,
 }
 
 /// A name in a description.
@@ -103,6 +105,9 @@ impl Words {
                 // That of `zero_padding2d` is a number.
                 Some("padding") if of != "zero_padding2d" => self.value(value, &Place::Padding),
                 Some("interpolation") => self.value(value, &Place::Interpolation),
+                Some(name) if name.ends_with("_initializer") => {
+                    self.value(value, &Place::Initializer);
+                }
                 Some(_) => {}
                 // Of all layers, `activation(relu)` alone is written with a word.
                 None if of == "activation" => self.value(value, &Place::Activation),
@@ -182,6 +187,7 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         (Place::Loss, named(Loss::WORDS)),
         (Place::Optimizer, named(Optimizer::WORDS)),
         (Place::Metric, named(Metric::WORDS)),
+        (Place::Initializer, named(Initializer::WORDS)),
     ];
     let mut arguments: Vec<(&'static str, &[Parameter])> = (layers::kinds())
         .map(|kind| (kind.name, kind.parameters))
@@ -189,6 +195,7 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
     arguments.extend(of_words(Activation::WORDS));
     arguments.extend(of_words(Loss::WORDS));
     arguments.extend(of_words(Optimizer::WORDS));
+    arguments.extend(of_words(Initializer::WORDS));
     // An activation is a layer too.
     arguments.sort_by_key(|(name, _)| *name);
     arguments.dedup_by_key(|(name, _)| *name);
@@ -237,7 +244,7 @@ mod tests {
             max_pool2d(2x2, padding = sa);
             stem: conv2d(8, 3x3, str);
             activation(rel);
-            dense(10, activation = leaky_relu(neg = 0.1));
+            dense(10, activation = leaky_relu(neg = 0.1), kernel_initializer = he_n);
             train {
                 loss = categ;
                 optimizer = adam(lear = 1e-3, be);
@@ -260,6 +267,8 @@ mod tests {
             ("activation", argument("dense")),
             ("leaky_relu", Place::Activation),
             ("neg", argument("leaky_relu")),
+            ("kernel_initializer", argument("dense")),
+            ("he_n", Place::Initializer),
             ("loss", Place::Setting),
             ("categ", Place::Loss),
             ("optimizer", Place::Setting),

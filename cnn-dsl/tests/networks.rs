@@ -545,10 +545,7 @@ fn costs_are_counted() {
         conv(10, 64),
     ];
     assert_eq!(flops, expected);
-    let glorot = Initializer::GlorotUniform {
-        fan_in: 288,
-        fan_out: 576,
-    };
+    let glorot = Initializer::GlorotUniform;
     let found: Vec<_> = network.nodes[3]
         .tensors()
         .into_iter()

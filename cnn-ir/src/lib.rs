@@ -1,7 +1,7 @@
 //! What the compiler and the runtime of `cnn` both know, said once.
 //!
 //! Plain data without dependencies, allocation or `std`: the words of the language that name a
-//! value ([`Activation`], [`Loss`], [`Optimizer`], [`Metric`], rows of a [`vocabulary`]) and the
+//! value ([`Activation`], [`Loss`], [`Optimizer`], [`Metric`], [`Initializer`], rows of a [`vocabulary`]) and the
 //! operations that a plan is made of, with their geometry ([`Operation`]). The compiler builds these
 //! values and prints them as Rust by their `Debug` form; the runtime computes what they say, with the
 //! kernels that [`choice`] names for its instruction set ([`VectorShape`]).
@@ -11,6 +11,7 @@
 
 pub mod activation;
 pub mod choice;
+pub mod initializer;
 pub mod loss;
 pub mod metric;
 pub mod operation;
@@ -20,9 +21,10 @@ pub mod vector_shape;
 pub mod vocabulary;
 
 pub use activation::Activation;
+pub use initializer::Initializer;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use operation::Operation;
 pub use optimizer::Optimizer;
-pub use tensor::{Initializer, Role};
+pub use tensor::Role;
 pub use vector_shape::VectorShape;

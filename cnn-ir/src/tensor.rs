@@ -1,4 +1,4 @@
-//! The tensors of a network: what they are for, and how they start.
+//! The tensors of a network: what they are for.
 
 /// What a tensor is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,25 +21,6 @@ impl Role {
     }
 }
 
-/// How a tensor starts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Initializer {
-    /// All zero.
-    Zeros,
-    /// All one.
-    Ones,
-    /// Uniform in `±sqrt(6 / (fan_in + fan_out))` (Glorot & Bengio 2010).
-    ///
-    /// The fans are those of Keras: `inputs` and `units` of a dense kernel,
-    /// `height * width * channels` and `height * width * filters` of a convolution's.
-    GlorotUniform {
-        /// How many values flow into one output.
-        fan_in: usize,
-        /// How many values one input flows into.
-        fan_out: usize,
-    },
-}
-
 /// The Rust expression that makes it.
 impl core::fmt::Debug for Role {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -48,20 +29,5 @@ impl core::fmt::Debug for Role {
             Self::Bias => "Role::Bias",
             Self::State => "Role::State",
         })
-    }
-}
-
-/// The Rust expression that makes it.
-impl core::fmt::Debug for Initializer {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Zeros => f.write_str("Initializer::Zeros"),
-            Self::Ones => f.write_str("Initializer::Ones"),
-            Self::GlorotUniform { fan_in, fan_out } => f
-                .debug_struct("Initializer::GlorotUniform")
-                .field("fan_in", fan_in)
-                .field("fan_out", fan_out)
-                .finish(),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Words of the language that name a value: one entry for each activation, loss, optimizer, metric.
+//! Words of the language that name a value: one entry for each activation, loss, optimizer, metric, initializer.
 //!
 //! `vocabulary!` makes an enum of its entries, and for each entry a [`Word`]: its name, its
 //! documentation, its parameters with their ranges and defaults, and how to make the value from
@@ -59,6 +59,13 @@ pub enum Kind {
         /// Where nothing is written.
         default: bool,
     },
+    /// A word of a few.
+    OneOf {
+        /// The words.
+        words: &'static [&'static str],
+        /// Where nothing is written.
+        default: &'static str,
+    },
     /// Something else, which the layer reads itself; its default as it is written, none where the
     /// argument is needed.
     Other(Option<&'static str>),
@@ -74,6 +81,8 @@ pub enum Range {
     NonNegative,
     /// At least 0 and less than 1.
     Fraction,
+    /// Any finite number.
+    Any,
 }
 
 /// A parameter's value.
@@ -83,6 +92,8 @@ pub enum Setting {
     Number(f64),
     /// Of [`Kind::Switch`].
     Switch(bool),
+    /// Of [`Kind::OneOf`].
+    Word(&'static str),
 }
 
 impl Range {
@@ -93,6 +104,7 @@ impl Range {
                 Self::Positive => value > 0.0,
                 Self::NonNegative => value >= 0.0,
                 Self::Fraction => (0.0..1.0).contains(&value),
+                Self::Any => true,
             }
     }
 
@@ -102,6 +114,7 @@ impl Range {
             Self::Positive => "positive",
             Self::NonNegative => "zero or more",
             Self::Fraction => "at least 0 and less than 1",
+            Self::Any => "finite",
         }
     }
 }
@@ -151,6 +164,7 @@ impl Kind {
                 default
             })),
             Self::Switch { default } => Some(Setting::Switch(default)),
+            Self::OneOf { default, .. } => Some(Setting::Word(default)),
             Self::Other(_) => None,
         }
     }
@@ -168,6 +182,7 @@ impl core::fmt::Display for Setting {
         match self {
             Self::Number(number) => write!(f, "{number:?}"),
             Self::Switch(switch) => write!(f, "{switch}"),
+            Self::Word(word) => f.write_str(word),
         }
     }
 }
@@ -185,6 +200,7 @@ impl Field for f64 {
         match setting {
             Setting::Number(number) => number,
             Setting::Switch(switch) => f64::from(u8::from(switch)),
+            Setting::Word(_) => 0.0,
         }
     }
 
@@ -208,6 +224,7 @@ impl Field for bool {
         match setting {
             Setting::Number(number) => number != 0.0,
             Setting::Switch(switch) => switch,
+            Setting::Word(_) => false,
         }
     }
 
@@ -344,7 +361,7 @@ pub(crate) use vocabulary;
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Loss, Metric, Optimizer};
+    use crate::{Activation, Initializer, Loss, Metric, Optimizer};
 
     /// The functions make what a description makes where nothing is written of the settings.
     #[test]
@@ -359,7 +376,7 @@ mod tests {
                 let made = make();
                 let mut settings = [super::Setting::Switch(false); super::MOST];
                 for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
-                    *setting = parameter.kind.default(false).expect("a number or a switch");
+                    *setting = parameter.kind.default(false).expect("a default");
                 }
                 assert_eq!(made, (word.make)(&settings));
                 assert_eq!(name(&made), word.name);
@@ -369,5 +386,6 @@ mod tests {
         check(Loss::WORDS, Loss::MADE, Loss::name);
         check(Metric::WORDS, Metric::MADE, Metric::name);
         check(Activation::WORDS, Activation::MADE, Activation::name);
+        check(Initializer::WORDS, Initializer::MADE, Initializer::name);
     }
 }

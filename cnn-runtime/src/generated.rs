@@ -19,6 +19,7 @@ pub use crate::spec::{
     Tensor, Train, Training, TrainingPass, Workspace, finish, micro_batches, pieces, split_mut,
     split_packed, split_workspace, training_scratch,
 };
+pub use cnn_ir::initializer::{Distribution, FanMode};
 pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
     FusedPool, InputGradient, Inputs, Interpolation, KernelGradient, Merge, MergeKind, Pad2d, Part,

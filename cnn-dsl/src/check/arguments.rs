@@ -10,6 +10,7 @@ use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::layers::{Activation, Kind, LayerKind, Parameter};
 use crate::syntax::{Argument, LayerSyntax, Name, ParameterSyntax, Span, Value, ValueKind};
+use cnn_ir::Initializer;
 use cnn_ir::vocabulary::{Range, Setting, Word};
 
 use super::convert;
@@ -489,6 +490,26 @@ impl<'c, 's> Reader<'c, 's> {
             Err(Reported) => Err(Reported),
         };
         self.or_incomplete(activation, Activation::Linear)
+    }
+
+    /// How a tensor of so many axes starts; the default is that of the parameter.
+    pub(crate) fn initializer(&mut self, parameter: &str, axes: usize) -> Initializer {
+        let mut parameters = self.parameters().iter();
+        let default = parameters
+            .find(|other| other.name == parameter)
+            .and_then(|parameter| self::default(parameter, true));
+        let word = Initializer::WORDS
+            .iter()
+            .find(|word| default.as_deref() == Some(word.name));
+        let default = word.map_or(Initializer::Zeros, |word| {
+            (word.make)(&convert::defaults(word, false))
+        });
+        let initializer = match self.get(parameter) {
+            Ok(None) => Ok(default),
+            Ok(Some(value)) => self.context.initializer(parameter, axes, value),
+            Err(Reported) => Err(Reported),
+        };
+        self.or_incomplete(initializer, default)
     }
 
     /// The value that the keyword names, with its settings.

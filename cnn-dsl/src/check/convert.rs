@@ -10,6 +10,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Shape;
 use crate::layers::{Activation, Kind};
 use crate::syntax::{Argument, Call, Span, Value, ValueKind};
+use cnn_ir::Initializer;
 use cnn_ir::vocabulary::{MOST, Range, Setting};
 
 /// The largest size, number of values and number of parameters: all fit an `i32`, as the
@@ -421,7 +422,10 @@ impl Context<'_> {
                 Kind::Switch { .. } => self
                     .boolean(parameter.name, value)
                     .map(|switch| switch.map(Setting::Switch)),
-                Kind::Other(_) => unreachable!("words have numbers and switches"),
+                Kind::OneOf { words, .. } => self
+                    .one_of(parameter.name, words, value)
+                    .map(|word| word.map(Setting::Word)),
+                Kind::Other(_) => unreachable!("words have numbers, switches and words"),
             };
             match read {
                 Ok(Some(read)) => *setting = read,
@@ -435,6 +439,20 @@ impl Context<'_> {
         Ok((word.make)(&settings))
     }
 
+    /// One of a few words.
+    fn one_of(
+        &mut self,
+        parameter: &str,
+        words: &[&'static str],
+        value: Given<&Value>,
+    ) -> Given<&'static str> {
+        let Some(value) = value? else { return Ok(None) };
+        let what = format!("a {parameter}");
+        let word = self.word((Vocabulary::Word, words), (parameter, &what), value)?;
+        self.no_arguments(&word)?;
+        Ok(Some(word.name))
+    }
+
     /// An activation as a value: `relu`, `leaky_relu(0.1)`.
     pub(crate) fn activation(&mut self, value: &Value) -> Result<Activation, Reported> {
         let vocabulary = (Vocabulary::Activation, Activation::WORDS);
@@ -446,6 +464,35 @@ impl Context<'_> {
 
 /// Checks the range of an integer.
 type Check<C> = fn(&mut C, &str, u64, &Value) -> Result<usize, Reported>;
+impl Context<'_> {
+    /// How a tensor of so many axes starts: `zeros`, `random_normal(stddev = 0.01)`.
+    pub(crate) fn initializer(
+        &mut self,
+        parameter: &str,
+        axes: usize,
+        value: &Value,
+    ) -> Result<Initializer, Reported> {
+        let vocabulary = (Vocabulary::Initializer, Initializer::WORDS);
+        let (initializer, named) =
+            self.vocabulary(vocabulary, (parameter, "an initializer"), value)?;
+        let name = initializer.name();
+        if axes < initializer.properties().least_axes {
+            let message =
+                format!("`{name}` is for kernels: `{parameter}` is that of a list of values");
+            let diagnostic = Diagnostic::new(Code::WrongType, named.span, message);
+            return Err(self.report(diagnostic.help("use `zeros` or `random_normal`")));
+        }
+        if let Initializer::RandomUniform { minval, maxval } = initializer
+            && minval > maxval
+        {
+            let written = named.bound.span("minval").or(named.bound.span("maxval"));
+            let message = format!("`minval` is {minval}, which is above `maxval`, {maxval}");
+            let place = written.unwrap_or(named.span);
+            return Err(self.report(Diagnostic::new(Code::OutOfRange, place, message)));
+        }
+        Ok(initializer)
+    }
+}
 
 /// Where a word of a vocabulary stands, and its arguments.
 pub(crate) struct Named<'a> {

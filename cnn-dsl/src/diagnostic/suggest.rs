@@ -15,6 +15,9 @@ pub(crate) enum Vocabulary {
     Loss,
     Optimizer,
     Metric,
+    Initializer,
+    /// A setting that is one of a few words.
+    Word,
     Boolean,
 }
 
@@ -143,7 +146,8 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 use Vocabulary::{
-    Activation, Argument, Boolean, Interpolation, Layer, Loss, Metric, Optimizer, Padding, Setting,
+    Activation, Argument, Boolean, Initializer, Interpolation, Layer, Loss, Metric, Optimizer,
+    Padding, Setting, Word,
 };
 
 /// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
@@ -175,6 +179,12 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Argument, "mode", "interpolation"),
     (Argument, "pad", "padding"),
     (Argument, "crop", "cropping"),
+    (Argument, "kernelinitializer", "depthwise_initializer"),
+    (Argument, "weightinitializer", "kernel_initializer"),
+    (Argument, "std", "stddev"),
+    (Argument, "val", "value"),
+    (Argument, "low", "minval"),
+    (Argument, "high", "maxval"),
     (Setting, "epoch", "epochs"),
     (Setting, "batch", "batch_size"),
     (Setting, "optim", "optimizer"),
@@ -209,6 +219,23 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Metric, "categoricalaccuracy", "accuracy"),
     (Metric, "sparsecategoricalaccuracy", "accuracy"),
     (Metric, "binaryaccuracy", "accuracy"),
+    (Initializer, "kaimingnormal", "he_normal"),
+    (Initializer, "kaiminguniform", "he_uniform"),
+    (Initializer, "kaiming", "he_normal"),
+    (Initializer, "he", "he_normal"),
+    (Initializer, "xaviernormal", "glorot_normal"),
+    (Initializer, "xavieruniform", "glorot_uniform"),
+    (Initializer, "xavier", "glorot_uniform"),
+    (Initializer, "glorot", "glorot_uniform"),
+    (Initializer, "lecun", "lecun_normal"),
+    (Initializer, "normal", "random_normal"),
+    (Initializer, "uniform", "random_uniform"),
+    (Initializer, "truncnormal", "truncated_normal"),
+    (Initializer, "zero", "zeros"),
+    (Initializer, "one", "ones"),
+    (Initializer, "fill", "constant"),
+    (Word, "fanaverage", "fan_avg"),
+    (Word, "normal", "truncated_normal"),
     (Boolean, "0", "false"),
     (Boolean, "1", "true"),
     (Boolean, "yes", "true"),
@@ -352,14 +379,18 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Argument, "groups", ""),
     (
         Argument,
-        "kernelinitializer",
-        "kernels begin as Glorot uniform, as in Keras",
+        "movingmeaninitializer",
+        "running means begin as zero",
     ),
     (
         Argument,
-        "biasinitializer",
-        "biases begin as zero, as in Keras",
+        "movingvarianceinitializer",
+        "running variances begin as one",
     ),
+    (Initializer, "identity", ""),
+    (Initializer, "eye", ""),
+    (Initializer, "dirac", ""),
+    (Initializer, "sparse", ""),
     (Argument, "kernelregularizer", ""),
     (Argument, "dataformat", "images are always HxWxC"),
     (

@@ -1,6 +1,6 @@
 //! `batch_normalization`: each channel with mean 0 and variance 1, then a scale and a shift.
 
-use super::{Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, argument, switch};
+use super::{Layer, LayerKind, Op, Parameter, TRAINABLE, Takes, Tensor, argument, switch};
 use crate::check::arguments::{Reader, Reported};
 use crate::graph::{Activation, Shape};
 use cnn_ir::operation::{self, image};
@@ -20,7 +20,17 @@ pub struct BatchNormalization {
     pub center: bool,
     /// Whether training changes its parameters; if not, it uses the running statistics and leaves them.
     pub trainable: bool,
+    /// How beta starts.
+    pub beta_initializer: Initializer,
+    /// How gamma starts.
+    pub gamma_initializer: Initializer,
 }
+
+const BETA_INITIALIZER: Parameter =
+    argument("beta_initializer", Some("zeros"), &["How beta starts."]);
+
+const GAMMA_INITIALIZER: Parameter =
+    argument("gamma_initializer", Some("ones"), &["How gamma starts."]);
 
 pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
     name: "batch_normalization",
@@ -51,6 +61,8 @@ pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
             &["Whether channels are multiplied by a gamma."],
         ),
         TRAINABLE,
+        BETA_INITIALIZER,
+        GAMMA_INITIALIZER,
     ],
     read,
 };
@@ -62,6 +74,8 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
         center: reader.switch("center"),
         scale: reader.switch("scale"),
         trainable: reader.switch("trainable"),
+        beta_initializer: reader.initializer(BETA_INITIALIZER.name, 1),
+        gamma_initializer: reader.initializer(GAMMA_INITIALIZER.name, 1),
     }))
 }
 
@@ -83,10 +97,10 @@ impl Layer for BatchNormalization {
         };
         let gamma = self
             .scale
-            .then(|| tensor("gamma", Role::Bias, Initializer::Ones));
+            .then(|| tensor("gamma", Role::Bias, self.gamma_initializer));
         let beta = self
             .center
-            .then(|| tensor("beta", Role::Bias, Initializer::Zeros));
+            .then(|| tensor("beta", Role::Bias, self.beta_initializer));
         let running = [
             tensor("moving_mean", Role::State, Initializer::Zeros),
             tensor("moving_variance", Role::State, Initializer::Ones),

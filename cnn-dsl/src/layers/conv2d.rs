@@ -1,6 +1,7 @@
 //! `conv2d`: a two-dimensional convolution.
 
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
+use super::{BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER};
 use super::{Window, activation_flops, argument, window};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -20,6 +21,8 @@ pub struct Conv2d {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
+    /// How its tensors start.
+    pub initializers: Initializers,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -48,6 +51,8 @@ pub(super) const CONV2D: LayerKind = LayerKind {
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,
+        KERNEL_INITIALIZER,
+        BIAS_INITIALIZER,
     ],
     read,
 };
@@ -58,11 +63,13 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
+    let initializers = Initializers::read(reader, KERNEL_INITIALIZER.name);
     Ok(Op::Conv2d(Conv2d {
         filters: filters?,
         window: window?,
         use_bias,
         trainable,
+        initializers,
         activation,
     }))
 }
@@ -107,13 +114,13 @@ impl Layer for Conv2d {
         };
         let [_, _, channels] = image(&input.0);
         let [height, width] = self.window.size;
-        let area = height * width;
         let kernel = Tensor::kernel(
             vec![height, width, channels, self.filters],
-            area * channels,
-            area.saturating_mul(self.filters),
+            self.initializers.kernel,
         );
-        let bias = self.use_bias.then(|| Tensor::bias(self.filters));
+        let bias = self
+            .use_bias
+            .then(|| Tensor::bias(self.filters, self.initializers.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -1,7 +1,9 @@
 //! `dense`: a fully connected layer.
 
-use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
-use super::{activation_flops, argument};
+use super::{
+    ACTIVATION, Activation, BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER, Layer, LayerKind,
+    Op, TRAINABLE, Takes, Tensor, USE_BIAS, activation_flops, argument,
+};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
 use crate::graph::Shape;
@@ -16,6 +18,8 @@ pub struct Dense {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
+    /// How its tensors start.
+    pub initializers: Initializers,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -32,6 +36,8 @@ pub(super) const DENSE: LayerKind = LayerKind {
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,
+        KERNEL_INITIALIZER,
+        BIAS_INITIALIZER,
     ],
     read,
 };
@@ -41,10 +47,12 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
+    let initializers = Initializers::read(reader, KERNEL_INITIALIZER.name);
     Ok(Op::Dense(Dense {
         units: units?,
         use_bias,
         trainable,
+        initializers,
         activation,
     }))
 }
@@ -63,8 +71,10 @@ impl Layer for Dense {
             return Vec::new();
         };
         let inputs = input.len();
-        let kernel = Tensor::kernel(vec![inputs, self.units], inputs, self.units);
-        let bias = self.use_bias.then(|| Tensor::bias(self.units));
+        let kernel = Tensor::kernel(vec![inputs, self.units], self.initializers.kernel);
+        let bias = self
+            .use_bias
+            .then(|| Tensor::bias(self.units, self.initializers.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use super::conv2d::read_window;
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
+use super::{BIAS_INITIALIZER, Initializers, Parameter};
 use super::{Window, activation_flops, argument, window};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -20,9 +21,17 @@ pub struct DepthwiseConv2d {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
+    /// How its tensors start.
+    pub initializers: Initializers,
     /// Applied to the result.
     pub activation: Activation,
 }
+
+const DEPTHWISE_INITIALIZER: Parameter = argument(
+    "depthwise_initializer",
+    Some("glorot_uniform"),
+    &["How the kernel starts."],
+);
 
 pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
     name: "depthwise_conv2d",
@@ -52,6 +61,8 @@ pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,
+        DEPTHWISE_INITIALIZER,
+        BIAS_INITIALIZER,
     ],
     read,
 };
@@ -63,11 +74,13 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
+    let initializers = Initializers::read(reader, DEPTHWISE_INITIALIZER.name);
     Ok(Op::DepthwiseConv2d(DepthwiseConv2d {
         window: window?,
         multiplier: multiplier?.unwrap_or(1),
         use_bias,
         trainable,
+        initializers,
         activation,
     }))
 }
@@ -92,14 +105,14 @@ impl Layer for DepthwiseConv2d {
         };
         let [_, _, channels] = image(&input.0);
         let [height, width] = self.window.size;
-        let area = height * width;
         let kernel = Tensor::kernel(
             vec![height, width, channels, self.multiplier],
-            area * channels,
-            area.saturating_mul(self.multiplier),
+            self.initializers.kernel,
         );
         let filters = channels.saturating_mul(self.multiplier);
-        let bias = self.use_bias.then(|| Tensor::bias(filters));
+        let bias = self
+            .use_bias
+            .then(|| Tensor::bias(filters, self.initializers.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -251,8 +251,27 @@ pub(crate) trait Layer {
     fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation>;
 }
 
+/// How the kernel and the bias of a layer start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Initializers {
+    /// Of the kernel.
+    pub kernel: Initializer,
+    /// Of the bias.
+    pub bias: Initializer,
+}
+
+impl Initializers {
+    /// From the arguments; that of the kernel has the name `kernel`.
+    fn read(reader: &mut Reader<'_, '_>, kernel: &str) -> Self {
+        Self {
+            kernel: reader.initializer(kernel, 2),
+            bias: reader.initializer(BIAS_INITIALIZER.name, 1),
+        }
+    }
+}
+
 /// A tensor of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// `kernel` or `bias`.
     pub name: &'static str,
@@ -266,23 +285,23 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A kernel, with Keras' fan-in and fan-out.
-    pub(crate) fn kernel(shape: Vec<usize>, fan_in: usize, fan_out: usize) -> Self {
+    /// A kernel.
+    pub(crate) fn kernel(shape: Vec<usize>, initializer: Initializer) -> Self {
         Self {
             name: "kernel",
             shape,
             role: Role::Weight,
-            initializer: Initializer::GlorotUniform { fan_in, fan_out },
+            initializer,
         }
     }
 
     /// A bias.
-    pub(crate) fn bias(units: usize) -> Self {
+    pub(crate) fn bias(units: usize, initializer: Initializer) -> Self {
         Self {
             name: "bias",
             shape: vec![units],
             role: Role::Bias,
-            initializer: Initializer::Zeros,
+            initializer,
         }
     }
 
@@ -328,6 +347,15 @@ const fn switch(name: &'static str, default: bool, docs: &'static [&'static str]
 const ACTIVATION: Parameter = argument("activation", Some("linear"), &["Applied to the result."]);
 
 const USE_BIAS: Parameter = switch("use_bias", true, &["Whether a bias is added."]);
+
+const KERNEL_INITIALIZER: Parameter = argument(
+    "kernel_initializer",
+    Some("glorot_uniform"),
+    &["How the kernel starts."],
+);
+
+const BIAS_INITIALIZER: Parameter =
+    argument("bias_initializer", Some("zeros"), &["How the bias starts."]);
 
 const TRAINABLE: Parameter = switch(
     "trainable",

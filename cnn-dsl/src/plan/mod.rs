@@ -130,7 +130,7 @@ pub enum Write {
 }
 
 /// A tensor of parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
     /// The layer it belongs to.
     pub node: NodeId,

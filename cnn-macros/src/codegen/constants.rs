@@ -196,9 +196,14 @@ fn parameter(
     let shape = array(parameter.shape.clone());
     let offset = number(parameter.range.start);
     let gradient = gradient(context, sums, index);
+    // Some have settings that are words themselves.
+    let initializer = match initializer.word().parameters {
+        [] => format!("rt::{initializer:?}"),
+        _ => format!("{{ use rt::*; {initializer:?} }}"),
+    };
     format!(
         "rt::Parameter::new(
-            \"{layer}.{name}\", &{shape}, {offset}, rt::{role:?}, rt::{initializer:?}, {gradient},
+            \"{layer}.{name}\", &{shape}, {offset}, rt::{role:?}, {initializer}, {gradient},
         )"
     )
 }

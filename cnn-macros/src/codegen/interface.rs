@@ -245,8 +245,8 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         .then(|| quote!(impl rt::Trainable for #name {}));
     quote! {
         impl #name {
-            /// A network with fresh parameters: kernels Glorot uniform, biases zero. The same
-            /// seed gives the same parameters on every machine.
+            /// A network with fresh parameters, drawn as the initializers say: kernels Glorot uniform and
+            /// biases zero where none is written. The same seed gives the same parameters on every machine.
             #[must_use]
             pub fn new(seed: u64) -> Self {
                 <Self as rt::Network>::from_model(rt::Model::new(&plan::SPEC, seed))

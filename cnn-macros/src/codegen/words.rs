@@ -27,6 +27,7 @@ fn module(place: &Place) -> &str {
         Place::Loss => "losses",
         Place::Optimizer => "optimizers",
         Place::Metric => "metrics",
+        Place::Initializer => "initializers",
     }
 }
 

@@ -32,7 +32,7 @@ use cnn_ir::Loss;
 ///
 /// | the loss | takes targets |
 /// |---|---|
-/// | of classes: `categorical_crossentropy` | from 0 to 1, which sum to at most 1 along the last axis. One-hot and soft labels sum to 1 (or up to 1.01, for rounding); zeros belong to an example without a label, which adds nothing to the loss and counts as wrong in the accuracy |
+/// | of classes, at each position of an image: `categorical_crossentropy` | from 0 to 1, which sum to at most 1 along the last axis. One-hot and soft labels sum to 1 (or up to 1.01, for rounding); zeros belong to an example without a label, which adds nothing to the loss and counts as wrong in the accuracy |
 /// | of yes and no: `binary_crossentropy` | from 0 to 1 |
 /// | of numbers: `mse` | that are finite |
 ///

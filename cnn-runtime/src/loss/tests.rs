@@ -74,6 +74,35 @@ fn matches_the_reference() {
     failures.report();
 }
 
+/// Positions are rows as those of examples are: the same probabilities, and of a power of two of them the same
+/// gradients, to the bit.
+#[test]
+fn positions_are_rows() {
+    let mut random = Random::new(2);
+    let loss = Loss::CategoricalCrossentropy;
+    for classes in [2, 3, 10, 21] {
+        let z = random.floats(3 * 8 * classes);
+        let target: Vec<f32> = z.iter().map(|z| f32::from(*z > 0.5)).collect();
+        for isa in Isa::available() {
+            let run = |shape: &[usize], examples: usize, scale: f32| {
+                let (mut output, mut losses) = (z.clone(), vec![0.0; examples]);
+                super::forward(loss, isa, shape, &mut output, &target, &mut losses);
+                let mut gradient = vec![0.0; z.len()];
+                super::backward(loss, isa, shape, &output, &target, scale, &mut gradient);
+                (output, gradient, losses)
+            };
+            let (output, gradient, losses) = run(&[4, 2, classes], 3, 0.3);
+            let (rows, row_gradient, row_losses) = run(&[classes], 24, 0.3 / 8.0);
+            assert_eq!(output, rows, "{classes}, {}", isa.name());
+            assert_eq!(gradient, row_gradient, "{classes}, {}", isa.name());
+            for (loss, rows) in losses.iter().zip(row_losses.chunks(8)) {
+                let mean = rows.iter().map(|loss| f64::from(*loss)).sum::<f64>() / 8.0;
+                assert!((f64::from(*loss) - mean).abs() < 1e-6 * mean.max(1.0));
+            }
+        }
+    }
+}
+
 #[test]
 fn large_logits_are_exact() {
     let cases: [(Loss, &[f32], &[f32], f64); 6] = [

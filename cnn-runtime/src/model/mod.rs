@@ -16,6 +16,7 @@
 pub(crate) mod buffer_pool;
 pub(crate) mod checkpoint;
 pub(crate) mod evaluation;
+mod initialize;
 mod network;
 pub(crate) mod packed;
 pub(crate) mod parameters;
@@ -82,7 +83,7 @@ pub struct Model {
 impl Model {
     /// An untrained model; `seed` decides its initial parameters.
     pub fn new(spec: &'static Spec, seed: u64) -> Self {
-        Self::from_parameters(spec, parameters::initialize(spec, seed))
+        Self::from_parameters(spec, initialize::initialize(spec, seed))
     }
 
     /// Reads a model from a file that [`save`](Self::save) wrote.

@@ -1,4 +1,4 @@
-//! Buffers of floats aligned to cache lines, and what a network's parameters begin with.
+//! Buffers of floats aligned to cache lines, and random streams.
 //!
 //! All parameters of a network lie in one [`Buffer`], in the order of its specification; so do their gradients and
 //! what the optimizer remembers of them. Saving and updating are each one loop over it.
@@ -9,8 +9,6 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::kernels::random::split_mix;
-use crate::spec::Spec;
-use cnn_ir::Initializer;
 
 /// Floats in a cache line, and in the widest vector register.
 pub(crate) const ALIGNMENT: usize = 64 / size_of::<f32>();
@@ -74,30 +72,6 @@ impl Clone for Buffer {
     }
 }
 
-/// The parameters of an untrained network.
-///
-/// Each tensor draws from a random stream of its own, so that a layer added behind others
-/// leaves their initial values as they were.
-pub(crate) fn initialize(spec: &Spec, seed: u64) -> Buffer {
-    let mut parameters = Buffer::zeros(spec.parameter_count);
-    for (index, parameter) in spec.parameters.iter().enumerate() {
-        let values = &mut parameters[parameter.range()];
-        match parameter.initializer {
-            Initializer::Zeros => values.fill(0.0),
-            Initializer::Ones => values.fill(1.0),
-            Initializer::GlorotUniform { fan_in, fan_out } => {
-                let mut random = stream(&[seed, index as u64]);
-                // Glorot & Bengio 2010, equation 16, as Keras' `glorot_uniform`.
-                let limit = (6.0 / (fan_in + fan_out) as f64).sqrt();
-                for value in values {
-                    *value = (limit * (2.0 * uniform(&mut random) - 1.0)) as f32;
-                }
-            }
-        }
-    }
-    parameters
-}
-
 /// The generator of the random stream that `key` names.
 pub(crate) fn stream(key: &[u64]) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(mix(key))
@@ -106,11 +80,6 @@ pub(crate) fn stream(key: &[u64]) -> Xoshiro256PlusPlus {
 /// One number for the numbers of `key`: any change of any of them changes half of its bits.
 pub(crate) fn mix(key: &[u64]) -> u64 {
     key.iter().fold(0, |state, &word| split_mix(state ^ word))
-}
-
-/// A number of `0.0..1.0` with 53 random bits.
-fn uniform(random: &mut impl Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 * (0.5_f64).powi(53)
 }
 
 /// Puts `items` in a random order (Fisher & Yates).

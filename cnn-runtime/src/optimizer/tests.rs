@@ -134,12 +134,12 @@ fn any(random: &mut Random) -> Optimizer {
             Kind::Switch { .. } => Setting::Switch(random.bits().is_multiple_of(2)),
             Kind::Number { range, default, .. } => Setting::Number(match range {
                 Range::Fraction => random.pick(&[0.0, 0.5, 0.9, 0.999_999]),
-                Range::Positive | Range::NonNegative => match random.below(3) {
+                Range::Positive | Range::NonNegative | Range::Any => match random.below(3) {
                     0 => default,
                     _ => f64::from(magnitude(random, -45.0, 38.0)).max(1e-45),
                 },
             }),
-            Kind::Other(_) => unreachable!("words have numbers and switches"),
+            Kind::OneOf { .. } | Kind::Other(_) => unreachable!("numbers and switches"),
         };
     }
     (word.make)(&settings)

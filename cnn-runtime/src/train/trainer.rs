@@ -502,6 +502,7 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
                     Range::Positive => "above 0 and finite as `f32`",
                     Range::NonNegative => "zero or more and finite as `f32`",
                     Range::Fraction => "at least 0 and less than 1 as `f32`",
+                    Range::Any => "finite as `f32`",
                 },
             });
         }
