@@ -9,12 +9,12 @@ pub use crate::field::Field;
 pub use crate::kernels::Isa;
 pub use crate::ops::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
-    add,
+    add, folded::Folded,
 };
 pub use crate::spec::{
-    Gradient, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State, Sums, Tensor,
-    Train, Training, TrainingPass, Workspace, micro_batches, pieces, split_mut, split_packed,
-    split_workspace, training_scratch,
+    Gradient, InferenceStep, Layer, Meeting, PackedForm, Parameter, Predict, Source, Spec, State,
+    Sums, Tensor, Train, Training, TrainingPass, Workspace, micro_batches, pieces, split_mut,
+    split_packed, split_workspace, training_scratch,
 };
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{

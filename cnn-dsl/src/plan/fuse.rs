@@ -15,8 +15,21 @@ use cnn_ir::operation::{Conv2d, FusedPool, Pool2d, PoolKind, Wanted};
 /// no cell gets any gradient.
 const LARGEST_WINDOW: usize = 255;
 
-/// Lets steps join those before them.
+/// Lets activations and pools join the steps before them.
 pub(super) fn steps(plan: &mut Plan) {
+    join(plan, |before, step, same_shape| {
+        before.takes_activation(step, same_shape) || before.takes_pool(step)
+    });
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        if let Operation::Dropout(dropout) = &mut step.operation {
+            dropout.stream = index as u64;
+        }
+    }
+}
+
+/// Lets steps join those before them, whose values nobody else reads: `takes` changes the step before, if it takes the
+/// one behind it along. It is told whether the values of both have the same shape.
+pub(super) fn join(plan: &mut Plan, takes: impl Fn(&mut Step, &Step, bool) -> bool) {
     let mut readers: Vec<_> = plan.readers().iter().map(Vec::len).collect();
     // The caller.
     readers[plan.output] += 1;
@@ -44,8 +57,7 @@ pub(super) fn steps(plan: &mut Plan) {
         let joined = before.and_then(|before| {
             let before = &mut steps[before];
             let same_shape = values[before.output].shape == value.shape;
-            let takes = before.takes_activation(&step, same_shape) || before.takes_pool(&step);
-            takes.then_some(before.output)
+            takes(before, &step, same_shape).then_some(before.output)
         });
         if let Some(place) = joined {
             moved.push(place);
@@ -65,11 +77,6 @@ pub(super) fn steps(plan: &mut Plan) {
     plan.output = moved[plan.output];
     plan.values = values;
     plan.steps = steps;
-    for (index, step) in plan.steps.iter_mut().enumerate() {
-        if let Operation::Dropout(dropout) = &mut step.operation {
-            dropout.stream = index as u64;
-        }
-    }
 }
 
 /// The activation that an operation applies to its result, if it can apply one.

@@ -40,6 +40,7 @@ pub(super) fn lower(network: &Network) -> Plan {
             inputs,
             output,
             tensors: tensors[id].clone(),
+            folded: None,
             trains_tensors: false,
         });
     }
@@ -53,6 +54,7 @@ pub(super) fn lower(network: &Network) -> Plan {
         parameters,
         inference: Schedule::default(),
         training: Schedule::default(),
+        prediction: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
-use super::{Memory, Plan, Scope, Step, algorithm, fuse, sparsity};
+use super::{Memory, Plan, Scope, Step, algorithm, fold, fuse, sparsity};
 use crate::graph::{Activation, Network, Node, Shape};
 use crate::text_table::{Align, draw, thousands};
 use cnn_ir::Operation;
@@ -57,7 +57,7 @@ impl Plan {
                 table += &format!(" {range}: {how}\n");
             }
         }
-        table += &self.workspace("Inference", &self.inference.memory);
+        table += &self.workspace("Inference", &self.for_prediction().inference.memory);
         if network.train.is_some() {
             table += &self.workspace("Training", &self.training.memory);
         }
@@ -68,6 +68,9 @@ impl Plan {
     fn layers(&self, step: &Step, network: &Network) -> (String, String) {
         let node = &network.nodes[step.node];
         let mut layers = node.name.clone();
+        if let Some(folded) = &step.folded {
+            layers += &format!("\n{}", network.nodes[folded.node].name);
+        }
         let output = &self.values[step.output].shape;
         let applied = match &step.operation {
             Operation::Conv2d(conv) => conv.activation,
@@ -85,8 +88,16 @@ impl Plan {
         if step.output == self.output && self.output_activation != Activation::Linear {
             layers += &format!(", {} in the loss", self.output_activation.name());
         }
+        // A line for each of them: a normalization computes as much as what it is folded into.
+        let lines = |shape: &Shape| {
+            let line = computed(shape, &node.shape);
+            match step.folded {
+                Some(_) => format!("{line}\n{line}"),
+                None => line,
+            }
+        };
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
-            return (layers, computed(output, &node.shape));
+            return (layers, lines(output));
         };
         let conv_output = match &step.operation {
             Operation::Conv2d(conv) => Shape(conv.output.to_vec()),
@@ -100,17 +111,14 @@ impl Plan {
         };
         (
             format!("{layers}\n{}", pool.name),
-            format!(
-                "{}\n{}",
-                computed(&conv_output, &node.shape),
-                computed(output, &pool.shape)
-            ),
+            format!("{}\n{}", lines(&conv_output), computed(output, &pool.shape)),
         )
     }
 
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step);
         reasons.extend(fuse::why(step, self));
+        reasons.extend(fold::why(step, self, network));
         let nodes = [Some(step.node), step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {

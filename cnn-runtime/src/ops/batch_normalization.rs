@@ -87,6 +87,26 @@ fn inverse_deviation(variance: f64, epsilon: f32) -> f32 {
     (1.0 / kernels::square_root(variance + f64::from(epsilon))) as f32
 }
 
+/// Writes the factor of each channel and the bias that an operation needs to compute what the layer makes of its result
+/// by the running statistics. An empty bias is one of zeros; `tensors` are the layer's.
+pub(super) fn fold(
+    layer: &BatchNormalization,
+    tensors: &[&[f32]],
+    bias: &[f32],
+    factor: &mut [f32],
+    folded_bias: &mut [f32],
+) {
+    let tensors = Tensors::of(layer, tensors);
+    for channel in 0..layer.channels() {
+        let variance = tensors.running_variance[channel].into();
+        factor[channel] = tensors.gamma(channel) * inverse_deviation(variance, layer.epsilon);
+        let bias = bias.get(channel).map_or(0.0, |bias| f64::from(*bias));
+        let beta = tensors.beta.map_or(0.0, |beta| f64::from(beta[channel]));
+        let mean = f64::from(tensors.running_mean[channel]);
+        folded_bias[channel] = ((bias - mean) * f64::from(factor[channel]) + beta) as f32;
+    }
+}
+
 /// What the total of the forward pass is made of, a value for each channel.
 struct Total<'a> {
     mean: &'a [f32],
