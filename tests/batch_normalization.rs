@@ -164,3 +164,59 @@ fn saved_and_loaded() {
         Normalized::new(1).batch_normalization_1().moving_mean()
     );
 }
+
+/// Prediction folds the normalizations into the layers before them: made anew from weights that have changed.
+#[test]
+fn predictions_follow_changed_parameters() {
+    let data = examples(40);
+    let mut net = Normalized::new(1);
+    let image = [[[0.5, 3.25]; 5]; 6];
+    let infer = |net: &Normalized| {
+        let parameters = net.parameters().try_into().unwrap();
+        Normalized::infer(parameters, &image, &mut [f32::NAN; Normalized::WORKSPACE])
+    };
+    let mut before = net.predict(&image);
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, net: &Normalized| {
+        let fresh = Normalized::from_parameters(net.parameters().try_into().unwrap());
+        let (found, expected) = (net.predict(&image), fresh.predict(&image));
+        if found == before || bits(&found) != bits(&expected) {
+            wrong.push(format!("{what}: {found:?}, expected {expected:?}"));
+        }
+        let pairs = infer(net).into_iter().zip(expected);
+        if pairs
+            .into_iter()
+            .any(|(a, b)| (a - b).abs() > 1e-5 || a.is_nan())
+        {
+            wrong.push(format!("{what}: without packed weights"));
+        }
+        before = found;
+    };
+    net.trainer().epochs(1).progress(false).fit(&data).unwrap();
+    check("training", &net);
+    for name in [
+        "batch_normalization_1.gamma",
+        "batch_normalization_1.beta",
+        "batch_normalization_2.moving_mean",
+        "batch_normalization_2.moving_variance",
+        "conv2d_2.bias",
+    ] {
+        let mut tensor = net.model_mut().tensor_mut(name).unwrap();
+        tensor.mapv_inplace(|value| 0.75 * value + 0.5);
+        check(name, &net);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the constants say of a prediction, and of a step of training.
+#[test]
+fn the_plan_says_what_is_folded() {
+    for line in [
+        "prediction: folded into conv2d_1",
+        "prediction: folded into conv2d_2",
+        "prediction: folded into dense_1",
+    ] {
+        assert!(Normalized::PLAN.contains(line), "{}", Normalized::PLAN);
+    }
+    assert!(!First::PLAN.contains("folded"));
+}
