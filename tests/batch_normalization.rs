@@ -263,8 +263,15 @@ fn a_frozen_normalization_trains_as_in_keras() {
     let data = Examples::with_values(inputs.view(), targets).unwrap();
     net.trainer().progress(false).fit(&data).unwrap();
     let dense = [
-        0.374_764_2, -0.218_389_2, 0.991_081_5, 0.555_738_57, 1.405_167_6, -0.571_413_3, -0.006_499_078,
-        0.326_443_25, -0.237_505_26,
+        0.374_764_2,
+        -0.218_389_2,
+        0.991_081_5,
+        0.555_738_57,
+        1.405_167_6,
+        -0.571_413_3,
+        -0.006_499_078,
+        0.326_443_25,
+        -0.237_505_26,
     ];
     let last = [0.809_501_23, -1.911_588_7, 0.485_827_45, 0.208_461_33];
     let expected = [&dense[..], &parameters[9..21], &last].concat();
@@ -292,7 +299,11 @@ fn frozen_layers_cost_no_meeting_and_have_no_gradients() {
     let names: Vec<_> = trained.map(|tensor| tensor.name).collect();
     assert_eq!(names, ["dense_2.kernel", "dense_2.bias"]);
     // 5 of the last layer; 27 + 15 + 12 + 76 before it.
-    for line in ["Total params: 135 ", "Trainable params: 5 ", "Non-trainable params: 130 "] {
+    for line in [
+        "Total params: 135 ",
+        "Trainable params: 5 ",
+        "Non-trainable params: 130 ",
+    ] {
         assert!(AllFrozen::SUMMARY.contains(line), "{}", AllFrozen::SUMMARY);
     }
 }

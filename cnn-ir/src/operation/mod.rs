@@ -165,7 +165,7 @@ pub trait Facts {
         None
     }
 
-    /// Whether a pass wants its first tensor in another form.
+    /// Whether a pass wants its tensors in another form.
     fn packs(&self, pass: Pass, wanted: Wanted) -> bool {
         let _ = (pass, wanted);
         false

@@ -11,6 +11,8 @@
 //! after an update     pack       tensors ─▶ the forms that the passes want them in
 //! ```
 //!
+//! A prediction may have a batch normalization folded into a step: [`folded`] wraps the operation.
+//!
 //! The heavy work is that of [`kernels`](crate::kernels). Slices of a wrong length are a bug of the caller
 //! and panic. What is computed for an example does not depend on how many examples a call has.
 

@@ -25,7 +25,7 @@ use cnn_ir::{Activation, Operation};
 /// Of the magnitude of an output, see above: sums of up to 3,000 products.
 const ROUNDING: f64 = 1e-6;
 /// F(4x4, 3x3) and F(5x5, 3x3).
-const ROUNDING_OF_TILES: [f64; 2] = [4e-6, 12e-6];
+const ROUNDING_OF_TILES: [f64; 2] = [1e-5, 2e-5];
 
 /// An operation with its operands.
 struct Case<O> {
