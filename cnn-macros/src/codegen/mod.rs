@@ -224,7 +224,8 @@ impl<'a> Context<'a> {
 
     /// The name of the constant of what a layer computes: `CONV2D_1`.
     fn constant_name(&self, node: NodeId) -> String {
-        self.identifier(&self.network.nodes[node].name).to_uppercase()
+        self.identifier(&self.network.nodes[node].name)
+            .to_uppercase()
     }
 
     /// That constant in its module: `layers::CONV2D_1`.
