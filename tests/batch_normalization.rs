@@ -1,7 +1,7 @@
 //! Batch normalization in whole networks: what depends on the whole batch must not depend on how it is cut, and
 //! running statistics are part of a step.
 
-use cnn::runtime::spec::Spec;
+use cnn::runtime::spec::{Gradient, Spec};
 use cnn::{Error, Examples, Model, Network as _};
 use ndarray::{Array2, Array4};
 
@@ -56,6 +56,33 @@ cnn::network! {
         batch_normalization(momentum = 0.75);
         dense(1);
         train { loss = mse; optimizer = sgd(learning_rate = 0.1); batch_size = 4; }
+    }
+}
+
+// Frozen: training uses the running statistics, too.
+cnn::network! {
+    network Frozen {
+        input(2);
+        dense(3);
+        batch_normalization(trainable = false);
+        relu;
+        dense(1);
+        train { loss = mse; optimizer = sgd(learning_rate = 0.1); epochs = 3; batch_size = 4; }
+    }
+}
+
+// Every layer with weights may be frozen; what nothing trainable stands before has no gradient.
+cnn::network! {
+    network AllFrozen {
+        input(5x4x2);
+        conv2d(3, 2x2, trainable = false);
+        depthwise_conv2d(2x2, trainable = false);
+        batch_normalization(trainable = false);
+        relu;
+        flatten;
+        dense(4, trainable = false);
+        dense(1);
+        train { loss = mse; batch_size = 4; }
     }
 }
 
@@ -163,4 +190,121 @@ fn saved_and_loaded() {
         net.batch_normalization_1().moving_mean(),
         Normalized::new(1).batch_normalization_1().moving_mean()
     );
+}
+
+/// Prediction folds the normalizations into the layers before them: made anew from weights that have changed.
+#[test]
+fn predictions_follow_changed_parameters() {
+    let data = examples(40);
+    let mut net = Normalized::new(1);
+    let image = [[[0.5, 3.25]; 5]; 6];
+    let infer = |net: &Normalized| {
+        let parameters = net.parameters().try_into().unwrap();
+        Normalized::infer(parameters, &image, &mut [f32::NAN; Normalized::WORKSPACE])
+    };
+    let mut before = net.predict(&image);
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, net: &Normalized| {
+        let fresh = Normalized::from_parameters(net.parameters().try_into().unwrap());
+        let (found, expected) = (net.predict(&image), fresh.predict(&image));
+        if found == before || bits(&found) != bits(&expected) {
+            wrong.push(format!("{what}: {found:?}, expected {expected:?}"));
+        }
+        let pairs = infer(net).into_iter().zip(expected);
+        if pairs
+            .into_iter()
+            .any(|(a, b)| (a - b).abs() > 1e-5 || a.is_nan())
+        {
+            wrong.push(format!("{what}: without packed weights"));
+        }
+        before = found;
+    };
+    net.trainer().epochs(1).progress(false).fit(&data).unwrap();
+    check("training", &net);
+    for name in [
+        "batch_normalization_1.gamma",
+        "batch_normalization_1.beta",
+        "batch_normalization_2.moving_mean",
+        "batch_normalization_2.moving_variance",
+        "conv2d_2.bias",
+    ] {
+        let mut tensor = net.model_mut().tensor_mut(name).unwrap();
+        tensor.mapv_inplace(|value| 0.75 * value + 0.5);
+        check(name, &net);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the constants say of a prediction, and of a step of training.
+#[test]
+fn the_plan_says_what_is_folded() {
+    for line in [
+        "prediction: folded into conv2d_1",
+        "prediction: folded into conv2d_2",
+        "prediction: folded into dense_1",
+    ] {
+        assert!(Normalized::PLAN.contains(line), "{}", Normalized::PLAN);
+    }
+    assert!(!First::PLAN.contains("folded"));
+}
+
+/// Three steps, with the values of Keras 3.15 (its backend was PyTorch).
+#[test]
+fn a_frozen_normalization_trains_as_in_keras() {
+    let parameters = [
+        0.5, -0.25, 1.0, 0.75, 1.5, -0.5, 0.1, 0.2, -0.3, // the first layer
+        1.5, -0.5, 2.0, 0.25, 0.5, -0.25, // gamma and beta
+        0.5, -0.25, 0.125, 2.0, 0.5, 1.25, // mean and variance
+        1.0, -2.0, 0.5, 0.25, // the last layer
+    ];
+    let mut net = Frozen::from_parameters(&parameters);
+    let inputs = ndarray::array![[1.0, 2.0], [-1.0, 0.5], [0.25, -0.75], [2.0, 1.0]];
+    let targets = ndarray::array![[1.0], [0.0], [-1.0], [2.0]];
+    let data = Examples::with_values(inputs.view(), targets).unwrap();
+    net.trainer().progress(false).fit(&data).unwrap();
+    let dense = [
+        0.374_764_2,
+        -0.218_389_2,
+        0.991_081_5,
+        0.555_738_57,
+        1.405_167_6,
+        -0.571_413_3,
+        -0.006_499_078,
+        0.326_443_25,
+        -0.237_505_26,
+    ];
+    let last = [0.809_501_23, -1.911_588_7, 0.485_827_45, 0.208_461_33];
+    let expected = [&dense[..], &parameters[9..21], &last].concat();
+    let outputs = [1.251_838_7, 0.208_461_33, -1.314_586_6, 1.885_673_5];
+    let found: ndarray::Array2<f32> = net.predict_batch(inputs.view()).unwrap();
+    let pairs = net.parameters().iter().zip(&expected);
+    let pairs = pairs.chain(found.iter().zip(&outputs)).enumerate();
+    let wrong: Vec<_> = pairs.filter(|(_, (a, b))| (*a - *b).abs() > 2e-6).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    // Nothing of it was trained, to the bit.
+    assert_eq!(bits(&net.parameters()[9..21]), bits(&parameters[9..21]));
+}
+
+/// One pass without a meeting of threads, and gradients of the last layer alone.
+#[test]
+fn frozen_layers_cost_no_meeting_and_have_no_gradients() {
+    let training = |spec: &'static Spec| spec.training.expect("a train block");
+    assert_eq!(training(Frozen::spec()).passes.len(), 1);
+    // Three meetings forward, and three backward.
+    assert_eq!(training(Normalized::spec()).passes.len(), 7);
+    let spec = AllFrozen::spec();
+    assert_eq!(training(spec).passes.len(), 1);
+    assert!(training(spec).packed_backward.is_empty());
+    let trained = spec.parameters.iter();
+    let trained = trained.filter(|tensor| !matches!(tensor.gradient, Gradient::Frozen));
+    let names: Vec<_> = trained.map(|tensor| tensor.name).collect();
+    assert_eq!(names, ["dense_2.kernel", "dense_2.bias"]);
+    // 5 of the last layer; 27 + 15 + 12 + 76 before it.
+    for line in [
+        "Total params: 135 ",
+        "Trainable params: 5 ",
+        "Non-trainable params: 130 ",
+    ] {
+        assert!(AllFrozen::SUMMARY.contains(line), "{}", AllFrozen::SUMMARY);
+    }
 }

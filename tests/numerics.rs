@@ -9,7 +9,7 @@ mod support;
 
 use cnn::Optimizer;
 use cnn::runtime::kernels::Isa;
-use cnn::runtime::spec::Spec;
+use cnn::runtime::spec::{Predict, Spec};
 use cnn::{Examples, Model, Network as _};
 use cnn_dsl::graph;
 use ndarray::{ArrayD, ArrayViewD};
@@ -391,6 +391,50 @@ described! {
     }
 }
 
+// Batch normalizations that prediction folds into the layers before them, behind every kind of kernel.
+described! {
+    FOLDED:
+    FoldedIntoDirect {
+        input(11x9x2); conv2d(5, 3x2, strides = 2x1, use_bias = false); batch_normalization; relu;
+        conv2d(4, 3x3, dilation = 2); batch_normalization(scale = false); flatten; dense(3);
+        train { loss = mse; }
+    }
+    FoldedIntoPooled {
+        input(15x13x1); conv2d(8, 3x3); batch_normalization; relu; max_pool2d(2x2);
+        conv2d(7, 3x3, padding = same, use_bias = false); batch_normalization(center = false); max_pool2d(2x2); tanh;
+        flatten; dense(3);
+        train { loss = mse; }
+    }
+    FoldedIntoTiles {
+        input(12x12x3); conv2d(24, 3x3, padding = same); batch_normalization; relu;
+        conv2d(32, 3x3, padding = same, use_bias = false); batch_normalization; relu;
+        conv2d(32, 3x3); batch_normalization(scale = false, center = false); relu; max_pool2d(2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    FoldedIntoDepthwise {
+        input(9x7x3); depthwise_conv2d(3x3, padding = same, depth_multiplier = 2); batch_normalization; relu6;
+        conv2d(9, 1x1, use_bias = false); batch_normalization; silu;
+        depthwise_conv2d(3x2, strides = 2, use_bias = false); batch_normalization; global_avg_pool2d;
+        dense(3);
+        train { loss = mse; }
+    }
+    FoldedIntoDense {
+        input(7); dense(33, use_bias = false); batch_normalization; relu; dropout(1e-9);
+        dense(5); batch_normalization(epsilon = 0.1); softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    FoldedIntoBlock {
+        input(8x8x2); conv2d(6, 3x3, padding = same); batch_normalization; a: relu;
+        conv2d(6, 3x3, padding = same); b: batch_normalization; add(a, b); relu;
+        c: conv2d(4, 1x1, strides = 2); d: batch_normalization; add(c, d); flatten; dense(2);
+        train { loss = mse; }
+    }
+    FoldedWithoutTraining {
+        input(8x8x2); conv2d(6, 3x3); batch_normalization; elu; max_pool2d(2x2); flatten; dense(4); batch_normalization;
+        sigmoid;
+    }
+}
+
 /// Networks with an activation wherever it may stand: first, before and behind a pool, behind each layer that takes
 /// it along, on its own, of a value with two readers, of an input that is not read whole, and before the softmax of a
 /// loss.
@@ -702,7 +746,9 @@ fn gradients_of_many_examples_are_those_of_finite_differences() {
 fn predictions_are_those_of_the_naive_network() {
     const EXAMPLES: usize = 5;
     let mut wrong = Vec::new();
-    for (activation, spec, description) in small_networks() {
+    let folded = FOLDED.iter();
+    let folded = folded.map(|(spec, description)| ("", spec(), *description));
+    for (activation, spec, description) in small_networks().chain(folded) {
         let network = cnn_dsl::check(description).unwrap();
         let batch = Batch::random(spec, EXAMPLES);
         let doubles = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
@@ -711,11 +757,33 @@ fn predictions_are_those_of_the_naive_network() {
         let mut model = Model::new(spec, 0);
         model.parameters_mut().copy_from_slice(&batch.parameters);
         let shape = [&[EXAMPLES], spec.input].concat();
-        let input = ArrayD::from_shape_vec(shape, batch.input).unwrap();
+        let input = ArrayD::from_shape_vec(shape, batch.input.clone()).unwrap();
         let found: ArrayD<f32> = model.predict_batch(input.view()).unwrap();
-        let deviation = deviation(found.as_slice().unwrap(), &expected);
-        if deviation.is_nan() || deviation > ROUNDING {
-            wrong.push(format!("{activation} {}: {deviation:.1e}", spec.name));
+        // As a program without `std` has it.
+        let mut unpacked = vec![f32::NAN; expected.len()];
+        let isa = Isa::detect();
+        (spec.forward)(Predict {
+            isa,
+            examples: EXAMPLES,
+            parameters: model.parameters(),
+            packed: &[],
+            input: &batch.input,
+            output: &mut unpacked,
+            workspace: &mut vec![f32::NAN; spec.workspace.floats(EXAMPLES)],
+        });
+        let units = spec.output[spec.output.len() - 1];
+        cnn::runtime::ops::activation::forward(spec.output_activation, isa, units, &mut unpacked);
+        for (how, found) in [
+            ("packed", found.as_slice().unwrap()),
+            ("unpacked", &unpacked),
+        ] {
+            let deviation = deviation(found, &expected);
+            if deviation.is_nan() || deviation > ROUNDING {
+                wrong.push(format!(
+                    "{activation} {}, {how}: {deviation:.1e}",
+                    spec.name
+                ));
+            }
         }
     }
     report(wrong);

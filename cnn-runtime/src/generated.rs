@@ -12,12 +12,12 @@ pub use crate::kernels::Isa;
 pub use crate::objective::{self, Objective};
 pub use crate::ops::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
-    add,
+    add, folded::Folded,
 };
 pub use crate::spec::{
-    Gradient, Layer, Meeting, PackedForm, Parameter, Port, Predict, Source, Spec, State, Sums,
-    Tensor, Train, Training, TrainingPass, Workspace, finish, micro_batches, pieces, split_mut,
-    split_packed, split_workspace, training_scratch,
+    Gradient, InferenceStep, Layer, Meeting, PackedForm, Parameter, Port, Predict, Source, Spec,
+    State, Sums, Tensor, Train, Training, TrainingPass, Workspace, finish, micro_batches, pieces,
+    split_mut, split_packed, split_workspace, training_scratch,
 };
 pub use cnn_ir::initializer::{Distribution, FanMode};
 pub use cnn_ir::operation::{

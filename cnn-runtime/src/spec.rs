@@ -20,7 +20,7 @@ use crate::kernels::Isa;
 use crate::objective::Objective;
 use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
-use cnn_ir::operation::Pass;
+use cnn_ir::operation::{BatchNormalization, Pass};
 use cnn_ir::{Activation, Initializer, Operation, Optimizer, Role};
 use core::ops::Range;
 
@@ -210,33 +210,97 @@ pub enum Source {
     Slot(usize),
 }
 
-/// A tensor in the form that a pass wants it in.
+/// A step of prediction that has a batch normalization folded into it, or may have.
+#[derive(Clone, Copy, Debug)]
+pub struct InferenceStep {
+    /// What it computes.
+    pub operation: Operation,
+    /// What is folded into its tensors.
+    pub folded: Option<BatchNormalization>,
+}
+
+impl InferenceStep {
+    /// An operation alone.
+    pub const fn new(operation: Operation) -> Self {
+        Self {
+            operation,
+            folded: None,
+        }
+    }
+
+    /// An operation with a normalization folded into it.
+    pub const fn folded(operation: Operation, normalization: BatchNormalization) -> Self {
+        Self {
+            operation,
+            folded: Some(normalization),
+        }
+    }
+
+    const fn sizes(&self, micro_batch: usize) -> Sizes {
+        match &self.folded {
+            Some(normalization) => {
+                ops::folded::folded_sizes(&self.operation, normalization, micro_batch)
+            }
+            None => ops::sizes(&self.operation, micro_batch),
+        }
+    }
+}
+
+/// The tensors of a step in the form that a pass wants them in.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedForm {
-    /// The tensor's place in [`Spec::parameters`].
-    pub tensor: usize,
-    /// The length of the packed form, in floats; 0 if the pass takes the tensor as it is.
+    /// The places of the tensors in [`Spec::parameters`]: those of the operation, then those of the normalization that
+    /// is folded into them.
+    pub tensors: &'static [usize],
+    /// The length of the packed form, in floats; 0 if the pass takes the tensors as they are.
     pub length: usize,
-    /// Whose tensor it is.
-    pub operation: Operation,
+    /// Whose tensors they are.
+    pub step: InferenceStep,
     /// The pass.
     pub pass: Pass,
 }
 
+/// The most tensors of which a form is made: a kernel and a bias, and the four of a normalization.
+const MOST_TENSORS: usize = 6;
+
 impl PackedForm {
-    /// The form of a tensor that an operation wants for a pass.
-    pub const fn new(tensor: usize, operation: Operation, pass: Pass) -> Self {
+    /// The form of tensors that an operation wants for a pass.
+    pub const fn new(tensors: &'static [usize], operation: Operation, pass: Pass) -> Self {
         Self {
-            tensor,
+            tensors,
             length: ops::sizes(&operation, 1).packed(pass),
-            operation,
+            step: InferenceStep::new(operation),
             pass,
         }
     }
 
-    /// Writes the form of `tensor`, [`PackedForm::length`] floats.
-    pub fn pack(&self, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
-        ops::execute(&self.operation).pack(self.pass, isa, tensor, packed);
+    /// The form of tensors that a step of prediction wants.
+    pub const fn of_inference(tensors: &'static [usize], step: InferenceStep) -> Self {
+        Self {
+            tensors,
+            length: step.sizes(1).packed(Pass::Inference),
+            step,
+            pass: Pass::Inference,
+        }
+    }
+
+    /// Writes the form of its tensors, [`PackedForm::length`] floats.
+    ///
+    /// # Panics
+    /// If it has more than six tensors.
+    pub fn pack(&self, isa: Isa, all: &[Parameter], values: &[f32], packed: &mut [f32]) {
+        let mut tensors: [&[f32]; MOST_TENSORS] = [&[]; MOST_TENSORS];
+        for (tensor, place) in tensors.iter_mut().zip(self.tensors) {
+            *tensor = &values[all[*place].range()];
+        }
+        let tensors = &tensors[..self.tensors.len()];
+        let operation = ops::execute(&self.step.operation);
+        match &self.step.folded {
+            Some(normalization) => {
+                ops::folded::pack(operation, normalization, isa, tensors, packed);
+            }
+            None => operation.pack(self.pass, isa, tensors, packed),
+        }
     }
 }
 
@@ -285,18 +349,46 @@ impl Workspace {
         micro_batch: usize,
         steps: &[Operation],
     ) -> Self {
-        let (mut single, mut batch) = (0, 0);
+        let mut workspace = Self::without_steps(per_example, once);
         let mut index = 0;
         while index < steps.len() {
-            let Sizes { inference, .. } = ops::sizes(&steps[index], micro_batch);
-            single = max(single, inference[0]);
-            batch = max(batch, inference[1]);
+            workspace = workspace.with(once, ops::sizes(&steps[index], micro_batch));
             index += 1;
         }
+        workspace
+    }
+
+    /// The same of steps that may have something folded into them.
+    pub const fn of_inference(
+        per_example: usize,
+        once: usize,
+        micro_batch: usize,
+        steps: &[InferenceStep],
+    ) -> Self {
+        let mut workspace = Self::without_steps(per_example, once);
+        let mut index = 0;
+        while index < steps.len() {
+            workspace = workspace.with(once, steps[index].sizes(micro_batch));
+            index += 1;
+        }
+        workspace
+    }
+
+    const fn without_steps(per_example: usize, once: usize) -> Self {
         Self {
             per_example,
-            single: once + single,
-            batch: once + batch,
+            single: once,
+            batch: once,
+        }
+    }
+
+    /// With scratch memory that is enough for a step, too.
+    const fn with(self, once: usize, sizes: Sizes) -> Self {
+        let [single, batch] = sizes.inference;
+        Self {
+            single: max(self.single, once + single),
+            batch: max(self.batch, once + batch),
+            ..self
         }
     }
 
@@ -583,7 +675,7 @@ mod tests {
     fn packed_tensors_may_be_missing() {
         let form = |length| PackedForm {
             length,
-            ..PackedForm::new(0, dense(1, 1), Pass::Forward)
+            ..PackedForm::new(&[0], dense(1, 1), Pass::Forward)
         };
         let forms = [1, 0, 18].map(form);
         let weights: [f32; 48] = core::array::from_fn(|i| i as f32);

@@ -16,9 +16,25 @@ use cnn_ir::operation::{Conv2d, FusedPool, Pad2d, Pool2d, PoolKind, Wanted};
 /// no cell gets any gradient.
 const LARGEST_WINDOW: usize = 255;
 
-/// Lets steps join those before them.
+/// Lets activations and pools join the steps before them.
 pub(super) fn steps(plan: &mut Plan) {
     paddings(plan);
+    join(plan, |before, step, same_shape| {
+        // A pool behind a reshape is over other cells.
+        let takes_pool = |before: &mut Step| same_shape && before.takes_pool(step);
+        before.takes_activation(step, same_shape) || takes_pool(before)
+    });
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        if let Operation::Dropout(dropout) = &mut step.operation {
+            dropout.stream = index as u64;
+        }
+    }
+}
+
+/// Lets steps join those before them, whose values nobody else reads: `takes` changes the step before, if it takes the
+/// one behind it along. It is told whether the step reads the value in the
+/// shape that it has.
+pub(super) fn join(plan: &mut Plan, takes: impl Fn(&mut Step, &Step, bool) -> bool) {
     let mut readers: Vec<_> = plan.readers().iter().map(Vec::len).collect();
     // The caller.
     readers[plan.output] += 1;
@@ -50,11 +66,8 @@ pub(super) fn steps(plan: &mut Plan) {
         };
         let joined = before.and_then(|before| {
             let before = &mut steps[before];
-            // A pool or softmax behind a reshape is over other cells.
             let same_shape = values[before.output].shape == step.input_shapes[0];
-            let takes = before.takes_activation(&step, same_shape)
-                || (same_shape && before.takes_pool(&step));
-            takes.then_some(before.output)
+            takes(before, &step, same_shape).then_some(before.output)
         });
         if let Some(place) = joined {
             moved.push(place);
@@ -77,11 +90,6 @@ pub(super) fn steps(plan: &mut Plan) {
     }
     plan.values = values;
     plan.steps = steps;
-    for (index, step) in plan.steps.iter_mut().enumerate() {
-        if let Operation::Dropout(dropout) = &mut step.operation {
-            dropout.stream = index as u64;
-        }
-    }
 }
 
 /// Lets convolutions read what the zero padding in front of them reads. Nothing reads the padding any more.

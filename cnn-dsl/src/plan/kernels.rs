@@ -59,25 +59,33 @@ impl Plan {
     /// The lines of a step: a direction, and what runs on each instruction set. A prediction has a line of its
     /// own where another kernel runs than in the forward pass of training.
     fn lines(&self, step: usize, batch: Option<usize>) -> Vec<Vec<&'static str>> {
-        let facts = self.steps[step].operation.facts();
-        let line = |direction, batch| {
-            let examples = self.examples(step, direction, batch);
-            let names = instruction_sets().map(|(_, vectors)| {
-                let name = facts.kernel_name(direction, examples, vectors);
-                name.unwrap_or("–")
-            });
-            [direction.name()].into_iter().chain(names).collect()
-        };
-        let mut lines: Vec<Vec<_>> = vec![line(Direction::Inference, 1)];
+        let mut lines = Vec::new();
         if let Some(batch) = batch {
-            lines.extend(training(&self.steps[step]).map(|direction| line(direction, batch)));
+            let directions = training(&self.steps[step]);
+            lines.extend(directions.map(|direction| self.line(step, direction, batch)));
         }
-        if let [inference, forward, ..] = &*lines
-            && inference[1..] == forward[1..]
-        {
-            lines.remove(0);
+        // Prediction may have joined the step to another one.
+        let prediction = self.for_prediction();
+        let node = self.steps[step].node;
+        if let Some(step) = prediction.steps.iter().position(|other| other.node == node) {
+            let inference = prediction.line(step, Direction::Inference, 1);
+            let is_forward = |forward: &Vec<_>| forward[1..] == inference[1..];
+            if !lines.first().is_some_and(is_forward) {
+                lines.insert(0, inference);
+            }
         }
         lines
+    }
+
+    /// A direction of a step, and what runs on each instruction set.
+    fn line(&self, step: usize, direction: Direction, batch: usize) -> Vec<&'static str> {
+        let facts = self.steps[step].operation.facts();
+        let examples = self.examples(step, direction, batch);
+        let names = instruction_sets().map(|(_, vectors)| {
+            let name = facts.kernel_name(direction, examples, vectors);
+            name.unwrap_or("–")
+        });
+        [direction.name()].into_iter().chain(names).collect()
     }
 
     /// The examples of one call for a step, of a prediction of so many or of a batch on one thread.

@@ -42,6 +42,7 @@ pub(super) fn lower(network: &Network) -> Plan {
             input_shapes: node.input_shapes.clone(),
             output,
             tensors: tensors[id].clone(),
+            folded: None,
             trains_tensors: false,
         });
     }
@@ -60,6 +61,7 @@ pub(super) fn lower(network: &Network) -> Plan {
         parameters,
         inference: Schedule::default(),
         training: Schedule::default(),
+        prediction: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plan: which operation runs each layer, what is fused, and where every value lives.
 //!
-//! Data flows `Network` → `lower` (one step a layer; flatten and reshape share their input's value) → `fuse`
+//! Data flows `Network` → `lower` (one step a layer; flatten and reshape share their input's value) → `fold` (for
+//! prediction: batch normalizations join the weights before them) → `fuse`
 //! (zero paddings join the convolution behind them, activations and max pools the convolution or dense layer before
 //! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
@@ -17,8 +18,11 @@
 //! once. While training the stages run forward in their order, then the loss, then backward in reverse;
 //! the kernel gradients of dense layers are one product over the whole batch at the end. Where a step has to know
 //! the whole batch, as a batch normalization does, all threads meet between two stages.
+//!
+//! Training has steps of its own where prediction folds something: see [`Plan::prediction`].
 
 mod algorithm;
+mod fold;
 mod fuse;
 mod gradients;
 mod kernels;
@@ -33,7 +37,7 @@ pub use memory::{Memory, Per, Place, Slot};
 pub use stages::{Scope, Stage};
 
 use crate::graph::{Activation, Network, NodeId, Shape};
-use cnn_ir::operation::{Saves, Wanted};
+use cnn_ir::operation::{BatchNormalization, Pass, Saves, Wanted};
 use cnn_ir::{Initializer, Operation, Role};
 use std::ops::Range;
 
@@ -57,10 +61,13 @@ pub struct Plan {
     pub outputs: Vec<Output>,
     /// Every tensor in buffer order, without gaps.
     pub parameters: Vec<Parameter>,
-    /// How inference runs.
+    /// How these steps run in inference.
     pub inference: Schedule,
     /// How training runs; empty without a `train` block.
     pub training: Schedule,
+    /// The plan of prediction, where it runs other steps than training: batch normalizations are folded. Its parameters,
+    /// its micro-batch and the activations of its outputs are the same.
+    pub prediction: Option<Box<Plan>>,
 }
 
 /// An output of the network.
@@ -114,10 +121,23 @@ pub struct Step {
     pub output: ValueId,
     /// Its tensors, among [`Plan::parameters`].
     pub tensors: Range<usize>,
+    /// The batch normalization behind it, if it is folded into these tensors: the step writes the normalized value.
+    pub folded: Option<Folded>,
     /// Whether the backward pass computes the gradients of its tensors.
     pub trains_tensors: bool,
     /// Which of its inputs' gradients the backward pass computes, and how.
     pub input_gradients: Vec<Option<Write>>,
+}
+
+/// A batch normalization that is folded into the tensors of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folded {
+    /// The layer.
+    pub node: NodeId,
+    /// What it computes.
+    pub normalization: BatchNormalization,
+    /// Its tensors, among [`Plan::parameters`].
+    pub tensors: Range<usize>,
 }
 
 /// What becomes of a gradient with respect to a step's input.
@@ -151,29 +171,69 @@ pub struct Parameter {
 impl Plan {
     /// Plans a checked network of one input and one output.
     pub fn new(network: &Network) -> Self {
-        let mut plan = lower::lower(network);
         if network.train.is_none() {
-            for step in &mut plan.steps {
-                step.operation.facts_mut().only_infers();
-            }
+            return Self::of_prediction(network);
         }
+        let mut plan = Self::of_training(network);
+        let prediction = Self::of_prediction(network);
+        let is_folded = prediction.steps.iter().any(|step| step.folded.is_some());
+        // The runtime applies one activation behind both.
+        let activations = |plan: &Self| -> Vec<Activation> {
+            plan.outputs
+                .iter()
+                .map(|output| output.activation)
+                .collect()
+        };
+        if is_folded && activations(&prediction) == activations(&plan) {
+            plan.prediction = Some(Box::new(prediction));
+        }
+        let micro_batch = plan.micro_batch.max(plan.for_prediction().micro_batch);
+        plan.micro_batch = micro_batch;
+        if let Some(prediction) = &mut plan.prediction {
+            prediction.micro_batch = micro_batch;
+        }
+        plan
+    }
+
+    /// The plan of training, whose steps can infer as well.
+    fn of_training(network: &Network) -> Self {
+        let mut plan = lower::lower(network);
         fuse::steps(&mut plan);
         fuse::output_activations(&mut plan, network);
         trim::unread(&mut plan);
         gradients::find(&mut plan, network);
         sparsity::exploit(&mut plan);
         algorithm::choose(&mut plan);
-        stages::split(&mut plan, network.train.is_some());
+        stages::split(&mut plan, true);
         plan.inference.memory = memory::inference(&plan);
-        if network.train.is_some() {
-            plan.training.memory = memory::training(&plan);
-        }
+        plan.training.memory = memory::training(&plan);
         plan
     }
 
-    /// The tensors of one step.
-    pub fn tensors(&self, step: &Step) -> &[Parameter] {
-        &self.parameters[step.tensors.clone()]
+    /// The plan of prediction alone.
+    fn of_prediction(network: &Network) -> Self {
+        let mut plan = lower::lower(network);
+        for step in &mut plan.steps {
+            step.operation.facts_mut().only_infers();
+        }
+        fold::normalizations(&mut plan);
+        fuse::steps(&mut plan);
+        fuse::output_activations(&mut plan, network);
+        trim::unread(&mut plan);
+        algorithm::choose(&mut plan);
+        stages::split(&mut plan, false);
+        plan.inference.memory = memory::inference(&plan);
+        plan
+    }
+
+    /// The plan by which predictions run: this one, or one with folded steps.
+    pub fn for_prediction(&self) -> &Self {
+        self.prediction.as_deref().unwrap_or(self)
+    }
+
+    /// The tensors of one step, then those of the normalization that is folded into them.
+    pub fn tensors(&self, step: &Step) -> impl Iterator<Item = &Parameter> {
+        step.tensor_places().map(|place| &self.parameters[place])
     }
 
     /// The step that computes with the tensors of a layer.
@@ -194,6 +254,18 @@ impl Plan {
 }
 
 impl Step {
+    /// The places of its tensors, then of those of the normalization that is folded into them.
+    pub fn tensor_places(&self) -> impl Iterator<Item = usize> + use<> {
+        let folded = self.folded.as_ref().map(|folded| folded.tensors.clone());
+        self.tensors.clone().chain(folded.into_iter().flatten())
+    }
+
+    /// Whether a pass wants its tensors in another form: folded ones always are.
+    pub fn packs(&self, pass: Pass) -> bool {
+        let is_folded = pass == Pass::Inference && self.folded.is_some();
+        is_folded || self.operation.facts().packs(pass, self.wanted())
+    }
+
     /// What its backward pass has to compute.
     pub fn wanted(&self) -> Wanted {
         Wanted {

@@ -1,6 +1,6 @@
 //! The plan as text: what runs for each step and why, and what memory it takes.
 
-use super::{Memory, Plan, Scope, Step, algorithm, fuse, sparsity};
+use super::{Memory, Plan, Scope, Step, algorithm, fold, fuse, sparsity};
 use crate::graph::{Activation, Network, Node, Shape};
 use crate::text_table::{Align, draw, thousands};
 use cnn_ir::Operation;
@@ -57,7 +57,7 @@ impl Plan {
                 table += &format!(" {range}: {how}\n");
             }
         }
-        table += &self.workspace("Inference", &self.inference.memory);
+        table += &self.workspace("Inference", &self.for_prediction().inference.memory);
         if network.train.is_some() {
             table += &self.workspace("Training", &self.training.memory);
         }
@@ -68,6 +68,9 @@ impl Plan {
     fn layers(&self, step: &Step, network: &Network) -> (String, String) {
         let node = &network.nodes[step.node];
         let mut layers = node.name.clone();
+        if let Some(folded) = &step.folded {
+            layers += &format!("\n{}", network.nodes[folded.node].name);
+        }
         let output = &self.values[step.output].shape;
         let applied = step.operation.facts().activation();
         if applied != Activation::Linear {
@@ -79,8 +82,16 @@ impl Plan {
         {
             layers += &format!(", {} in the loss", output.activation.name());
         }
+        // A line for each of them: a normalization computes as much as what it is folded into.
+        let lines = |shape: &Shape| {
+            let line = computed(shape, &node.shape);
+            match step.folded {
+                Some(_) => format!("{line}\n{line}"),
+                None => line,
+            }
+        };
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
-            return (layers, computed(output, &node.shape));
+            return (layers, lines(output));
         };
         // Only a convolution takes a pool along.
         let conv_output = match &step.operation {
@@ -89,11 +100,7 @@ impl Plan {
         };
         (
             format!("{layers}\n{}", pool.name),
-            format!(
-                "{}\n{}",
-                computed(&conv_output, &node.shape),
-                computed(output, &pool.shape)
-            ),
+            format!("{}\n{}", lines(&conv_output), computed(output, &pool.shape)),
         )
     }
 
@@ -103,6 +110,7 @@ impl Plan {
         if let Some(padding) = step.padding {
             reasons.push(format!("padded by {}", network.nodes[padding].name));
         }
+        reasons.extend(fold::why(step, self, network));
         let nodes = [Some(step.node), step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {

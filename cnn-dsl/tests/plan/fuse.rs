@@ -56,9 +56,9 @@ fn what_joins_the_step_before_it() {
             &["conv2d_1+max_pool2d_1 mish"],
         ),
         (
-            "input(8x8x1); conv2d(4, 3x3); batch_normalization; hard_swish; max_pool2d(2x2);",
+            "input(8x8x1); conv2d(4, 3x3, activation = relu); batch_normalization; hard_swish; max_pool2d(2x2);",
             &[
-                "conv2d_1 linear",
+                "conv2d_1 relu",
                 "batch_normalization_1 hard_swish",
                 "max_pool2d_1 linear",
             ],

@@ -171,17 +171,26 @@ fn the_number_of_examples_decides() {
     ]);
 }
 
-/// Predictions pass dropout by and normalize with the running statistics.
+/// Predictions pass dropout by and normalize with the running statistics, or fold these into the layer before.
 #[test]
 fn predictions_have_a_line_of_their_own_where_they_differ() {
     const LAYERS: &str =
         "input(8x8x4); conv2d(4, 3x3, use_bias = false); batch_normalization; relu;
-        dropout(0.5); flatten; train { loss = mse; }";
+        dropout(0.5); flatten; batch_normalization; train { loss = mse; }";
     let same = |direction, name| [direction, name, name, name];
     check(&[
         (
             LAYERS,
             "batch_normalization_1",
+            &[
+                same("forward", "normalize"),
+                same("kernel gradient", "sums"),
+                same("input gradient", "normalize"),
+            ],
+        ),
+        (
+            LAYERS,
+            "batch_normalization_2",
             &[
                 same("inference", "scale and shift"),
                 same("forward", "normalize"),

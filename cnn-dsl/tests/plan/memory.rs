@@ -404,6 +404,7 @@ impl<'a> Run<'a> {
 }
 
 fn infer(plan: &Plan) {
+    let plan = plan.for_prediction();
     let mut run = Run::new(plan, &plan.inference);
     run.forward_stages(false);
     for example in run.examples() {

@@ -41,6 +41,11 @@ impl BatchNormalization {
         self.scale as usize + self.center as usize
     }
 
+    /// Its tensors: the trained ones and two of running statistics.
+    pub const fn tensors(&self) -> usize {
+        self.trained() + 2
+    }
+
     /// The place of the running mean among its tensors; the running variance follows.
     pub const fn running_mean(&self) -> usize {
         self.trained()

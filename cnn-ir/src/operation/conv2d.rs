@@ -374,6 +374,11 @@ impl Facts for Conv2d {
         }
     }
 
+    fn folds(&self) -> Option<usize> {
+        let is_plain = self.activation == Activation::Linear && self.pool.is_none();
+        is_plain.then_some(self.output[2])
+    }
+
     fn packs(&self, pass: Pass, wanted: Wanted) -> bool {
         match pass {
             Pass::Inference | Pass::Forward => self.algorithm != ConvAlgorithm::Direct,

@@ -53,6 +53,10 @@ impl Facts for Dense {
         Reduction::Batch
     }
 
+    fn folds(&self) -> Option<usize> {
+        (self.activation == Activation::Linear).then_some(self.units)
+    }
+
     fn packs(&self, pass: Pass, _wanted: Wanted) -> bool {
         pass == Pass::Inference
     }

@@ -30,6 +30,11 @@ impl DepthwiseConv2d {
     pub const fn multiplier(&self) -> usize {
         self.output[2] / self.input[2]
     }
+
+    /// Values of the kernel.
+    pub const fn kernel_len(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.output[2]
+    }
 }
 
 impl Facts for DepthwiseConv2d {
@@ -72,6 +77,10 @@ impl Facts for DepthwiseConv2d {
             },
             bytes: 0,
         }
+    }
+
+    fn folds(&self) -> Option<usize> {
+        (self.activation == Activation::Linear).then_some(self.output[2])
     }
 
     fn kernel_name(

@@ -175,7 +175,13 @@ pub trait Facts {
         None
     }
 
-    /// Whether a pass wants its first tensor in another form.
+    /// The channels of its output, if a batch normalization behind it can be folded into its tensors: these are a
+    /// kernel, whose last axis are the channels, and maybe a bias, and nothing is applied to the result yet.
+    fn folds(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether a pass wants its tensors in another form.
     fn packs(&self, pass: Pass, wanted: Wanted) -> bool {
         let _ = (pass, wanted);
         false

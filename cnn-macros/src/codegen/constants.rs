@@ -6,20 +6,25 @@
 use super::stages::{TrainingPass, training_passes};
 use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
-use super::{Context, is_packed, ports};
-use cnn_dsl::graph::{Op, Train};
+use super::{Context, ports};
+use cnn_dsl::graph::{NodeId, Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
-use cnn_ir::Role;
 use cnn_ir::operation::{Pass, Reduction};
+use cnn_ir::{Operation, Role};
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// The body of `mod layers`: the operation of each step.
+/// The body of `mod layers`: the operation of each step, and the normalization that is folded into it.
 pub fn layers(context: &Context<'_>) -> TokenStream {
-    let layers = context.plan.steps.iter().map(|step| {
-        let (name, operation) = (context.name(step).to_uppercase(), &step.operation);
+    let constant = |node: NodeId, operation: &Operation| {
+        let name = context.constant_name(node);
         let kind = operation.kind();
         format!("pub const {name}: {kind} = {operation:?};\n")
+    };
+    let layers = context.plan.steps.iter().map(|step| {
+        let folded = step.folded.as_ref();
+        let folded = folded.map(|folded| constant(folded.node, &folded.normalization.into()));
+        constant(step.node, &step.operation) + &folded.unwrap_or_default()
     });
     tokens(&layers.collect::<String>())
 }
@@ -27,20 +32,33 @@ pub fn layers(context: &Context<'_>) -> TokenStream {
 /// What the passes and the description of the network share.
 pub fn sizes(context: &Context<'_>) -> TokenStream {
     let plan = context.plan;
-    let steps = join(plan.steps.iter().map(|step| context.operation(step)));
-    let memory = &plan.inference.memory;
+    let prediction = context.for_prediction();
+    // Without anything folded, prediction runs the steps of training.
+    let (steps, inference) = match prediction.folds() {
+        true => (
+            context.network.train.is_some().then(|| steps(context)),
+            Some(inference_steps(&prediction)),
+        ),
+        false => (Some(steps(context)), None),
+    };
+    let (constructor, of_steps) = match &inference {
+        Some(_) => ("of_inference", INFERENCE_STEPS),
+        None => ("new", STEPS),
+    };
+    let [steps, inference] = [steps, inference].map(Option::unwrap_or_default);
+    let memory = &prediction.plan.inference.memory;
     let (per_example, once) = (number(memory.per_example()), number(once(context, memory)));
     let micro_batch = number(plan.micro_batch);
     let lengths = array(plan.parameters.iter().map(|p| p.range.len()));
-    let (count, tensors) = (number(plan.steps.len()), number(plan.parameters.len()));
-    let packed = packed(context, Pass::Inference);
+    let tensors = number(plan.parameters.len());
+    let packed = packed(&prediction, Pass::Inference);
     let parameters = plan.parameters.iter().enumerate();
     let sums = Sums::all(context);
     let ports = ports::tables(context.network, plan);
     let parameters = join(parameters.map(|(index, p)| parameter(context, &sums, index, p)));
     tokens(&format!(
-        "/// The operations of all steps.
-        const STEPS: [rt::Operation; {count}] = [{steps}];
+        "{steps}
+        {inference}
         /// The lengths of the parameter tensors.
         const TENSORS: [usize; {tensors}] = {lengths};
         /// The parameter tensors.
@@ -50,8 +68,45 @@ pub fn sizes(context: &Context<'_>) -> TokenStream {
         const MICRO_BATCH: usize = {micro_batch};
         {packed}
         pub const WORKSPACE: rt::Workspace =
-            rt::Workspace::new({per_example}, {once}, MICRO_BATCH, &STEPS);"
+            rt::Workspace::{constructor}({per_example}, {once}, MICRO_BATCH, &{of_steps});"
     ))
+}
+
+/// The constant of the operations of the plan's steps.
+const STEPS: &str = "STEPS";
+
+/// The constant of the steps of prediction, where something is folded into some.
+const INFERENCE_STEPS: &str = "INFERENCE_STEPS";
+
+/// `const STEPS: [rt::Operation; 1] = [rt::Operation::Conv2d(layers::CONV2D_1)];`
+fn steps(context: &Context<'_>) -> String {
+    let steps = &context.plan.steps;
+    let count = number(steps.len());
+    let steps = join(steps.iter().map(|step| context.operation(step)));
+    format!(
+        "/// The operations of all steps.
+        const {STEPS}: [rt::Operation; {count}] = [{steps}];"
+    )
+}
+
+/// `const INFERENCE_STEPS: [rt::InferenceStep; 1] = [rt::InferenceStep::folded(…)];`
+fn inference_steps(context: &Context<'_>) -> String {
+    let steps = &context.plan.steps;
+    let count = number(steps.len());
+    let steps = join(steps.iter().map(|step| {
+        let operation = context.operation(step);
+        match &step.folded {
+            Some(folded) => {
+                let normalization = context.constant_of(folded.node);
+                format!("rt::InferenceStep::folded({operation}, {normalization})")
+            }
+            None => format!("rt::InferenceStep::new({operation})"),
+        }
+    }));
+    format!(
+        "/// The steps of prediction.
+        const {INFERENCE_STEPS}: [rt::InferenceStep; {count}] = [{steps}];"
+    )
 }
 
 /// The constant of the tensors that a pass wants in another form.
@@ -63,14 +118,22 @@ pub fn packed_name(pass: Pass) -> &'static str {
     }
 }
 
-/// `const PACKED_FORWARD: [rt::PackedForm; 1] = [rt::PackedForm::new(2, STEPS[1], rt::Pass::Forward)];`
+/// `const PACKED_FORWARD: [rt::PackedForm; 1] = [rt::PackedForm::new(&[2, 3], STEPS[1], rt::Pass::Forward)];`
 fn packed(context: &Context<'_>, pass: Pass) -> String {
     let steps = context.plan.steps.iter().enumerate();
-    let wanted = steps.filter(|(_, step)| is_packed(step, pass));
+    let wanted = steps.filter(|(_, step)| step.packs(pass));
+    let of_inference = pass == Pass::Inference && context.folds();
     let forms: Vec<_> = wanted
         .map(|(index, step)| {
-            let (tensor, index) = (number(step.tensors.start), number(index));
-            format!("rt::PackedForm::new({tensor}, STEPS[{index}], rt::Pass::{pass:?})")
+            let (tensors, index) = (array(step.tensor_places()), number(index));
+            match of_inference {
+                true => {
+                    format!("rt::PackedForm::of_inference(&{tensors}, {INFERENCE_STEPS}[{index}])")
+                }
+                false => {
+                    format!("rt::PackedForm::new(&{tensors}, {STEPS}[{index}], rt::Pass::{pass:?})")
+                }
+            }
         })
         .collect();
     let (name, count) = (packed_name(pass), number(forms.len()));

@@ -26,7 +26,7 @@ pub mod text;
 mod views;
 pub mod words;
 
-use cnn_dsl::graph::{Network, Shape};
+use cnn_dsl::graph::{Network, NodeId, Shape};
 use cnn_dsl::plan::{Plan, Step};
 use cnn_dsl::syntax::Span as Range;
 use cnn_ir::operation::Pass;
@@ -37,15 +37,24 @@ use std::collections::{HashMap, HashSet};
 use attributes::Attributes;
 pub use stub::stub;
 
+/// The module of the constants of a network's steps.
+const LAYERS: &str = "layers";
+
+/// The same of the steps of prediction, where these are others than those of training.
+const PREDICTION_LAYERS: &str = "prediction_layers";
+
 /// The struct, where its own name may mean something else: a network may be called `rt` or `f32`.
 const ALIAS: &str = "__CnnNetwork";
 
 /// What every part of the generator reads.
+#[derive(Clone)]
 pub struct Context<'a> {
     /// The checked network.
     pub network: &'a Network,
     /// How it is run.
     pub plan: &'a Plan,
+    /// The module of the constants of the plan's steps.
+    layers: &'a str,
     /// The attributes in front of it.
     pub attributes: &'a Attributes,
     /// The path of the facade crate: `$crate` of the wrapping macro.
@@ -80,6 +89,7 @@ impl<'a> Context<'a> {
         Self {
             network,
             plan,
+            layers: LAYERS,
             attributes,
             krate,
             span,
@@ -95,7 +105,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let summary = text::table(&context.network.summary());
     let table = text::table(&context.plan.table(context.network));
     let structure = interface::structure(context, &summary);
-    let layers = constants::layers(context);
+    let layers = layers(context);
     let sizes = constants::sizes(context);
     let tables = constants::tables(context, &summary, &table);
     let spec = constants::spec(context);
@@ -110,12 +120,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
             use #krate::runtime::generated as rt;
             #[allow(unused_imports)]
             use #krate::runtime::generated::Execute as _;
-            /// What each step computes, named after its layer.
-            #[allow(unused_imports)]
-            mod layers {
-                use #krate::runtime::generated::*;
-                #layers
-            }
+            #layers
             #sizes
             #tables
             #forward
@@ -134,6 +139,26 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     };
     let hidden = hidden(context.attributes, krate, &context.struct_name(), &items);
     quote!(#structure #hidden)
+}
+
+/// The modules of constants: what each step computes, of training and of prediction.
+fn layers(context: &Context<'_>) -> TokenStream {
+    let krate = context.krate;
+    let module = |context: &Context<'_>| {
+        let name = Ident::new(context.layers, Span::call_site());
+        let layers = constants::layers(context);
+        quote! {
+            /// What each step computes, named after its layer.
+            #[allow(unused_imports)]
+            mod #name {
+                use #krate::runtime::generated::*;
+                #layers
+            }
+        }
+    };
+    let prediction = (context.plan.prediction.is_some()).then(|| module(&context.for_prediction()));
+    let layers = module(context);
+    quote!(#layers #prediction)
 }
 
 /// Items that belong to the struct, in a block of their own, where it is called [`ALIAS`].
@@ -186,9 +211,44 @@ impl<'a> Context<'a> {
         self.identifiers.get(layer).map_or(layer, String::as_str)
     }
 
-    /// The constant of a step's operation: `layers::CONV2D_1`.
+    /// What is said of the plan by which predictions run.
+    fn for_prediction(&self) -> Self {
+        match &self.plan.prediction {
+            Some(prediction) => Self {
+                plan: prediction,
+                layers: PREDICTION_LAYERS,
+                ..self.clone()
+            },
+            None => self.clone(),
+        }
+    }
+
+    /// The name of the constant of what a layer computes: `CONV2D_1`.
+    fn constant_name(&self, node: NodeId) -> String {
+        self.identifier(&self.network.nodes[node].name)
+            .to_uppercase()
+    }
+
+    /// That constant in its module: `layers::CONV2D_1`.
+    fn constant_of(&self, node: NodeId) -> String {
+        format!("{}::{}", self.layers, self.constant_name(node))
+    }
+
+    /// The constant of a step's operation.
     fn constant(&self, step: &Step) -> String {
-        format!("layers::{}", self.name(step).to_uppercase())
+        self.constant_of(step.node)
+    }
+
+    /// What a step of prediction calls: its operation, or that with what is folded into it.
+    fn inference(&self, step: &Step) -> String {
+        let operation = self.constant(step);
+        match &step.folded {
+            Some(folded) => {
+                let normalization = self.constant_of(folded.node);
+                format!("rt::Folded {{ operation: {operation}, normalization: {normalization} }}")
+            }
+            None => operation,
+        }
     }
 
     /// The constant of a step's operation as a value of the enum.
@@ -197,25 +257,25 @@ impl<'a> Context<'a> {
         format!("rt::Operation::{kind}({})", self.constant(step))
     }
 
-    /// The steps that want their first tensor in the form of a pass.
+    /// Whether a step of the plan has something folded into it.
+    fn folds(&self) -> bool {
+        self.plan.steps.iter().any(|step| step.folded.is_some())
+    }
+
+    /// The steps that want their tensors in the form of a pass.
     fn packed(&self, pass: Pass) -> impl Iterator<Item = &Step> {
         let steps = self.plan.steps.iter();
-        steps.filter(move |step| is_packed(step, pass))
+        steps.filter(move |step| step.packs(pass))
     }
 }
 
-/// The first tensor of a layer in the form of a pass: `conv2d_2_packed_forward`.
+/// The tensors of a layer in the form of a pass: `conv2d_2_packed_forward`.
 fn packed_tensor_name(layer: &str, pass: Pass) -> String {
     match pass {
         Pass::Inference => format!("{layer}_packed_inference"),
         Pass::Forward => format!("{layer}_packed_forward"),
         Pass::Backward => format!("{layer}_packed_backward"),
     }
-}
-
-/// Whether a step wants its first tensor in the form of a pass.
-fn is_packed(step: &Step, pass: Pass) -> bool {
-    step.operation.facts().packs(pass, step.wanted())
 }
 
 /// The nested array of one example: `[[[f32; 1]; 28]; 28]`.

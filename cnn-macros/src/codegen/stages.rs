@@ -9,7 +9,7 @@
 use super::constants::packed_name;
 use super::sums::{self, Direction, Sums, statistics_name, tensor_sum_name, total_name, totals};
 use super::text::{self, array, join, number};
-use super::{Context, is_packed, packed_tensor_name};
+use super::{Context, packed_tensor_name};
 use cnn_dsl::plan::{self, Memory, Parameter, Per, Place, Schedule, Stage, Step, ValueId, Write};
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
@@ -20,6 +20,7 @@ use std::ops::Range;
 
 /// `fn forward`: inference. It leaves logits where the loss takes the last activation.
 pub fn forward(context: &Context<'_>) -> TokenStream {
+    let context = &context.for_prediction();
     let run = Passes::new(context, &context.plan.inference, &[], false);
     let stages = run.forward_stages(0..run.stages.len());
     let mut end = Scope::new(&run, plan::Scope::Share);
@@ -395,6 +396,7 @@ impl<'a> Passes<'a> {
             ));
         } else {
             let packed = self.packed(Pass::Inference, step);
+            let layer = self.context.inference(step);
             scope.line(&format!(
                 "{layer}.infer(rt::Infer {{
                     run, inputs: &[{inputs}], tensors: &[{tensors}], packed: {packed}, {output}, scratch,
@@ -430,7 +432,6 @@ impl<'a> Passes<'a> {
                 self.context
                     .plan
                     .tensors(step)
-                    .iter()
                     .map(|tensor| self.tensor_gradient(tensor)),
             ),
             false => String::new(),
@@ -465,7 +466,7 @@ impl<'a> Passes<'a> {
 
     /// The tensors of a step and, while training, the totals of its statistics.
     fn tensors(&self, step: &Step, totals: &[Direction]) -> String {
-        let tensors = self.context.plan.tensors(step).iter();
+        let tensors = self.context.plan.tensors(step);
         let tensors = tensors.map(|tensor| self.tensor(tensor));
         let meets = self.training && step.meets();
         let totals = totals.iter().filter(|_| meets);
@@ -516,9 +517,9 @@ impl<'a> Passes<'a> {
         }
     }
 
-    /// The first tensor in the form of a pass, an empty slice where the pass takes it as it is.
+    /// The tensors in the form of a pass, an empty slice where the pass takes them as they are.
     fn packed(&self, pass: Pass, step: &Step) -> String {
-        if !is_packed(step, pass) {
+        if !step.packs(pass) {
             return NONE.to_owned();
         }
         let name = packed_tensor_name(self.context.name(step), pass);

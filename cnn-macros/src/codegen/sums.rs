@@ -163,7 +163,7 @@ fn tensors_in_partials<'a>(
 ) -> impl Iterator<Item = Part<'a>> {
     let in_partials = step.operation.facts().reduction() == Reduction::Partials;
     let is_summed = in_partials && step.trains_tensors;
-    let tensors = context.plan.tensors(step).iter().filter(move |_| is_summed);
+    let tensors = context.plan.tensors(step).filter(move |_| is_summed);
     let names = tensors.map(|tensor| (tensor_sum_name(context, tensor), tensor));
     let parts: Vec<_> = names
         .map(|(name, tensor)| Part {

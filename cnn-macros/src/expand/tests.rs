@@ -115,6 +115,27 @@ snapshots! {
             train { loss = mse; optimizer = adam; metrics = [mae]; }
         }";
 
+    folded: "
+        network Folded {
+            input(6x6x1);
+            conv2d(2, 3x3, padding = same);
+            stem: batch_normalization;
+            relu;
+            max_pool2d(2x2);
+            flatten;
+            dense(1);
+
+            train { loss = mse; }
+        }";
+
+    folded_without_training: "
+        network Folded {
+            input(6);
+            dense(2);
+            batch_normalization(center = false);
+            relu;
+        }";
+
     inference_only: "
         pub(crate) network Inference {
             input(4);

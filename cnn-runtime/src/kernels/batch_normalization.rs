@@ -73,31 +73,46 @@ impl<'a> Repeated<'a> {
     }
 }
 
-/// `y = x factor + summand` of each channel.
+/// `y = x factor + summand` of each channel; with `relu`, 0 in place of what is negative.
 ///
 /// # Panics
 /// If lengths differ.
-pub(crate) fn affine(isa: Isa, factor: &[f32], summand: &[f32], x: &[f32], y: &mut [f32]) {
+pub(crate) fn affine(
+    isa: Isa,
+    factor: &[f32],
+    summand: &[f32],
+    relu: bool,
+    x: &[f32],
+    y: &mut [f32],
+) {
     assert!(
         x.len() == y.len() && factor.len() == summand.len(),
         "lengths"
     );
-    isa.run_loop(Affine {
-        factor,
-        summand,
-        x,
-        y,
-    });
+    match relu {
+        true => isa.run_loop(Affine::<true> {
+            factor,
+            summand,
+            x,
+            y,
+        }),
+        false => isa.run_loop(Affine::<false> {
+            factor,
+            summand,
+            x,
+            y,
+        }),
+    }
 }
 
-struct Affine<'a> {
+struct Affine<'a, const RELU: bool> {
     factor: &'a [f32],
     summand: &'a [f32],
     x: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl Loop for Affine<'_> {
+impl<const RELU: bool> Loop for Affine<'_, RELU> {
     #[inline(always)]
     fn run(self) {
         let (factor, summand) = (Repeated::new(self.factor), Repeated::new(self.summand));
@@ -106,7 +121,8 @@ impl Loop for Affine<'_> {
         for (x, y) in rows.zip(self.y.chunks_mut(factor.len())) {
             let coefficients = factor.iter().zip(summand);
             for ((x, y), (factor, summand)) in x.iter().zip(y).zip(coefficients) {
-                *y = x * factor + summand;
+                let z = x * factor + summand;
+                *y = if RELU && z < 0.0 { 0.0 } else { z };
             }
         }
     }
@@ -245,6 +261,7 @@ impl Loop for AddMoments<'_> {
 }
 
 /// Adds the sums over rows of `dy x̂` to the first half of `sums`, of `dy` to the second one. `x̂ = (x - mean) scale`.
+/// Where a relu has made `outputs`, `dy` becomes the gradient before it first: 0 where an output is not positive.
 ///
 /// # Panics
 /// If lengths differ.
@@ -253,7 +270,8 @@ pub(crate) fn add_gradient_sums(
     mean: &[f32],
     scale: &[f32],
     x: &[f32],
-    dy: &[f32],
+    outputs: Option<&[f32]>,
+    dy: &mut [f32],
     sums: &mut [f32],
 ) {
     let channels = mean.len();
@@ -265,24 +283,40 @@ pub(crate) fn add_gradient_sums(
         x.len() == dy.len() && x.len().is_multiple_of(channels),
         "whole rows"
     );
-    isa.run_loop(AddGradientSums {
-        mean,
-        scale,
-        x,
-        dy,
-        sums,
-    });
+    match outputs {
+        Some(outputs) => {
+            assert_eq!(outputs.len(), dy.len(), "an output for each gradient");
+            isa.run_loop(AddGradientSums::<true> {
+                mean,
+                scale,
+                x,
+                outputs,
+                dy,
+                sums,
+            });
+        }
+        None => isa.run_loop(AddGradientSums::<false> {
+            mean,
+            scale,
+            x,
+            outputs: &[],
+            dy,
+            sums,
+        }),
+    }
 }
 
-struct AddGradientSums<'a> {
+struct AddGradientSums<'a, const RELU: bool> {
     mean: &'a [f32],
     scale: &'a [f32],
     x: &'a [f32],
-    dy: &'a [f32],
+    /// Those of the relu, if there is one.
+    outputs: &'a [f32],
+    dy: &'a mut [f32],
     sums: &'a mut [f32],
 }
 
-impl Loop for AddGradientSums<'_> {
+impl<const RELU: bool> Loop for AddGradientSums<'_, RELU> {
     #[inline(always)]
     fn run(self) {
         let channels = self.mean.len();
@@ -294,7 +328,13 @@ impl Loop for AddGradientSums<'_> {
             columns.repeat(&mut mean);
             let (mut products, mut gradients) = ([0.0; MOST], [0.0; MOST]);
             for range in columns.ranges(self.x.len()) {
-                let values = self.x[range.clone()].iter().zip(&self.dy[range]);
+                let dy = &mut self.dy[range.clone()];
+                if RELU {
+                    for (dy, y) in dy.iter_mut().zip(&self.outputs[range.clone()]) {
+                        *dy = if *y <= 0.0 { 0.0 } else { *dy };
+                    }
+                }
+                let values = self.x[range].iter().zip(&*dy);
                 let sums = products.iter_mut().zip(&mut gradients);
                 for (((product, gradient), (x, dy)), mean) in sums.zip(values).zip(&mean) {
                     *product += dy * (x - mean);

@@ -18,11 +18,7 @@ pub(crate) fn prepare(
 ) -> Buffer {
     let mut buffer = Buffer::zeros(length(forms));
     for (form, place) in places(forms, &mut buffer) {
-        form.pack(
-            isa,
-            &parameters[spec.parameters[form.tensor].range()],
-            place,
-        );
+        form.pack(isa, spec.parameters, parameters, place);
     }
     buffer
 }

@@ -87,6 +87,26 @@ fn inverse_deviation(variance: f64, epsilon: f32) -> f32 {
     (1.0 / kernels::square_root(variance + f64::from(epsilon))) as f32
 }
 
+/// Writes the factor of each channel and the bias that an operation needs to compute what the layer makes of its result
+/// by the running statistics. An empty bias is one of zeros; `tensors` are the layer's.
+pub(super) fn fold(
+    layer: &BatchNormalization,
+    tensors: &[&[f32]],
+    bias: &[f32],
+    factor: &mut [f32],
+    folded_bias: &mut [f32],
+) {
+    let tensors = Tensors::of(layer, tensors);
+    for channel in 0..layer.channels() {
+        let variance = tensors.running_variance[channel].into();
+        factor[channel] = tensors.gamma(channel) * inverse_deviation(variance, layer.epsilon);
+        let bias = bias.get(channel).map_or(0.0, |bias| f64::from(*bias));
+        let beta = tensors.beta.map_or(0.0, |beta| f64::from(beta[channel]));
+        let mean = f64::from(tensors.running_mean[channel]);
+        folded_bias[channel] = ((bias - mean) * f64::from(factor[channel]) + beta) as f32;
+    }
+}
+
 /// What the total of the forward pass is made of, a value for each channel.
 struct Total<'a> {
     mean: &'a [f32],
@@ -111,15 +131,9 @@ impl Execute for BatchNormalization {
     fn infer(&self, call: Infer<'_>) {
         let tensors = Tensors::of(self, call.tensors);
         let [factor, summand] = tensors.affine_by_running(self.epsilon, call.scratch);
-        normalize(
-            self,
-            call.run.isa,
-            factor,
-            summand,
-            call.inputs[0],
-            call.output,
-        );
-        activation::forward(self.activation, call.run.isa, self.channels(), call.output);
+        let isa = call.run.isa;
+        normalize(self, isa, factor, summand, call.inputs[0], call.output);
+        activate(self, isa, call.output);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -136,7 +150,7 @@ impl Execute for BatchNormalization {
         if !call.saved.is_empty() {
             call.saved.copy_from_slice(call.output);
         }
-        activation::forward(self.activation, isa, channels, call.output);
+        activate(self, isa, call.output);
     }
 
     fn backward(&self, call: Backward<'_>) {
@@ -177,9 +191,13 @@ impl Execute for BatchNormalization {
 
     fn gradient_statistics(&self, call: GradientStatistics<'_>) {
         let (isa, dy) = (call.run.isa, call.gradient);
-        undo_activation(self, isa, call.output, call.saved, dy);
+        // A relu is undone in the same pass.
+        let outputs = (self.activation == Activation::Relu).then_some(call.output);
+        if outputs.is_none() {
+            undo_activation(self, isa, call.output, call.saved, dy);
+        }
         let Total { mean, scale, .. } = Total::of(call.total, self.channels());
-        kernels::add_gradient_sums(isa, mean, scale, call.input, dy, call.statistics);
+        kernels::add_gradient_sums(isa, mean, scale, call.input, outputs, dy, call.statistics);
     }
 
     fn merge(&self, direction: Direction, examples: usize, partials: &[&[f32]], total: &mut [f32]) {
@@ -202,6 +220,14 @@ impl Execute for BatchNormalization {
     }
 }
 
+/// Applies to the output of [`normalize`] what that has not.
+fn activate(layer: &BatchNormalization, isa: Isa, y: &mut [f32]) {
+    if layer.activation != Activation::Relu {
+        activation::forward(layer.activation, isa, layer.channels(), y);
+    }
+}
+
+/// The normalized rows; a relu is applied in the same pass.
 fn normalize(
     layer: &BatchNormalization,
     isa: Isa,
@@ -210,12 +236,13 @@ fn normalize(
     x: &[f32],
     y: &mut [f32],
 ) {
+    let relu = layer.activation == Activation::Relu;
     if layer.input == layer.output {
-        return kernels::affine(isa, factor, summand, x, y);
+        return kernels::affine(isa, factor, summand, relu, x, y);
     }
     let lines = y.chunks_exact_mut(layer.output[1] * layer.output[2]);
     for (row, line) in crop::rows(layer.input, layer.output, x).zip(lines) {
-        kernels::affine(isa, factor, summand, row, line);
+        kernels::affine(isa, factor, summand, relu, row, line);
     }
 }
 

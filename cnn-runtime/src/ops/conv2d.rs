@@ -98,11 +98,12 @@ impl Execute for Conv2d {
         }
     }
 
-    fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
+    fn pack(&self, pass: Pass, isa: Isa, tensors: &[&[f32]], packed: &mut [f32]) {
+        let [kernel, _] = kernel_and_bias(tensors);
         match pass {
-            Pass::Inference => conv2d::pack_inference(self, isa, tensor, packed),
-            Pass::Forward => conv2d::pack_forward(self, isa, tensor, packed),
-            Pass::Backward => conv2d::pack_backward(self, isa, tensor, packed),
+            Pass::Inference => conv2d::pack_inference(self, isa, kernel, packed),
+            Pass::Forward => conv2d::pack_forward(self, isa, kernel, packed),
+            Pass::Backward => conv2d::pack_backward(self, isa, kernel, packed),
         }
     }
 

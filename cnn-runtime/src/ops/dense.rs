@@ -95,9 +95,10 @@ impl Execute for Dense {
         }
     }
 
-    fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
+    fn pack(&self, pass: Pass, isa: Isa, tensors: &[&[f32]], packed: &mut [f32]) {
+        let [kernel, _] = kernel_and_bias(tensors);
         match pass {
-            Pass::Inference => dense::pack_inference(self, isa, tensor, packed),
+            Pass::Inference => dense::pack_inference(self, isa, kernel, packed),
             Pass::Forward | Pass::Backward => {}
         }
     }

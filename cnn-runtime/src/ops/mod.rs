@@ -11,6 +11,8 @@
 //! after an update     pack       tensors ─▶ the forms that the passes want them in
 //! ```
 //!
+//! A prediction may have a batch normalization folded into a step: [`folded`] wraps the operation.
+//!
 //! The heavy work is that of [`kernels`](crate::kernels). Slices of a wrong length are a bug of the caller
 //! and panic. What is computed for an example does not depend on how many examples a call has.
 
@@ -22,6 +24,7 @@ mod crop;
 mod dense;
 mod depthwise_conv2d;
 pub mod dropout;
+pub mod folded;
 pub mod merge;
 mod pad2d;
 mod part;
@@ -183,9 +186,9 @@ pub trait Execute {
         let _ = (tensor, total, values);
     }
 
-    /// Writes the first tensor in the form that a pass wants it in, as many floats as [`Sizes`] says.
-    fn pack(&self, pass: Pass, isa: Isa, tensor: &[f32], packed: &mut [f32]) {
-        let _ = (pass, isa, tensor, packed);
+    /// Writes the tensors in the form that a pass wants them in, as many floats as [`Sizes`] says.
+    fn pack(&self, pass: Pass, isa: Isa, tensors: &[&[f32]], packed: &mut [f32]) {
+        let _ = (pass, isa, tensors, packed);
     }
 
     /// Whether the sums that [`backward`](Self::backward) makes of a tensor's gradient are laid out
@@ -260,7 +263,7 @@ pub struct BatchGradient<'a> {
 /// Memory that an operation takes beside its operands, in floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// The first tensor as inference wants it; 0 if it takes it as it is.
+    /// The tensors as inference wants them; 0 if it takes them as they are.
     pub packed_inference: usize,
     /// The same for the forward pass of training.
     pub packed_forward: usize,
@@ -282,7 +285,7 @@ impl Sizes {
         training: 0,
     };
 
-    /// The first tensor in the form that a pass wants it in.
+    /// The tensors in the form that a pass wants them in.
     pub const fn packed(&self, pass: Pass) -> usize {
         match pass {
             Pass::Inference => self.packed_inference,

@@ -138,11 +138,7 @@ impl Batch {
         let mut places: Vec<_> = forward.chain(backward).collect();
         let threads = worthwhile(self.threads, FLOPS * floats as u64);
         for_each(threads, &mut places, |_, (form, place)| {
-            form.pack(
-                isa,
-                &parameters[spec.parameters[form.tensor].range()],
-                place,
-            );
+            form.pack(isa, spec.parameters, parameters, place);
         });
     }
 

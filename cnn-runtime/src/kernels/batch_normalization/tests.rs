@@ -3,6 +3,8 @@ use super::{
 };
 use crate::kernels::Isa;
 use crate::kernels::random::split_mix;
+use crate::ops::activation;
+use cnn_ir::Activation;
 
 /// Odd numbers of channels, those at which rows are taken together or apart, and more than fit on the stack.
 const CHANNELS: [usize; 14] = [1, 2, 3, 7, 8, 13, 16, 63, 64, 65, 127, 128, 129, 300];
@@ -15,6 +17,18 @@ fn values(seed: u64, len: usize, center: f32) -> Vec<f32> {
 
 fn double(values: &[f32]) -> Vec<f64> {
     values.iter().map(|x| f64::from(*x)).collect()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    // Which NaN it is does not matter.
+    let bits = |value: &f32| {
+        if value.is_nan() {
+            u32::MAX
+        } else {
+            value.to_bits()
+        }
+    };
+    values.iter().map(bits).collect()
 }
 
 /// Each case that is further off than `tolerance`, relative to the larger of 1 and the right value.
@@ -76,8 +90,19 @@ fn channels_have_their_own_coefficients() {
                 };
                 let case = format!("{channels}, {rows}, {}", isa.name());
                 let mut y = vec![f32::NAN; len];
-                affine(isa, &a, &b, &x, &mut y);
+                affine(isa, &a, &b, false, &x, &mut y);
                 compare(&mut wrong, &case, &y, &of(&|i, c| x[i] * a[c] + b[c]), 1e-6);
+                // A relu in the same pass, to the bit, and what it makes of numbers that are none.
+                let mut x_of_relu = x.clone();
+                x_of_relu[0] = f32::NAN;
+                let mut with_relu = vec![f32::NAN; len];
+                affine(isa, &a, &b, true, &x_of_relu, &mut with_relu);
+                let mut apart = y.clone();
+                apart[0] = f32::NAN;
+                activation::forward(Activation::Relu, isa, channels, &mut apart);
+                if bits(&with_relu) != bits(&apart) {
+                    wrong.push(format!("{case}: relu"));
+                }
                 input_gradient(isa, [&a, &b, &c], &x, &dy, &mut y);
                 let expected = of(&|i, k| dy[i] * a[k] + x[i] * b[k] + c[k]);
                 compare(&mut wrong, &case, &y, &expected, 1e-6);
@@ -93,8 +118,30 @@ fn channels_have_their_own_coefficients() {
                     expected[channel] += f64::from(dy[i]) * normalized;
                     expected[channels + channel] += f64::from(dy[i]);
                 }
-                add_gradient_sums(isa, &a, &b, &x, &dy, &mut sums);
+                let before = sums.clone();
+                let mut gradient = dy.clone();
+                add_gradient_sums(isa, &a, &b, &x, None, &mut gradient, &mut sums);
                 compare(&mut wrong, &case, &sums, &expected, 1e-5);
+                assert_eq!(bits(&gradient), bits(&dy), "{case}");
+
+                let outputs: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
+                let [mut together, mut apart] = [(); 2].map(|()| before.clone());
+                add_gradient_sums(
+                    isa,
+                    &a,
+                    &b,
+                    &x,
+                    Some(&outputs),
+                    &mut gradient,
+                    &mut together,
+                );
+                let mut masked = dy.clone();
+                activation::backward(Activation::Relu, isa, channels, &outputs, &mut masked);
+                let mut kept = masked.clone();
+                add_gradient_sums(isa, &a, &b, &x, None, &mut kept, &mut apart);
+                if bits(&together) != bits(&apart) || bits(&gradient) != bits(&masked) {
+                    wrong.push(format!("{case}: sums behind a relu"));
+                }
             }
         }
     }

@@ -1,0 +1,211 @@
+//! Predictions with a batch normalization folded into the weights before it.
+//!
+//! ```text
+//! factor  = gamma / sqrt(running variance + epsilon)
+//! kernel' = kernel factor                  the last axis of a kernel are the channels of the output
+//! bias'   = (bias - running mean) factor + beta
+//! ```
+//!
+//! With packed weights the operation is given `kernel'`, `bias'` and what it packs of them, which lie side by side:
+//!
+//! ```text
+//! packed  = bias' │ kernel' │ the packed form of kernel'       each at a whole number of cache lines
+//! ```
+//!
+//! Without (`infer` under `no_std`) a copy of the kernel would be the largest array in the memory of a small device. So
+//! the operation computes what it has without bias and activation, and its results are multiplied and added to.
+//! Behind a max pool that is too late, because a negative factor turns the order of the cells round: then the scratch
+//! memory does hold `kernel'`.
+
+#[cfg(test)]
+mod tests;
+
+use super::{Execute, Infer, Sizes, activation, batch_normalization, kernel_and_bias, sizes};
+use crate::kernels::{Isa, batch_normalization as kernels};
+use crate::spec::aligned;
+use cnn_ir::operation::{BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Pass};
+use cnn_ir::{Activation, Operation};
+
+/// An operation, and the batch normalization that is folded into its kernel and its bias. The activation and the pool
+/// of the operation stand behind the normalization.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Folded<O> {
+    /// What has the kernel.
+    pub operation: O,
+    /// What is folded into it; its activation does not matter.
+    pub normalization: BatchNormalization,
+}
+
+/// An operation into which a normalization can be folded.
+pub trait Folds: Execute + Sized {
+    /// The activation behind the normalization.
+    fn activation(&self) -> Activation;
+
+    /// Whether there is a pool before the activation.
+    fn has_pool(&self) -> bool;
+
+    /// The same without activation.
+    fn linear(&self) -> Self;
+}
+
+impl Folds for Conv2d {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn has_pool(&self) -> bool {
+        self.pool.is_some()
+    }
+
+    fn linear(&self) -> Self {
+        Self {
+            activation: Activation::Linear,
+            ..*self
+        }
+    }
+}
+
+impl Folds for Dense {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn has_pool(&self) -> bool {
+        false
+    }
+
+    fn linear(&self) -> Self {
+        Self {
+            activation: Activation::Linear,
+            ..*self
+        }
+    }
+}
+
+impl Folds for DepthwiseConv2d {
+    fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    fn has_pool(&self) -> bool {
+        false
+    }
+
+    fn linear(&self) -> Self {
+        Self {
+            activation: Activation::Linear,
+            ..*self
+        }
+    }
+}
+
+impl<O: Folds> Folded<O> {
+    /// [`Execute::infer`] of the operation, then the normalization. The tensors are those of the operation, then those
+    /// of the normalization; `packed` is what [`pack`] wrote, or empty.
+    pub fn infer(&self, call: Infer<'_>) {
+        let Self {
+            operation,
+            normalization,
+        } = self;
+        let channels = normalization.channels();
+        let (tensors, statistics) = split_tensors(normalization, call.tensors);
+        let [kernel, bias] = kernel_and_bias(tensors);
+        if !call.packed.is_empty() {
+            let (bias, packed) = call.packed.split_at(aligned(channels));
+            let (folded, packed) = packed.split_at(aligned(kernel.len()));
+            return operation.infer(Infer {
+                tensors: &[&folded[..kernel.len()], &bias[..channels]],
+                packed,
+                ..call
+            });
+        }
+        let isa = call.run.isa;
+        let (factor, rest) = call.scratch.split_at_mut(channels);
+        let (summand, rest) = rest.split_at_mut(channels);
+        batch_normalization::fold(normalization, statistics, bias, factor, summand);
+        if operation.has_pool() {
+            let (folded, scratch) = rest.split_at_mut(kernel.len());
+            folded.copy_from_slice(kernel);
+            kernels::scale(isa, factor, folded);
+            return operation.infer(Infer {
+                tensors: &[folded, summand],
+                scratch,
+                ..call
+            });
+        }
+        operation.linear().infer(Infer {
+            tensors: &[kernel],
+            scratch: rest,
+            output: &mut *call.output,
+            ..call
+        });
+        kernels::scale(isa, factor, call.output);
+        activation::forward_with_bias(operation.activation(), isa, channels, summand, call.output);
+    }
+}
+
+/// Writes the folded tensors, and what the operation packs of them for [`Pass::Inference`], from the tensors of both.
+pub(crate) fn pack(
+    operation: &dyn Execute,
+    normalization: &BatchNormalization,
+    isa: Isa,
+    tensors: &[&[f32]],
+    packed: &mut [f32],
+) {
+    let channels = normalization.channels();
+    let (tensors, statistics) = split_tensors(normalization, tensors);
+    let [kernel, bias] = kernel_and_bias(tensors);
+    let (summand, packed) = packed.split_at_mut(aligned(channels));
+    let (folded, packed) = packed.split_at_mut(aligned(kernel.len()));
+    let (summand, folded) = (&mut summand[..channels], &mut folded[..kernel.len()]);
+    // The factors stand in the first row of the kernel until they are multiplied by it.
+    let (factor, rest) = folded.split_at_mut(channels);
+    batch_normalization::fold(normalization, statistics, bias, factor, summand);
+    rest.copy_from_slice(&kernel[channels..]);
+    kernels::scale(isa, factor, rest);
+    for (value, factor) in kernel.iter().zip(factor) {
+        *factor *= value;
+    }
+    if !packed.is_empty() {
+        operation.pack(Pass::Inference, isa, &[folded, summand], packed);
+    }
+}
+
+/// Those of the operation, and those of the normalization behind them.
+fn split_tensors<'a, 'b>(
+    normalization: &BatchNormalization,
+    tensors: &'a [&'b [f32]],
+) -> (&'a [&'b [f32]], &'a [&'b [f32]]) {
+    tensors.split_at(tensors.len() - normalization.tensors())
+}
+
+/// What an operation takes that has a normalization folded into it.
+pub(crate) const fn folded_sizes(
+    operation: &Operation,
+    normalization: &BatchNormalization,
+    micro_batch: usize,
+) -> Sizes {
+    let channels = normalization.channels();
+    let (kernel, has_pool) = match operation {
+        Operation::Conv2d(conv) => (conv.patch() * conv.output[2], conv.pool.is_some()),
+        Operation::Dense(dense) => (dense.inputs * dense.units, false),
+        Operation::DepthwiseConv2d(conv) => (conv.kernel_len(), false),
+        // Nothing is folded into these: they have no kernel.
+        Operation::Pool2d(_)
+        | Operation::Dropout(_)
+        | Operation::Activate(_)
+        | Operation::BatchNormalization(_)
+        | Operation::Merge(_)
+        | Operation::Pad2d(_)
+        | Operation::Part(_)
+        | Operation::UpSampling2d(_) => (0, false),
+    };
+    let sizes = sizes(operation, micro_batch);
+    let copy = if has_pool { kernel } else { 0 };
+    let [single, batch] = sizes.inference;
+    Sizes {
+        packed_inference: aligned(channels) + aligned(kernel) + sizes.packed_inference,
+        inference: [single + 2 * channels + copy, batch + 2 * channels + copy],
+        ..sizes
+    }
+}
