@@ -18,8 +18,9 @@ pub use crate::spec::{
 };
 pub use crate::{loss, metric};
 pub use cnn_ir::operation::{
-    Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
-    FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
+    Activate, BatchNormalization, Conv2d, Conv2dTranspose, ConvAlgorithm, Dense, DepthwiseConv2d,
+    Dropout, FusedPool, GroupedConv2d, InputGradient, Inputs, KernelGradient, Merge, MergeKind,
+    Pass, Pool2d, PoolKind,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.
@@ -31,7 +32,10 @@ pub use {
         data::IntoBatch,
         model::{
             Trainable,
-            view::{BatchNormalizationView, Conv2dView, DenseView, DepthwiseConv2dView},
+            view::{
+                BatchNormalizationView, Conv2dTransposeView, Conv2dView, DenseView,
+                DepthwiseConv2dView, SeparableConv2dView,
+            },
         },
         ndarray,
     },

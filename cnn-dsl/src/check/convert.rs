@@ -165,7 +165,12 @@ impl Context<'_> {
 
     /// Height and width, zero allowed.
     pub(crate) fn padding(&mut self, value: Given<&Value>) -> Given<[usize; 2]> {
-        self.two("padding", value, Self::bounded)
+        self.cells("padding", value)
+    }
+
+    /// Rows and columns, zero allowed.
+    pub(crate) fn cells(&mut self, parameter: &str, value: Given<&Value>) -> Given<[usize; 2]> {
+        self.two(parameter, value, Self::bounded)
     }
 
     fn two(

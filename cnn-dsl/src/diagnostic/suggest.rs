@@ -292,11 +292,8 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "averagepooling3d", ""),
     (Layer, "conv1dtranspose", ""),
     (Layer, "convtranspose1d", ""),
-    (Layer, "conv2dtranspose", ""),
-    (Layer, "convtranspose2d", ""),
     (Layer, "depthwiseconv1d", ""),
     (Layer, "separableconv1d", ""),
-    (Layer, "separableconv2d", ""),
     (
         Layer,
         "globalmaxpooling2d",
@@ -323,7 +320,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "hardtanh", ""),
     (Layer, "glu", ""),
     (Layer, "celu", ""),
-    (Argument, "groups", ""),
     (
         Argument,
         "kernelinitializer",

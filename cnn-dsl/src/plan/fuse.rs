@@ -80,6 +80,8 @@ fn activation_of(operation: &mut Operation) -> Option<&mut Activation> {
         Operation::BatchNormalization(normalization) => Some(&mut normalization.activation),
         Operation::Merge(merge) => Some(&mut merge.activation),
         Operation::DepthwiseConv2d(conv) => Some(&mut conv.activation),
+        Operation::GroupedConv2d(grouped) => Some(&mut grouped.activation),
+        Operation::Conv2dTranspose(transpose) => Some(&mut transpose.activation),
         Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => None,
     }
 }

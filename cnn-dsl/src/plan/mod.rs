@@ -1,6 +1,6 @@
 //! The plan: which operation runs each layer, what is fused, and where every value lives.
 //!
-//! Data flows `Network` → `lower` (one step a layer; flatten shares its input's value) → `fuse`
+//! Data flows `Network` → `lower` (one step a layer, or several in a row; flatten shares its input's value) → `fuse`
 //! (activations and max pools join the convolution or dense layer before them, the last softmax
 //! or sigmoid joins the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
@@ -75,10 +75,12 @@ pub struct Schedule {
 /// Something that a step reads or writes.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// The name of the layer that produces it.
+    /// The name of the layer or of the step that produces it.
     pub name: String,
     /// The shape of one example as it is stored: without the rows and columns that nobody reads.
     pub shape: Shape,
+    /// The same with them.
+    pub whole: Shape,
     /// The step that writes it; none for the network's input.
     pub producer: Option<usize>,
     /// Whether the backward pass needs its gradient: something at or before its producer is trained.
@@ -90,6 +92,10 @@ pub struct Value {
 pub struct Step {
     /// The layer that it computes.
     pub node: NodeId,
+    /// Its place among the steps that compute the layer.
+    pub part: usize,
+    /// The name of the layer, or one of its own, where another step finishes the layer.
+    pub name: String,
     /// A max pool fused behind it: the step writes the pooled value.
     pub pool: Option<NodeId>,
     /// What runs, on values as they are stored.
@@ -160,11 +166,6 @@ impl Plan {
     /// The tensors of one step.
     pub fn tensors(&self, step: &Step) -> &[Parameter] {
         &self.parameters[step.tensors.clone()]
-    }
-
-    /// The step that computes with the tensors of a layer.
-    pub fn step_of(&self, node: NodeId) -> Option<&Step> {
-        self.steps.iter().find(|step| step.node == node)
     }
 
     /// The steps that read each value, in order.

@@ -43,11 +43,11 @@ impl Plan {
             }
             .to_owned();
             if let Some(step) = stage.meets_for {
-                let name = &network.nodes[self.steps[step].node].name;
+                let name = &self.steps[step].name;
                 how += &format!(", then the statistics for {name}");
             }
             if let [first, .., last] | [first @ last] = steps {
-                let from = &network.nodes[first.node].name;
+                let from = &first.name;
                 let to = &self.values[last.output].name;
                 let range = if from == to {
                     from.clone()
@@ -67,7 +67,7 @@ impl Plan {
     /// The layers of a step, a line each, and how much of them it computes.
     fn layers(&self, step: &Step, network: &Network) -> (String, String) {
         let node = &network.nodes[step.node];
-        let mut layers = node.name.clone();
+        let mut layers = step.name.clone();
         let output = &self.values[step.output].shape;
         let applied = match &step.operation {
             Operation::Conv2d(conv) => conv.activation,
@@ -75,6 +75,8 @@ impl Plan {
             Operation::BatchNormalization(normalization) => normalization.activation,
             Operation::Merge(merge) => merge.activation,
             Operation::DepthwiseConv2d(conv) => conv.activation,
+            Operation::GroupedConv2d(grouped) => grouped.activation,
+            Operation::Conv2dTranspose(transpose) => transpose.activation,
             Operation::Pool2d(_) | Operation::Dropout(_) | Operation::Activate(_) => {
                 Activation::Linear
             }
@@ -86,7 +88,7 @@ impl Plan {
             layers += &format!(", {} in the loss", self.output_activation.name());
         }
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
-            return (layers, computed(output, &node.shape));
+            return (layers, computed(output, &self.values[step.output].whole));
         };
         let conv_output = match &step.operation {
             Operation::Conv2d(conv) => Shape(conv.output.to_vec()),
@@ -96,7 +98,9 @@ impl Plan {
             | Operation::Activate(_)
             | Operation::BatchNormalization(_)
             | Operation::Merge(_)
-            | Operation::DepthwiseConv2d(_) => node.shape.clone(),
+            | Operation::DepthwiseConv2d(_)
+            | Operation::GroupedConv2d(_)
+            | Operation::Conv2dTranspose(_) => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),
@@ -111,7 +115,8 @@ impl Plan {
     fn why(&self, step: &Step, network: &Network) -> Vec<String> {
         let mut reasons = algorithm::why(step);
         reasons.extend(fuse::why(step, self));
-        let nodes = [Some(step.node), step.pool].into_iter().flatten();
+        let first = (step.part == 0).then_some(step.node);
+        let nodes = [first, step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {
             return reasons;

@@ -7,9 +7,11 @@
 mod activate;
 mod batch_normalization;
 mod conv2d;
+mod conv2d_transpose;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;
+mod grouped_conv2d;
 mod image;
 mod merge;
 mod pool2d;
@@ -17,9 +19,11 @@ mod pool2d;
 pub use activate::Activate;
 pub use batch_normalization::BatchNormalization;
 pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
+pub use conv2d_transpose::Conv2dTranspose;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
+pub use grouped_conv2d::GroupedConv2d;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
 pub use pool2d::{Pool2d, PoolKind};
@@ -236,4 +240,6 @@ operations!(
     BatchNormalization,
     Merge,
     DepthwiseConv2d,
+    GroupedConv2d,
+    Conv2dTranspose,
 );

@@ -51,12 +51,12 @@ pub struct Context<'a> {
     pub krate: &'a TokenStream,
     /// The token at a place of the description.
     pub span: &'a dyn Fn(Range) -> Span,
-    /// The identifiers of the layers whose names have dots.
+    /// The identifiers of the layers and steps whose names have dots.
     identifiers: HashMap<&'a str, String>,
 }
 
 impl<'a> Context<'a> {
-    /// Finds an identifier for each layer.
+    /// Finds an identifier for each layer, and for each step that has a name of its own.
     pub fn new(
         network: &'a Network,
         plan: &'a Plan,
@@ -64,7 +64,12 @@ impl<'a> Context<'a> {
         krate: &'a TokenStream,
         span: &'a dyn Fn(Range) -> Span,
     ) -> Self {
-        let names = || network.nodes.iter().map(|node| node.name.as_str());
+        let names = || {
+            let layers = network.nodes.iter().map(|node| node.name.as_str());
+            let steps = plan.steps.iter();
+            let steps = steps.filter(|step| step.name != network.nodes[step.node].name);
+            layers.chain(steps.map(|step| step.name.as_str()))
+        };
         let mut taken: HashSet<String> = names().map(str::to_owned).collect();
         let mut identifiers = HashMap::new();
         for (place, name) in names().enumerate().filter(|(_, name)| name.contains('.')) {
@@ -175,12 +180,12 @@ impl<'a> Context<'a> {
         [network.inputs[0], network.outputs[0]].map(|id| &network.nodes[id].shape)
     }
 
-    /// The identifier of the layer that a step computes.
-    fn name(&self, step: &Step) -> &str {
-        self.identifier(&self.network.nodes[step.node].name)
+    /// The identifier of a step: of the layer that it computes, or of its own name.
+    fn name(&self, step: &'a Step) -> &str {
+        self.identifier(&step.name)
     }
 
-    /// A layer's name as an identifier: `stage2_conv2d_1` for `stage2.conv2d_1`.
+    /// The name of a layer or of a step as an identifier: `stage2_conv2d_1` for `stage2.conv2d_1`.
     fn identifier(&self, layer: &'a str) -> &str {
         self.identifiers.get(layer).map_or(layer, String::as_str)
     }

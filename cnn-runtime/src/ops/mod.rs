@@ -18,12 +18,16 @@ mod activate;
 pub mod activation;
 mod batch_normalization;
 mod conv2d;
+pub mod conv2d_transpose;
 mod crop;
 mod dense;
 mod depthwise_conv2d;
 pub mod dropout;
+mod grouped_conv2d;
 pub mod merge;
 mod pool2d;
+#[cfg(test)]
+mod tests;
 
 use crate::kernels::Isa;
 use cnn_ir::Operation;
@@ -326,6 +330,8 @@ operations! {
     BatchNormalization => batch_normalization,
     Merge => merge,
     DepthwiseConv2d => depthwise_conv2d,
+    GroupedConv2d => grouped_conv2d,
+    Conv2dTranspose => conv2d_transpose,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

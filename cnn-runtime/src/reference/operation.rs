@@ -1,7 +1,8 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
 use super::{
-    Real, activation, batch_normalization, conv2d, dense, depthwise_conv2d, merge, pool2d,
+    Real, activation, batch_normalization, conv2d, conv2d_transpose, dense, depthwise_conv2d,
+    grouped_conv2d, merge, pool2d,
 };
 use cnn_ir::Operation;
 
@@ -39,6 +40,14 @@ pub fn forward<T: Real>(
         Operation::DepthwiseConv2d(conv) => {
             let z = depthwise_conv2d::forward(conv, n, x, tensor(0), tensor(1));
             activation::forward(conv.activation, conv.output[2], &z)
+        }
+        Operation::GroupedConv2d(grouped) => {
+            let z = grouped_conv2d::forward(grouped, n, x, tensor(0), tensor(1));
+            activation::forward(grouped.activation, grouped.filters(), &z)
+        }
+        Operation::Conv2dTranspose(transpose) => {
+            let z = conv2d_transpose::forward(transpose, n, x, tensor(0), tensor(1));
+            activation::forward(transpose.activation, transpose.conv.input[2], &z)
         }
         Operation::Merge(layer) => {
             let shapes = layer.inputs.shapes();
