@@ -108,6 +108,27 @@ cnn::network! {
     }
 }
 
+cnn::network! {
+    network Decoder {
+        input(6x5x2);
+        conv2d(6, 3x3, padding = same, groups = 2, activation = tanh);
+        conv2d(6, 3x3, strides = 2, padding = same, groups = 3, activation = tanh);
+        conv2d_transpose(4, 3x3, strides = 2, padding = same, activation = tanh);
+        separable_conv2d(5, 3x3, depth_multiplier = 2, activation = sigmoid);
+        conv2d_transpose(3, 2x2, strides = 2, use_bias = false, activation = tanh);
+        conv2d_transpose(2, 3x4, strides = 2, padding = same, output_padding = 0x1, activation = tanh);
+        avg_pool2d(3x3);
+        flatten;
+        dense(3);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 6;
+        }
+    }
+}
+
 /// What generated code knows of a network, and its description.
 type Described = (fn() -> &'static Spec, &'static str);
 
@@ -393,7 +414,7 @@ struct Case {
     summary: &'static str,
 }
 
-fn cases() -> [Case; 5] {
+fn cases() -> [Case; 6] {
     let case = |name, spec, summary| Case {
         fixture: Fixture::read(name),
         spec,
@@ -405,6 +426,7 @@ fn cases() -> [Case; 5] {
         case("mlp.safetensors", Mlp::spec(), Mlp::SUMMARY),
         case("padded.safetensors", Padded::spec(), Padded::SUMMARY),
         case("residual.safetensors", Residual::spec(), Residual::SUMMARY),
+        case("decoder.safetensors", Decoder::spec(), Decoder::SUMMARY),
     ]
 }
 

@@ -159,6 +159,25 @@ impl Conv2dTranspose {
     }
 }
 
+impl Conv2dTranspose {
+    /// Warns of padding that is as large as the kernel.
+    fn excess_padding(&self, site: &mut Site<'_, '_>) {
+        let Padding::Number(padding) = self.window.padding else {
+            return;
+        };
+        if (0..2).all(|axis| (padding[axis] as u64) < self.window.extent(axis)) {
+            return;
+        }
+        let message = format!(
+            "the padding of `{}` is as large as its kernel: some cells of its input reach no output",
+            site.name()
+        );
+        let code = Code::PaddingExceedsKernel;
+        let diagnostic = Diagnostic::new(code, site.argument("padding"), message);
+        site.report(diagnostic.help("use `padding = same`, or a smaller number"));
+    }
+}
+
 impl Layer for Conv2dTranspose {
     fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
         let [height, width, _] = image(&input.0);
@@ -171,6 +190,7 @@ impl Layer for Conv2dTranspose {
             let diagnostic = site.explain(diagnostic);
             return Err(site.report(diagnostic.help("use less padding, or a larger kernel")));
         };
+        self.excess_padding(site);
         Ok(Shape(vec![rows, columns, self.filters]))
     }
 

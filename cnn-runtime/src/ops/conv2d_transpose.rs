@@ -34,8 +34,8 @@ pub(super) const fn sizes(transpose: &Conv2dTranspose, micro_batch: usize) -> Si
     }
 }
 
-/// Writes the gradient of the convolution's input, without bias.
-fn spread(
+/// Writes the result without bias and activation: the gradient of the convolution's input.
+fn linear(
     transpose: &Conv2dTranspose,
     run: Run,
     [x, kernel, packed]: [&[f32]; 3],
@@ -59,7 +59,7 @@ impl Execute for Conv2dTranspose {
     fn infer(&self, call: Infer<'_>) {
         let [kernel, bias] = kernel_and_bias(call.tensors);
         let operands = [call.inputs[0], kernel, call.packed];
-        spread(self, call.run, operands, call.output, call.scratch);
+        linear(self, call.run, operands, call.output, call.scratch);
         let (isa, filters) = (call.run.isa, self.conv.input[2]);
         activation::forward_with_bias(self.activation, isa, filters, bias, call.output);
     }
@@ -67,7 +67,7 @@ impl Execute for Conv2dTranspose {
     fn forward(&self, call: Forward<'_>) {
         let [kernel, bias] = kernel_and_bias(call.tensors);
         let operands = [call.inputs[0], kernel, call.packed];
-        spread(self, call.run, operands, call.output, call.scratch);
+        linear(self, call.run, operands, call.output, call.scratch);
         let (isa, filters) = (call.run.isa, self.conv.input[2]);
         if call.saved.is_empty() {
             activation::forward_with_bias(self.activation, isa, filters, bias, call.output);
