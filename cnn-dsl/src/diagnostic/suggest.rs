@@ -320,6 +320,7 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "hardtanh", ""),
     (Layer, "glu", ""),
     (Layer, "celu", ""),
+    (Argument, "groups", ""),
     (
         Argument,
         "kernelinitializer",
