@@ -109,6 +109,27 @@ cnn::network! {
 }
 
 cnn::network! {
+    network Decoder {
+        input(6x5x2);
+        conv2d(6, 3x3, padding = same, groups = 2, activation = tanh);
+        conv2d(6, 3x3, strides = 2, padding = same, groups = 3, activation = tanh);
+        conv2d_transpose(4, 3x3, strides = 2, padding = same, activation = tanh);
+        separable_conv2d(5, 3x3, depth_multiplier = 2, activation = sigmoid);
+        conv2d_transpose(3, 2x2, strides = 2, use_bias = false, activation = tanh);
+        conv2d_transpose(2, 3x4, strides = 2, padding = same, output_padding = 0x1, activation = tanh);
+        avg_pool2d(3x3);
+        flatten;
+        dense(3);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 6;
+        }
+    }
+}
+
+cnn::network! {
     network Segmentation {
         input(9x8x2);
         conv2d(5, 3x3, padding = same, activation = relu);
@@ -247,6 +268,55 @@ described! {
         input(9x8x3); depthwise_conv2d(3x3, strides = 2, padding = same); batch_normalization; relu; conv2d(5, 1x1);
         depthwise_conv2d(2x3, depth_multiplier = 3, activation = tanh, use_bias = false);
         depthwise_conv2d(2, padding = 1, activation = sigmoid); global_avg_pool2d; dense(3);
+        train { loss = mse; }
+    }
+    Transposed {
+        input(4x3x3); conv2d_transpose(9, 3x3, strides = 2, padding = same, activation = relu);
+        conv2d_transpose(4, 2x2, strides = 2, activation = gelu);
+        conv2d_transpose(3, 3x3, padding = same); batch_normalization; tanh; flatten; dense(3);
+        train { loss = mse; }
+    }
+    TransposedOddly {
+        input(3x4x2); conv2d_transpose(3, 1x2, strides = 3x2, use_bias = false);
+        conv2d_transpose(2, 3x4, strides = 2x3, padding = 1, output_padding = 1x0, activation = softmax);
+        conv2d_transpose(2, 2x3, dilation = 2, activation = sigmoid);
+        conv2d_transpose(5, 4x3, strides = 2, padding = same, output_padding = 0x1); max_pool2d(3x3);
+        flatten; dense(3);
+        train { loss = mse; }
+    }
+    TransposedThatIsNotReadWhole {
+        input(4x4x2); a: conv2d(3, 1x1); b: conv2d_transpose(3, 3x3, strides = 2, activation = tanh);
+        c: max_pool2d(2x2, strides = 3); d: avg_pool2d(3x3, from = a); e: flatten(from = c); f: flatten(from = d);
+        concat(e, f); dense(3);
+        train { loss = mse; }
+    }
+    TransposedLast {
+        input(8x6x1); conv2d(4, 3x3, strides = 2, padding = same, activation = tanh);
+        conv2d_transpose(8, 3x3, strides = 2, padding = same, trainable = false, activation = silu);
+        conv2d_transpose(1, 3x3, padding = same, activation = sigmoid);
+        train { loss = binary_crossentropy; }
+    }
+    Grouped {
+        input(7x6x4); conv2d(6, 3x3, groups = 2, padding = same, activation = relu);
+        conv2d(9, 2x3, groups = 3, strides = 2x1, use_bias = false, activation = softmax); batch_normalization;
+        conv2d(18, 1x1, groups = 9, activation = mish); conv2d(12, 1x1, groups = 6); max_pool2d(2x2); tanh;
+        flatten; dense(3);
+        train { loss = mse; }
+    }
+    GroupedThatIsNotReadWhole {
+        input(9x8x4); conv2d(4, 3x3, groups = 2, trainable = false, activation = tanh);
+        conv2d(8, 2x2, groups = 4); avg_pool2d(4x4); flatten; dense(3);
+        train { loss = mse; }
+    }
+    SeparableInOneLayer {
+        input(9x8x3); separable_conv2d(5, 3x3, strides = 2, padding = same, activation = relu);
+        separable_conv2d(4, 2x3, depth_multiplier = 3, use_bias = false); batch_normalization; tanh;
+        a: separable_conv2d(4, 2, padding = 1, dilation = 2, activation = softmax); max_pool2d(2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    SeparableBesideItsName {
+        input(6x5x2); a: separable_conv2d(3, 3x3, trainable = false); a_depthwise: tanh; max_pool2d(2x2);
+        flatten; dense(3);
         train { loss = mse; }
     }
     Joins {
@@ -541,7 +611,7 @@ struct Case {
     summary: &'static str,
 }
 
-fn cases() -> [Case; 8] {
+fn cases() -> [Case; 9] {
     let case = |name, spec, summary| Case {
         fixture: Fixture::read(name),
         spec,
@@ -553,6 +623,7 @@ fn cases() -> [Case; 8] {
         case("mlp.safetensors", Mlp::spec(), Mlp::SUMMARY),
         case("padded.safetensors", Padded::spec(), Padded::SUMMARY),
         case("residual.safetensors", Residual::spec(), Residual::SUMMARY),
+        case("decoder.safetensors", Decoder::spec(), Decoder::SUMMARY),
         case(
             "segmentation.safetensors",
             Segmentation::spec(),

@@ -9,8 +9,8 @@ use core::ops::Range;
 
 use crate::layers;
 pub use crate::layers::{
-    Conv2d, Dense, Dropout, Flatten, Input, Merge, Op, Padding, Part, Placed, Pool2d, Tensor,
-    Window,
+    Conv2d, Conv2dTranspose, Dense, Dropout, Flatten, Input, InputPart, Merge, Op, Padding, Part,
+    Placed, Pool2d, SeparableConv2d, Tensor, Window,
 };
 pub use crate::syntax::Name;
 use crate::syntax::Span;
@@ -205,8 +205,8 @@ impl Node {
     /// included), one for each bias, one comparison or addition for each cell of a pooling
     /// window, and one for each value that an activation changes.
     pub fn flops(&self) -> u64 {
-        let each = self.op.layer().flops(&self.input_shapes);
-        (self.shape.len() as u64).saturating_mul(each)
+        let layer = self.op.layer();
+        layer.flops_of_all(&self.input_shapes, &self.shape)
     }
 }
 

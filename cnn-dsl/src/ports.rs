@@ -4,7 +4,7 @@
 //! a row that holds all inputs one behind the other, in their order, and so are the outputs. [`join`] says that in the
 //! graph: a node takes the row in, each input becomes a part of it, and a last node puts the outputs side by side.
 
-use crate::graph::{Input, Merge, Network, Node, NodeId, Op, Part, Port, Shape};
+use crate::graph::{Input, InputPart, Merge, Network, Node, NodeId, Op, Port, Shape};
 use crate::syntax::{Name, Span};
 use cnn_ir::operation::MergeKind;
 
@@ -34,7 +34,7 @@ fn join_inputs(network: &mut Network) {
     let mut offset = 0;
     for Port { node: id, .. } in &mut network.inputs {
         let node = &mut network.nodes[*id];
-        node.op = Op::Part(Part { offset });
+        node.op = Op::InputPart(InputPart { offset });
         node.inputs = vec![0];
         node.input_shapes = vec![row.clone()];
         offset += node.shape.len();

@@ -21,9 +21,9 @@ pub use crate::spec::{
 };
 pub use cnn_ir::initializer::{Distribution, FanMode};
 pub use cnn_ir::operation::{
-    Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
-    FusedPool, InputGradient, Inputs, Interpolation, KernelGradient, Merge, MergeKind, Pad2d, Part,
-    Pass, Pool2d, PoolKind, UpSampling2d,
+    Activate, BatchNormalization, Conv2d, Conv2dTranspose, ConvAlgorithm, Dense, DepthwiseConv2d,
+    Dropout, FusedPool, GroupedConv2d, InputGradient, Inputs, Interpolation, KernelGradient, Merge,
+    MergeKind, Pad2d, Part, Pass, Pool2d, PoolKind, UpSampling2d,
 };
 pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
 // The constants of a network stand in a module of their own, also where there is no prelude.
@@ -35,7 +35,10 @@ pub use {
         data::IntoBatch,
         model::{
             Trainable,
-            view::{BatchNormalizationView, Conv2dView, DenseView, DepthwiseConv2dView},
+            view::{
+                BatchNormalizationView, Conv2dTransposeView, Conv2dView, DenseView,
+                DepthwiseConv2dView, SeparableConv2dView,
+            },
         },
         ndarray,
     },

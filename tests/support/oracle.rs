@@ -4,8 +4,8 @@
 //! It shares the layers' geometry with the plan, but neither its passes nor the code generator nor the
 //! kernels.
 
-use cnn_dsl::graph::{Network, Op, Shape};
-use cnn_runtime::ir::{Activation, Loss, Operation};
+use cnn_dsl::graph::{Network, Op, Part, Shape};
+use cnn_runtime::ir::{Activation, Loss};
 use cnn_runtime::reference;
 pub use cnn_runtime::reference::operation::Mode;
 use cnn_runtime::reference::operation::forward;
@@ -62,11 +62,18 @@ fn logits(
             [] => vec![input],
             _ => node.inputs.iter().map(|&id| &values[id][..]).collect(),
         };
-        let operation: Option<Operation> = op.operation(shapes, &node.shape);
-        values.push(match operation {
-            Some(operation) => forward(&operation, mode, n, &inputs, &tensors),
-            None => inputs[0].to_vec(),
-        });
+        let parts: Vec<Part> = op.operations(shapes, &node.shape);
+        // Without an operation the values lie in the input already.
+        let mut value: Option<Vec<f64>> = None;
+        for part in parts {
+            let inputs: Vec<&[f64]> = match &value {
+                Some(value) => vec![value],
+                None => inputs.clone(),
+            };
+            let tensors = &tensors[part.tensors];
+            value = Some(forward(&part.operation, mode, n, &inputs, tensors));
+        }
+        values.push(value.unwrap_or_else(|| inputs[0].to_vec()));
     }
     assert!(rest.is_empty(), "every parameter belongs to a layer");
     values.swap_remove(last)
@@ -77,6 +84,8 @@ fn without_activation(op: &Op) -> Op {
     let mut op = op.clone();
     match &mut op {
         Op::Conv2d(conv) => conv.activation = Activation::Linear,
+        Op::Conv2dTranspose(transpose) => transpose.activation = Activation::Linear,
+        Op::SeparableConv2d(separable) => separable.activation = Activation::Linear,
         Op::Dense(dense) => dense.activation = Activation::Linear,
         Op::Activation(activation) => *activation = Activation::Linear,
         other => panic!("{other:?} has no activation"),

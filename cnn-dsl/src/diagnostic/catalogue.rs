@@ -184,6 +184,10 @@ catalogue! {
         ReshapeMismatch = "reshape_mismatch",
         /// Values of shapes that do not go together are joined.
         JoinMismatch = "join_mismatch",
+        /// Groups that do not divide the channels or the filters.
+        UnequalGroups = "unequal_groups",
+        /// Padding that leaves nothing of the output.
+        EmptyOutput = "empty_output",
         /// Strides and dilation together, which Keras refuses too.
         DilatedStrides = "dilated_strides",
         /// A shape holds more values than the compiler handles.

@@ -350,11 +350,8 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Layer, "averagepooling3d", ""),
     (Layer, "conv1dtranspose", ""),
     (Layer, "convtranspose1d", ""),
-    (Layer, "conv2dtranspose", ""),
-    (Layer, "convtranspose2d", ""),
     (Layer, "depthwiseconv1d", ""),
     (Layer, "separableconv1d", ""),
-    (Layer, "separableconv2d", ""),
     (
         Layer,
         "globalmaxpooling2d",

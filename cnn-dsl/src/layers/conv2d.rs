@@ -17,6 +17,8 @@ pub struct Conv2d {
     pub filters: usize,
     /// The kernel, which moves over the image and its padding of zeros.
     pub window: Window,
+    /// How many groups channels and filters fall into: each filter sees the channels of its group alone.
+    pub groups: usize,
     /// Whether a bias is added.
     pub use_bias: bool,
     /// Whether training changes its parameters.
@@ -48,6 +50,13 @@ pub(super) const CONV2D: LayerKind = LayerKind {
             Some("1"),
             &["The distance of neighbouring kernel rows and columns."],
         ),
+        argument(
+            "groups",
+            Some("1"),
+            &[
+                "How many groups channels and filters fall into. Each filter sees the channels of its group alone.",
+            ],
+        ),
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,
@@ -60,6 +69,8 @@ pub(super) const CONV2D: LayerKind = LayerKind {
 fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let filters = reader.count("filters");
     let window = read_window(reader);
+    let groups = reader.get("groups");
+    let groups = reader.context.count("groups", groups);
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
@@ -67,6 +78,7 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     Ok(Op::Conv2d(Conv2d {
         filters: filters?,
         window: window?,
+        groups: groups?.unwrap_or(1),
         use_bias,
         trainable,
         initializers,
@@ -100,7 +112,8 @@ pub(super) fn read_window(reader: &mut Reader<'_, '_>) -> Result<Window, Reporte
 
 impl Layer for Conv2d {
     fn shape(&self, input: &Shape, site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
-        let [height, width, _] = image(&input.0);
+        let [height, width, channels] = image(&input.0);
+        self.check_groups(channels, site)?;
         let placed = window::place(&self.window, "kernel", "kernel", [height, width], site)?;
         window::excess_padding(&self.window, site);
         window::unread_input(&self.window, [height, width], placed.output, site);
@@ -114,6 +127,7 @@ impl Layer for Conv2d {
         };
         let [_, _, channels] = image(&input.0);
         let [height, width] = self.window.size;
+        let channels = channels / self.groups;
         let kernel = Tensor::kernel(
             vec![height, width, channels, self.filters],
             self.initializers.kernel,
@@ -137,7 +151,7 @@ impl Layer for Conv2d {
     fn flops(&self, inputs: &[Shape]) -> u64 {
         let [_, _, channels] = inputs.first().map_or([0; 3], |input| image(&input.0));
         let [height, width] = self.window.size;
-        let patch = (height * width * channels) as u64;
+        let patch = (height * width * channels / self.groups) as u64;
         2 * patch + u64::from(self.use_bias) + activation_flops(self.activation)
     }
 
@@ -149,15 +163,74 @@ impl Layer for Conv2d {
         format!("give `{name}` an `activation = {activation}`")
     }
 
+    /// A group of one channel is what a depthwise convolution computes, with a kernel that lies as its own.
     fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
         let input = image(&inputs.first()?.0);
+        let output = image(&output.0);
+        let padding = self.window.place([input[0], input[1]])?.before();
+        if self.groups > 1 && self.groups == input[2] {
+            return Some(
+                operation::DepthwiseConv2d {
+                    input,
+                    output,
+                    kernel: self.window.size,
+                    strides: self.window.strides,
+                    padding,
+                    dilation: self.window.dilation,
+                    activation: self.activation,
+                }
+                .into(),
+            );
+        }
+        let of_group =
+            |[height, width, channels]: [usize; 3]| [height, width, channels / self.groups];
         let conv = operation::Conv2d {
             strides: self.window.strides,
-            padding: self.window.place([input[0], input[1]])?.before(),
+            padding,
             dilation: self.window.dilation,
-            activation: self.activation,
-            ..operation::Conv2d::new(input, self.window.size, image(&output.0))
+            ..operation::Conv2d::new(of_group(input), self.window.size, of_group(output))
         };
-        Some(conv.into())
+        let activation = self.activation;
+        Some(match self.groups {
+            1 => operation::Conv2d { activation, ..conv }.into(),
+            groups => operation::GroupedConv2d {
+                groups,
+                conv,
+                activation,
+            }
+            .into(),
+        })
+    }
+}
+
+impl Conv2d {
+    /// Channels and filters fall into equal groups.
+    fn check_groups(&self, channels: usize, site: &mut Site<'_, '_>) -> Result<(), Reported> {
+        let Self {
+            groups, filters, ..
+        } = *self;
+        let what = if !channels.is_multiple_of(groups) {
+            format!("{channels} channels from `{}`", site.previous())
+        } else if !filters.is_multiple_of(groups) {
+            format!("{filters} filters of `{}`", site.name())
+        } else {
+            return Ok(());
+        };
+        let message = format!("the {what} do not fall into {groups} equal groups");
+        let fits =
+            |groups: &usize| channels.is_multiple_of(*groups) && filters.is_multiple_of(*groups);
+        let below = (1..groups).rev().find(fits);
+        let above = (groups + 1..=channels.min(filters)).find(fits);
+        let nearest: Vec<_> = below
+            .into_iter()
+            .chain(above)
+            .map(|groups| format!("`groups = {groups}`"))
+            .collect();
+        let diagnostic = Diagnostic::new(Code::UnequalGroups, site.argument("groups"), message)
+            .note(format!(
+                "there are {channels} channels and {filters} filters"
+            ))
+            .help(format!("write {}", nearest.join(" or ")));
+        Err(site.report(diagnostic))
     }
 }

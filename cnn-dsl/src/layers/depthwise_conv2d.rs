@@ -27,7 +27,7 @@ pub struct DepthwiseConv2d {
     pub activation: Activation,
 }
 
-const DEPTHWISE_INITIALIZER: Parameter = argument(
+pub(super) const DEPTHWISE_INITIALIZER: Parameter = argument(
     "depthwise_initializer",
     Some("glorot_uniform"),
     &["How the kernel starts."],

@@ -10,22 +10,25 @@
 mod activation;
 mod batch_normalization;
 mod conv2d;
+mod conv2d_transpose;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;
 mod flatten;
 mod global_pool2d;
 mod input;
+mod input_part;
 mod merge;
 mod pad2d;
-mod part;
 mod pool2d;
 mod reshape;
+mod separable_conv2d;
 mod upsampling2d;
 mod window;
 
 pub use batch_normalization::BatchNormalization;
 pub use conv2d::Conv2d;
+pub use conv2d_transpose::Conv2dTranspose;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
@@ -33,11 +36,12 @@ pub use flatten::Flatten;
 pub use global_pool2d::GlobalPool2d;
 pub use input::Input;
 pub(crate) use input::channels_last;
+pub use input_part::InputPart;
 pub use merge::Merge;
 pub use pad2d::Pad2d;
-pub use part::Part;
 pub use pool2d::Pool2d;
 pub use reshape::Reshape;
+pub use separable_conv2d::SeparableConv2d;
 pub(crate) use upsampling2d::INTERPOLATIONS;
 pub use upsampling2d::UpSampling2d;
 pub(crate) use window::{PADDING, PADDINGS};
@@ -50,6 +54,7 @@ use cnn_ir::{Initializer, Operation, Role};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
 use crate::graph::{Node, Shape};
+use std::ops::Range;
 
 /// How a layer is written. One row for each keyword.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +93,8 @@ const LAYERS: &[LayerKind] = &[
     input::INPUT,
     conv2d::CONV2D,
     depthwise_conv2d::DEPTHWISE_CONV2D,
+    separable_conv2d::SEPARABLE_CONV2D,
+    conv2d_transpose::CONV2D_TRANSPOSE,
     pool2d::MAX_POOL2D,
     pool2d::AVG_POOL2D,
     global_pool2d::GLOBAL_MAX_POOL2D,
@@ -129,6 +136,10 @@ pub enum Op {
     Conv2d(Conv2d),
     /// A convolution of each channel by itself.
     DepthwiseConv2d(DepthwiseConv2d),
+    /// A convolution of each channel by itself, then one across channels.
+    SeparableConv2d(SeparableConv2d),
+    /// The input gradient of a convolution as a layer.
+    Conv2dTranspose(Conv2dTranspose),
     /// Max or average pooling.
     Pool2d(Pool2d),
     /// Pooling over whole images.
@@ -150,7 +161,7 @@ pub enum Op {
     /// Several values that become one.
     Merge(Merge),
     /// One input of several.
-    Part(Part),
+    InputPart(InputPart),
     /// An activation as a layer of its own.
     Activation(Activation),
 }
@@ -161,6 +172,8 @@ impl Op {
             Self::Input(layer) => layer,
             Self::Conv2d(layer) => layer,
             Self::DepthwiseConv2d(layer) => layer,
+            Self::SeparableConv2d(layer) => layer,
+            Self::Conv2dTranspose(layer) => layer,
             Self::Pool2d(layer) => layer,
             Self::GlobalPool2d(layer) => layer,
             Self::Pad2d(layer) => layer,
@@ -171,16 +184,29 @@ impl Op {
             Self::Dropout(layer) => layer,
             Self::BatchNormalization(layer) => layer,
             Self::Merge(layer) => layer,
-            Self::Part(layer) => layer,
+            Self::InputPart(layer) => layer,
             Self::Activation(layer) => layer,
         }
     }
 
-    /// The operation that computes it from whole inputs, each layer by itself; none where the output
-    /// is what lies in the input already.
-    pub fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
-        self.layer().operation(inputs, output)
+    /// The operations that compute it from whole inputs, each layer by itself: the first reads the inputs, each
+    /// other what the one before it wrote. None where the output is what lies in the input already.
+    pub fn operations(&self, inputs: &[Shape], output: &Shape) -> Vec<Part> {
+        self.layer().operations(inputs, output)
     }
+}
+
+/// One of the operations that compute a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// What it is called beside the name of the layer, where it is not the last.
+    pub name: Option<&'static str>,
+    /// What runs.
+    pub operation: Operation,
+    /// The shape of what it writes.
+    pub output: Shape,
+    /// Its tensors, among those of the layer.
+    pub tensors: Range<usize>,
 }
 
 /// What the compiler asks of a layer. The defaults are those of a layer without tensors that changes
@@ -224,6 +250,11 @@ pub(crate) trait Layer {
         0
     }
 
+    /// Floating-point operations of the whole output, where they are not as many for each value.
+    fn flops_of_all(&self, inputs: &[Shape], output: &Shape) -> u64 {
+        (output.len() as u64).saturating_mul(self.flops(inputs))
+    }
+
     /// The activation that its values went through last, if it has one.
     fn activation(&self) -> Option<Activation> {
         None
@@ -246,9 +277,21 @@ pub(crate) trait Layer {
         None
     }
 
-    /// The operation that computes it from whole inputs; none where the output is what lies in the
-    /// input already.
+    /// The operation that computes it from whole inputs, or the last one of several; none where the output is
+    /// what lies in the input already.
     fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation>;
+
+    /// The operations that compute it one after the other.
+    fn operations(&self, inputs: &[Shape], output: &Shape) -> Vec<Part> {
+        let operation = self.operation(inputs, output);
+        let part = operation.map(|operation| Part {
+            name: None,
+            operation,
+            output: output.clone(),
+            tensors: 0..self.tensors(inputs).len(),
+        });
+        part.into_iter().collect()
+    }
 }
 
 /// How the kernel and the bias of a layer start.

@@ -95,7 +95,7 @@ impl Window {
     }
 
     /// The rows (or columns) that it covers: `(size - 1) * dilation + 1`.
-    fn extent(&self, axis: usize) -> u64 {
+    pub(super) fn extent(&self, axis: usize) -> u64 {
         (self.size[axis] as u64 - 1) * self.dilation[axis] as u64 + 1
     }
 }

@@ -87,13 +87,15 @@ const SPARSE: u128 = 48;
 /// Chooses for every convolution.
 pub(super) fn choose(plan: &mut Plan) {
     for step in &mut plan.steps {
-        let wanted = step.wanted();
-        let Operation::Conv2d(conv) = &mut step.operation else {
+        let Some((mut inner, runs)) = convolution(step) else {
             continue;
         };
+        let conv = &mut inner;
         let case = Case(*conv);
-        conv.algorithm = case.forward();
-        if wanted.input {
+        if runs.forward {
+            conv.algorithm = case.forward();
+        }
+        if runs.input_gradient {
             let is_sparse = conv.input_gradient == InputGradient::PoolSparse;
             conv.input_gradient = if is_sparse {
                 case.sparse_input_gradient()
@@ -101,52 +103,92 @@ pub(super) fn choose(plan: &mut Plan) {
                 case.input_gradient()
             };
         }
-        if wanted.tensors && conv.kernel_gradient == KernelGradient::Direct && case.pointwise() {
+        let is_direct = conv.kernel_gradient == KernelGradient::Direct;
+        if runs.kernel_gradient && is_direct && case.pointwise() {
             conv.kernel_gradient = KernelGradient::Pointwise;
+        }
+        if let Some(conv) = step.operation.facts_mut().convolution_mut() {
+            *conv = inner;
         }
     }
 }
 
+/// Which passes of a convolution run.
+struct Runs {
+    forward: bool,
+    kernel_gradient: bool,
+    input_gradient: bool,
+}
+
+/// The convolution whose kernels compute a step, if there is one, and which of its passes run: those of a transposed
+/// convolution run the other way round.
+fn convolution(step: &Step) -> Option<(Conv2d, Runs)> {
+    let wanted = step.wanted();
+    let conv = *step.operation.facts().convolution()?;
+    let is_transposed = matches!(step.operation, Operation::Conv2dTranspose(_));
+    let (forward, input_gradient) = match is_transposed {
+        true => (wanted.input, true),
+        false => (true, wanted.input),
+    };
+    let runs = Runs {
+        forward,
+        kernel_gradient: wanted.tensors,
+        input_gradient,
+    };
+    Some((conv, runs))
+}
+
 /// How many images a step asks its stage to take at a time.
 pub(super) fn images(step: &Step) -> usize {
-    let (wanted, Operation::Conv2d(conv)) = (step.wanted(), &step.operation) else {
+    let Some((conv, passes)) = convolution(step) else {
         return 1;
     };
-    let case = Case(*conv);
-    let forward = conv.algorithm == ConvAlgorithm::Winograd;
-    let backward = wanted.input && conv.input_gradient == InputGradient::Winograd;
+    let case = Case(conv);
+    let forward = passes.forward && conv.algorithm == ConvAlgorithm::Winograd;
+    let backward = passes.input_gradient && conv.input_gradient == InputGradient::Winograd;
     let runs = [
         case.winograd(Tile::Two).filter(|_| forward),
         case.rotated(Tile::Two).filter(|_| backward),
     ];
     let tiles = runs.iter().flatten().map(Winograd::images);
-    let windows = case.few_windows(wanted.tensors).map(|_| 2);
+    let windows = case.few_windows(passes.kernel_gradient).map(|_| 2);
     tiles.chain(windows).max().unwrap_or(1)
 }
 
 /// Why a convolution runs forward as it does, and why the gradient of its input, where that
 /// has a reason of its own.
 pub(super) fn why(step: &Step) -> Vec<String> {
-    let (wanted, Operation::Conv2d(conv)) = (step.wanted(), &step.operation) else {
+    let Some((conv, runs)) = convolution(step) else {
         return Vec::new();
     };
-    let case = Case(*conv);
-    let mut reasons = vec![case.why_forward()];
-    if let Some(windows) = case.few_windows(wanted.tensors) {
+    let case = Case(conv);
+    let mut reasons = Vec::new();
+    if let Operation::GroupedConv2d(grouped) = &step.operation {
+        let [channels, filters] = [conv.input[2], conv.output[2]];
+        reasons.push(format!("{} groups, {channels} → {filters}", grouped.groups));
+    }
+    let (forward, backward) = match &step.operation {
+        Operation::Conv2dTranspose(_) => ("back: ", ""),
+        _ => ("", "back: "),
+    };
+    if runs.forward {
+        reasons.push(format!("{forward}{}", case.why_forward()));
+    }
+    if let Some(windows) = case.few_windows(runs.kernel_gradient) {
         reasons.push(format!("argmax of {windows} windows: 2 images"));
     }
-    if !wanted.input {
+    if !runs.input_gradient {
         return reasons;
     }
     match conv.input_gradient {
         InputGradient::Winograd | InputGradient::Winograd4 | InputGradient::Direct => {
             let rotated = TILES.map(|tile| case.rotated(tile));
-            reasons.extend(why_winograd(rotated).map(|why| format!("back: {why}")));
+            reasons.extend(why_winograd(rotated).map(|why| format!("{backward}{why}")));
         }
         InputGradient::Columns if case.is_unstrided() => {
             let [_, _, channels] = conv.input;
             reasons.push(format!(
-                "back: {channels} channels, direct needs {FULL_TILE}"
+                "{backward}{channels} channels, direct needs {FULL_TILE}"
             ));
         }
         InputGradient::Columns | InputGradient::Pointwise | InputGradient::PoolSparse => {}

@@ -153,6 +153,8 @@ impl Step {
             | Operation::Merge(_)
             | Operation::Pad2d(_)
             | Operation::Part(_)
+            | Operation::GroupedConv2d(_)
+            | Operation::Conv2dTranspose(_)
             | Operation::UpSampling2d(_) => return false,
         };
         let mut together = [0; 2];

@@ -42,7 +42,7 @@ impl Plan {
                     });
                     cells.collect::<Vec<_>>().join("\n")
                 });
-                let name = network.nodes[self.steps[step].node].name.clone();
+                let name = self.steps[step].name.clone();
                 [name].into_iter().chain(cells).collect()
             })
             .collect();

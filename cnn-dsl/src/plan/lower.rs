@@ -1,6 +1,6 @@
 //! A checked network as values, steps and parameters, in source order and as it was written: one
-//! step for each layer that computes something and on which the output depends. What becomes of the steps is
-//! for later passes.
+//! step for each layer that computes something and on which the output depends, or several in a row, between
+//! which its tensors are shared out. What becomes of the steps is for later passes.
 
 use super::{Output, Parameter, Plan, Schedule, Step, Value, ValueId};
 use crate::graph::{Activation, Network, Shape};
@@ -23,28 +23,36 @@ pub(super) fn lower(network: &Network) -> Plan {
             values.push(Value::new(&node.name, &node.shape, None));
             continue;
         };
+        let mut inputs: Vec<_> = node.inputs.iter().map(|&input| value_of[input]).collect();
         // Without an operation the values lie in the input in their order.
-        let Some(operation) = node.op.operation(&node.input_shapes, &node.shape) else {
-            value_of.push(value_of[source]);
-            continue;
-        };
-        let output = values.len();
-        let inputs: Vec<_> = node.inputs.iter().map(|&input| value_of[input]).collect();
+        let mut output = value_of[source];
+        let parts = node.op.operations(&node.input_shapes, &node.shape);
+        let mut shapes = node.input_shapes.clone();
+        for (part, of_layer) in parts.into_iter().enumerate() {
+            let name = match of_layer.name {
+                Some(name) => free_name(network, format!("{}_{name}", node.name)),
+                None => node.name.clone(),
+            };
+            let first = tensors[id].start;
+            output = values.len();
+            values.push(Value::new(&name, &of_layer.output, Some(steps.len())));
+            steps.push(Step {
+                node: id,
+                part,
+                name,
+                padding: None,
+                pool: None,
+                operation: of_layer.operation,
+                input_gradients: vec![None; inputs.len()],
+                inputs: std::mem::replace(&mut inputs, vec![output]),
+                input_shapes: std::mem::replace(&mut shapes, vec![of_layer.output]),
+                output,
+                tensors: first + of_layer.tensors.start..first + of_layer.tensors.end,
+                folded: None,
+                trains_tensors: false,
+            });
+        }
         value_of.push(output);
-        values.push(Value::new(&node.name, &node.shape, Some(steps.len())));
-        steps.push(Step {
-            node: id,
-            padding: None,
-            pool: None,
-            operation,
-            input_gradients: vec![None; inputs.len()],
-            inputs,
-            input_shapes: node.input_shapes.clone(),
-            output,
-            tensors: tensors[id].clone(),
-            folded: None,
-            trains_tensors: false,
-        });
     }
     Plan {
         input: value_of[network.input],
@@ -63,6 +71,14 @@ pub(super) fn lower(network: &Network) -> Plan {
         training: Schedule::default(),
         prediction: None,
     }
+}
+
+/// A name that no layer has: labels are the user's.
+fn free_name(network: &Network, mut name: String) -> String {
+    while network.nodes.iter().any(|node| node.name == name) {
+        name.push('_');
+    }
+    name
 }
 
 /// The nodes on which an output depends, and the inputs.
@@ -111,6 +127,7 @@ impl Value {
         Self {
             name: name.to_owned(),
             shape: shape.clone(),
+            whole: shape.clone(),
             producer,
             wants_gradient: false,
         }

@@ -1,7 +1,7 @@
 //! The plan: which operation runs each layer, what is fused, and where every value lives.
 //!
-//! Data flows `Network` → `lower` (one step a layer; flatten and reshape share their input's value) → `fold` (for
-//! prediction: batch normalizations join the weights before them) → `fuse`
+//! Data flows `Network` → `lower` (one step a layer, or several in a row; flatten and reshape share their input's
+//! value) → `fold` (for prediction: batch normalizations join the weights before them) → `fuse`
 //! (zero paddings join the convolution behind them, activations and max pools the convolution or dense layer before
 //! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
@@ -91,10 +91,12 @@ pub struct Schedule {
 /// Something that a step reads or writes.
 #[derive(Clone, Debug)]
 pub struct Value {
-    /// The name of the layer that produces it.
+    /// The name of the layer or of the step that produces it.
     pub name: String,
     /// The shape of one example as it is stored: without the rows and columns that nobody reads.
     pub shape: Shape,
+    /// The same with them.
+    pub whole: Shape,
     /// The step that writes it; none for the network's input.
     pub producer: Option<usize>,
     /// Whether the backward pass needs its gradient: something at or before its producer is trained.
@@ -108,6 +110,10 @@ pub struct Step {
     pub node: NodeId,
     /// A zero padding in front of it: the step reads what the padding reads.
     pub padding: Option<NodeId>,
+    /// Its place among the steps that compute the layer.
+    pub part: usize,
+    /// The name of the layer, or one of its own, where another step finishes the layer.
+    pub name: String,
     /// A max pool fused behind it: the step writes the pooled value.
     pub pool: Option<NodeId>,
     /// What runs, on values as they are stored.
@@ -234,11 +240,6 @@ impl Plan {
     /// The tensors of one step, then those of the normalization that is folded into them.
     pub fn tensors(&self, step: &Step) -> impl Iterator<Item = &Parameter> {
         step.tensor_places().map(|place| &self.parameters[place])
-    }
-
-    /// The step that computes with the tensors of a layer.
-    pub fn step_of(&self, node: NodeId) -> Option<&Step> {
-        self.steps.iter().find(|step| step.node == node)
     }
 
     /// The steps that read each value, in order.

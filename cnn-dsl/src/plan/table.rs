@@ -43,11 +43,11 @@ impl Plan {
             }
             .to_owned();
             if let Some(step) = stage.meets_for {
-                let name = &network.nodes[self.steps[step].node].name;
+                let name = &self.steps[step].name;
                 how += &format!(", then the statistics for {name}");
             }
             if let [first, .., last] | [first @ last] = steps {
-                let from = &network.nodes[first.node].name;
+                let from = &first.name;
                 let to = &self.values[last.output].name;
                 let range = if from == to {
                     from.clone()
@@ -67,7 +67,7 @@ impl Plan {
     /// The layers of a step, a line each, and how much of them it computes.
     fn layers(&self, step: &Step, network: &Network) -> (String, String) {
         let node = &network.nodes[step.node];
-        let mut layers = node.name.clone();
+        let mut layers = step.name.clone();
         if let Some(folded) = &step.folded {
             layers += &format!("\n{}", network.nodes[folded.node].name);
         }
@@ -84,7 +84,7 @@ impl Plan {
         }
         // A line for each of them: a normalization computes as much as what it is folded into.
         let lines = |shape: &Shape| {
-            let line = computed(shape, &node.shape);
+            let line = computed(shape, &self.values[step.output].whole);
             match step.folded {
                 Some(_) => format!("{line}\n{line}"),
                 None => line,
@@ -111,7 +111,8 @@ impl Plan {
             reasons.push(format!("padded by {}", network.nodes[padding].name));
         }
         reasons.extend(fold::why(step, self, network));
-        let nodes = [Some(step.node), step.pool].into_iter().flatten();
+        let first = (step.part == 0).then_some(step.node);
+        let nodes = [first, step.pool].into_iter().flatten();
         reasons.extend(nodes.filter_map(|node| unread(&network.nodes[node])));
         if network.train.is_none() {
             return reasons;

@@ -32,6 +32,29 @@ fn a_1x1_convolution_is_a_product() {
 }
 
 #[test]
+fn transposed_convolutions_run_the_passes_of_a_convolution_the_other_way_round() {
+    check(&[
+        (
+            "input(8x8x16); conv2d_transpose(16, 3x3, padding = same); conv2d_transpose(8, 2x2, strides = 2);
+             conv2d_transpose(20, 1x1); conv2d_transpose(4, 5x5); conv2d_transpose(9, 5x5); flatten; dense(2);
+             train { loss = mse; }",
+            &[
+                "Winograd4, Direct, -",
+                "Columns, Direct, Direct",
+                "Pointwise, Pointwise, Pointwise",
+                "Columns, Direct, Direct",
+                "Direct, Direct, Direct",
+                "Dense, Dense, Dense",
+            ],
+        ),
+        (
+            "input(16x16x40); conv2d(40, 3x3, padding = same, groups = 2); conv2d(40, 1x1, groups = 4);",
+            &["Winograd4, -, -", "Pointwise, -, -"],
+        ),
+    ]);
+}
+
+#[test]
 fn winograd_takes_many_channels() {
     check(&[
         // 16 tiles of 4x4: 576 * 9 * 9 + 8000 * 18 is more than 2304 * 9 * 9; with 10 channels and filters it is less.

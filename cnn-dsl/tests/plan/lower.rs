@@ -19,6 +19,47 @@ fn steps_stand_in_source_order_and_flatten_is_none() {
 }
 
 #[test]
+fn a_layer_becomes_several_steps_that_share_out_its_tensors() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "input(8x8x2); separable_conv2d(3, 3x3, activation = relu); max_pool2d(2x2); flatten; dense(2);",
+            &[
+                "separable_conv2d_1_depthwise: DepthwiseConv2d of depthwise_kernel to 6x6x2",
+                "separable_conv2d_1: Conv2d of pointwise_kernel, bias to 3x3x3",
+                "dense_1: Dense of kernel, bias to 2",
+            ],
+        ),
+        // A name of its own, whatever the labels are.
+        (
+            "input(4x4x1); a_depthwise: relu; a: separable_conv2d(2, 3, use_bias = false);",
+            &[
+                "a_depthwise: Activate of  to 4x4x1",
+                "a_depthwise_: DepthwiseConv2d of depthwise_kernel to 2x2x1",
+                "a: Conv2d of pointwise_kernel to 2x2x2",
+            ],
+        ),
+    ];
+    Cases(cases).check(|_, plan, step| {
+        let tensors: Vec<_> = plan.tensors(step).map(|tensor| tensor.name).collect();
+        let (kind, output) = (step.operation.kind(), &plan.values[step.output].shape);
+        format!(
+            "{}: {kind} of {} to {output}",
+            step.name,
+            tensors.join(", ")
+        )
+    });
+}
+
+#[test]
+fn groups_are_what_is_the_fastest_for_their_size() {
+    let cases: &[(&str, &[&str])] = &[(
+        "input(8x8x4); conv2d(8, 3x3, groups = 1); conv2d(8, 3x3, groups = 2); conv2d(16, 3x3, groups = 8);",
+        &["Conv2d", "GroupedConv2d", "DepthwiseConv2d"],
+    )];
+    Cases(cases).check(|_, _, step| step.operation.kind().to_owned());
+}
+
+#[test]
 fn a_network_that_only_reshapes_hands_its_input_out() {
     let plan = Plan::new(&network("input(2x2x3); flatten;"));
     assert_eq!((plan.input, plan.output, plan.steps.len()), (0, 0, 0));

@@ -15,6 +15,7 @@ use cnn_dsl::Network;
 use cnn_dsl::graph::{Activation, Shape};
 use cnn_dsl::plan::{Plan, Scope, Step};
 use cnn_ir::Operation;
+use cnn_ir::operation::Conv2d;
 use proptest::prelude::*;
 
 /// The convnet of the Keras MNIST tutorial.
@@ -71,12 +72,21 @@ fn name(network: &Network, step: &Step) -> String {
 /// another operation; `-` where nothing is computed.
 fn algorithms(step: &Step) -> [String; 3] {
     let wanted = step.wanted();
-    let [forward, kernel, input] = match &step.operation {
-        Operation::Conv2d(conv) => [
+    let of_conv = |conv: &Conv2d| {
+        [
             format!("{:?}", conv.algorithm),
             format!("{:?}", conv.kernel_gradient),
             format!("{:?}", conv.input_gradient),
-        ],
+        ]
+    };
+    let [forward, kernel, input] = match &step.operation {
+        Operation::Conv2d(conv) => of_conv(conv),
+        Operation::GroupedConv2d(grouped) => of_conv(&grouped.conv),
+        // Its passes are those of the convolution the other way round.
+        Operation::Conv2dTranspose(transpose) => {
+            let [forward, kernel, input] = of_conv(&transpose.conv);
+            [input, kernel, forward]
+        }
         other => [(); 3].map(|()| other.kind().to_owned()),
     };
     let variant = |name: String| name.rsplit("::").next().unwrap_or_default().to_owned();
@@ -182,6 +192,30 @@ fn networks() -> impl Strategy<Value = String> {
                 )
             }
         ),
+        2 => (1..3_usize, window(), 0..2_usize, activation()).prop_map(
+            |(filters, (rows, columns, strides, padding), more, activation)| {
+                let more = if more < strides { more.to_string() } else { "none".to_owned() };
+                format!(
+                    "conv2d_transpose({filters}, {rows}x{columns}, strides = {strides}, padding = {padding}, \
+                     output_padding = {more}, activation = {activation});"
+                )
+            }
+        ),
+        2 => (1..3_usize, window(), 1..3_usize, activation()).prop_map(
+            |(filters, (rows, columns, strides, padding), multiplier, activation)| {
+                format!(
+                    "separable_conv2d({filters}, {rows}x{columns}, strides = {strides}, padding = {padding}, \
+                     depth_multiplier = {multiplier}, activation = {activation});"
+                )
+            }
+        ),
+        // Where the channels do not fall into two groups, the line is left out.
+        1 => (window(), activation()).prop_map(|((rows, columns, strides, padding), activation)| {
+            format!(
+                "conv2d(4, {rows}x{columns}, strides = {strides}, padding = {padding}, groups = 2, \
+                 activation = {activation});"
+            )
+        }),
         3 => join(),
         1 => (0..3_usize, 0..3_usize, 0..4_usize, 0..4_usize, any::<bool>()).prop_map(
             |(top, bottom, left, right, pads)| {

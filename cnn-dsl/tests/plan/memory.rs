@@ -343,7 +343,13 @@ impl<'a> Run<'a> {
         let wanted = step.wanted();
         let is = |kind: &str| step.operation.kind() == kind;
         let pool = is("Pool2d") && wanted.input;
-        let conv = (is("Conv2d") || is("DepthwiseConv2d")) && wanted.tensors;
+        let kinds = [
+            "Conv2d",
+            "DepthwiseConv2d",
+            "GroupedConv2d",
+            "Conv2dTranspose",
+        ];
+        let conv = kinds.into_iter().any(is) && wanted.tensors;
         let merge = matches!(&step.operation, Operation::Merge(merge)
             if matches!(merge.kind, MergeKind::Multiply | MergeKind::Maximum));
         if merge && wanted.input {

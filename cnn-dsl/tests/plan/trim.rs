@@ -2,7 +2,7 @@ use crate::{Cases, MNIST, config, conv_output, networks};
 use cnn_dsl::graph::{Network, NodeId, Op, Shape};
 use cnn_dsl::plan::Plan;
 use cnn_ir::Operation;
-use cnn_ir::operation::Interpolation;
+use cnn_ir::operation::{Conv2d, Interpolation};
 use proptest::prelude::*;
 
 #[test]
@@ -54,6 +54,16 @@ fn what_nobody_reads_is_not_computed() {
             "input(6x6x1); conv2d(2, 1x1); reshape(4x9x2); max_pool2d(3x3);",
             &["6x6x2", "1x3x2"],
         ),
+        // Cells of a transposed convolution reach as far as its kernel; within a layer, as outside.
+        (
+            "input(9x9x1); relu; conv2d_transpose(2, 3x3, strides = 2, padding = same); max_pool2d(5x5);",
+            &["8x8x1", "15x15x2", "3x3x2"],
+        ),
+        (
+            "input(9x9x2); relu; separable_conv2d(3, 3x3, padding = same); avg_pool2d(4x4);
+             conv2d(6, 1x1, groups = 3);",
+            &["9x9x2", "8x8x2", "8x8x3", "2x2x3", "2x2x6"],
+        ),
         // A window may lie in the padding alone.
         (
             "input(1x4x1); relu; conv2d(1, 1x2, padding = 0x1, strides = 1x9); avg_pool2d(1x1);",
@@ -79,7 +89,9 @@ proptest! {
         let plan = Plan::new(&network);
         let read = read(&network);
         for value in plan.values.iter().filter(|value| value.producer.is_some()) {
-            let node = network.nodes.iter().position(|node| node.name == value.name).unwrap();
+            let node = network.nodes.iter().position(|node| node.name == value.name);
+            // What lies within a layer is not known of the graph.
+            let Some(node) = node else { continue };
             prop_assert_eq!(&value.shape, &bounds(&network, node, &read), "{}", value.name);
         }
         for step in plan.steps.iter() {
@@ -133,15 +145,18 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 let output = read[id][axis].clone();
                 let cells = &mut read[input][axis];
                 // What is flattened or reshaped is read whole.
-                let operation = node.op.operation(&node.input_shapes, &node.shape);
-                let is_reshaped = operation.is_none() && node.input_shapes[0] != node.shape;
+                let parts = node.op.operations(&node.input_shapes, &node.shape);
+                let is_reshaped = parts.is_empty() && node.input_shapes[0] != node.shape;
                 if node.shape.image().is_none() || is_reshaped {
                     cells.fill(true);
                     continue;
                 }
+                // All that is behind the first operation of a layer moves no cell.
+                let operation = parts.first().map(|part| part.operation);
                 let edge = cells.len() - 1;
                 for at in (0..output.len()).take_while(|&at| output[at]) {
-                    for place in operation.map_or(vec![at as isize], |op| places(&op, axis, at)) {
+                    let read = |op: Operation| places(&op, axis, at, cells.len());
+                    for place in operation.map_or(vec![at as isize], read) {
                         // What hangs over the edge takes the image up to its edge.
                         if let Ok(place) = usize::try_from(place) {
                             cells[place.min(edge)] = true;
@@ -154,26 +169,44 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
     read
 }
 
-/// The cells of an axis that an output reads, those beside the image included.
-fn places(operation: &Operation, axis: usize, at: usize) -> Vec<isize> {
+/// The cells, of so many on an axis, that a cell of the output reads, those beside the image included.
+fn places(operation: &Operation, axis: usize, at: usize, cells: usize) -> Vec<isize> {
     let window = |size: usize, stride: usize, before: usize, dilation: usize| {
         let first = (at * stride) as isize - before as isize;
         let taps = (0..size).map(|tap| first + (tap * dilation) as isize);
         taps.collect()
     };
-    match operation {
-        Operation::Conv2d(conv) => window(
+    let of_conv = |conv: &Conv2d| {
+        window(
             conv.kernel[axis],
             conv.strides[axis],
             conv.padding[axis],
             conv.dilation[axis],
-        ),
+        )
+    };
+    match operation {
+        Operation::Conv2d(conv) => of_conv(conv),
+        Operation::GroupedConv2d(grouped) => of_conv(&grouped.conv),
         Operation::DepthwiseConv2d(conv) => window(
             conv.kernel[axis],
             conv.strides[axis],
             conv.padding[axis],
             conv.dilation[axis],
         ),
+        // Those that the inner convolution would compute from this cell.
+        Operation::Conv2dTranspose(transpose) => {
+            let conv = &transpose.conv;
+            let reaches = |cell: &usize| {
+                (0..conv.kernel[axis]).any(|tap| {
+                    let place = cell * conv.strides[axis] + tap * conv.dilation[axis];
+                    place == at + conv.padding[axis]
+                })
+            };
+            (0..cells)
+                .filter(reaches)
+                .map(|cell| cell as isize)
+                .collect()
+        }
         Operation::Pool2d(pool) => {
             window(pool.size[axis], pool.strides[axis], pool.padding[axis], 1)
         }

@@ -323,6 +323,14 @@ impl core::fmt::Debug for Conv2d {
 }
 
 impl Facts for Conv2d {
+    fn convolution(&self) -> Option<&Conv2d> {
+        Some(self)
+    }
+
+    fn convolution_mut(&mut self) -> Option<&mut Conv2d> {
+        Some(self)
+    }
+
     fn activation(&self) -> Activation {
         self.activation
     }

@@ -7,9 +7,11 @@
 mod activate;
 mod batch_normalization;
 mod conv2d;
+mod conv2d_transpose;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;
+mod grouped_conv2d;
 mod image;
 mod merge;
 mod pad2d;
@@ -20,9 +22,11 @@ mod upsampling2d;
 pub use activate::Activate;
 pub use batch_normalization::BatchNormalization;
 pub use conv2d::{Conv2d, ConvAlgorithm, FusedPool, InputGradient, KernelGradient};
+pub use conv2d_transpose::Conv2dTranspose;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
+pub use grouped_conv2d::GroupedConv2d;
 pub use image::{Extent, image};
 pub use merge::{Inputs, Merge, MergeKind};
 pub use pad2d::Pad2d;
@@ -126,6 +130,16 @@ pub trait Facts {
 
     /// The same, to give it another one; none where it cannot apply any.
     fn activation_mut(&mut self) -> Option<&mut Activation> {
+        None
+    }
+
+    /// The convolution whose kernels compute it, if there is one.
+    fn convolution(&self) -> Option<&Conv2d> {
+        None
+    }
+
+    /// The same, to choose its algorithms.
+    fn convolution_mut(&mut self) -> Option<&mut Conv2d> {
         None
     }
 
@@ -261,4 +275,6 @@ operations!(
     Part,
     Pad2d,
     UpSampling2d,
+    GroupedConv2d,
+    Conv2dTranspose,
 );

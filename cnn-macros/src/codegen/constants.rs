@@ -7,7 +7,7 @@ use super::stages::{TrainingPass, training_passes};
 use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
 use super::{Context, ports};
-use cnn_dsl::graph::{NodeId, Op, Train};
+use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
 use cnn_ir::operation::{Pass, Reduction};
 use cnn_ir::{Operation, Role};
@@ -16,15 +16,20 @@ use quote::quote;
 
 /// The body of `mod layers`: the operation of each step, and the normalization that is folded into it.
 pub fn layers(context: &Context<'_>) -> TokenStream {
-    let constant = |node: NodeId, operation: &Operation| {
-        let name = context.constant_name(node);
+    let constant = |name, operation: &Operation| {
+        let name = context.constant_name(name);
         let kind = operation.kind();
         format!("pub const {name}: {kind} = {operation:?};\n")
     };
     let layers = context.plan.steps.iter().map(|step| {
         let folded = step.folded.as_ref();
-        let folded = folded.map(|folded| constant(folded.node, &folded.normalization.into()));
-        constant(step.node, &step.operation) + &folded.unwrap_or_default()
+        let folded = folded.map(|folded| {
+            constant(
+                &context.network.nodes[folded.node].name,
+                &folded.normalization.into(),
+            )
+        });
+        constant(&step.name, &step.operation) + &folded.unwrap_or_default()
     });
     tokens(&layers.collect::<String>())
 }
@@ -97,7 +102,7 @@ fn inference_steps(context: &Context<'_>) -> String {
         let operation = context.operation(step);
         match &step.folded {
             Some(folded) => {
-                let normalization = context.constant_of(folded.node);
+                let normalization = context.constant_of(&context.network.nodes[folded.node].name);
                 format!("rt::InferenceStep::folded({operation}, {normalization})")
             }
             None => format!("rt::InferenceStep::new({operation})"),

@@ -26,7 +26,7 @@ pub mod text;
 mod views;
 pub mod words;
 
-use cnn_dsl::graph::{Network, NodeId, Shape};
+use cnn_dsl::graph::{Network, Shape};
 use cnn_dsl::plan::{Plan, Step};
 use cnn_dsl::syntax::Span as Range;
 use cnn_ir::operation::Pass;
@@ -61,12 +61,12 @@ pub struct Context<'a> {
     pub krate: &'a TokenStream,
     /// The token at a place of the description.
     pub span: &'a dyn Fn(Range) -> Span,
-    /// The identifiers of the layers whose names have dots.
+    /// The identifiers of the layers and steps whose names have dots.
     identifiers: HashMap<&'a str, String>,
 }
 
 impl<'a> Context<'a> {
-    /// Finds an identifier for each layer.
+    /// Finds an identifier for each layer, and for each step that has a name of its own.
     pub fn new(
         network: &'a Network,
         plan: &'a Plan,
@@ -74,7 +74,12 @@ impl<'a> Context<'a> {
         krate: &'a TokenStream,
         span: &'a dyn Fn(Range) -> Span,
     ) -> Self {
-        let names = || network.nodes.iter().map(|node| node.name.as_str());
+        let names = || {
+            let layers = network.nodes.iter().map(|node| node.name.as_str());
+            let steps = plan.steps.iter();
+            let steps = steps.filter(|step| step.name != network.nodes[step.node].name);
+            layers.chain(steps.map(|step| step.name.as_str()))
+        };
         let mut taken: HashSet<String> = names().map(str::to_owned).collect();
         let mut identifiers = HashMap::new();
         for (place, name) in names().enumerate().filter(|(_, name)| name.contains('.')) {
@@ -201,12 +206,12 @@ impl<'a> Context<'a> {
         [network.input, network.output].map(|id| &network.nodes[id].shape)
     }
 
-    /// The identifier of the layer that a step computes.
-    fn name(&self, step: &Step) -> &str {
-        self.identifier(&self.network.nodes[step.node].name)
+    /// The identifier of a step: of the layer that it computes, or of its own name.
+    fn name(&self, step: &'a Step) -> &str {
+        self.identifier(&step.name)
     }
 
-    /// A layer's name as an identifier: `stage2_conv2d_1` for `stage2.conv2d_1`.
+    /// The name of a layer or of a step as an identifier: `stage2_conv2d_1` for `stage2.conv2d_1`.
     fn identifier(&self, layer: &'a str) -> &str {
         self.identifiers.get(layer).map_or(layer, String::as_str)
     }
@@ -223,20 +228,19 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The name of the constant of what a layer computes: `CONV2D_1`.
-    fn constant_name(&self, node: NodeId) -> String {
-        self.identifier(&self.network.nodes[node].name)
-            .to_uppercase()
+    /// The name of the constant of what a layer or a step computes: `CONV2D_1`.
+    fn constant_name(&self, name: &'a str) -> String {
+        self.identifier(name).to_uppercase()
     }
 
     /// That constant in its module: `layers::CONV2D_1`.
-    fn constant_of(&self, node: NodeId) -> String {
-        format!("{}::{}", self.layers, self.constant_name(node))
+    fn constant_of(&self, name: &'a str) -> String {
+        format!("{}::{}", self.layers, self.constant_name(name))
     }
 
     /// The constant of a step's operation.
-    fn constant(&self, step: &Step) -> String {
-        self.constant_of(step.node)
+    fn constant(&self, step: &'a Step) -> String {
+        self.constant_of(&step.name)
     }
 
     /// What a step of prediction calls: its operation, or that with what is folded into it.
@@ -244,7 +248,7 @@ impl<'a> Context<'a> {
         let operation = self.constant(step);
         match &step.folded {
             Some(folded) => {
-                let normalization = self.constant_of(folded.node);
+                let normalization = self.constant_of(&self.network.nodes[folded.node].name);
                 format!("rt::Folded {{ operation: {operation}, normalization: {normalization} }}")
             }
             None => operation,

@@ -31,10 +31,11 @@
 
 pub(crate) mod aligned;
 pub(crate) mod batch_normalization;
-mod bias;
+pub(crate) mod bias;
 pub mod conv2d;
 pub mod dense;
 pub(crate) mod depthwise_conv2d;
+pub(crate) mod grouped_conv2d;
 #[cfg(feature = "std")]
 pub(crate) mod magnitude;
 pub mod math;

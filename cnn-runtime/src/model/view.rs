@@ -55,6 +55,16 @@ view! {
 }
 
 view! {
+    /// The parameters of a separable convolution.
+    SeparableConv2dView
+}
+
+view! {
+    /// The parameters of a transposed convolution.
+    Conv2dTransposeView
+}
+
+view! {
     /// The parameters of a dense layer.
     DenseView
 }
@@ -65,7 +75,7 @@ view! {
 }
 
 impl<'a> Conv2dView<'a> {
-    /// The kernel, `[height, width, input channels, filters]`.
+    /// The kernel, `[height, width, input channels / groups, filters]`.
     pub fn kernel(self) -> ArrayView4<'a, f32> {
         self.0.model.array4(self.0.first)
     }
@@ -83,6 +93,35 @@ impl<'a> DepthwiseConv2dView<'a> {
     }
 
     /// The bias, `[channels * multiplier]`; none with `use_bias = false`.
+    pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
+        self.0.vector("bias")
+    }
+}
+
+impl<'a> SeparableConv2dView<'a> {
+    /// The kernel of each channel, `[height, width, channels, multiplier]`.
+    pub fn depthwise_kernel(self) -> ArrayView4<'a, f32> {
+        self.0.model.array4(self.0.first)
+    }
+
+    /// The kernel across channels, `[1, 1, channels * multiplier, filters]`.
+    pub fn pointwise_kernel(self) -> ArrayView4<'a, f32> {
+        self.0.model.array4(self.0.first + 1)
+    }
+
+    /// The bias, `[filters]`; none with `use_bias = false`.
+    pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
+        self.0.vector("bias")
+    }
+}
+
+impl<'a> Conv2dTransposeView<'a> {
+    /// The kernel, `[height, width, filters, input channels]`.
+    pub fn kernel(self) -> ArrayView4<'a, f32> {
+        self.0.model.array4(self.0.first)
+    }
+
+    /// The bias, `[filters]`; none with `use_bias = false`.
     pub fn bias(self) -> Option<ArrayView1<'a, f32>> {
         self.0.vector("bias")
     }

@@ -190,12 +190,14 @@ pub(crate) const fn folded_sizes(
         Operation::Conv2d(conv) => (conv.patch() * conv.output[2], conv.pool.is_some()),
         Operation::Dense(dense) => (dense.inputs * dense.units, false),
         Operation::DepthwiseConv2d(conv) => (conv.kernel_len(), false),
-        // Nothing is folded into these: they have no kernel.
+        // Nothing is folded into these.
         Operation::Pool2d(_)
         | Operation::Dropout(_)
         | Operation::Activate(_)
         | Operation::BatchNormalization(_)
         | Operation::Merge(_)
+        | Operation::GroupedConv2d(_)
+        | Operation::Conv2dTranspose(_)
         | Operation::Pad2d(_)
         | Operation::Part(_)
         | Operation::UpSampling2d(_) => (0, false),

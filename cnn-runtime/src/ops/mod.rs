@@ -20,15 +20,19 @@ mod activate;
 pub mod activation;
 mod batch_normalization;
 mod conv2d;
+pub mod conv2d_transpose;
 mod crop;
 mod dense;
 mod depthwise_conv2d;
 pub mod dropout;
 pub mod folded;
+mod grouped_conv2d;
 pub mod merge;
 mod pad2d;
 mod part;
 mod pool2d;
+#[cfg(test)]
+mod tests;
 mod upsampling2d;
 
 use crate::kernels::Isa;
@@ -335,6 +339,8 @@ operations! {
     DepthwiseConv2d => depthwise_conv2d,
     Pad2d => pad2d,
     UpSampling2d => upsampling2d,
+    GroupedConv2d => grouped_conv2d,
+    Conv2dTranspose => conv2d_transpose,
 }
 
 /// `y += x`: the gradient of a value that several steps read is the sum of what they leave.

@@ -14,11 +14,13 @@ mod real;
 
 pub use crate::kernels::batch_normalization::reference as batch_normalization;
 pub use crate::kernels::depthwise_conv2d::reference as depthwise_conv2d;
+pub use crate::kernels::grouped_conv2d::reference as grouped_conv2d;
 pub use crate::kernels::pad2d::reference as pad2d;
 pub use crate::kernels::upsampling2d::reference as upsampling2d;
 pub use crate::loss::reference as loss;
 pub use crate::metric::reference as metric;
 pub use crate::ops::activation::reference as activation;
+pub use crate::ops::conv2d_transpose::reference as conv2d_transpose;
 pub use crate::ops::dropout::reference as dropout;
 pub use crate::ops::merge::reference as merge;
 pub use crate::optimizer::reference as optimizer;

@@ -1,8 +1,8 @@
 //! Any operation by its twin, for whole networks that are computed layer by layer.
 
 use super::{
-    Real, activation, batch_normalization, conv2d, dense, depthwise_conv2d, merge, pad2d, pool2d,
-    upsampling2d,
+    Real, activation, batch_normalization, conv2d, conv2d_transpose, dense, depthwise_conv2d,
+    grouped_conv2d, merge, pad2d, pool2d, upsampling2d,
 };
 use cnn_ir::Operation;
 
@@ -54,6 +54,14 @@ pub fn forward<T: Real>(
         }
         Operation::Pad2d(pad) => pad2d::forward(pad, n, x),
         Operation::UpSampling2d(layer) => upsampling2d::forward(layer, n, x),
+        Operation::GroupedConv2d(grouped) => {
+            let z = grouped_conv2d::forward(grouped, n, x, tensor(0), tensor(1));
+            activation::forward(grouped.activation, grouped.filters(), &z)
+        }
+        Operation::Conv2dTranspose(transpose) => {
+            let z = conv2d_transpose::forward(transpose, n, x, tensor(0), tensor(1));
+            activation::forward(transpose.activation, transpose.conv.input[2], &z)
+        }
         Operation::Merge(layer) => {
             let shapes = layer.inputs.shapes();
             let channels: Vec<usize> = shapes.iter().map(|shape| shape[2]).collect();

@@ -74,15 +74,21 @@ pub const fn training_scratch(conv: &Conv2d, n: usize) -> usize {
         KernelGradient::PoolSparse => sparse::kernel_gradient_scratch(conv),
         KernelGradient::Windowed => windowed::kernel_gradient_scratch(conv),
     };
-    let input = match conv.input_gradient {
+    let input = input_gradient_scratch(conv, n);
+    max(forward_scratch(conv, n), max(kernel, input))
+}
+
+/// The scratch memory of [`backward_input`], in floats, for up to `n` images.
+pub const fn input_gradient_scratch(conv: &Conv2d, n: usize) -> usize {
+    let chosen = match conv.input_gradient {
         InputGradient::Direct => direct::input_gradient_scratch(conv),
         InputGradient::Winograd => winograd::input_gradient_scratch(conv, TileSize::Two, n),
         InputGradient::Winograd4 => winograd::input_gradient_scratch(conv, TileSize::Four, n),
         InputGradient::Pointwise | InputGradient::Columns => 0,
         InputGradient::PoolSparse => sparse::input_gradient_scratch(conv),
     };
-    let columns = columns::training_scratch(conv);
-    max(forward_scratch(conv, n), max(columns, max(kernel, input)))
+    // What an instruction set without vectors takes in place of all others.
+    max(columns::training_scratch(conv), chosen)
 }
 
 /// Floats of the weights as [`forward`] wants them; 0 if it takes them as they are.

@@ -7,12 +7,12 @@ use cnn_ir::operation::{self, image};
 
 /// Some neighbouring values of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct InputPart {
     /// The place of the first.
     pub offset: usize,
 }
 
-impl Layer for Part {
+impl Layer for InputPart {
     fn operation(&self, inputs: &[Shape], output: &Shape) -> Option<Operation> {
         let output = image(&output.0);
         let part = operation::Part {
