@@ -85,7 +85,7 @@ pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
     Trainer, argmax, data, ndarray, set_threads, threads,
 };
-pub use cnn_runtime::{Loss, Metric, Optimizer};
+pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 
 #[doc(hidden)]
 pub use cnn_macros as __macros;

@@ -6,7 +6,7 @@ mod small;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn::Optimizer;
+use cnn::{Clip, Optimizer, Schedule, UpdateRule};
 use cnn::runtime::{Dataset, Error, Examples, Model};
 use ndarray::{Array1, Array2, s};
 use small::{STRIPES, UNTRAINABLE, bits, stripe_images, stripes, xor};
@@ -120,29 +120,31 @@ fn nothing_is_done_in_no_epochs() {
 }
 
 fn sgd(learning_rate: f64, momentum: f64) -> Optimizer {
-    Optimizer::Sgd {
-        learning_rate,
+    let rule = UpdateRule::Sgd {
         momentum,
         nesterov: false,
-    }
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 fn rmsprop(learning_rate: f64, rho: f64, momentum: f64, epsilon: f64) -> Optimizer {
-    Optimizer::RmsProp {
-        learning_rate,
+    let rule = UpdateRule::RmsProp {
         rho,
         momentum,
         epsilon,
-    }
+        centered: false,
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 fn adam(learning_rate: f64, beta_1: f64, beta_2: f64, epsilon: f64) -> Optimizer {
-    Optimizer::Adam {
-        learning_rate,
+    let rule = UpdateRule::Adam {
         beta_1,
         beta_2,
         epsilon,
-    }
+        amsgrad: false,
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A [`Word`] is a name that somebody wrote, with the [`Place`] in which it stands, whether or not it means something
 //! there: `con` is a word in the place of a layer. [`entries`] are the words that mean something in a place.
 
+use crate::check::optimizer;
 use crate::check::train::SETTINGS;
 use crate::layers::{self, PADDING, PADDINGS};
 use crate::syntax::{
@@ -10,7 +11,7 @@ use crate::syntax::{
     ValueKind,
 };
 use cnn_ir::vocabulary::{self, Parameter};
-use cnn_ir::{Activation, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Loss, Metric, Schedule, UpdateRule};
 
 /// Where a word stands, which decides what it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Place {
     Loss,
     /// The value of `optimizer`.
     Optimizer,
+    /// The value of `learning_rate`.
+    Schedule,
     /// In the list of `metrics`.
     Metric,
 }
@@ -99,6 +102,7 @@ impl Words {
             match name.as_ref().map(|name| name.text.as_str()) {
                 Some("activation") => self.value(value, &Place::Activation),
                 Some("padding") => self.value(value, &Place::Padding),
+                Some("learning_rate") => self.value(value, &Place::Schedule),
                 Some(_) => {}
                 // Of all layers, `activation(relu)` alone is written with a word.
                 None if of == "activation" => self.value(value, &Place::Activation),
@@ -170,7 +174,8 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         (Place::Padding, paddings.collect()),
         (Place::Setting, settings.collect()),
         (Place::Loss, named(Loss::WORDS)),
-        (Place::Optimizer, named(Optimizer::WORDS)),
+        (Place::Optimizer, named(UpdateRule::WORDS)),
+        (Place::Schedule, named(Schedule::WORDS)),
         (Place::Metric, named(Metric::WORDS)),
     ];
     let mut arguments: Vec<(&'static str, &[Parameter])> = (layers::kinds())
@@ -178,7 +183,9 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         .collect();
     arguments.extend(of_words(Activation::WORDS));
     arguments.extend(of_words(Loss::WORDS));
-    arguments.extend(of_words(Optimizer::WORDS));
+    arguments.extend(of_words(Schedule::WORDS));
+    let optimizers = UpdateRule::WORDS.iter();
+    arguments.extend(optimizers.map(|word| (word.name, optimizer::arguments(word))));
     // An activation is a layer too.
     arguments.sort_by_key(|(name, _)| *name);
     arguments.dedup_by_key(|(name, _)| *name);
@@ -230,7 +237,7 @@ mod tests {
             dense(10, activation = leaky_relu(neg = 0.1));
             train {
                 loss = categ;
-                optimizer = adam(lear = 1e-3, be);
+                optimizer = adam(lear = 1e-3, learning_rate = cosi(war), be);
                 metrics = [acc];
                 epo
             }
@@ -255,6 +262,9 @@ mod tests {
             ("optimizer", Place::Setting),
             ("adam", Place::Optimizer),
             ("lear", argument("adam")),
+            ("learning_rate", argument("adam")),
+            ("cosi", Place::Schedule),
+            ("war", argument("cosi")),
             ("be", argument("adam")),
             ("metrics", Place::Setting),
             ("acc", Place::Metric),
@@ -276,7 +286,7 @@ mod tests {
             let found = entries.iter().find(|(other, _)| other == place);
             found.map(|(_, entries)| entries.iter().map(|entry| entry.name).collect::<Vec<_>>())
         };
-        let cases: [(Place, &[&str]); 5] = [
+        let cases: [(Place, &[&str]); 7] = [
             (Place::Layer, &["conv2d", "flatten", "relu", "train"]),
             (Place::Padding, &["valid", "same"]),
             (Place::Setting, &["loss", "batch_size"]),
@@ -286,7 +296,12 @@ mod tests {
             ),
             (
                 Place::Argument("adam".to_owned()),
-                &["learning_rate", "beta_1"],
+                &["learning_rate", "beta_1", "weight_decay", "clip_norm"],
+            ),
+            (Place::Schedule, &["cosine_decay", "one_cycle"]),
+            (
+                Place::Argument("cosine_decay".to_owned()),
+                &["decay_steps", "warmup_steps"],
             ),
         ];
         for (place, words) in cases {

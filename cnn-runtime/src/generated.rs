@@ -21,7 +21,9 @@ pub use cnn_ir::operation::{
     Activate, BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, Dropout,
     FusedPool, InputGradient, Inputs, KernelGradient, Merge, MergeKind, Pass, Pool2d, PoolKind,
 };
-pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
+pub use cnn_ir::{
+    Activation, Clip, Initializer, Loss, Metric, Operation, Optimizer, Role, Schedule, UpdateRule,
+};
 // The constants of a network stand in a module of their own, also where there is no prelude.
 pub use core::option::Option::{None, Some};
 #[cfg(feature = "std")]

@@ -14,6 +14,7 @@ mod evaluate;
 mod lines;
 mod lint;
 pub(crate) mod names;
+pub(crate) mod optimizer;
 mod references;
 pub(crate) mod resolve;
 mod scope;

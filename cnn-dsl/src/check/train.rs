@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::check::arguments::{Context, Given, Reported};
-use crate::check::convert::{self, as_f32};
+use crate::check::convert;
 use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Loss, Metric, Node, Optimizer, Train};
@@ -124,27 +124,6 @@ impl Context<'_> {
         let vocabulary = (Vocabulary::Loss, Loss::WORDS);
         let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), value)?;
         Ok(Some((loss, named.span)))
-    }
-
-    fn optimizer(&mut self, value: &Value) -> Result<Optimizer, Reported> {
-        let vocabulary = (Vocabulary::Optimizer, Optimizer::WORDS);
-        let (optimizer, named) =
-            self.vocabulary(vocabulary, ("optimizer", "an optimizer"), value)?;
-        if let Optimizer::Sgd {
-            momentum,
-            nesterov: true,
-            ..
-        } = optimizer
-            && as_f32(momentum) == 0.0
-        {
-            let place = named.bound.span("nesterov").unwrap_or(named.span);
-            let message = "`nesterov` changes nothing without momentum";
-            self.report(
-                Diagnostic::new(Code::NesterovWithoutMomentum, place, message)
-                    .help("write `momentum = 0.9` beside it"),
-            );
-        }
-        Ok(optimizer)
     }
 
     fn metrics(&mut self, value: Option<&Value>) -> Result<Vec<Metric>, Reported> {

@@ -9,7 +9,7 @@ use super::text::{array, join, number, number_u64, tokens};
 use super::{Context, is_packed};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
-use cnn_ir::Role;
+use cnn_ir::{Optimizer, Role};
 use cnn_ir::operation::{Pass, Reduction};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -250,9 +250,8 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let totals: usize = totals(context).iter().map(|(.., len)| len).sum();
     let totals = number(totals);
     let states = states(context);
-    let Train {
-        loss, optimizer, ..
-    } = train;
+    let loss = &train.loss;
+    let optimizer = optimizer(&train.optimizer);
     let metrics = train.metrics.iter();
     let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
@@ -269,11 +268,31 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             packed_forward: &PACKED_FORWARD,
             packed_backward: &PACKED_BACKWARD,
             loss: rt::{loss:?},
-            optimizer: rt::{optimizer:?},
+            optimizer: {optimizer},
             metrics: &[{metrics}],
             epochs: {epochs},
             batch_size: {batch_size},
             seed: {seed},
+        }}"
+    )
+}
+
+/// `rt::Optimizer { rule: rt::UpdateRule::Lion { … }, … }`
+fn optimizer(optimizer: &Optimizer) -> String {
+    let Optimizer {
+        rule,
+        learning_rate,
+        weight_decay,
+        decay_biases,
+        clip,
+    } = optimizer;
+    format!(
+        "rt::Optimizer {{
+            rule: rt::{rule:?},
+            learning_rate: rt::{learning_rate:?},
+            weight_decay: {weight_decay:?},
+            decay_biases: {decay_biases},
+            clip: rt::{clip:?},
         }}"
     )
 }

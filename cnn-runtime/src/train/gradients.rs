@@ -17,6 +17,7 @@ use crate::ops::{self, BatchGradient};
 use crate::spec::{Gradient, Source, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::{Batch, cut};
+use crate::train::clipping::Clipping;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
 const PART: usize = 16 * 1024;
@@ -67,6 +68,12 @@ impl Gradients {
     /// The largest magnitude of a gradient.
     pub(crate) fn largest(&self) -> f32 {
         self.largest
+    }
+
+    /// Clips the gradients.
+    pub(crate) fn clip(&mut self, clipping: &Clipping) {
+        clipping.apply(&mut self.values);
+        self.largest = self.largest.min(clipping.largest());
     }
 
     /// Overwrites the gradients with those of the mean loss over the examples that flowed through `batch` last.

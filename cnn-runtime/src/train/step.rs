@@ -3,6 +3,7 @@
 //! ```text
 //! 1  batch      ──▶ forward, backward     are the targets valid, and is the loss finite?
 //! 2  gradients  ──▶ one flat buffer       are all of them?
+//!    clipping   ──▶ the same buffer
 //! 3  running    ──▶ running statistics    are the results?
 //!    update     ──▶ parameters, slots     are the results?
 //!    pack       ──▶ weights in the forms that the next step wants
@@ -11,8 +12,8 @@
 //! Each phase is shared by all threads, which meet at its end. Where the answer is no, the step is rejected, and
 //! parameters, optimizer and all counters are as they were.
 //!
-//! What is done with all gradients at once has its place between phases 2 and 3, in the flat buffer: clipping by
-//! their norm, or adding them up over several batches before one update.
+//! What is done with all gradients at once has its place between phases 2 and 3, in the flat buffer: clipping, or adding
+//! them up over several batches before one update.
 
 use crate::data::Dataset;
 use crate::data::targets::Checked;
@@ -22,6 +23,7 @@ use crate::model::evaluation::{check_data, check_trainable};
 use crate::spec::Training;
 use crate::thread_count::threads;
 use crate::train::batch::Batch;
+use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
 use crate::train::running::Running;
 use crate::train::update::Update;
@@ -31,6 +33,7 @@ use cnn_ir::Optimizer;
 pub(crate) struct Step {
     batch: Batch,
     gradients: Gradients,
+    clipping: Option<Clipping>,
     running: Running,
     update: Update,
 }
@@ -81,6 +84,7 @@ impl Step {
         Self {
             batch: Batch::new(spec, training, parameters, batch_size, threads),
             gradients: Gradients::new(spec),
+            clipping: Clipping::new(spec, optimizer.clip, threads),
             running: Running::new(spec, training),
             update: Update::new(spec, optimizer, threads),
         }
@@ -102,6 +106,7 @@ impl Step {
         let Self {
             batch,
             gradients,
+            clipping,
             running,
             update,
         } = self;
@@ -112,6 +117,9 @@ impl Step {
             return Err(Rejection::Loss(loss / examples.len() as f64));
         }
         gradients.complete(batch).map_err(Rejection::Gradient)?;
+        if let Some(clipping) = clipping {
+            gradients.clip(clipping);
+        }
         running
             .advance(batch, model.parameters())
             .map_err(Rejection::Update)?;
@@ -122,6 +130,11 @@ impl Step {
         running.apply(parameters);
         batch.pack(parameters);
         Ok(batch.sums())
+    }
+
+    /// The learning rate of the last step; 0 before the first one.
+    pub(crate) fn learning_rate(&self) -> f64 {
+        self.update.learning_rate()
     }
 }
 

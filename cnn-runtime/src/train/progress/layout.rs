@@ -198,6 +198,7 @@ mod tests {
             number: 1,
             scores: scores(0.1705, 0.9478),
             validation: Some(scores(0.0623, 0.9811)),
+            learning_rate: 1e-3,
             examples: 60_000,
             seconds: 2.9,
         }
