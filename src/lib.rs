@@ -138,7 +138,7 @@ pub mod __language {
 ///
 #[doc = include_str!("../docs/layers.md")]
 ///
-/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `seed`.
+/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`.
 ///
 /// # Mistakes
 ///

@@ -6,10 +6,10 @@ mod small;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 
-use cnn::{Clip, Network, Optimizer, Schedule, UpdateRule};
 use cnn::runtime::ir::vocabulary::{MOST, Setting};
 use cnn::runtime::spec::{Spec, Train, Training, TrainingPass};
 use cnn::runtime::{Dataset, Error, Examples, Model};
+use cnn::{Clip, Network, Optimizer, Schedule, UpdateRule};
 use ndarray::{Array2, Array4, Axis};
 use small::{STRIPES, XOR, Xor, bits, stripe_images, stripes, xor};
 
@@ -317,7 +317,10 @@ fn weight_decay_is_for_kernels() {
         };
         let fit = |optimizer| {
             let mut model = Model::new(frozen::Frozen::spec(), 5);
-            model.parameters_mut().iter_mut().for_each(|value| *value += 0.25);
+            model
+                .parameters_mut()
+                .iter_mut()
+                .for_each(|value| *value += 0.25);
             let before = model.clone();
             let trainer = model.trainer().optimizer(optimizer).batch_size(15);
             trainer.epochs(1).fit(&data).unwrap();
@@ -328,17 +331,61 @@ fn weight_decay_is_for_kernels() {
         for ((name, before), ((_, decayed), (_, plain))) in
             before.tensors().zip(decayed.tensors().zip(plain.tensors()))
         {
-            let is_frozen = ["conv2d_1.", "dense_1."].iter().any(|of| name.starts_with(of));
+            let is_frozen = ["conv2d_1.", "dense_1."]
+                .iter()
+                .any(|of| name.starts_with(of));
             let share = match name.ends_with("kernel") || decay_biases {
                 true if !is_frozen => 0.5 * 0.1,
                 _ => 0.0,
             };
             for ((before, decayed), plain) in before.iter().zip(&decayed).zip(&plain) {
                 let expected = plain - share * before;
-                assert!((decayed - expected).abs() < 1e-6, "{name}: {decayed}, not {expected}");
+                assert!(
+                    (decayed - expected).abs() < 1e-6,
+                    "{name}: {decayed}, not {expected}"
+                );
             }
         }
     }
+}
+
+/// Batches that are accumulated are one batch, also where the last one is smaller and the last step has one alone.
+#[test]
+fn accumulated_batches_are_one_batch() {
+    let data = stripes(45);
+    let optimizer = sgd(0.9, false).with_clip(Clip::GlobalNorm(0.5));
+    let fit = |batch_size, accumulate, threads| {
+        let mut model = Model::new(frozen::Frozen::spec(), 5);
+        let trainer = model.trainer().optimizer(optimizer).epochs(3);
+        let trainer = trainer.batch_size(batch_size).accumulate(accumulate);
+        let history = trainer.threads(threads).fit(&data).unwrap();
+        (model, history)
+    };
+    for (batch_size, accumulate) in [(4, 5), (7, 3), (20, 2), (45, 2)] {
+        let (large, expected) = fit(batch_size * accumulate, 1, 1);
+        let (model, history) = fit(batch_size, accumulate, 1);
+        let case = format!("{accumulate} batches of {batch_size}");
+        for (found, expected) in model.parameters().iter().zip(large.parameters()) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{case}: {found}, not {expected}"
+            );
+        }
+        for (found, expected) in history.epochs.iter().zip(&expected.epochs) {
+            let deviation = (found.scores.loss - expected.scores.loss).abs();
+            assert!(deviation < 1e-5, "{case}: {found:?}, not {expected:?}");
+            assert_eq!(found.examples, 45);
+        }
+        let (threaded, _) = fit(batch_size, accumulate, 3);
+        assert_eq!(
+            bits(threaded.parameters()),
+            bits(model.parameters()),
+            "{case}"
+        );
+    }
+    let (one, _) = fit(16, 1, 1);
+    let (two, _) = fit(16, 2, 1);
+    assert_ne!(bits(one.parameters()), bits(two.parameters()));
 }
 
 /// One step of gradient descent, by hand.
@@ -352,7 +399,11 @@ fn clipping_is_that_of_the_batch() {
     };
     let most = 0.5 * norm(&gradients);
     let ranges: Vec<_> = XOR.parameters.iter().map(|tensor| tensor.range()).collect();
-    for clip in [Clip::Value(0.01), Clip::Norm(most / 4.0), Clip::GlobalNorm(most)] {
+    for clip in [
+        Clip::Value(0.01),
+        Clip::Norm(most / 4.0),
+        Clip::GlobalNorm(most),
+    ] {
         let mut expected = model.parameters().to_vec();
         for range in &ranges {
             for index in range.clone() {
@@ -371,7 +422,10 @@ fn clipping_is_that_of_the_batch() {
         let trainer = trained.trainer().optimizer(optimizer).shuffle(false);
         trainer.epochs(1).fit(&data).unwrap();
         for (found, expected) in trained.parameters().iter().zip(&expected) {
-            assert!((found - expected).abs() < 1e-6, "{clip:?}: {found}, not {expected}");
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{clip:?}: {found}, not {expected}"
+            );
         }
         assert_ne!(bits(&expected), bits(model.parameters()));
     }

@@ -95,6 +95,7 @@ network Digits {
         metrics = [accuracy];
         epochs = 5;                                // 1 where nothing is written
         batch_size = 64;                           // 32
+        accumulate = 1;                            // batches in one step
         seed = 0;                                  // of shuffling and dropout
     }
 }

@@ -439,6 +439,7 @@ fn training_has_the_defaults_of_keras() {
         metrics: vec![],
         epochs: 1,
         batch_size: 32,
+        accumulate: 1,
         seed: 0,
     };
     assert_eq!(train(""), expected);

@@ -22,7 +22,7 @@ vocabulary! {
     /// };
     /// assert_eq!(schedule, written_out);
     /// ```
-    pub enum Schedule with decays: bool {
+    pub enum Schedule {
         /// The same in each step.
         constant => Constant {
             needs {
@@ -31,7 +31,7 @@ vocabulary! {
             }
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with false;
+        };
 
         /// `values[i]`, where `i` is the number of boundaries below `s`.
         piecewise_constant_decay => PiecewiseConstantDecay {
@@ -43,7 +43,7 @@ vocabulary! {
             }
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// `initial_learning_rate * decay_rate^(s / decay_steps)`; as a staircase with the exponent rounded down.
         exponential_decay => ExponentialDecay {
@@ -59,7 +59,7 @@ vocabulary! {
             staircase: bool = Kind::switch(false),
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// `initial_learning_rate / (1 + decay_rate * s / decay_steps)`; as a staircase with `s / decay_steps` rounded
         /// down.
@@ -76,7 +76,7 @@ vocabulary! {
             staircase: bool = Kind::switch(false),
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// `(initial_learning_rate - end_learning_rate) * (1 - min(s / decay_steps, 1))^power + end_learning_rate`: a
         /// line by default. With `cycle`, `decay_steps` is multiplied by `max(1, ceil(s / decay_steps))` before, so that
@@ -96,7 +96,7 @@ vocabulary! {
             cycle: bool = Kind::switch(false),
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * min(s / decay_steps, 1))) / 2 + alpha)` (Loshchilov &
         /// Hutter 2017).
@@ -111,7 +111,7 @@ vocabulary! {
             alpha: f64 = Kind::number(Range::NonNegative, 0.0),
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// `cosine_decay` that begins again after its end (SGDR, Loshchilov & Hutter 2017): period `i`, from 0, takes
         /// `first_decay_steps * t_mul^i` steps. `p` of it have passed at
@@ -131,7 +131,7 @@ vocabulary! {
             alpha: f64 = Kind::number(Range::NonNegative, 0.0),
             /// Steps in which the learning rate rises from 0.
             warmup_steps: u64 = WARMUP,
-        } with true;
+        };
 
         /// Up and down once in `total_steps` steps, by cosines (Smith & Topin 2018, as PyTorch's `OneCycleLR`): from
         /// `max_learning_rate / div_factor` to `max_learning_rate` in step `pct_start * total_steps - 1`, then to
@@ -149,7 +149,7 @@ vocabulary! {
             div_factor: f64 = Kind::number(Range::AtLeastOne, 25.0),
             /// How much smaller still the last one is.
             final_div_factor: f64 = Kind::number(Range::AtLeastOne, 1e4),
-        } with true;
+        };
     }
 }
 

@@ -282,10 +282,9 @@ impl Field for &'static [u64] {
     fn from_setting(setting: Setting) -> Self {
         match setting {
             Setting::Counts(counts) => counts,
-            Setting::Number(_)
-            | Setting::Count(_)
-            | Setting::Numbers(_)
-            | Setting::Switch(_) => &[],
+            Setting::Number(_) | Setting::Count(_) | Setting::Numbers(_) | Setting::Switch(_) => {
+                &[]
+            }
         }
     }
 
@@ -302,10 +301,7 @@ impl Field for &'static [f64] {
     fn from_setting(setting: Setting) -> Self {
         match setting {
             Setting::Numbers(numbers) => numbers,
-            Setting::Number(_)
-            | Setting::Count(_)
-            | Setting::Counts(_)
-            | Setting::Switch(_) => &[],
+            Setting::Number(_) | Setting::Count(_) | Setting::Counts(_) | Setting::Switch(_) => &[],
         }
     }
 
@@ -331,8 +327,8 @@ impl<F: Field> core::fmt::Debug for Expression<F> {
 /// function of each name that makes the value with its defaults: `Loss::huber()`. Fields without a default stand
 /// first, in `needs { … }`, and are arguments of this function: `Schedule::cosine_decay(1e-3, 1000)`.
 ///
-/// Each entry carries a value of the type behind the enum's name, which the method of that name
-/// returns: what the compiler and the runtime have to know of it.
+/// Where the enum's name is followed by `with property: Type`, each entry carries a value of that type, which the
+/// method of that name returns: what the compiler and the runtime have to know of it.
 macro_rules! vocabulary {
     (
         $(#[$enum_meta:meta])*
@@ -351,6 +347,50 @@ macro_rules! vocabulary {
                         $field:ident: $type:ty = $kind:expr,
                     )*
                 })? with $value:expr;
+            )+
+        }
+    ) => {
+        vocabulary! {
+            $(#[$enum_meta])*
+            pub enum $Enum {
+                $(
+                    $(#[doc = $docs])+
+                    $name $(| $alias)* => $Variant $({
+                        $(needs {
+                            $($(#[doc = $need_docs])+ $need: $need_type = $need_kind,)+
+                        })?
+                        $($(#[doc = $field_docs])+ $field: $type = $kind,)*
+                    })?;
+                )+
+            }
+        }
+
+        impl $Enum {
+            #[doc = concat!("Its [`", stringify!($Property), "`].")]
+            pub const fn $property(&self) -> $Property {
+                match self {
+                    $(Self::$Variant $({ $($($need: _,)+)? $($field: _,)* })? => $value,)+
+                }
+            }
+        }
+    };
+    (
+        $(#[$enum_meta:meta])*
+        pub enum $Enum:ident {
+            $(
+                $(#[doc = $docs:literal])+
+                $name:ident $(| $alias:ident)* => $Variant:ident $({
+                    $(needs {
+                        $(
+                            $(#[doc = $need_docs:literal])+
+                            $need:ident: $need_type:ty = $need_kind:expr,
+                        )+
+                    })?
+                    $(
+                        $(#[doc = $field_docs:literal])+
+                        $field:ident: $type:ty = $kind:expr,
+                    )*
+                })?;
             )+
         }
     ) => {
@@ -439,13 +479,6 @@ macro_rules! vocabulary {
                     })+
                 }
                 _settings
-            }
-
-            #[doc = concat!("Its [`", stringify!($Property), "`].")]
-            pub const fn $property(&self) -> $Property {
-                match self {
-                    $(Self::$Variant $({ $($($need: _,)+)? $($field: _,)* })? => $value,)+
-                }
             }
         }
 

@@ -493,9 +493,12 @@ impl Context<'_> {
                     .ascending(parameter.name, value)
                     .map(|counts| counts.map(Setting::Counts)),
                 Kind::Numbers(range) => self
-                    .list(parameter.name, "a list of numbers", value, |context, value| {
-                        context.number(parameter.name, Ok(Some(value)), range)
-                    })
+                    .list(
+                        parameter.name,
+                        "a list of numbers",
+                        value,
+                        |context, value| context.number(parameter.name, Ok(Some(value)), range),
+                    )
                     .map(|numbers| numbers.map(Setting::Numbers)),
                 Kind::Other(_) => unreachable!("words read no arguments themselves"),
             };

@@ -34,8 +34,7 @@ impl Context<'_> {
     /// An optimizer: `sgd`, `adam(learning_rate = cosine_decay(1e-3, 10000), clip_norm = 1)`.
     pub(crate) fn optimizer(&mut self, value: &Value) -> Result<Optimizer, Reported> {
         let words = (Vocabulary::Optimizer, UpdateRule::WORDS);
-        let (word, named) =
-            self.called(words, ("optimizer", "an optimizer"), value, arguments)?;
+        let (word, named) = self.called(words, ("optimizer", "an optimizer"), value, arguments)?;
         let bound = &named.bound;
         let rule = self.make(word, bound);
         let learning_rate = self.learning_rate(bound.get("learning_rate"));

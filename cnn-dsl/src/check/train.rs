@@ -16,6 +16,7 @@ pub(crate) const SETTINGS: &[&str] = &[
     "metrics",
     "epochs",
     "batch_size",
+    "accumulate",
     "seed",
 ];
 impl Context<'_> {
@@ -47,6 +48,7 @@ impl Context<'_> {
         let metrics = get("metrics").and_then(|value| self.metrics(value));
         let epochs = self.count("epochs", get("epochs"));
         let batch_size = self.count("batch_size", get("batch_size"));
+        let accumulate = self.count("accumulate", get("accumulate"));
         let seed = self.seed("seed", get("seed"));
         if let (Ok(Some((loss, place))), Some(nodes)) = (loss, nodes) {
             self.loss_fits(loss, place, nodes);
@@ -62,6 +64,7 @@ impl Context<'_> {
             metrics: metrics.ok()?,
             epochs: epochs.ok()?.unwrap_or(1),
             batch_size: batch_size.ok()?.unwrap_or(32),
+            accumulate: accumulate.ok()?.unwrap_or(1),
             seed: seed.ok()?.unwrap_or(0),
         })
     }

@@ -9,8 +9,8 @@ use super::text::{array, join, number, number_u64, tokens};
 use super::{Context, is_packed};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
-use cnn_ir::{Optimizer, Role};
 use cnn_ir::operation::{Pass, Reduction};
+use cnn_ir::{Optimizer, Role};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -255,6 +255,7 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let metrics = train.metrics.iter();
     let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
+    let accumulate = number(train.accumulate);
     let seed = number_u64(train.seed);
     format!(
         "rt::Training {{
@@ -272,6 +273,7 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             metrics: &[{metrics}],
             epochs: {epochs},
             batch_size: {batch_size},
+            accumulate: {accumulate},
             seed: {seed},
         }}"
     )

@@ -50,7 +50,11 @@ impl Rule for Adadelta {
         Bounds {
             // What is computed on the way may be the largest.
             parameters: moved.max(ratio).max(delta * delta),
-            slots: [square + gradient * gradient, steps + fresh * delta * delta, 0.0],
+            slots: [
+                square + gradient * gradient,
+                steps + fresh * delta * delta,
+                0.0,
+            ],
         }
     }
 

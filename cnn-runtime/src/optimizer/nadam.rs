@@ -1,6 +1,6 @@
 //! Nadam (Dozat 2016): Adam with Nesterov's momentum, whose decay rises to `beta_1` as in Keras.
 
-use super::{Rule, Step};
+use super::{Bounds, Rule, Step, single};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 
@@ -63,6 +63,22 @@ impl Rule for Nadam {
             *square += fresh_2 * (g * g - *square);
             let increment = of_mean * *mean + of_gradient * g;
             *w -= increment / ((of_square * *square).sqrt() + epsilon);
+        }
+    }
+
+    /// The denominator is at its least, and both means weigh as much as they ever do.
+    fn bounds(self, step: Step, before: Bounds, gradient: f64) -> Bounds {
+        let [mean, square, _] = before.slots;
+        let rate = step.learning_rate / (1.0 - self.beta_1);
+        let least = single(self.epsilon).min(1.0);
+        let mean = mean + gradient;
+        let square = square + gradient * gradient;
+        // `rate` itself may be the largest.
+        let moved = before.parameters + 2.0 * rate * mean.max(1.0) / least;
+        Bounds {
+            // The mean square is divided by `1 - beta_2` in the first step.
+            parameters: moved.max(square / (1.0 - self.beta_2)),
+            slots: [mean, square, 0.0],
         }
     }
 

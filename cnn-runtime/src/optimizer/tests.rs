@@ -2,8 +2,8 @@ use super::{Bounds, Step, bounds};
 use crate::kernels::Isa;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
-use cnn_ir::{Optimizer, Schedule, UpdateRule};
 use cnn_ir::vocabulary::{Kind, Range, Setting};
+use cnn_ir::{Optimizer, Schedule, UpdateRule};
 
 /// Every rule with its defaults, with momentum where it has some, and with its switches on.
 fn all() -> Vec<UpdateRule> {
@@ -32,9 +32,7 @@ fn all() -> Vec<UpdateRule> {
 /// The slots of a rule before its first step.
 fn start(rule: &UpdateRule, length: usize) -> Vec<Vec<f32>> {
     let slots = super::slots(rule).iter();
-    slots
-        .map(|_| vec![super::initial(rule); length])
-        .collect()
+    slots.map(|_| vec![super::initial(rule); length]).collect()
 }
 
 /// Update `iteration` with the default learning rate and some weight decay.
@@ -144,7 +142,9 @@ fn three_steps_are_those_of_keras() {
     }
     failures.report();
     for word in UpdateRule::WORDS {
-        let known = cases.iter().any(|(optimizer, _)| optimizer.name() == word.name);
+        let known = cases
+            .iter()
+            .any(|(optimizer, _)| optimizer.name() == word.name);
         assert!(known, "no values of Keras for `{}`", word.name);
     }
 }
@@ -307,7 +307,14 @@ fn bounds_hold_for_any_magnitudes() {
             let mut update = |iteration: u64, parameters: &mut [f32], gradients: &[f32]| {
                 let mut views: Vec<&mut [f32]> =
                     slots.iter_mut().map(|slot| &mut slot[..]).collect();
-                super::update(&rule, isa, step(iteration), parameters, gradients, &mut views);
+                super::update(
+                    &rule,
+                    isa,
+                    step(iteration),
+                    parameters,
+                    gradients,
+                    &mut views,
+                );
                 let mut most = [0.0; super::MAX_SLOTS];
                 for (most, slot) in most.iter_mut().zip(&slots) {
                     *most = f64::from(largest_of(slot));

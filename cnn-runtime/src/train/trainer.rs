@@ -145,6 +145,7 @@ type OnEpoch<'a, N> = Box<dyn FnMut(&Epoch, &N) + 'a>;
 struct Settings<'a> {
     epochs: usize,
     batch_size: usize,
+    accumulate: usize,
     optimizer: Option<Optimizer>,
     learning_rate: Option<Schedule>,
     threads: usize,
@@ -204,6 +205,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         let settings = Settings {
             epochs: training.map_or(1, |training| training.epochs),
             batch_size: training.map_or(1, |training| training.batch_size),
+            accumulate: training.map_or(1, |training| training.accumulate),
             optimizer: None,
             learning_rate: None,
             threads: thread_count::threads(),
@@ -228,9 +230,17 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
-    /// Examples in one step, at least 1. The last step of an epoch takes what is left.
+    /// Examples in one batch, at least 1. The last step of an epoch takes what is left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.settings.batch_size = batch_size;
+        self
+    }
+
+    /// Batches in one step, at least 1: their gradients are added up, and the update is that of the mean loss over all
+    /// their examples. It takes the memory of one batch, and a second buffer of gradients. Batch normalization looks at
+    /// each batch by itself. The last step of an epoch takes what is left.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.settings.accumulate = batches;
         self
     }
 
@@ -369,9 +379,16 @@ impl Settings<'_> {
             return Ok(());
         }
 
+        let is_scheduled = !matches!(
+            optimizer.learning_rate,
+            Schedule::Constant {
+                warmup_steps: 0,
+                ..
+            }
+        );
         let batch_size = self.batch_size.min(data.len());
         let mut run = Run {
-            batch_size,
+            step_size: batch_size.saturating_mul(self.accumulate),
             order: vec![0; data.len()],
             sums: vec![0.0; 1 + training.metrics.len()],
             examples: 0,
@@ -407,7 +424,7 @@ impl Settings<'_> {
                 let scores = model.evaluate_checked(training, validation, self.threads);
                 epoch.validation = Some(scores.map_err(Error::in_validation)?);
             }
-            bar.finish(epoch);
+            bar.finish(epoch, is_scheduled);
             if !history.stopped {
                 subject.after_epoch(epoch);
             }
@@ -421,12 +438,17 @@ impl Settings<'_> {
 
     /// Checks the settings and returns the optimizer to use.
     fn check(&self, training: &Training) -> Result<Optimizer, Error> {
-        if self.batch_size == 0 {
-            return Err(Error::Setting {
-                name: "batch_size",
-                value: self.batch_size.to_string(),
-                expected: "at least 1",
-            });
+        for (name, count) in [
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+        ] {
+            if count == 0 {
+                return Err(Error::Setting {
+                    name,
+                    value: count.to_string(),
+                    expected: "at least 1",
+                });
+            }
         }
         let mut optimizer = self.optimizer.unwrap_or(training.optimizer);
         if let Some(learning_rate) = self.learning_rate {
@@ -454,7 +476,7 @@ impl Settings<'_> {
 
         run.sums.fill(0.0);
         run.examples = 0;
-        for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
+        for (step, batch) in run.order.chunks(run.step_size).enumerate() {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
             let begun = Stopwatch::start();
             let sums = run
@@ -567,7 +589,8 @@ fn check_number(name: &'static str, range: Range, value: f64) -> Result<(), Erro
 struct Run<'d> {
     data: Checked<'d>,
     training: &'static Training,
-    batch_size: usize,
+    /// Examples in one step.
+    step_size: usize,
     /// The order of the examples in this epoch.
     order: Vec<usize>,
     step: Step,
@@ -580,7 +603,7 @@ struct Run<'d> {
 impl Run<'_> {
     /// The number of steps of an epoch.
     fn steps(&self) -> usize {
-        self.order.len().div_ceil(self.batch_size)
+        self.order.len().div_ceil(self.step_size)
     }
 
     /// The mean loss and metrics of the epoch so far.
@@ -596,6 +619,7 @@ impl<N: fmt::Debug> fmt::Debug for Trainer<'_, N> {
             .field("network", &self.network)
             .field("epochs", &settings.epochs)
             .field("batch_size", &settings.batch_size)
+            .field("accumulate", &settings.accumulate)
             .field("optimizer", &settings.optimizer)
             .field("learning_rate", &settings.learning_rate)
             .field("threads", &settings.threads)

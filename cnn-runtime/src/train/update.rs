@@ -332,6 +332,7 @@ mod tests {
                 amsgrad: true,
             },
             UpdateRule::adamw(),
+            UpdateRule::nadam(),
             UpdateRule::adamax(),
             UpdateRule::adagrad(),
             UpdateRule::lion(),
@@ -341,16 +342,16 @@ mod tests {
             let mut update = Update::new(&NOTHING, optimizer, 1);
             let state = TrainingState::default();
             let step = Step::new(&optimizer, 1);
-            assert!(
-                !update.advance_bounds(step, 1.0),
-                "nothing is known yet"
-            );
+            assert!(!update.advance_bounds(step, 1.0), "nothing is known yet");
             assert!(update.is_safe(step, &[], &state, 1.0), "{rule:?}");
             for iteration in 0..1_000_000 {
                 let is_safe = update.advance_bounds(step, 1e3);
                 assert!(is_safe, "{rule:?}, step {iteration}");
             }
-            assert!(!update.is_safe(step, &[], &state, f32::INFINITY), "{rule:?}");
+            assert!(
+                !update.is_safe(step, &[], &state, f32::INFINITY),
+                "{rule:?}"
+            );
         }
     }
 }

@@ -76,7 +76,9 @@ fn learning_rates_are_those_of_keras() {
         for (step, expected) in STEPS.iter().zip(expected) {
             let found = learning_rate(schedule, *step);
             if (found - expected).abs() > 1e-15 {
-                wrong.push(format!("{schedule:?}, step {step}: {found}, not {expected}"));
+                wrong.push(format!(
+                    "{schedule:?}, step {step}: {found}, not {expected}"
+                ));
             }
         }
     }
@@ -85,7 +87,10 @@ fn learning_rates_are_those_of_keras() {
 
 #[test]
 fn a_warmup_rises_to_the_first_value_and_delays_the_rest() {
-    for (schedule, _) in CASES.iter().filter(|(schedule, _)| *schedule == schedule.with_warmup(0)) {
+    for (schedule, _) in CASES
+        .iter()
+        .filter(|(schedule, _)| *schedule == schedule.with_warmup(0))
+    {
         let delayed = schedule.with_warmup(10);
         if let Schedule::OneCycle { .. } = schedule {
             assert_eq!(delayed, *schedule);
@@ -93,11 +98,19 @@ fn a_warmup_rises_to_the_first_value_and_delays_the_rest() {
         }
         for step in 0..10 {
             let expected = learning_rate(schedule, 0) * (step as f64 / 10.0);
-            assert_eq!(learning_rate(&delayed, step), expected, "{delayed:?}, step {step}");
+            assert_eq!(
+                learning_rate(&delayed, step),
+                expected,
+                "{delayed:?}, step {step}"
+            );
         }
         for step in 0..50 {
             let expected = learning_rate(schedule, step);
-            assert_eq!(learning_rate(&delayed, step + 10), expected, "{delayed:?}, step {step}");
+            assert_eq!(
+                learning_rate(&delayed, step + 10),
+                expected,
+                "{delayed:?}, step {step}"
+            );
         }
     }
 }
@@ -110,7 +123,10 @@ fn every_period_begins_with_its_first_step() {
     for period in 0..20 {
         assert_eq!(learning_rate(&restarts, start), 0.1, "period {period}");
         start += 10 << period;
-        assert!(learning_rate(&restarts, start - 1) < 0.01, "period {period}");
+        assert!(
+            learning_rate(&restarts, start - 1) < 0.01,
+            "period {period}"
+        );
     }
 }
 
@@ -131,7 +147,10 @@ fn learning_rates_are_finite_and_not_negative() {
     for schedule in shortest {
         for step in [0, 1, 2, 3, 1_000_000_000] {
             let found = learning_rate(&schedule, step);
-            assert!((0.0..=0.1 + 1e-15).contains(&found), "{schedule:?}, step {step}: {found}");
+            assert!(
+                (0.0..=0.1 + 1e-15).contains(&found),
+                "{schedule:?}, step {step}: {found}"
+            );
         }
     }
 }

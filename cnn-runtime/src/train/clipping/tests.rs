@@ -54,13 +54,18 @@ fn gradients_are_clipped_as_by_keras() {
                 Kind::Norm(most),
                 [clipped(a, most, norm(a)), clipped(b, most, norm(b))].concat(),
             ),
-            (Kind::GlobalNorm(most), clipped(&before, most, norm(&before))),
+            (
+                Kind::GlobalNorm(most),
+                clipped(&before, most, norm(&before)),
+            ),
         ];
         for (index, (clip, expected)) in cases.into_iter().enumerate() {
             let clipping = clipping(Isa::detect(), 1, clip);
             let mut after = before.clone();
             clipping.apply(&mut after);
-            let largest = after.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let largest = after
+                .iter()
+                .fold(0.0_f32, |most, value| most.max(value.abs()));
             let deviation = (after.iter().zip(&expected))
                 .map(|(found, expected)| (f64::from(*found) - expected).abs())
                 .fold(0.0, f64::max);
@@ -88,7 +93,12 @@ fn threads_and_instruction_sets_give_the_same_bits() {
         let expected = run(Isa::PORTABLE, 1);
         for isa in Isa::available() {
             for threads in [1, 4] {
-                assert_eq!(run(isa, threads), expected, "{index}, {}, {threads}", isa.name());
+                assert_eq!(
+                    run(isa, threads),
+                    expected,
+                    "{index}, {}, {threads}",
+                    isa.name()
+                );
             }
         }
     }
