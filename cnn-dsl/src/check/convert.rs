@@ -330,7 +330,11 @@ impl Context<'_> {
         let mut list = Vec::new();
         let mut failed = false;
         for value in values {
-            match read(self, value) {
+            let item = match value.kind {
+                ValueKind::Invalid => Err(Reported),
+                _ => read(self, value),
+            };
+            match item {
                 Ok(item) => list.extend(item),
                 Err(Reported) => failed = true,
             }

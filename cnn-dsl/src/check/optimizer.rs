@@ -80,6 +80,7 @@ impl Context<'_> {
             | ValueKind::Float(_)
             | ValueKind::Dims(_)
             | ValueKind::List(_)
+            | ValueKind::Expression(_)
             | ValueKind::Invalid => false,
         };
         if !is_schedule {
