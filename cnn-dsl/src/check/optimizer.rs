@@ -105,14 +105,15 @@ impl Context<'_> {
 
     /// The argument that says how gradients are clipped, of which there may be one.
     fn clip(&mut self, bound: &Bound<'_>) -> Result<Clip, Reported> {
-        const KINDS: [(&str, fn(f64) -> Clip); 3] = [
+        type Make = fn(f64) -> Clip;
+        let kinds: [(&str, Make); 3] = [
             ("clip_value", Clip::Value),
             ("clip_norm", Clip::Norm),
             ("global_clip_norm", Clip::GlobalNorm),
         ];
         let mut clip = Ok(Clip::None);
         let mut first = None;
-        for (name, make) in KINDS {
+        for (name, make) in kinds {
             let value = match bound.get(name)? {
                 Some(value) if value.kind == ValueKind::Name("none".to_owned()) => continue,
                 Some(value) => value,
