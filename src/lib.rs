@@ -85,7 +85,7 @@ pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
     Trainer, argmax, data, ndarray, set_threads, threads,
 };
-pub use cnn_runtime::{Loss, Metric, Optimizer};
+pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 
 #[doc(hidden)]
 pub use cnn_macros as __macros;
@@ -138,7 +138,7 @@ pub mod __language {
 ///
 #[doc = include_str!("../docs/layers.md")]
 ///
-/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `seed`.
+/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`.
 ///
 /// # Mistakes
 ///

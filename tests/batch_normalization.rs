@@ -159,6 +159,32 @@ fn a_step_that_is_rejected_leaves_the_running_statistics() {
     assert_eq!(bits(net.parameters()), before);
 }
 
+/// A step of two batches: the statistics follow both, one after the other, or neither where the second one fails.
+#[test]
+fn accumulated_batches_are_seen_one_by_one() {
+    let inputs = ndarray::array![[1.0, 100.0], [3.0, 100.0], [3.0, 100.0], [7.0, 104.0]];
+    let targets = Array2::<f32>::zeros((4, 1));
+    let mut net = First::new(1);
+    let mut fit = |inputs| {
+        let data = Examples::with_values(inputs, targets.clone()).unwrap();
+        let trainer = net.trainer().batch_size(2).accumulate(2).shuffle(false);
+        let result = trainer.epochs(1).progress(false).fit(&data);
+        (result, net.clone())
+    };
+    let (result, trained) = fit(inputs.clone());
+    result.unwrap();
+    // A quarter of the first batch's means 2 and 100, then a quarter of the second one's 5 and 102.
+    let expected = [0.75 * 0.5 + 1.25, 0.75 * 25.0 + 25.5];
+    let found = trained.batch_normalization_1().moving_mean().to_vec();
+    assert_eq!(found, expected);
+
+    let mut bad = inputs;
+    bad[[3, 1]] = f32::MAX;
+    let (result, rejected) = fit(bad);
+    assert!(result.is_err());
+    assert_eq!(bits(rejected.parameters()), bits(trained.parameters()));
+}
+
 /// A single value for each channel: variance 0, so the output is beta and nothing flows back.
 #[test]
 fn a_batch_of_one_is_no_error() {

@@ -6,8 +6,8 @@ mod small;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cnn::Optimizer;
 use cnn::runtime::{Dataset, Error, Examples, Model};
+use cnn::{Clip, Optimizer, Schedule, UpdateRule};
 use ndarray::{Array1, Array2, s};
 use small::{STRIPES, UNTRAINABLE, bits, stripe_images, stripes, xor};
 
@@ -120,29 +120,31 @@ fn nothing_is_done_in_no_epochs() {
 }
 
 fn sgd(learning_rate: f64, momentum: f64) -> Optimizer {
-    Optimizer::Sgd {
-        learning_rate,
+    let rule = UpdateRule::Sgd {
         momentum,
         nesterov: false,
-    }
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 fn rmsprop(learning_rate: f64, rho: f64, momentum: f64, epsilon: f64) -> Optimizer {
-    Optimizer::RmsProp {
-        learning_rate,
+    let rule = UpdateRule::RmsProp {
         rho,
         momentum,
         epsilon,
-    }
+        centered: false,
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 fn adam(learning_rate: f64, beta_1: f64, beta_2: f64, epsilon: f64) -> Optimizer {
-    Optimizer::Adam {
-        learning_rate,
+    let rule = UpdateRule::Adam {
         beta_1,
         beta_2,
         epsilon,
-    }
+        amsgrad: false,
+    };
+    Optimizer::from(rule).with_learning_rate(learning_rate)
 }
 
 #[test]
@@ -158,6 +160,8 @@ fn settings_out_of_range_are_refused() {
 
     let result = model.trainer().batch_size(0).fit(&data);
     expect("`batch_size` is 0, but must be at least 1".into(), result);
+    let result = model.trainer().accumulate(0).fit(&data);
+    expect("`accumulate` is 0, but must be at least 1".into(), result);
 
     // The last ones are in range only as `f64`.
     let not_positive = [0.0, -0.1, f64::NAN, f64::INFINITY, 1e-50, 1e50];
@@ -189,6 +193,50 @@ fn settings_out_of_range_are_refused() {
         ] {
             expect(text(name), model.trainer().optimizer(optimizer).fit(&data));
         }
+    }
+    let descending = Schedule::piecewise_constant_decay(&[20, 10], &[0.1, 0.01, 0.001]);
+    let too_few = Schedule::piecewise_constant_decay(&[10, 20], &[0.1, 0.01]);
+    let not_positive = Schedule::piecewise_constant_decay(&[10], &[0.1, -0.01]);
+    let refused = [
+        (
+            Optimizer::sgd().with_weight_decay(-1.0),
+            "`weight_decay` is -1.0, but must be zero or more and finite as `f32`",
+        ),
+        (
+            Optimizer::sgd().with_clip(Clip::Value(0.0)),
+            "`clip_value` is 0.0, but must be above 0 and finite as `f32`",
+        ),
+        (
+            Optimizer::sgd().with_clip(Clip::Norm(-1.0)),
+            "`clip_norm` is -1.0, but must be above 0 and finite as `f32`",
+        ),
+        (
+            Optimizer::sgd().with_clip(Clip::GlobalNorm(f64::NAN)),
+            "`global_clip_norm` is NaN, but must be above 0 and finite as `f32`",
+        ),
+        (
+            Optimizer::sgd().with_learning_rate(Schedule::cosine_decay(0.1, 0)),
+            "`decay_steps` is 0, but must be at least 1",
+        ),
+        (
+            Optimizer::sgd().with_learning_rate(Schedule::one_cycle(-0.1, 10)),
+            "`max_learning_rate` is -0.1, but must be above 0 and finite as `f32`",
+        ),
+        (
+            Optimizer::sgd().with_learning_rate(descending),
+            "`boundaries` is [20, 10], but must be ascending",
+        ),
+        (
+            Optimizer::sgd().with_learning_rate(too_few),
+            "`values` is [0.1, 0.01], but must be one more than `boundaries`",
+        ),
+        (
+            Optimizer::sgd().with_learning_rate(not_positive),
+            "`values` is -0.01, but must be above 0 and finite as `f32`",
+        ),
+    ];
+    for (optimizer, text) in refused {
+        expect(text.into(), model.trainer().optimizer(optimizer).fit(&data));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(bits(model.parameters()), before);

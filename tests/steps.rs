@@ -4,9 +4,9 @@
 mod small;
 
 use cnn::Network;
-use cnn::Optimizer;
 use cnn::runtime::kernels::Isa;
-use cnn::runtime::{Error, Examples, Model};
+use cnn::runtime::{Error, Examples, Model, optimizer};
+use cnn::{Optimizer, UpdateRule};
 use ndarray::{Array2, Array4, ArrayView4, array};
 use small::bits;
 
@@ -50,30 +50,37 @@ mod two_layers {
     }
 }
 
+/// Optimizers that multiply gradients by the learning rate: their updates overflow where both are large.
 fn optimizers() -> Vec<Optimizer> {
-    let learning_rate = 1e-3;
-    let mut optimizers = vec![Optimizer::Adam {
-        learning_rate,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-7,
-    }];
+    let epsilon = 1e-7;
+    let mut rules = vec![
+        UpdateRule::adam(),
+        UpdateRule::Adam {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon,
+            amsgrad: true,
+        },
+        UpdateRule::adagrad(),
+    ];
     for momentum in [0.0, 0.9] {
-        optimizers.push(Optimizer::RmsProp {
-            learning_rate,
-            rho: 0.9,
-            momentum,
-            epsilon: 1e-7,
-        });
-        for nesterov in [false, true] {
-            optimizers.push(Optimizer::Sgd {
-                learning_rate,
+        for switch in [false, true] {
+            rules.push(UpdateRule::RmsProp {
+                rho: 0.9,
                 momentum,
-                nesterov,
+                epsilon,
+                centered: switch,
+            });
+            rules.push(UpdateRule::Sgd {
+                momentum,
+                nesterov: switch,
             });
         }
     }
+    let optimizers = rules.into_iter().map(Optimizer::from);
     optimizers
+        .map(|optimizer| optimizer.with_learning_rate(1e-3))
+        .collect()
 }
 
 fn images(n: usize) -> Array4<f32> {
@@ -281,12 +288,14 @@ fn the_first_of_several_tensors_is_named() {
 fn by_hand(model: &Model, optimizer: Optimizer, data: &Examples<'_>) -> Vec<f32> {
     let (_, gradients) = model.gradients(data, 0).unwrap();
     let mut parameters = model.parameters().to_vec();
-    let mut slots = vec![vec![0.0; parameters.len()]; cnn::runtime::optimizer::slots(&optimizer)];
+    let rule = &optimizer.rule;
+    let initial = optimizer::initial(rule);
+    let mut slots = vec![vec![initial; parameters.len()]; optimizer::slots(rule).len()];
     let mut slots: Vec<&mut [f32]> = slots.iter_mut().map(|slot| &mut slot[..]).collect();
-    cnn::runtime::optimizer::update(
-        &optimizer,
+    optimizer::update(
+        rule,
         Isa::detect(),
-        1,
+        optimizer::Step::new(&optimizer, 1),
         &mut parameters,
         &gradients,
         &mut slots,

@@ -6,10 +6,10 @@ mod small;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 
-use cnn::Network;
-use cnn::Optimizer;
+use cnn::runtime::ir::vocabulary::{MOST, Setting};
 use cnn::runtime::spec::{Spec, Train, Training, TrainingPass};
 use cnn::runtime::{Dataset, Error, Examples, Model};
+use cnn::{Clip, Network, Optimizer, Schedule, UpdateRule};
 use ndarray::{Array2, Array4, Axis};
 use small::{STRIPES, XOR, Xor, bits, stripe_images, stripes, xor};
 
@@ -216,49 +216,218 @@ fn frozen_layers_stay_as_they_were() {
     assert_eq!(changed, trained);
 }
 
+fn sgd(momentum: f64, nesterov: bool) -> Optimizer {
+    UpdateRule::Sgd { momentum, nesterov }.into()
+}
+
+/// Every optimizer, with weight decay and clipping; every schedule, still warming up after the second of four epochs of
+/// three steps or changing its course there.
+fn optimizers() -> Vec<Optimizer> {
+    let rules = UpdateRule::WORDS.iter().flat_map(|word| {
+        [false, true].map(|on| {
+            let mut settings = [Setting::Switch(on); MOST];
+            for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
+                match parameter.kind.default(false) {
+                    _ if on && parameter.name == "momentum" => *setting = Setting::Number(0.9),
+                    Some(number @ Setting::Number(_)) => *setting = number,
+                    _ => {}
+                }
+            }
+            (word.make)(&settings)
+        })
+    });
+    let mut optimizers: Vec<Optimizer> = rules
+        .map(|rule| Optimizer::from(rule).with_weight_decay(0.01))
+        .collect();
+    let schedules = [
+        Schedule::constant(0.01).with_warmup(8),
+        Schedule::piecewise_constant_decay(&[4, 6], &[0.01, 0.005, 0.001]),
+        Schedule::exponential_decay(0.01, 5, 0.5),
+        Schedule::inverse_time_decay(0.01, 5, 0.5),
+        Schedule::polynomial_decay(0.01, 9),
+        Schedule::cosine_decay(0.01, 9).with_warmup(4),
+        Schedule::cosine_decay_restarts(0.01, 2),
+        Schedule::one_cycle(0.01, 12),
+    ];
+    assert_eq!(schedules.len(), Schedule::WORDS.len());
+    optimizers.extend(schedules.map(|schedule| sgd(0.9, true).with_learning_rate(schedule)));
+    for clip in [Clip::Value(0.01), Clip::Norm(0.05), Clip::GlobalNorm(0.05)] {
+        optimizers.push(sgd(0.9, false).with_clip(clip));
+    }
+    optimizers
+}
+
 #[test]
 fn calls_of_fit_continue_each_other() {
-    let optimizers = [
-        STRIPES.training.unwrap().optimizer,
-        Optimizer::Sgd {
-            learning_rate: 0.01,
-            momentum: 0.9,
-            nesterov: true,
-        },
-        Optimizer::Adam {
-            learning_rate: 0.001,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        },
-    ];
     let data = stripes(45);
-    let fit = |model: &mut Model, epochs, optimizer| {
-        model
-            .trainer()
-            .optimizer(optimizer)
-            .epochs(epochs)
-            .fit(&data)
-            .unwrap();
+    let fit = |model: &mut Model, epochs, threads, optimizer| {
+        let trainer = model.trainer().optimizer(optimizer).progress(false);
+        trainer.epochs(epochs).threads(threads).fit(&data).unwrap()
     };
-    for optimizer in optimizers {
+    let mut wrong = Vec::new();
+    for optimizer in optimizers() {
         let mut once = Model::new(&STRIPES, 5);
-        fit(&mut once, 4, optimizer);
+        let history = fit(&mut once, 4, 1, optimizer);
         let mut twice = Model::new(&STRIPES, 5);
-        fit(&mut twice, 2, optimizer);
+        fit(&mut twice, 2, 3, optimizer);
         let mut copy = twice.clone();
-        fit(&mut twice, 2, optimizer);
+        let rest = fit(&mut twice, 2, 1, optimizer);
+        if bits(once.parameters()) != bits(twice.parameters()) {
+            wrong.push(format!("{optimizer:?}"));
+        }
+        for (epoch, again) in history.epochs[2..].iter().zip(&rest.epochs) {
+            assert_eq!(epoch.learning_rate, again.learning_rate, "{optimizer:?}");
+        }
+        fit(&mut copy, 2, 2, optimizer);
+        if bits(once.parameters()) != bits(copy.parameters()) {
+            wrong.push(format!("a clone, {optimizer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_history_tells_the_learning_rate_of_the_last_step() {
+    // Three steps an epoch.
+    let data = stripes(45);
+    let schedule = Schedule::polynomial_decay(0.01, 6).with_warmup(4);
+    let mut model = Model::new(&STRIPES, 5);
+    let trainer = model.trainer().learning_rate(schedule).epochs(3);
+    let history = trainer.fit(&data).unwrap();
+    let found: Vec<_> = (history.epochs.iter())
+        .map(|epoch| epoch.learning_rate)
+        .collect();
+    let line = |steps: f64| 1e-4 + (0.01 - 1e-4) * (1.0 - steps / 6.0);
+    let expected = [0.01 * 2.0 / 4.0, line(1.0), line(4.0)];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-15, "{found}, not {expected}");
+    }
+    assert_eq!(found.len(), 3);
+}
+
+/// One step of gradient descent, by hand: kernels decay, biases only where that is asked for, and frozen tensors do not.
+#[test]
+fn weight_decay_is_for_kernels() {
+    let data = stripes(15);
+    let sgd = Optimizer::sgd().with_learning_rate(0.1);
+    for decay_biases in [false, true] {
+        let optimizer = Optimizer {
+            decay_biases,
+            ..sgd.with_weight_decay(0.5)
+        };
+        let fit = |optimizer| {
+            let mut model = Model::new(frozen::Frozen::spec(), 5);
+            model
+                .parameters_mut()
+                .iter_mut()
+                .for_each(|value| *value += 0.25);
+            let before = model.clone();
+            let trainer = model.trainer().optimizer(optimizer).batch_size(15);
+            trainer.epochs(1).fit(&data).unwrap();
+            (before, model)
+        };
+        let (before, decayed) = fit(optimizer);
+        let (_, plain) = fit(sgd);
+        for ((name, before), ((_, decayed), (_, plain))) in
+            before.tensors().zip(decayed.tensors().zip(plain.tensors()))
+        {
+            let is_frozen = ["conv2d_1.", "dense_1."]
+                .iter()
+                .any(|of| name.starts_with(of));
+            let share = match name.ends_with("kernel") || decay_biases {
+                true if !is_frozen => 0.5 * 0.1,
+                _ => 0.0,
+            };
+            for ((before, decayed), plain) in before.iter().zip(&decayed).zip(&plain) {
+                let expected = plain - share * before;
+                assert!(
+                    (decayed - expected).abs() < 1e-6,
+                    "{name}: {decayed}, not {expected}"
+                );
+            }
+        }
+    }
+}
+
+/// Batches that are accumulated are one batch, also where the last one is smaller and the last step has one alone.
+#[test]
+fn accumulated_batches_are_one_batch() {
+    let data = stripes(45);
+    let optimizer = sgd(0.9, false).with_clip(Clip::GlobalNorm(0.5));
+    let fit = |batch_size, accumulate, threads| {
+        let mut model = Model::new(frozen::Frozen::spec(), 5);
+        let trainer = model.trainer().optimizer(optimizer).epochs(3);
+        let trainer = trainer.batch_size(batch_size).accumulate(accumulate);
+        let history = trainer.threads(threads).fit(&data).unwrap();
+        (model, history)
+    };
+    for (batch_size, accumulate) in [(4, 5), (7, 3), (20, 2), (45, 2)] {
+        let (large, expected) = fit(batch_size * accumulate, 1, 1);
+        let (model, history) = fit(batch_size, accumulate, 1);
+        let case = format!("{accumulate} batches of {batch_size}");
+        for (found, expected) in model.parameters().iter().zip(large.parameters()) {
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{case}: {found}, not {expected}"
+            );
+        }
+        for (found, expected) in history.epochs.iter().zip(&expected.epochs) {
+            let deviation = (found.scores.loss - expected.scores.loss).abs();
+            assert!(deviation < 1e-5, "{case}: {found:?}, not {expected:?}");
+            assert_eq!(found.examples, 45);
+        }
+        let (threaded, _) = fit(batch_size, accumulate, 3);
         assert_eq!(
-            bits(once.parameters()),
-            bits(twice.parameters()),
-            "{optimizer:?}"
+            bits(threaded.parameters()),
+            bits(model.parameters()),
+            "{case}"
         );
-        fit(&mut copy, 2, optimizer);
-        assert_eq!(
-            bits(once.parameters()),
-            bits(copy.parameters()),
-            "a clone, {optimizer:?}"
-        );
+    }
+    let (one, _) = fit(16, 1, 1);
+    let (two, _) = fit(16, 2, 1);
+    assert_ne!(bits(one.parameters()), bits(two.parameters()));
+}
+
+/// One step of gradient descent, by hand.
+#[test]
+fn clipping_is_that_of_the_batch() {
+    let (model, data) = (Model::new(&XOR, 1), xor());
+    let (_, gradients) = model.gradients(&data, 0).unwrap();
+    let norm = |values: &[f32]| {
+        let squares = values.iter().map(|value| f64::from(*value).powi(2));
+        squares.sum::<f64>().sqrt()
+    };
+    let most = 0.5 * norm(&gradients);
+    let ranges: Vec<_> = XOR.parameters.iter().map(|tensor| tensor.range()).collect();
+    for clip in [
+        Clip::Value(0.01),
+        Clip::Norm(most / 4.0),
+        Clip::GlobalNorm(most),
+    ] {
+        let mut expected = model.parameters().to_vec();
+        for range in &ranges {
+            for index in range.clone() {
+                let g = f64::from(gradients[index]);
+                let clipped = match clip {
+                    Clip::None => g,
+                    Clip::Value(most) => g.clamp(-most, most),
+                    Clip::Norm(most) => g * (most / norm(&gradients[range.clone()])).min(1.0),
+                    Clip::GlobalNorm(most) => g * (most / norm(&gradients)).min(1.0),
+                };
+                expected[index] -= (0.1 * clipped) as f32;
+            }
+        }
+        let mut trained = model.clone();
+        let optimizer = Optimizer::sgd().with_learning_rate(0.1).with_clip(clip);
+        let trainer = trained.trainer().optimizer(optimizer).shuffle(false);
+        trainer.epochs(1).fit(&data).unwrap();
+        for (found, expected) in trained.parameters().iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < 1e-6,
+                "{clip:?}: {found}, not {expected}"
+            );
+        }
+        assert_ne!(bits(&expected), bits(model.parameters()));
     }
 }
 
@@ -280,22 +449,9 @@ fn a_small_last_batch_knows_nothing_of_the_one_before() {
 #[test]
 fn another_kind_of_optimizer_begins_anew() {
     let data = stripes(45);
-    let adam = Optimizer::Adam {
-        learning_rate: 0.001,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-7,
-    };
-    let with_momentum = Optimizer::Sgd {
-        learning_rate: 0.01,
-        momentum: 0.9,
-        nesterov: false,
-    };
-    let without = Optimizer::Sgd {
-        learning_rate: 0.01,
-        momentum: 0.0,
-        nesterov: false,
-    };
+    let adam = Optimizer::adam();
+    let with_momentum = sgd(0.9, false);
+    let without = sgd(0.0, false);
     let mut model = Model::new(&STRIPES, 5);
     for optimizer in [adam, with_momentum, without, with_momentum, adam] {
         let before = bits(model.parameters());
@@ -467,11 +623,7 @@ fn a_step_follows_the_gradient_of_the_mean_loss() {
             .map(|(weight, gradient)| weight - 0.1 * gradient)
             .collect();
 
-        let sgd = Optimizer::Sgd {
-            learning_rate: 0.1,
-            momentum: 0.0,
-            nesterov: false,
-        };
+        let sgd = Optimizer::sgd().with_learning_rate(0.1);
         let trainer = model
             .trainer()
             .optimizer(sgd)

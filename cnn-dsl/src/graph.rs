@@ -152,8 +152,10 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// Passes over the data; Keras' default is 1.
     pub epochs: usize,
-    /// Examples in one step; Keras' default is 32.
+    /// Examples in one batch; Keras' default is 32.
     pub batch_size: usize,
+    /// Batches in one step; 1 by default.
+    pub accumulate: usize,
     /// Of shuffling and dropout; 0 by default.
     pub seed: u64,
 }

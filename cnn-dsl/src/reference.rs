@@ -1,9 +1,10 @@
 //! The reference page of the language, from the rows that the compiler reads by.
 
 use crate::check::arguments::default;
+use crate::check::optimizer;
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
-use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
 
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
 pub fn reference() -> String {
@@ -24,7 +25,12 @@ pub fn reference() -> String {
     page += &words(Loss::WORDS);
     page +=
         "\n## Optimizers\n\n`optimizer = …`; `rmsprop` where nothing is written, as in Keras.\n\n";
-    page += &words(Optimizer::WORDS);
+    page += &optimizers();
+    page += "\n## Schedules\n\n`learning_rate = …`, where it is not a number: `adam(learning_rate = \
+             cosine_decay(1e-3, 10000, warmup_steps = 500))`. `s` is the number of updates so far; with a warm-up of `n` \
+             steps the learning rate rises linearly from 0, and then the schedule runs, with `s - n` in the place of \
+             `s`. Arguments without a default have to be written.\n\n";
+    page += &words(Schedule::WORDS);
     page += "\n## Metrics\n\n`metrics = […]`\n\n";
     page += &words(Metric::WORDS);
     page
@@ -54,7 +60,8 @@ pub fn layer_table() -> String {
         ("Activations", names(Activation::WORDS)),
         ("Initializers", names(Initializer::WORDS)),
         ("Losses", names(Loss::WORDS)),
-        ("Optimizers", names(Optimizer::WORDS)),
+        ("Optimizers", names(UpdateRule::WORDS)),
+        ("Schedules of the learning rate", names(Schedule::WORDS)),
         ("Metrics", names(Metric::WORDS)),
     ] {
         table += &format!("\n{what}: {names}.\n");
@@ -93,6 +100,7 @@ network Digits {
         metrics = [accuracy];
         epochs = 5;                                // 1 where nothing is written
         batch_size = 64;                           // 32
+        accumulate = 1;                            // batches in one step
         seed = 0;                                  // of shuffling and dropout
     }
 }
@@ -196,26 +204,50 @@ fn row(parameter: &Parameter, is_layer: bool) -> String {
     )
 }
 
+/// The optimizers with the arguments that they have for themselves, then those that all of them have.
+fn optimizers() -> String {
+    let mut text = "| | arguments | |\n|---|---|---|\n".to_owned();
+    let mut shared: &[Parameter] = &[];
+    for rule in UpdateRule::WORDS {
+        let arguments = optimizer::arguments(rule);
+        let (own, rest) = arguments.split_at(1 + rule.parameters.len());
+        text += &word(rule, own);
+        if shared.is_empty() {
+            shared = rest;
+        }
+    }
+    text += "\nEvery optimizer takes these too, of the last three at most one (`weight_decay = 0.004` is the default of \
+             `adamw`):\n\n| argument | default | |\n|---|---|---|\n";
+    for parameter in shared {
+        text += &row(parameter, false);
+    }
+    text
+}
+
 fn words<T>(words: &[Word<T>]) -> String {
     let mut text = "| | arguments | |\n|---|---|---|\n".to_owned();
     for word in words {
-        let names: Vec<_> = word.names().map(|name| format!("`{name}`")).collect();
-        let arguments: Vec<_> = word
-            .parameters
-            .iter()
-            .map(|parameter| {
-                let default = default(parameter, false).unwrap_or_default();
-                format!("`{} = {default}`", parameter.name)
-            })
-            .collect();
-        text += &format!(
-            "| {} | {} | {} |\n",
-            names.join(", "),
-            arguments.join(", "),
-            sentence(word.docs)
-        );
+        text += &self::word(word, word.parameters);
     }
     text
+}
+
+/// A row of a table of words.
+fn word<T>(word: &Word<T>, parameters: &[Parameter]) -> String {
+    let names: Vec<_> = word.names().map(|name| format!("`{name}`")).collect();
+    let arguments: Vec<_> = parameters
+        .iter()
+        .map(|parameter| match default(parameter, false) {
+            Some(default) => format!("`{} = {default}`", parameter.name),
+            None => format!("`{}`", parameter.name),
+        })
+        .collect();
+    format!(
+        "| {} | {} | {} |\n",
+        names.join(", "),
+        arguments.join(", "),
+        sentence(word.docs)
+    )
 }
 
 /// Lines of documentation as one cell of a table.

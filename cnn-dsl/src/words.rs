@@ -3,6 +3,7 @@
 //! A [`Word`] is a name that somebody wrote, with the [`Place`] in which it stands, whether or not it means something
 //! there: `con` is a word in the place of a layer. [`entries`] are the words that mean something in a place.
 
+use crate::check::optimizer;
 use crate::check::train::SETTINGS;
 use crate::layers::{self, INTERPOLATIONS, PADDING, PADDINGS};
 use crate::syntax::{
@@ -10,7 +11,7 @@ use crate::syntax::{
     ValueKind,
 };
 use cnn_ir::vocabulary::{self, Parameter};
-use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer};
+use cnn_ir::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
 
 /// Where a word stands, which decides what it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Place {
     Loss,
     /// The value of `optimizer`.
     Optimizer,
+    /// The value of `learning_rate`.
+    Schedule,
     /// In the list of `metrics`.
     Metric,
     /// The value of `kernel_initializer` and others.
@@ -105,6 +108,7 @@ impl Words {
                 // That of `zero_padding2d` is a number.
                 Some("padding") if of != "zero_padding2d" => self.value(value, &Place::Padding),
                 Some("interpolation") => self.value(value, &Place::Interpolation),
+                Some("learning_rate") => self.value(value, &Place::Schedule),
                 Some(name) if name.ends_with("_initializer") => {
                     self.value(value, &Place::Initializer);
                 }
@@ -185,7 +189,8 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         (Place::Interpolation, interpolations.collect()),
         (Place::Setting, settings.collect()),
         (Place::Loss, named(Loss::WORDS)),
-        (Place::Optimizer, named(Optimizer::WORDS)),
+        (Place::Optimizer, named(UpdateRule::WORDS)),
+        (Place::Schedule, named(Schedule::WORDS)),
         (Place::Metric, named(Metric::WORDS)),
         (Place::Initializer, named(Initializer::WORDS)),
     ];
@@ -194,8 +199,10 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         .collect();
     arguments.extend(of_words(Activation::WORDS));
     arguments.extend(of_words(Loss::WORDS));
-    arguments.extend(of_words(Optimizer::WORDS));
     arguments.extend(of_words(Initializer::WORDS));
+    arguments.extend(of_words(Schedule::WORDS));
+    let optimizers = UpdateRule::WORDS.iter();
+    arguments.extend(optimizers.map(|word| (word.name, optimizer::arguments(word))));
     // An activation is a layer too.
     arguments.sort_by_key(|(name, _)| *name);
     arguments.dedup_by_key(|(name, _)| *name);
@@ -247,7 +254,7 @@ mod tests {
             dense(10, activation = leaky_relu(neg = 0.1), kernel_initializer = he_n);
             train {
                 loss = categ;
-                optimizer = adam(lear = 1e-3, be);
+                optimizer = adam(lear = 1e-3, learning_rate = cosi(war), be);
                 metrics = [acc];
                 epo
             }
@@ -274,6 +281,9 @@ mod tests {
             ("optimizer", Place::Setting),
             ("adam", Place::Optimizer),
             ("lear", argument("adam")),
+            ("learning_rate", argument("adam")),
+            ("cosi", Place::Schedule),
+            ("war", argument("cosi")),
             ("be", argument("adam")),
             ("metrics", Place::Setting),
             ("acc", Place::Metric),
@@ -295,7 +305,7 @@ mod tests {
             let found = entries.iter().find(|(other, _)| other == place);
             found.map(|(_, entries)| entries.iter().map(|entry| entry.name).collect::<Vec<_>>())
         };
-        let cases: [(Place, &[&str]); 5] = [
+        let cases: [(Place, &[&str]); 7] = [
             (Place::Layer, &["conv2d", "flatten", "relu", "train"]),
             (Place::Padding, &["valid", "same"]),
             (Place::Setting, &["loss", "batch_size"]),
@@ -305,7 +315,12 @@ mod tests {
             ),
             (
                 Place::Argument("adam".to_owned()),
-                &["learning_rate", "beta_1"],
+                &["learning_rate", "beta_1", "weight_decay", "clip_norm"],
+            ),
+            (Place::Schedule, &["cosine_decay", "one_cycle"]),
+            (
+                Place::Argument("cosine_decay".to_owned()),
+                &["decay_steps", "warmup_steps"],
             ),
         ];
         for (place, words) in cases {

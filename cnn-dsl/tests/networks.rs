@@ -4,6 +4,7 @@ use cnn_dsl::graph::{
     Activation, Initializer, Loss, Metric, Objective, Op, Optimizer, Role, Train,
 };
 use cnn_dsl::{Network, analyse, check};
+use cnn_ir::{Clip, Schedule, UpdateRule};
 
 const MNIST: &str = "\
 /// The convnet of the Keras MNIST tutorial.
@@ -460,12 +461,7 @@ fn training_has_the_defaults_of_keras() {
             format!("network A {{ input(4); dense(2); train {{ loss = mse; {settings} }} }}");
         good(&source).train.expect("a train block")
     };
-    let rmsprop = |learning_rate| Optimizer::RmsProp {
-        learning_rate,
-        rho: 0.9,
-        momentum: 0.0,
-        epsilon: 1e-7,
-    };
+    let rmsprop = |learning_rate: f64| Optimizer::rmsprop().with_learning_rate(learning_rate);
     let expected = Train {
         objectives: vec![Objective {
             loss: Loss::MeanSquaredError,
@@ -475,35 +471,74 @@ fn training_has_the_defaults_of_keras() {
         optimizer: rmsprop(1e-3),
         epochs: 1,
         batch_size: 32,
+        accumulate: 1,
         seed: 0,
     };
     assert_eq!(train(""), expected);
     let cases = [
-        (
-            "sgd",
-            Optimizer::Sgd {
-                learning_rate: 0.01,
-                momentum: 0.0,
-                nesterov: false,
-            },
-        ),
+        ("sgd", Optimizer::sgd().with_learning_rate(0.01)),
         (
             "sgd(1, 0.9, true)",
-            Optimizer::Sgd {
-                learning_rate: 1.0,
+            Optimizer::from(UpdateRule::Sgd {
                 momentum: 0.9,
                 nesterov: true,
-            },
+            })
+            .with_learning_rate(1.0),
         ),
         ("rmsprop(0.01)", rmsprop(0.01)),
         (
             "adam()",
-            Optimizer::Adam {
-                learning_rate: 1e-3,
+            Optimizer::from(UpdateRule::Adam {
                 beta_1: 0.9,
                 beta_2: 0.999,
                 epsilon: 1e-7,
+                amsgrad: false,
+            })
+            .with_learning_rate(1e-3),
+        ),
+        ("adamw", Optimizer::adamw().with_weight_decay(0.004)),
+        (
+            "lion(1e-4, weight_decay = 0.1, decay_biases = true, clip_norm = none)",
+            Optimizer {
+                decay_biases: true,
+                ..Optimizer::lion()
+                    .with_learning_rate(1e-4)
+                    .with_weight_decay(0.1)
             },
+        ),
+        (
+            "adagrad(clip_value = 0.5)",
+            Optimizer::adagrad().with_clip(Clip::Value(0.5)),
+        ),
+        (
+            "adadelta(clip_norm = 1)",
+            Optimizer::adadelta().with_clip(Clip::Norm(1.0)),
+        ),
+        (
+            "adamax(global_clip_norm = 2)",
+            Optimizer::adamax().with_clip(Clip::GlobalNorm(2.0)),
+        ),
+        (
+            "sgd(cosine_decay(0.1, 1000, warmup_steps = 2000))",
+            Optimizer::sgd()
+                .with_learning_rate(Schedule::cosine_decay(0.1, 1000).with_warmup(2000)),
+        ),
+        (
+            "sgd(learning_rate = piecewise_constant_decay([10, 20], [1, 0.5, 0.25]), weight_decay = 0)",
+            Optimizer::sgd().with_learning_rate(Schedule::piecewise_constant_decay(
+                &[10, 20],
+                &[1.0, 0.5, 0.25],
+            )),
+        ),
+        (
+            "sgd(one_cycle(0.1, total_steps = 100, pct_start = 0.4))",
+            Optimizer::sgd().with_learning_rate(Schedule::OneCycle {
+                max_learning_rate: 0.1,
+                total_steps: 100,
+                pct_start: 0.4,
+                div_factor: 25.0,
+                final_div_factor: 1e4,
+            }),
         ),
     ];
     for (text, optimizer) in cases {

@@ -39,7 +39,7 @@ impl Field for FanMode {
         match setting {
             Setting::Word("fan_out") => Self::FanOut,
             Setting::Word("fan_avg") => Self::FanAvg,
-            Setting::Word(_) | Setting::Number(_) | Setting::Switch(_) => Self::FanIn,
+            _ => Self::FanIn,
         }
     }
 
@@ -57,7 +57,7 @@ impl Field for Distribution {
         match setting {
             Setting::Word("untruncated_normal") => Self::UntruncatedNormal,
             Setting::Word("uniform") => Self::Uniform,
-            Setting::Word(_) | Setting::Number(_) | Setting::Switch(_) => Self::TruncatedNormal,
+            _ => Self::TruncatedNormal,
         }
     }
 

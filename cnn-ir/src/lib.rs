@@ -1,7 +1,7 @@
 //! What the compiler and the runtime of `cnn` both know, said once.
 //!
 //! Plain data without dependencies, allocation or `std`: the words of the language that name a
-//! value ([`Activation`], [`Loss`], [`Optimizer`], [`Metric`], [`Initializer`], rows of a [`vocabulary`]) and the
+//! value ([`Activation`], [`Loss`], [`UpdateRule`], [`Schedule`], [`Metric`], [`Initializer`], rows of a [`vocabulary`]) and the
 //! operations that a plan is made of, with their geometry ([`Operation`]). The compiler builds these
 //! values and prints them as Rust by their `Debug` form; the runtime computes what they say, with the
 //! kernels that [`choice`] names for its instruction set ([`VectorShape`]).
@@ -16,6 +16,7 @@ pub mod loss;
 pub mod metric;
 pub mod operation;
 pub mod optimizer;
+pub mod schedule;
 pub mod tensor;
 pub mod vector_shape;
 pub mod vocabulary;
@@ -25,6 +26,7 @@ pub use initializer::Initializer;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use operation::Operation;
-pub use optimizer::Optimizer;
+pub use optimizer::{Clip, Optimizer, UpdateRule};
+pub use schedule::Schedule;
 pub use tensor::Role;
 pub use vector_shape::VectorShape;

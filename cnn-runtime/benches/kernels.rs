@@ -13,7 +13,7 @@
 use cnn_runtime::ir::operation::{
     Conv2d, ConvAlgorithm, Dense, FusedPool, InputGradient, KernelGradient, Pool2d, PoolKind,
 };
-use cnn_runtime::ir::{Activation, Loss, Optimizer};
+use cnn_runtime::ir::{Activation, Loss, UpdateRule};
 use cnn_runtime::kernels::conv2d::choice::{self, Weights};
 use cnn_runtime::kernels::dense::choice as dense_choice;
 use cnn_runtime::kernels::{Isa, conv2d, dense, pool2d};
@@ -502,39 +502,34 @@ fn elementwise() -> Vec<Case> {
             })
         }),
     );
-    let optimizers = [
-        Optimizer::Sgd {
-            learning_rate: 0.01,
+    let rules = [
+        UpdateRule::Sgd {
             momentum: 0.9,
             nesterov: false,
         },
-        Optimizer::RmsProp {
-            learning_rate: 1e-3,
-            rho: 0.9,
-            momentum: 0.0,
-            epsilon: 1e-7,
-        },
-        Optimizer::Adam {
-            learning_rate: 1e-3,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        },
+        UpdateRule::rmsprop(),
+        UpdateRule::adam(),
+        UpdateRule::adamax(),
+        UpdateRule::adagrad(),
+        UpdateRule::adadelta(),
+        UpdateRule::lion(),
     ];
-    for optimizer in optimizers {
-        let name = format!("{optimizer:?}");
+    for rule in rules {
+        let name = format!("{rule:?}");
         let name = name.split(' ').next().unwrap_or_default();
         add(
             name.to_owned(),
             Prepare::new(move |isa| {
                 let [mut parameters, gradients] = [VALUES; 2].map(floats);
-                let mut slots = vec![vec![0.0; VALUES]; cnn_runtime::optimizer::slots(&optimizer)];
+                let count = cnn_runtime::optimizer::slots(&rule).len();
+                let mut slots = vec![vec![cnn_runtime::optimizer::initial(&rule); VALUES]; count];
+                let step = cnn_runtime::optimizer::Step::new(&rule.into(), 1);
                 Box::new(move || {
                     let mut slots: Vec<&mut [f32]> = slots.iter_mut().map(|s| &mut s[..]).collect();
                     cnn_runtime::optimizer::update(
-                        &optimizer,
+                        &rule,
                         isa,
-                        1,
+                        step,
                         &mut parameters,
                         &gradients,
                         &mut slots,

@@ -25,7 +25,9 @@ pub use cnn_ir::operation::{
     Dropout, FusedPool, GroupedConv2d, InputGradient, Inputs, Interpolation, KernelGradient, Merge,
     MergeKind, Pad2d, Part, Pass, Pool2d, PoolKind, UpSampling2d,
 };
-pub use cnn_ir::{Activation, Initializer, Loss, Metric, Operation, Optimizer, Role};
+pub use cnn_ir::{
+    Activation, Clip, Initializer, Loss, Metric, Operation, Optimizer, Role, Schedule, UpdateRule,
+};
 // The constants of a network stand in a module of their own, also where there is no prelude.
 pub use core::option::Option::{None, Some};
 #[cfg(feature = "std")]

@@ -49,7 +49,7 @@ pub mod weights;
 pub use model::view;
 
 pub use cnn_ir as ir;
-pub use cnn_ir::{Activation, Loss, Metric, Optimizer};
+pub use cnn_ir::{Activation, Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 #[cfg(feature = "std")]
 pub use {
     data::{Dataset, Examples},

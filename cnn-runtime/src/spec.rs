@@ -449,8 +449,10 @@ pub struct Training {
     pub optimizer: Optimizer,
     /// Passes over the data.
     pub epochs: usize,
-    /// Examples in one step.
+    /// Examples in one batch.
     pub batch_size: usize,
+    /// Batches in one step.
+    pub accumulate: usize,
     /// Of shuffling and dropout.
     pub seed: u64,
 }

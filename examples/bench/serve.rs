@@ -71,17 +71,8 @@ fn answer(
         }
         ["step", optimizer, batch, file] => {
             let optimizer = match *optimizer {
-                "sgd" => Optimizer::Sgd {
-                    learning_rate: 0.1,
-                    momentum: 0.0,
-                    nesterov: false,
-                },
-                "rmsprop" => Optimizer::RmsProp {
-                    learning_rate: 1e-3,
-                    rho: 0.9,
-                    momentum: 0.0,
-                    epsilon: 1e-7,
-                },
+                "sgd" => Optimizer::sgd().with_learning_rate(0.1),
+                "rmsprop" => Optimizer::rmsprop(),
                 other => return Err(format!("no optimizer `{other}`").into()),
             };
             let [before, after] = loaded.step(optimizer, batch.parse()?, Path::new(file))?;

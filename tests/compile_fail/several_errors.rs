@@ -12,7 +12,7 @@ cnn::network! {
 
         train {
             loss = cross_entropy;
-            optimizer = adamw;
+            optimizer = adamm;
             epochs = 0;
         }
     }

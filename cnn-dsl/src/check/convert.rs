@@ -8,7 +8,7 @@ use crate::check::names;
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::Shape;
-use crate::layers::{Activation, Kind};
+use crate::layers::{Activation, Kind, Parameter};
 use crate::syntax::{Argument, Call, Span, Value, ValueKind};
 use cnn_ir::Initializer;
 use cnn_ir::vocabulary::{MOST, Range, Setting};
@@ -249,13 +249,24 @@ impl Context<'_> {
         value: Given<&Value>,
         range: Range,
     ) -> Given<f64> {
+        self.number_called(parameter, "a number", value, range)
+    }
+
+    /// The same, with what messages call it.
+    pub(crate) fn number_called(
+        &mut self,
+        parameter: &str,
+        what: &str,
+        value: Given<&Value>,
+        range: Range,
+    ) -> Given<f64> {
         let Some(value) = value? else { return Ok(None) };
         let expected = range.describe();
         let number = match value.kind {
             ValueKind::Float(number) => number,
             // Exact up to 2^53; nobody writes such a rate.
             ValueKind::Integer(number) => number as f64,
-            _ => return Err(self.not_a_literal(parameter, "a number", value, None)),
+            _ => return Err(self.not_a_literal(parameter, what, value, None)),
         };
         if !range.contains(number) {
             let percent = range.contains(number / 100.0) && number > 1.0 && number.fract() == 0.0;
@@ -301,6 +312,72 @@ impl Context<'_> {
             _ => Self::wrong_type,
         };
         Err(report(self, parameter, "`true` or `false`", value, help))
+    }
+
+    /// A number of steps: an integer from `least` on.
+    fn steps(&mut self, parameter: &str, value: Given<&Value>, least: u64) -> Given<u64> {
+        let Some(value) = value? else { return Ok(None) };
+        let expected = match least {
+            0 => "zero or more",
+            _ => "positive",
+        };
+        match value.kind {
+            ValueKind::Integer(count) => match u64::try_from(count) {
+                Ok(count) if count >= least => Ok(Some(count)),
+                _ => Err(self.out_of_range(parameter, expected, value, None)),
+            },
+            ValueKind::Float(float) if float.fract() == 0.0 && (0.0..1e15).contains(&float) => {
+                let help = format!("write `{float}`");
+                Err(self.not_a_literal(parameter, "an integer", value, Some(help)))
+            }
+            _ => Err(self.not_a_literal(parameter, "an integer", value, None)),
+        }
+    }
+
+    /// A list, each value read by `read`. It lives as long as the program: a schedule is a constant of the network.
+    fn list<T>(
+        &mut self,
+        parameter: &str,
+        expected: &str,
+        value: Given<&Value>,
+        mut read: impl FnMut(&mut Self, &Value) -> Given<T>,
+    ) -> Given<&'static [T]> {
+        let Some(value) = value? else { return Ok(None) };
+        let ValueKind::List(values) = &value.kind else {
+            let help = format!("write `[{}]`", value.span.text(self.source));
+            let is_item = matches!(value.kind, ValueKind::Integer(_) | ValueKind::Float(_));
+            return Err(self.wrong_type(parameter, expected, value, is_item.then_some(help)));
+        };
+        let mut list = Vec::new();
+        let mut failed = false;
+        for value in values {
+            let value = &value.value;
+            let item = match value.kind {
+                ValueKind::Invalid => Err(Reported),
+                _ => read(self, value),
+            };
+            match item {
+                Ok(item) => list.extend(item),
+                Err(Reported) => failed = true,
+            }
+        }
+        match failed {
+            true => Err(Reported),
+            false => Ok(Some(list.leak())),
+        }
+    }
+
+    /// A list of steps that ascend.
+    fn ascending(&mut self, parameter: &str, value: Given<&Value>) -> Given<&'static [u64]> {
+        let mut last = None;
+        self.list(parameter, "a list of integers", value, |context, value| {
+            let step = context.steps(parameter, Ok(Some(value)), 0)?;
+            if last >= step {
+                return Err(context.out_of_range(parameter, "ascending", value, None));
+            }
+            last = step;
+            Ok(step)
+        })
     }
 
     /// Any integer that fits 64 bits without a sign.
@@ -372,21 +449,35 @@ impl Context<'_> {
         }
     }
 
-    /// A word of a vocabulary with its settings: `leaky_relu(0.1)`, `adam`. What is called it says where
+    /// A word of a vocabulary with its settings: `leaky_relu(0.1)`, `huber`. What is called it says where
     /// it stands, and its arguments.
     pub(crate) fn vocabulary<'v, T: Copy>(
+        &mut self,
+        words: (Vocabulary, &'static [cnn_ir::vocabulary::Word<T>]),
+        what: (&str, &str),
+        value: &'v Value,
+    ) -> Result<(T, Named<'v>), Reported> {
+        let (word, named) = self.called(words, what, value, |word| word.parameters)?;
+        let made = self.make(word, &named.bound)?;
+        Ok((made, named))
+    }
+
+    /// A word of a vocabulary with its arguments, of which `parameters` tells what they may be.
+    pub(crate) fn called<'v, T>(
         &mut self,
         (vocabulary, words): (Vocabulary, &'static [cnn_ir::vocabulary::Word<T>]),
         what: (&str, &str),
         value: &'v Value,
-    ) -> Result<(T, Named<'v>), Reported> {
+        parameters: fn(&'static cnn_ir::vocabulary::Word<T>) -> &'static [Parameter],
+    ) -> Result<(&'static cnn_ir::vocabulary::Word<T>, Named<'v>), Reported> {
         let names: Vec<_> = names(words).collect();
         let written = self.word((vocabulary, &names), what, value)?;
         let word = words
             .iter()
             .find(|word| word.names().any(|name| name == written.name))
             .ok_or(Reported)?;
-        if word.parameters.is_empty() {
+        let parameters = parameters(word);
+        if parameters.is_empty() {
             self.no_arguments(&written)?;
         }
         let (arguments, damaged) = match written.call {
@@ -395,14 +486,13 @@ impl Context<'_> {
         };
         let callee = Callee {
             name: word.name,
-            signature: Signature::Word(word.parameters),
+            signature: Signature::Word(parameters),
             is_layer: false,
             example: None,
         };
         let bound = self.bind(&callee, written.span, arguments, damaged);
-        let made = self.make(word, &bound)?;
         let span = written.span;
-        Ok((made, Named { span, bound }))
+        Ok((word, Named { span, bound }))
     }
 
     /// The value that a word makes of its arguments.
@@ -425,7 +515,21 @@ impl Context<'_> {
                 Kind::OneOf { words, .. } => self
                     .one_of(parameter.name, words, value)
                     .map(|word| word.map(Setting::Word)),
-                Kind::Other(_) => unreachable!("words have numbers, switches and words"),
+                Kind::Count { least, .. } => self
+                    .steps(parameter.name, value, least)
+                    .map(|count| count.map(Setting::Count)),
+                Kind::Counts => self
+                    .ascending(parameter.name, value)
+                    .map(|counts| counts.map(Setting::Counts)),
+                Kind::Numbers(range) => self
+                    .list(
+                        parameter.name,
+                        "a list of numbers",
+                        value,
+                        |context, value| context.number(parameter.name, Ok(Some(value)), range),
+                    )
+                    .map(|numbers| numbers.map(Setting::Numbers)),
+                Kind::Other(_) => unreachable!("words read no arguments themselves"),
             };
             match read {
                 Ok(Some(read)) => *setting = read,

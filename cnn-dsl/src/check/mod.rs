@@ -15,6 +15,7 @@ mod lines;
 mod lint;
 pub(crate) mod names;
 mod objectives;
+pub(crate) mod optimizer;
 mod references;
 pub(crate) mod resolve;
 mod scope;

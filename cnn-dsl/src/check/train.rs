@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::check::arguments::{Context, Given, Reported};
-use crate::check::convert::as_f32;
 use crate::diagnostic::suggest::{Hint, Vocabulary, hint};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Node, Optimizer, Port, Train};
@@ -15,6 +14,7 @@ pub(crate) const SETTINGS: &[&str] = &[
     "metrics",
     "epochs",
     "batch_size",
+    "accumulate",
     "seed",
 ];
 impl Context<'_> {
@@ -38,6 +38,7 @@ impl Context<'_> {
         });
         let epochs = self.count("epochs", get("epochs"));
         let batch_size = self.count("batch_size", get("batch_size"));
+        let accumulate = self.count("accumulate", get("accumulate"));
         let seed = self.seed("seed", get("seed"));
         if let Some((nodes, _)) = known
             && nodes.len() > 1
@@ -49,6 +50,7 @@ impl Context<'_> {
             optimizer: optimizer.ok()?,
             epochs: epochs.ok()?.unwrap_or(1),
             batch_size: batch_size.ok()?.unwrap_or(32),
+            accumulate: accumulate.ok()?.unwrap_or(1),
             seed: seed.ok()?.unwrap_or(0),
         })
     }
@@ -104,26 +106,5 @@ impl Context<'_> {
             }
         }
         settings
-    }
-
-    fn optimizer(&mut self, value: &Value) -> Result<Optimizer, Reported> {
-        let vocabulary = (Vocabulary::Optimizer, Optimizer::WORDS);
-        let (optimizer, named) =
-            self.vocabulary(vocabulary, ("optimizer", "an optimizer"), value)?;
-        if let Optimizer::Sgd {
-            momentum,
-            nesterov: true,
-            ..
-        } = optimizer
-            && as_f32(momentum) == 0.0
-        {
-            let place = named.bound.span("nesterov").unwrap_or(named.span);
-            let message = "`nesterov` changes nothing without momentum";
-            self.report(
-                Diagnostic::new(Code::NesterovWithoutMomentum, place, message)
-                    .help("write `momentum = 0.9` beside it"),
-            );
-        }
-        Ok(optimizer)
     }
 }

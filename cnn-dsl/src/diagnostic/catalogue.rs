@@ -150,6 +150,8 @@ catalogue! {
         UnknownArgument = "unknown_argument",
         /// An argument or setting is given twice.
         DuplicateArgument = "duplicate_argument",
+        /// Arguments of which only one can be given.
+        ConflictingArguments = "conflicting_arguments",
         /// An argument without a name after one with a name.
         PositionalAfterNamed = "positional_after_named",
         /// More arguments than the layer takes.

@@ -10,7 +10,7 @@ use super::{Context, ports};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
 use cnn_ir::operation::{Pass, Reduction};
-use cnn_ir::{Operation, Role};
+use cnn_ir::{Operation, Optimizer, Role};
 use proc_macro2::TokenStream;
 use quote::quote;
 
@@ -342,8 +342,9 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let totals: usize = totals(context).iter().map(|(.., len)| len).sum();
     let totals = number(totals);
     let states = states(context);
-    let optimizer = &train.optimizer;
+    let optimizer = optimizer(&train.optimizer);
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
+    let accumulate = number(train.accumulate);
     let seed = number_u64(train.seed);
     format!(
         "rt::Training {{
@@ -357,10 +358,31 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             packed_forward: &PACKED_FORWARD,
             packed_backward: &PACKED_BACKWARD,
             objectives: OBJECTIVES,
-            optimizer: rt::{optimizer:?},
+            optimizer: {optimizer},
             epochs: {epochs},
             batch_size: {batch_size},
+            accumulate: {accumulate},
             seed: {seed},
+        }}"
+    )
+}
+
+/// `rt::Optimizer { rule: rt::UpdateRule::Lion { … }, … }`
+fn optimizer(optimizer: &Optimizer) -> String {
+    let Optimizer {
+        rule,
+        learning_rate,
+        weight_decay,
+        decay_biases,
+        clip,
+    } = optimizer;
+    format!(
+        "rt::Optimizer {{
+            rule: rt::{rule:?},
+            learning_rate: rt::{learning_rate:?},
+            weight_decay: {weight_decay:?},
+            decay_biases: {decay_biases},
+            clip: rt::{clip:?},
         }}"
     )
 }

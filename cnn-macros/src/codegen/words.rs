@@ -26,6 +26,7 @@ fn module(place: &Place) -> &str {
         Place::Setting => "settings",
         Place::Loss => "losses",
         Place::Optimizer => "optimizers",
+        Place::Schedule => "schedules",
         Place::Metric => "metrics",
         Place::Initializer => "initializers",
     }

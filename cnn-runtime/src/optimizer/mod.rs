@@ -1,13 +1,22 @@
 //! The update rules, with the formulas of Keras 3: a file each, and one table.
 //!
-//! A rule runs in one pass over flat slices. What it has to see at once says
-//! [`Optimizer::scope`].
+//! ```text
+//! Optimizer ──▶ schedule: the learning rate of a step ──▶ Step ──▶ weight decay, then the rule ──▶ parameters, slots
+//! ```
+//!
+//! A rule runs in one pass over flat slices. What it has to see at once says its
+//! [`Properties::scope`](cnn_ir::optimizer::Properties::scope).
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
+mod lion;
 mod nadam;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 mod rmsprop;
+pub mod schedule;
 mod sgd;
 #[cfg(test)]
 mod tests;
@@ -16,16 +25,16 @@ use crate::kernels::Isa;
 use crate::kernels::simd::Loop;
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
-use cnn_ir::Optimizer;
+use cnn_ir::{Optimizer, UpdateRule};
 
-/// The most [`slots`] of any optimizer.
-pub(crate) const MAX_SLOTS: usize = 2;
+/// The most [`slots`] of any rule.
+pub(crate) const MAX_SLOTS: usize = 3;
 
 /// No parameter, and no value of a slot, has a larger magnitude.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bounds {
     pub(crate) parameters: f64,
-    /// 0 where the optimizer has no such slot.
+    /// 0 where the rule has no such slot.
     pub(crate) slots: [f64; MAX_SLOTS],
 }
 
@@ -42,16 +51,52 @@ fn single(value: f64) -> f64 {
     f64::from(value as f32)
 }
 
+/// What an update is done with, beside the gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The number of the update, from 1.
+    pub iteration: u64,
+    /// The learning rate of this update.
+    pub learning_rate: f64,
+    /// The share of each parameter that is taken from it before the update: `weight_decay * learning_rate`.
+    pub decay: f64,
+}
+
+impl Step {
+    /// Update `iteration`, counted from 1, of parameters that do not decay.
+    pub fn new(optimizer: &Optimizer, iteration: u64) -> Self {
+        let before = iteration.saturating_sub(1);
+        Self {
+            iteration,
+            learning_rate: schedule::learning_rate(&optimizer.learning_rate, before),
+            decay: 0.0,
+        }
+    }
+
+    /// The same update of parameters that decay.
+    #[must_use]
+    pub fn decaying(self, optimizer: &Optimizer) -> Self {
+        Self {
+            decay: optimizer.weight_decay * self.learning_rate,
+            ..self
+        }
+    }
+}
+
 /// An update rule.
 trait Rule: Copy {
-    /// How many buffers of state it keeps.
-    fn slots(self) -> usize;
+    /// The buffers of state that it keeps, by what they hold.
+    fn slots(self) -> &'static [&'static str];
 
-    /// Step `iteration`, counted from 1. All slices have the same length, and there are as many slots as
-    /// [`Rule::slots`] says.
+    /// What they hold before the first update.
+    fn initial(self) -> f32 {
+        0.0
+    }
+
+    /// One update. All slices have the same length, and there are as many slots as [`Rule::slots`] says.
     fn update(
         self,
-        iteration: u64,
+        step: Step,
         parameters: &mut [f32],
         gradients: &[f32],
         slots: &mut [&mut [f32]],
@@ -60,101 +105,79 @@ trait Rule: Copy {
     /// Bounds of the magnitudes of parameters and slots after an update, from bounds of those before it and of the
     /// gradients, in exact arithmetic. What is computed on the way is within them too. Infinite where a rule has
     /// none: its updates then keep a copy of what they change, which costs time alone.
-    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
-        let _ = (before, gradient);
+    fn bounds(self, step: Step, before: Bounds, gradient: f64) -> Bounds {
+        let _ = (step, before, gradient);
         Bounds::UNKNOWN
     }
 
     /// An update of one parameter, in the words of the Keras 3 sources.
     #[cfg(any(test, feature = "reference"))]
-    fn twin<T: Real>(self, iteration: u64, parameter: T, g: T, slots: &mut [T]) -> T;
+    fn twin<T: Real>(self, step: Step, parameter: T, g: T, slots: &mut [T]) -> T;
 }
 
-/// Calls a body with the [`Rule`] of an optimizer.
+/// Calls a body with the [`Rule`] of an [`UpdateRule`], by the table of all rules: variant, file and struct, fields.
 macro_rules! with_rule {
-    ($optimizer:expr, $rule:ident => $body:expr) => {
-        match $optimizer {
-            Optimizer::Sgd {
-                learning_rate,
-                momentum,
-                nesterov,
-            } => {
-                let $rule = $crate::optimizer::sgd::Sgd {
-                    learning_rate,
-                    momentum,
-                    nesterov,
-                };
+    ($update_rule:expr, $rule:ident => $body:expr) => {
+        with_rule! {
+            @match $update_rule, $rule => $body;
+            Sgd => sgd::Sgd { momentum, nesterov }
+            RmsProp => rmsprop::RmsProp { rho, momentum, epsilon, centered }
+            Adam => adam::Adam { beta_1, beta_2, epsilon, amsgrad }
+            AdamW => adam::Adam { beta_1, beta_2, epsilon, amsgrad }
+            Nadam => nadam::Nadam { beta_1, beta_2, epsilon }
+            Adamax => adamax::Adamax { beta_1, beta_2, epsilon }
+            Adagrad => adagrad::Adagrad { initial_accumulator_value, epsilon }
+            Adadelta => adadelta::Adadelta { rho, epsilon }
+            Lion => lion::Lion { beta_1, beta_2 }
+        }
+    };
+    (
+        @match $update_rule:expr, $rule:ident => $body:expr;
+        $($Variant:ident => $file:ident::$Rule:ident { $($field:ident),+ })+
+    ) => {
+        match $update_rule {
+            $(UpdateRule::$Variant { $($field),+ } => {
+                let $rule = $crate::optimizer::$file::$Rule { $($field),+ };
                 $body
-            }
-            Optimizer::RmsProp {
-                learning_rate,
-                rho,
-                momentum,
-                epsilon,
-            } => {
-                let $rule = $crate::optimizer::rmsprop::RmsProp {
-                    learning_rate,
-                    rho,
-                    momentum,
-                    epsilon,
-                };
-                $body
-            }
-            Optimizer::Adam {
-                learning_rate,
-                beta_1,
-                beta_2,
-                epsilon,
-            } => {
-                let $rule = $crate::optimizer::adam::Adam {
-                    learning_rate,
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                };
-                $body
-            }
-            Optimizer::Nadam {
-                learning_rate,
-                beta_1,
-                beta_2,
-                epsilon,
-            } => {
-                let $rule = $crate::optimizer::nadam::Nadam {
-                    learning_rate,
-                    beta_1,
-                    beta_2,
-                    epsilon,
-                };
-                $body
-            }
+            })+
         }
     };
 }
 #[cfg(any(test, feature = "reference"))]
 use with_rule;
 
-/// How many buffers of state an optimizer keeps, each as long as the parameters and zero at first.
-pub fn slots(optimizer: &Optimizer) -> usize {
-    with_rule!(*optimizer, rule => rule.slots())
+/// The buffers of state that a rule keeps, by what they hold: `["mean", "square"]`. Each is as long as the parameters,
+/// and [`initial`] at first.
+pub fn slots(rule: &UpdateRule) -> &'static [&'static str] {
+    with_rule!(*rule, rule => rule.slots())
+}
+
+/// The value of all slots before the first update.
+pub fn initial(rule: &UpdateRule) -> f32 {
+    with_rule!(*rule, rule => rule.initial())
 }
 
 /// Bounds of the magnitudes of parameters and slots after an update, from bounds of those before it and of the
 /// gradients. An update whose bounds are far below [`f32::MAX`] cannot overflow.
-pub(crate) fn bounds(optimizer: &Optimizer, before: Bounds, gradient: f64) -> Bounds {
-    with_rule!(*optimizer, rule => rule.bounds(before, gradient))
+pub(crate) fn bounds(rule: &UpdateRule, step: Step, before: Bounds, gradient: f64) -> Bounds {
+    let decayed = single(step.decay) * before.parameters;
+    let before = Bounds {
+        parameters: before.parameters.max(decayed),
+        ..before
+    };
+    with_rule!(*rule, rule => rule.bounds(step, before, gradient))
 }
 
-/// One step. `iteration` counts from 1.
+/// One update.
 ///
-/// A buffer may be updated in pieces, as far as [`Optimizer::scope`] allows.
+/// A buffer may be updated in pieces, as far as the rule's scope allows.
 ///
 /// # Panics
-/// If the slices differ in length or there are not [`slots`] of them.
+/// If the slices differ in length or there are not as many slots as [`slots`] says.
 pub fn update(
-    optimizer: &Optimizer,
+    rule: &UpdateRule,
     isa: Isa,
-    iteration: u64,
+    step: Step,
     parameters: &mut [f32],
     gradients: &[f32],
     slots: &mut [&mut [f32]],
@@ -164,10 +187,10 @@ pub fn update(
         lengths.into_iter().all(|length| length == parameters.len()),
         "slices of equal length"
     );
-    assert_eq!(slots.len(), self::slots(optimizer), "buffers of state");
+    assert_eq!(slots.len(), self::slots(rule).len(), "buffers of state");
     isa.run_loop(Update {
-        optimizer: *optimizer,
-        iteration,
+        rule: *rule,
+        step,
         parameters,
         gradients,
         slots,
@@ -175,8 +198,8 @@ pub fn update(
 }
 
 struct Update<'a, 'b> {
-    optimizer: Optimizer,
-    iteration: u64,
+    rule: UpdateRule,
+    step: Step,
     parameters: &'a mut [f32],
     gradients: &'a [f32],
     slots: &'a mut [&'b mut [f32]],
@@ -186,12 +209,18 @@ impl Loop for Update<'_, '_> {
     #[inline(always)]
     fn run(self) {
         let Self {
-            optimizer,
-            iteration,
+            rule,
+            step,
             parameters,
             gradients,
             slots,
         } = self;
-        with_rule!(optimizer, rule => rule.update(iteration, parameters, gradients, slots));
+        let decay = step.decay as f32;
+        if decay != 0.0 {
+            for w in parameters.iter_mut() {
+                *w -= decay * *w;
+            }
+        }
+        with_rule!(rule, rule => rule.update(step, parameters, gradients, slots));
     }
 }

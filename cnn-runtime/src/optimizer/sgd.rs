@@ -1,30 +1,32 @@
 //! Stochastic gradient descent.
 
-use super::{Bounds, Rule, single};
+use super::{Bounds, Rule, Step, single};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sgd {
-    pub(super) learning_rate: f64,
     pub(super) momentum: f64,
     pub(super) nesterov: bool,
 }
 
 impl Rule for Sgd {
-    fn slots(self) -> usize {
-        usize::from(self.momentum != 0.0)
+    fn slots(self) -> &'static [&'static str] {
+        match self.momentum == 0.0 {
+            true => &[],
+            false => &["velocity"],
+        }
     }
 
     #[inline(always)]
     fn update(
         self,
-        _iteration: u64,
+        step: Step,
         parameters: &mut [f32],
         gradients: &[f32],
         slots: &mut [&mut [f32]],
     ) {
-        let (rate, momentum) = (self.learning_rate as f32, self.momentum as f32);
+        let (rate, momentum) = (step.learning_rate as f32, self.momentum as f32);
         let steps = parameters.iter_mut().zip(gradients);
         match slots {
             [velocity] => {
@@ -45,19 +47,19 @@ impl Rule for Sgd {
         }
     }
 
-    fn bounds(self, before: Bounds, gradient: f64) -> Bounds {
-        let [velocity, _] = before.slots;
-        let step = single(self.learning_rate) * gradient;
+    fn bounds(self, step: Step, before: Bounds, gradient: f64) -> Bounds {
+        let [velocity, ..] = before.slots;
+        let step = single(step.learning_rate) * gradient;
         let velocity = single(self.momentum) * velocity + step;
         Bounds {
             parameters: before.parameters + velocity + step,
-            slots: [velocity, 0.0],
+            slots: [velocity, 0.0, 0.0],
         }
     }
 
     #[cfg(any(test, feature = "reference"))]
-    fn twin<T: Real>(self, _iteration: u64, parameter: T, g: T, slots: &mut [T]) -> T {
-        let [rate, momentum] = [self.learning_rate, self.momentum].map(T::from_f64);
+    fn twin<T: Real>(self, step: Step, parameter: T, g: T, slots: &mut [T]) -> T {
+        let [rate, momentum] = [step.learning_rate, self.momentum].map(T::from_f64);
         if self.momentum == 0.0 {
             return parameter - rate * g;
         }

@@ -1,14 +1,14 @@
-use super::{Bounds, bounds};
+use super::{Bounds, Step, bounds};
 use crate::kernels::Isa;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
-use cnn_ir::Optimizer;
 use cnn_ir::vocabulary::{Kind, Range, Setting};
+use cnn_ir::{Optimizer, Schedule, UpdateRule};
 
-/// Every optimizer with its defaults, with momentum where it has some, and with its switches on.
-fn all() -> Vec<Optimizer> {
+/// Every rule with its defaults, with momentum where it has some, and with its switches on.
+fn all() -> Vec<UpdateRule> {
     let mut all = Vec::new();
-    for word in Optimizer::WORDS {
+    for word in UpdateRule::WORDS {
         for momentum in [0.0, 0.9] {
             for on in [false, true] {
                 let mut settings = [Setting::Switch(false); cnn_ir::vocabulary::MOST];
@@ -19,9 +19,9 @@ fn all() -> Vec<Optimizer> {
                         (_, default) => default.expect("a default"),
                     };
                 }
-                let optimizer = (word.make)(&settings);
-                if !all.contains(&optimizer) {
-                    all.push(optimizer);
+                let rule = (word.make)(&settings);
+                if !all.contains(&rule) {
+                    all.push(rule);
                 }
             }
         }
@@ -29,10 +29,124 @@ fn all() -> Vec<Optimizer> {
     all
 }
 
+/// The slots of a rule before its first step.
+fn start(rule: &UpdateRule, length: usize) -> Vec<Vec<f32>> {
+    let slots = super::slots(rule).iter();
+    slots.map(|_| vec![super::initial(rule); length]).collect()
+}
+
+/// Update `iteration` with the default learning rate and some weight decay.
+fn step(rule: &UpdateRule, iteration: u64) -> Step {
+    let optimizer = Optimizer::from(*rule).with_weight_decay(0.1);
+    Step::new(&optimizer, iteration).decaying(&optimizer)
+}
+
 #[test]
-fn the_most_slots_are_those_of_some_optimizer() {
-    let most = all().iter().map(super::slots).max();
+fn the_most_slots_are_those_of_some_rule() {
+    let most = all().iter().map(|rule| super::slots(rule).len()).max();
     assert_eq!(most, Some(super::MAX_SLOTS));
+}
+
+/// Keras 3.15 in double precision: from 1 and -2, the gradients of step `t` are `2 / t` and `-t / 2`.
+#[test]
+fn three_steps_are_those_of_keras() {
+    let sgd = |momentum, nesterov| UpdateRule::Sgd { momentum, nesterov };
+    let rmsprop = |momentum, centered| UpdateRule::RmsProp {
+        rho: 0.9,
+        momentum,
+        epsilon: 0.1,
+        centered,
+    };
+    let (beta_1, beta_2, epsilon) = (0.9, 0.99, 0.1);
+    let adam = |beta_2, amsgrad| UpdateRule::Adam {
+        beta_1,
+        beta_2,
+        epsilon,
+        amsgrad,
+    };
+    let adamw = UpdateRule::AdamW {
+        beta_1,
+        beta_2,
+        epsilon,
+        amsgrad: false,
+    };
+    let nadam = UpdateRule::Nadam {
+        beta_1,
+        beta_2,
+        epsilon,
+    };
+    let adamax = UpdateRule::Adamax {
+        beta_1,
+        beta_2: 0.9,
+        epsilon,
+    };
+    let adagrad = UpdateRule::Adagrad {
+        initial_accumulator_value: 0.1,
+        epsilon,
+    };
+    let adadelta = UpdateRule::Adadelta { rho: 0.95, epsilon };
+    let lion = UpdateRule::Lion { beta_1, beta_2 };
+    let optimizer = |rule: UpdateRule| Optimizer {
+        learning_rate: Schedule::constant(0.1),
+        weight_decay: 0.0,
+        ..rule.into()
+    };
+    let scheduled = Optimizer {
+        learning_rate: Schedule::CosineDecay {
+            initial_learning_rate: 0.1,
+            decay_steps: 3,
+            alpha: 0.1,
+            warmup_steps: 1,
+        },
+        weight_decay: 0.01,
+        ..sgd(0.9, false).into()
+    };
+    #[rustfmt::skip]
+    let cases: &[(Optimizer, [[f64; 2]; 3])] = &[
+        (optimizer(sgd(0.0, false)), [[0.8, -1.95], [0.7000000000000001, -1.8499999999999999], [0.6333333333333334, -1.7]]),
+        (optimizer(sgd(0.9, false)), [[0.8, -1.95], [0.52, -1.805], [0.2013333333333333, -1.5245]]),
+        (optimizer(sgd(0.9, true)), [[0.62, -1.905], [0.26799999999999996, -1.6744999999999999], [-0.08546666666666676, -1.27205]]),
+        (optimizer(rmsprop(0.0, false)), [[0.7171572875253809, -1.8585786437626906], [0.5835266665691687, -1.6465790677614185], [0.4943155955019798, -1.4192149798113336]]),
+        (optimizer(rmsprop(0.5, false)), [[0.7171572875253809, -1.8585786437626906], [0.4421053103318592, -1.5758683896427637], [0.21536825066790938, -1.2071491746327154]]),
+        (optimizer(rmsprop(0.0, true)), [[0.7051160876902056, -1.8571428571428572], [0.5610184832641469, -1.634356076517208], [0.46239052039988643, -1.3831564376049301]]),
+        (optimizer(rmsprop(0.5, true)), [[0.7051160876902056, -1.8571428571428572], [0.41357652710924975, -1.5629275050886366], [0.1691787839545113, -1.1646201901492483]]),
+        (optimizer(adam(0.99, false)), [[0.9333333333333333, -1.9666666666666666], [0.8689137706751946, -1.9158112240904537], [0.8077642096699662, -1.8535885950769542]]),
+        (optimizer(adam(0.5, true)), [[0.9066040882531311, -1.9220481209211542], [0.8223195464166644, -1.8442935181045947], [0.7496781404232917, -1.7689968256151198]]),
+        (optimizer(adamw).with_weight_decay(0.04), [[0.9293333333333333, -1.9586666666666666], [0.8611964373418612, -1.899976557423787], [0.7966020905872654, -1.8301540221805923]]),
+        (optimizer(nadam), [[0.8987821139705933, -1.9114343497242692], [0.8496641535985047, -1.8275439494082986], [0.8115307742494123, -1.7432259597550315]]),
+        (optimizer(adamax), [[0.9047619047619048, -1.9166666666666667], [0.8271995778920986, -1.8472886762360448], [0.7588337779550295, -1.7825977168264506]]),
+        (optimizer(adagrad), [[0.9024099927051467, -1.925464400750007], [0.8585570917397952, -1.8424189208962671], [0.8304964150764795, -1.7644376341597616]]),
+        (optimizer(adadelta), [[0.8845299461620749, -1.9528595479208968], [0.8145159419606744, -1.8700102457874035], [0.7656918069651916, -1.760392976572099]]),
+        (optimizer(lion), [[0.9, -1.9], [0.8, -1.7999999999999998], [0.7000000000000001, -1.6999999999999997]]),
+        (scheduled, [[1.0, -2.0], [0.899, -1.898], [0.7566366083333333, -1.69027905]]),
+    ];
+    let mut failures = Failures::default();
+    for (optimizer, expected) in cases {
+        let rule = &optimizer.rule;
+        let mut parameters = [1.0, -2.0];
+        let initial = f64::from(super::initial(rule));
+        // The value that a description gives, not the nearest `f32`.
+        let initial = (initial * 1e6).round() / 1e6;
+        let mut slots = vec![vec![initial; 2]; super::slots(rule).len()];
+        for (iteration, expected) in (1..).zip(expected) {
+            let step = Step::new(optimizer, iteration).decaying(optimizer);
+            let gradients = [2.0 / iteration as f64, -0.5 * iteration as f64];
+            reference::optimizer::update(rule, step, &mut parameters, &gradients, &mut slots);
+            let found = parameters.map(|value| value as f32);
+            let case = || format!("{optimizer:?}, step {iteration}");
+            failures.compare(case, &found, expected, 1e-7);
+            let deviation = (0..2).map(|i| (parameters[i] - expected[i]).abs());
+            let deviation = deviation.fold(0.0, f64::max);
+            assert!(deviation < 1e-12, "{}: off by {deviation:e}", case());
+        }
+    }
+    failures.report();
+    for word in UpdateRule::WORDS {
+        let known = cases
+            .iter()
+            .any(|(optimizer, _)| optimizer.name() == word.name);
+        assert!(known, "no values of Keras for `{}`", word.name);
+    }
 }
 
 #[test]
@@ -40,32 +154,31 @@ fn twenty_steps_match_the_reference() {
     let mut failures = Failures::default();
     for isa in Isa::available() {
         let mut random = Random::new(1);
-        for optimizer in all() {
+        for rule in all() {
             for length in [1, 7, 33] {
-                let start = random.floats(length);
-                let mut parameters = Guarded::holding(&start);
-                let mut slots: Vec<_> = (0..super::slots(&optimizer))
-                    .map(|_| Guarded::holding(&vec![0.0; length]))
-                    .collect();
-                let mut expected = to_f64(&start);
-                let mut expected_slots = vec![vec![0.0; length]; super::slots(&optimizer)];
+                let values = random.floats(length);
+                let mut parameters = Guarded::holding(&values);
+                let slots = start(&rule, length);
+                let mut slots: Vec<_> = slots.iter().map(|slot| Guarded::holding(slot)).collect();
+                let mut expected = to_f64(&values);
+                let initial = f64::from(super::initial(&rule));
+                let mut expected_slots = vec![vec![initial; length]; slots.len()];
                 for iteration in 1..=20 {
                     let gradients = random.floats(length);
                     let mut views: Vec<&mut [f32]> =
                         slots.iter_mut().map(|slot| slot.values()).collect();
+                    let step = step(&rule, iteration);
                     let parameters = parameters.values();
-                    super::update(
-                        &optimizer, isa, iteration, parameters, &gradients, &mut views,
-                    );
+                    super::update(&rule, isa, step, parameters, &gradients, &mut views);
                     reference::optimizer::update(
-                        &optimizer,
-                        iteration,
+                        &rule,
+                        step,
                         &mut expected,
                         &to_f64(&gradients),
                         &mut expected_slots,
                     );
                 }
-                let case = || format!("{optimizer:?}, {length} parameters, {}", isa.name());
+                let case = || format!("{rule:?}, {length} parameters, {}", isa.name());
                 failures.compare(case, &parameters.into_values(), &expected, 1e-6);
                 for (slot, expected) in slots.into_iter().zip(&expected_slots) {
                     failures.compare(case, &slot.into_values(), expected, 1e-6);
@@ -78,12 +191,12 @@ fn twenty_steps_match_the_reference() {
 
 #[test]
 fn pieces_and_instruction_sets_give_the_same_bits() {
-    for optimizer in all() {
+    for rule in all() {
         let mut random = Random::new(2);
-        let (start, gradients) = (random.floats(50), random.floats(50));
+        let (values, gradients) = (random.floats(50), random.floats(50));
         let run = |isa: Isa, cut: usize| {
-            let mut parameters = start.clone();
-            let mut slots = vec![vec![0.0; 50]; super::slots(&optimizer)];
+            let mut parameters = values.clone();
+            let mut slots = start(&rule, 50);
             for iteration in 1..=3 {
                 for range in [0..cut, cut..50] {
                     let mut views: Vec<&mut [f32]> = slots
@@ -91,58 +204,71 @@ fn pieces_and_instruction_sets_give_the_same_bits() {
                         .map(|slot| &mut slot[range.clone()])
                         .collect();
                     let (w, g) = (&mut parameters[range.clone()], &gradients[range.clone()]);
-                    super::update(&optimizer, isa, iteration, w, g, &mut views);
+                    super::update(&rule, isa, step(&rule, iteration), w, g, &mut views);
                 }
             }
             parameters
         };
         let whole = run(Isa::PORTABLE, 0);
-        assert_ne!(whole, start);
+        assert_ne!(whole, values);
         for isa in Isa::available() {
-            assert_eq!(run(isa, 17), whole, "{optimizer:?}, {}", isa.name());
+            assert_eq!(run(isa, 17), whole, "{rule:?}, {}", isa.name());
         }
     }
 }
 
 #[test]
 fn a_nan_gradient_shows() {
-    for optimizer in all() {
-        let mut slots = vec![vec![0.0; 2]; super::slots(&optimizer)];
+    for rule in all() {
+        let mut slots = start(&rule, 2);
         let mut views: Vec<&mut [f32]> = slots.iter_mut().map(|slot| &mut slot[..]).collect();
         let mut parameters = [1.0, 1.0];
         super::update(
-            &optimizer,
+            &rule,
             Isa::detect(),
-            1,
+            Step::new(&rule.into(), 1),
             &mut parameters,
             &[f32::NAN, 0.0],
             &mut views,
         );
         assert!(
             parameters[0].is_nan() && parameters[1] == 1.0,
-            "{optimizer:?}: {parameters:?}"
+            "{rule:?}: {parameters:?}"
         );
     }
 }
 
-/// An optimizer whose hyperparameters are anything that a trainer takes.
-fn any(random: &mut Random) -> Optimizer {
-    let word = &Optimizer::WORDS[random.below(Optimizer::WORDS.len())];
+/// A rule whose hyperparameters are anything that a trainer takes.
+fn any(random: &mut Random) -> UpdateRule {
+    let word = &UpdateRule::WORDS[random.below(UpdateRule::WORDS.len())];
     let mut settings = [Setting::Switch(false); cnn_ir::vocabulary::MOST];
     for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
         *setting = match parameter.kind {
             Kind::Switch { .. } => Setting::Switch(random.bits().is_multiple_of(2)),
             Kind::Number { range, default, .. } => Setting::Number(match range {
                 Range::Fraction => random.pick(&[0.0, 0.5, 0.9, 0.999_999]),
-                Range::Positive | Range::NonNegative | Range::Any => match random.below(3) {
-                    0 => default,
-                    _ => f64::from(magnitude(random, -45.0, 38.0)).max(1e-45),
-                },
+                Range::Positive | Range::NonNegative | Range::AtLeastOne | Range::Any => {
+                    match (random.below(3), default) {
+                        (0, Some(default)) => default,
+                        _ => any_rate(random),
+                    }
+                }
             }),
-            Kind::OneOf { .. } | Kind::Other(_) => unreachable!("numbers and switches"),
+            Kind::Count { .. }
+            | Kind::Counts
+            | Kind::Numbers(_)
+            | Kind::OneOf { .. }
+            | Kind::Other(_) => {
+                unreachable!("rules have numbers and switches")
+            }
         };
     }
     (word.make)(&settings)
+}
+
+/// A positive number, from the least to the largest `f32`.
+fn any_rate(random: &mut Random) -> f64 {
+    f64::from(magnitude(random, -45.0, 38.0)).max(1e-45)
 }
 
 /// A power of ten.
@@ -160,7 +286,12 @@ fn bounds_hold_for_any_magnitudes() {
     for isa in Isa::available() {
         let mut random = Random::new(3);
         for _ in 0..20_000 {
-            let optimizer = any(&mut random);
+            let rule = any(&mut random);
+            let learning_rate = match random.below(3) {
+                0 => 1e-3,
+                _ => any_rate(&mut random),
+            };
+            let decay = random.pick(&[0.0, 0.0, 1e-3, 1.0, 1.5, 3.0, 1e10]);
             let largest: [f32; 3] = std::array::from_fn(|_| match random.below(4) {
                 0 => 0.0,
                 1 => magnitude(&mut random, -3.0, 3.0),
@@ -171,12 +302,22 @@ fn bounds_hold_for_any_magnitudes() {
                 (0..9).map(|_| largest * random.pick(&factors)).collect()
             };
             let [mut parameters, first, second] = largest.map(&mut values);
-            let mut slots = vec![vec![0.0; 9]; super::slots(&optimizer)];
+            let mut slots = start(&rule, 9);
+            let step = |iteration| Step {
+                iteration,
+                learning_rate,
+                decay,
+            };
             let mut update = |iteration: u64, parameters: &mut [f32], gradients: &[f32]| {
                 let mut views: Vec<&mut [f32]> =
                     slots.iter_mut().map(|slot| &mut slot[..]).collect();
                 super::update(
-                    &optimizer, isa, iteration, parameters, gradients, &mut views,
+                    &rule,
+                    isa,
+                    step(iteration),
+                    parameters,
+                    gradients,
+                    &mut views,
                 );
                 let mut most = [0.0; super::MAX_SLOTS];
                 for (most, slot) in most.iter_mut().zip(&slots) {
@@ -190,7 +331,8 @@ fn bounds_hold_for_any_magnitudes() {
                 parameters: largest_of(&parameters).into(),
             };
             let gradient = largest_of(&second);
-            let bounds = bounds(&optimizer, before, gradient.into());
+            let iteration = random.pick(&[2, 3, 1000, 1_000_000_000]);
+            let bounds = bounds(&rule, step(iteration), before, gradient.into());
             let limits = [bounds.parameters].into_iter().chain(bounds.slots);
             if !limits
                 .clone()
@@ -200,7 +342,6 @@ fn bounds_hold_for_any_magnitudes() {
                 continue;
             }
             finite += 1;
-            let iteration = random.pick(&[2, 3, 1000, 1_000_000_000]);
             let slots = update(iteration, &mut parameters, &second);
             let after = [f64::from(largest_of(&parameters))]
                 .into_iter()
@@ -215,7 +356,8 @@ fn bounds_hold_for_any_magnitudes() {
             if !holds || !is_finite {
                 let after: Vec<_> = after.collect();
                 wrong.push(format!(
-                    "{optimizer:?}, {before:?}, {gradient}: {after:?}, {bounds:?}"
+                    "{rule:?}, {:?}, {before:?}, {gradient}: {after:?}, {bounds:?}",
+                    step(iteration)
                 ));
             }
         }

@@ -6,7 +6,7 @@ use crate::kernels::conv2d::tests::{Algorithms, random_conv};
 use crate::kernels::pool2d::tests::random_pool;
 use crate::kernels::test_support::{Failures, Random};
 use cnn_ir::operation::{Conv2d, ConvAlgorithm, Dense, InputGradient, KernelGradient, PoolKind};
-use cnn_ir::{Activation, Loss, Optimizer};
+use cnn_ir::{Activation, Loss};
 
 /// The gradient of `f` at `x` by central differences.
 fn finite_differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
@@ -224,53 +224,4 @@ fn losses_by_hand() {
             .zip([0.5, 0.5, 0.25, 0.75])
             .all(|(p, q)| (p - q).abs() < 1e-15)
     );
-}
-
-/// Two steps with the gradient 2 from the parameter 1, worked out by hand.
-#[test]
-fn optimizers_by_hand() {
-    let root = |x: f64| x.sqrt();
-    let sgd = |momentum, nesterov| Optimizer::Sgd {
-        learning_rate: 0.1,
-        momentum,
-        nesterov,
-    };
-    let rms_prop = |momentum| Optimizer::RmsProp {
-        learning_rate: 0.1,
-        rho: 0.9,
-        momentum,
-        epsilon: 0.1,
-    };
-    let adam = Optimizer::Adam {
-        learning_rate: 0.1,
-        beta_1: 0.9,
-        beta_2: 0.99,
-        epsilon: 0.1,
-    };
-    let rms_steps = [0.2 / root(0.4 + 0.1), 0.2 / root(0.36 + 0.4 + 0.1)];
-    let adam_steps = [
-        0.1 * root(0.01) / 0.1 * 0.2 / (root(0.04) + 0.1),
-        0.1 * root(0.0199) / 0.19 * 0.38 / (root(0.0796) + 0.1),
-    ];
-    let cases = [
-        (sgd(0.0, false), 1.0 - 0.2 - 0.2),
-        (sgd(0.5, false), 1.0 - 0.2 - (0.1 + 0.2)),
-        (sgd(0.5, true), 1.0 - (0.1 + 0.2) - (0.15 + 0.2)),
-        (rms_prop(0.0), 1.0 - rms_steps[0] - rms_steps[1]),
-        (
-            rms_prop(0.5),
-            1.0 - rms_steps[0] - (0.5 * rms_steps[0] + rms_steps[1]),
-        ),
-        (adam, 1.0 - adam_steps[0] - adam_steps[1]),
-    ];
-    let mut failures = Failures::default();
-    for (optimizer, expected) in cases {
-        let mut parameter = [1.0];
-        let mut slots = vec![vec![0.0]; crate::optimizer::slots(&optimizer)];
-        for iteration in 1..=2 {
-            optimizer::update(&optimizer, iteration, &mut parameter, &[2.0], &mut slots);
-        }
-        failures.compare(|| format!("{optimizer:?}"), &parameter, &[expected], 1e-14);
-    }
-    failures.report();
 }

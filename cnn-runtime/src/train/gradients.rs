@@ -17,6 +17,7 @@ use crate::ops::{self, BatchGradient};
 use crate::spec::{Gradient, Source, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::{Batch, cut};
+use crate::train::clipping::Clipping;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
 const PART: usize = 16 * 1024;
@@ -27,8 +28,17 @@ pub(crate) struct Gradients {
     values: Buffer,
     /// The largest magnitude of `values`.
     largest: f32,
+    /// The mean over the batches of a step so far, if there are several.
+    accumulated: Option<Accumulated>,
     /// Idle per-thread buffers.
     scratch: BufferPool<Scratch>,
+}
+
+/// A mean over several batches.
+struct Accumulated {
+    values: Buffer,
+    /// The largest magnitude of what was added.
+    largest: f32,
 }
 
 /// What a thread computes gradients with.
@@ -55,7 +65,35 @@ impl Gradients {
         Self {
             values: Buffer::zeros(spec.parameter_count),
             largest: 0.0,
+            accumulated: None,
             scratch: BufferPool::default(),
+        }
+    }
+
+    /// Adds the gradients of one of several batches to those of the step, of whose examples it has `share`. The first
+    /// batch of a step begins anew.
+    pub(crate) fn accumulate(&mut self, share: f64, is_first: bool) {
+        let accumulated = self.accumulated.get_or_insert_with(|| Accumulated {
+            values: Buffer::zeros(self.values.len()),
+            largest: 0.0,
+        });
+        if is_first {
+            accumulated.values.fill(0.0);
+            accumulated.largest = 0.0;
+        }
+        let share = share as f32;
+        for (sum, value) in accumulated.values.iter_mut().zip(&self.values[..]) {
+            *sum += share * value;
+        }
+        accumulated.largest = accumulated.largest.max(self.largest);
+    }
+
+    /// Makes the gradients those that were accumulated. They are finite, as a mean of finite values is.
+    pub(crate) fn finish_accumulation(&mut self) {
+        if let Some(accumulated) = &mut self.accumulated {
+            std::mem::swap(&mut self.values, &mut accumulated.values);
+            // With room for the rounding of the shares.
+            self.largest = accumulated.largest * (1.0 + 1e-5);
         }
     }
 
@@ -67,6 +105,12 @@ impl Gradients {
     /// The largest magnitude of a gradient.
     pub(crate) fn largest(&self) -> f32 {
         self.largest
+    }
+
+    /// Clips the gradients.
+    pub(crate) fn clip(&mut self, clipping: &Clipping) {
+        clipping.apply(&mut self.values);
+        self.largest = self.largest.min(clipping.largest());
     }
 
     /// Overwrites the gradients with those of the mean loss over the examples that flowed through `batch` last.

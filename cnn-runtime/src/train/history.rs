@@ -11,6 +11,8 @@ pub struct Epoch {
     pub scores: Scores,
     /// Over the validation data, with the weights at the end of the epoch.
     pub validation: Option<Scores>,
+    /// The learning rate of the epoch's last step.
+    pub learning_rate: f64,
     /// How many examples were trained on; fewer than there are if training was stopped.
     pub examples: usize,
     /// How long the training took, without the validation; 0 on a platform without a clock, as

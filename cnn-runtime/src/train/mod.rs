@@ -1,7 +1,7 @@
 //! Training: the loop over epochs, one step, and the sums over a batch.
 //!
 //! ```text
-//! Trainer ──▶ epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients ──▶ 3 update ──▶ parameters and state
+//! Trainer ──▶ epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients, clipping ──▶ 3 update ──▶ parameters and state
 //!                 ╰──▶ progress, history                ╰── reduction
 //! ```
 //!
@@ -14,6 +14,8 @@
 
 #[cfg(feature = "std")]
 mod batch;
+#[cfg(feature = "std")]
+mod clipping;
 #[cfg(feature = "std")]
 mod gradients;
 #[cfg(feature = "std")]

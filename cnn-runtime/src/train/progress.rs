@@ -31,7 +31,7 @@ mod silent {
 
         pub(crate) fn say(&mut self, _text: &str) {}
 
-        pub(crate) fn finish(self, _epoch: &Epoch) {}
+        pub(crate) fn finish(self, _epoch: &Epoch, _is_scheduled: bool) {}
     }
 }
 
@@ -116,20 +116,21 @@ mod shown {
             }
         }
 
-        /// Leaves the epoch's scores behind.
-        pub(crate) fn finish(mut self, epoch: &Epoch) {
+        /// Leaves the epoch's scores behind, and the learning rate where a schedule changes it.
+        pub(crate) fn finish(mut self, epoch: &Epoch, is_scheduled: bool) {
             match &mut self.output {
                 Output::Nowhere => {}
                 Output::Lines => {
                     let steps = (self.step, self.steps);
-                    let line = layout::plain((self.epoch, self.epochs), steps, epoch);
+                    let number = (self.epoch, self.epochs);
+                    let line = layout::plain(number, steps, epoch, is_scheduled);
                     // In one piece, as other processes may write there too. Training goes on where nobody reads it.
                     let _ = io::stderr().write_all((line + "\n").as_bytes());
                 }
                 Output::Terminal(screen) => {
                     screen.draw("");
                     let layout = Layout::new(screen.width(), self.steps);
-                    screen.lines(&layout.finished(self.step, epoch));
+                    screen.lines(&layout.finished(self.step, epoch, is_scheduled));
                 }
             }
         }

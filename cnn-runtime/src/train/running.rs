@@ -6,7 +6,7 @@
 use crate::model::parameters::Buffer;
 use crate::ops;
 use crate::spec::{Parameter, Spec, State, Training};
-use crate::train::batch::Batch;
+use crate::train::batch::{Batch, cut};
 
 /// The values of all tensors that are kept up, after the step that is under way.
 pub(crate) struct Running {
@@ -30,22 +30,26 @@ impl Running {
         }
     }
 
+    /// Begins a step with the values of `parameters`.
+    pub(crate) fn begin(&mut self, parameters: &[f32]) {
+        let mut rest = &mut self.values[..];
+        for state in self.states {
+            let parameter = &self.spec.parameters[state.parameter];
+            let values = cut(&mut rest, parameter.len());
+            values.copy_from_slice(&parameters[parameter.range()]);
+        }
+    }
+
     /// Computes the values after the examples that flowed through `batch` last.
     ///
     /// # Errors
     ///
     /// The first tensor that would become infinite or not a number.
-    pub(crate) fn advance(
-        &mut self,
-        batch: &Batch,
-        parameters: &[f32],
-    ) -> Result<(), &'static str> {
+    pub(crate) fn advance(&mut self, batch: &Batch) -> Result<(), &'static str> {
         let mut rest = &mut self.values[..];
         for state in self.states {
             let parameter = &self.spec.parameters[state.parameter];
-            let (values, tail) = rest.split_at_mut(parameter.len());
-            rest = tail;
-            values.copy_from_slice(&parameters[parameter.range()]);
+            let values = cut(&mut rest, parameter.len());
             let total = &batch.totals()[state.total..];
             ops::execute(&state.operation).update_state(state.tensor, total, values);
             if !values.iter().all(|value| value.is_finite()) {

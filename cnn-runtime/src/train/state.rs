@@ -6,7 +6,7 @@
 
 use crate::model::parameters::Buffer;
 use crate::optimizer;
-use cnn_ir::Optimizer;
+use cnn_ir::UpdateRule;
 
 /// How far a model has been trained.
 #[derive(Clone, Default)]
@@ -20,18 +20,25 @@ pub(crate) struct TrainingState {
 }
 
 impl TrainingState {
-    /// The state of `optimizer`: it goes on where the last one stopped if it [can](OptimizerState::continues_as), or
+    /// The state of `rule`: it goes on where the last one stopped if it [can](OptimizerState::continues_as), or
     /// begins anew.
     pub(crate) fn continue_as(
         &mut self,
-        optimizer: Optimizer,
+        rule: UpdateRule,
         parameter_count: usize,
     ) -> &mut OptimizerState {
         match &mut self.optimizer {
-            Some(state) if state.continues_as(&optimizer) => state.optimizer = optimizer,
-            state => *state = Some(OptimizerState::new(optimizer, parameter_count)),
+            Some(state) if state.continues_as(&rule) => state.rule = rule,
+            state => *state = Some(OptimizerState::new(rule, parameter_count)),
         }
         self.optimizer.as_mut().expect("there is one now")
+    }
+
+    /// The number of the next update by `rule`, from 1. The learning rate of a schedule depends on it.
+    pub(crate) fn next_iteration(&self, rule: &UpdateRule) -> u64 {
+        let state = self.optimizer.as_ref();
+        let state = state.filter(|state| state.continues_as(rule));
+        state.map_or(0, |state| state.iteration) + 1
     }
 }
 
@@ -39,29 +46,36 @@ impl TrainingState {
 #[derive(Clone)]
 pub(crate) struct OptimizerState {
     /// The rule and its hyperparameters.
-    pub(crate) optimizer: Optimizer,
-    /// Updates since the slots were zero.
+    pub(crate) rule: UpdateRule,
+    /// Updates since the slots were as they are at first.
     pub(crate) iteration: u64,
-    /// What the optimizer remembers, each slot laid out as the parameters.
+    /// What the rule remembers, each slot laid out as the parameters.
     pub(crate) slots: Vec<Buffer>,
 }
 
 impl OptimizerState {
-    /// An optimizer before its first update.
-    fn new(optimizer: Optimizer, parameter_count: usize) -> Self {
+    /// A rule before its first update.
+    fn new(rule: UpdateRule, parameter_count: usize) -> Self {
+        let slot = || {
+            let mut slot = Buffer::zeros(parameter_count);
+            let initial = optimizer::initial(&rule);
+            if initial != 0.0 {
+                slot.fill(initial);
+            }
+            slot
+        };
+        let slots = optimizer::slots(&rule).iter();
         Self {
-            optimizer,
+            rule,
             iteration: 0,
-            slots: (0..optimizer::slots(&optimizer))
-                .map(|_| Buffer::zeros(parameter_count))
-                .collect(),
+            slots: slots.map(|_| slot()).collect(),
         }
     }
 
-    /// Whether `optimizer` can go on where this one stopped: it is of the same kind and has as many slots. Other
+    /// Whether `rule` can go on where this one stopped: it is of the same kind and keeps the same. Other
     /// hyperparameters may differ.
-    pub(crate) fn continues_as(&self, optimizer: &Optimizer) -> bool {
-        std::mem::discriminant(&self.optimizer) == std::mem::discriminant(optimizer)
-            && self.slots.len() == optimizer::slots(optimizer)
+    pub(crate) fn continues_as(&self, rule: &UpdateRule) -> bool {
+        std::mem::discriminant(&self.rule) == std::mem::discriminant(rule)
+            && optimizer::slots(&self.rule) == optimizer::slots(rule)
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! 1  batch      ──▶ forward, backward     are the targets valid, and is the loss finite?
 //! 2  gradients  ──▶ one flat buffer       are all of them?
+//!    clipping   ──▶ the same buffer
 //! 3  running    ──▶ running statistics    are the results?
 //!    update     ──▶ parameters, slots     are the results?
 //!    pack       ──▶ weights in the forms that the next step wants
@@ -11,17 +12,21 @@
 //! Each phase is shared by all threads, which meet at its end. Where the answer is no, the step is rejected, and
 //! parameters, optimizer and all counters are as they were.
 //!
-//! What is done with all gradients at once has its place between phases 2 and 3, in the flat buffer: clipping by
-//! their norm, or adding them up over several batches before one update.
+//! A step of several batches goes through the first two phases with each of them, and adds up the gradients. The update is
+//! that of their mean over all examples, as if they were one batch that is too large for the memory; layers that look at
+//! their whole batch see each by itself.
 
 use crate::data::Dataset;
 use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
+use crate::model::parameters::mix;
+use crate::objective;
 use crate::spec::Training;
 use crate::thread_count::threads;
 use crate::train::batch::Batch;
+use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
 use crate::train::running::Running;
 use crate::train::update::Update;
@@ -30,7 +35,11 @@ use cnn_ir::Optimizer;
 /// The buffers of a training step, used for every step of a call of `fit`.
 pub(crate) struct Step {
     batch: Batch,
+    batch_size: usize,
+    /// The sums of the loss and of each metric over the examples of the last step.
+    sums: Vec<f64>,
     gradients: Gradients,
+    clipping: Option<Clipping>,
     running: Running,
     update: Update,
 }
@@ -69,7 +78,7 @@ impl Rejection {
 }
 
 impl Step {
-    /// Buffers for steps of up to `batch_size` examples.
+    /// Buffers for steps in batches of up to `batch_size` examples.
     pub(crate) fn new(
         model: &Model,
         training: &'static Training,
@@ -80,14 +89,17 @@ impl Step {
         let (spec, parameters) = (model.spec(), model.parameters());
         Self {
             batch: Batch::new(spec, training, parameters, batch_size, threads),
+            batch_size,
+            sums: vec![0.0; objective::columns(training.objectives)],
             gradients: Gradients::new(spec),
+            clipping: Clipping::new(spec, optimizer.clip, threads),
             running: Running::new(spec, training),
             update: Update::new(spec, optimizer, threads),
         }
     }
 
-    /// Trains `model` on the examples of `data` that `examples` lists, and returns the sums over them of the loss
-    /// and of each metric. Dropout drops what `seed` says.
+    /// Trains `model` on the examples of `data` that `examples` lists, one batch or several, and returns the sums over
+    /// them of the loss and of each metric. Dropout drops what `seed` says.
     ///
     /// # Errors
     ///
@@ -101,27 +113,56 @@ impl Step {
     ) -> Result<&[f64], Rejection> {
         let Self {
             batch,
+            batch_size,
+            sums,
             gradients,
+            clipping,
             running,
             update,
         } = self;
-        batch.forward_backward(model.parameters(), data, examples, seed);
-        data.verdict().map_err(Rejection::Target)?;
-        let loss = batch.sums()[0];
-        if !loss.is_finite() {
-            return Err(Rejection::Loss(loss / examples.len() as f64));
+        let is_one_batch = examples.len() <= *batch_size;
+        sums.fill(0.0);
+        running.begin(model.parameters());
+        for (index, of_batch) in examples.chunks(*batch_size).enumerate() {
+            let is_first = index == 0;
+            let seed = match is_first {
+                true => seed,
+                false => mix(&[seed, index as u64]),
+            };
+            batch.forward_backward(model.parameters(), data, of_batch, seed);
+            data.verdict().map_err(Rejection::Target)?;
+            let loss = batch.sums()[0];
+            if !loss.is_finite() {
+                return Err(Rejection::Loss(loss / of_batch.len() as f64));
+            }
+            for (total, sum) in sums.iter_mut().zip(batch.sums()) {
+                *total += sum;
+            }
+            gradients.complete(batch).map_err(Rejection::Gradient)?;
+            if !is_one_batch {
+                let share = of_batch.len() as f64 / examples.len() as f64;
+                gradients.accumulate(share, is_first);
+            }
+            running.advance(batch).map_err(Rejection::Update)?;
         }
-        gradients.complete(batch).map_err(Rejection::Gradient)?;
-        running
-            .advance(batch, model.parameters())
-            .map_err(Rejection::Update)?;
+        if !is_one_batch {
+            gradients.finish_accumulation();
+        }
+        if let Some(clipping) = clipping {
+            gradients.clip(clipping);
+        }
         let (parameters, state) = model.trained();
         update
             .apply(parameters, state, gradients)
             .map_err(Rejection::Update)?;
         running.apply(parameters);
         batch.pack(parameters);
-        Ok(batch.sums())
+        Ok(sums)
+    }
+
+    /// The learning rate of the last step; 0 before the first one.
+    pub(crate) fn learning_rate(&self) -> f64 {
+        self.update.learning_rate()
     }
 }
 

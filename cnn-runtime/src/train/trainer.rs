@@ -26,8 +26,8 @@ use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
 use crate::train::slow_build;
 use crate::train::step::Step;
-use cnn_ir::Optimizer;
-use cnn_ir::vocabulary::{Kind, Range, Setting};
+use cnn_ir::vocabulary::{Kind, Parameter, Range, Setting};
+use cnn_ir::{Clip, Optimizer, Schedule};
 
 /// Keeps the random streams of shuffling and of dropout apart.
 const SHUFFLE: u64 = 1;
@@ -68,8 +68,8 @@ const DROPOUT: u64 = 2;
 /// data and on the model, but not on the number of threads: the same seed gives the same bits.
 ///
 /// Calls of `fit` continue each other, as in Keras: with the same seed, two calls of two epochs give
-/// the same model as one of four. The optimizer's state is kept as long as its kind stays the same
-/// and the number of values that it keeps for a parameter ([`slots`](crate::optimizer::slots)) does too.
+/// the same model as one of four, also with a [`Schedule`] of learning rates. The optimizer's state is kept as long as
+/// its kind stays the same and the values that it keeps for a parameter ([`slots`](crate::optimizer::slots)) do too.
 ///
 /// A step is applied whole or not at all: parameters, optimizer and counters change only once the loss, all
 /// gradients and the results of the update are known to be finite.
@@ -146,8 +146,9 @@ type OnEpoch<'a, N> = Box<dyn FnMut(&Epoch, &N) + 'a>;
 struct Settings<'a> {
     epochs: usize,
     batch_size: usize,
+    accumulate: usize,
     optimizer: Option<Optimizer>,
-    learning_rate: Option<f64>,
+    learning_rate: Option<Schedule>,
     threads: usize,
     seed: u64,
     shuffle: bool,
@@ -205,6 +206,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         let settings = Settings {
             epochs: training.map_or(1, |training| training.epochs),
             batch_size: training.map_or(1, |training| training.batch_size),
+            accumulate: training.map_or(1, |training| training.accumulate),
             optimizer: None,
             learning_rate: None,
             threads: thread_count::threads(),
@@ -229,25 +231,33 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
-    /// Examples in one step, at least 1. The last step of an epoch takes what is left.
+    /// Examples in one batch, at least 1. The last step of an epoch takes what is left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.settings.batch_size = batch_size;
         self
     }
 
-    /// The update rule. With its first step its state begins anew if the model was trained before with another kind,
-    /// or with one of another number of [`slots`](crate::optimizer::slots).
+    /// Batches in one step, at least 1: their gradients are added up, and the update is that of the mean loss over all
+    /// their examples. It takes the memory of one batch, and a second buffer of gradients. Batch normalization looks at
+    /// each batch by itself. The last step of an epoch takes what is left.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.settings.accumulate = batches;
+        self
+    }
+
+    /// The update rule, the learning rate, weight decay and clipping. With its first step its state begins anew if the
+    /// model was trained before with another kind of rule, or with one of other [`slots`](crate::optimizer::slots).
     ///
-    /// Learning rate and `epsilon` must be above 0 and finite; `momentum`, `rho`, `beta_1` and
-    /// `beta_2` at least 0 and less than 1; all of them also when rounded to `f32`.
+    /// All numbers must be in the ranges that the language reference names, also when rounded to `f32`: learning rates
+    /// and `epsilon` above 0 and finite, `momentum`, `rho`, `beta_1` and `beta_2` at least 0 and less than 1.
     pub fn optimizer(mut self, optimizer: Optimizer) -> Self {
         self.settings.optimizer = Some(optimizer);
         self
     }
 
-    /// The optimizer's learning rate: above 0 and finite, also when rounded to `f32`.
-    pub fn learning_rate(mut self, learning_rate: f64) -> Self {
-        self.settings.learning_rate = Some(learning_rate);
+    /// The optimizer's learning rate: a number above 0 and finite, also when rounded to `f32`, or a [`Schedule`].
+    pub fn learning_rate(mut self, learning_rate: impl Into<Schedule>) -> Self {
+        self.settings.learning_rate = Some(learning_rate.into());
         self
     }
 
@@ -373,9 +383,16 @@ impl Settings<'_> {
             return Ok(());
         }
 
+        let is_scheduled = !matches!(
+            optimizer.learning_rate,
+            Schedule::Constant {
+                warmup_steps: 0,
+                ..
+            }
+        );
         let batch_size = self.batch_size.min(data.len());
         let mut run = Run {
-            batch_size,
+            step_size: batch_size.saturating_mul(self.accumulate),
             order: vec![0; data.len()],
             sums: vec![0.0; objective::columns(training.objectives)],
             examples: 0,
@@ -397,6 +414,7 @@ impl Settings<'_> {
                     number,
                     scores: run.scores(),
                     validation: None,
+                    learning_rate: run.step.learning_rate(),
                     examples: run.examples,
                     seconds: start.seconds(),
                 });
@@ -411,7 +429,7 @@ impl Settings<'_> {
                 let scores = model.evaluate_checked(training, validation, self.threads);
                 epoch.validation = Some(scores.map_err(Error::in_validation)?);
             }
-            bar.finish(epoch);
+            bar.finish(epoch, is_scheduled);
             if !history.stopped {
                 subject.after_epoch(epoch);
             }
@@ -425,12 +443,17 @@ impl Settings<'_> {
 
     /// Checks the settings and returns the optimizer to use.
     fn check(&self, training: &Training) -> Result<Optimizer, Error> {
-        if self.batch_size == 0 {
-            return Err(Error::Setting {
-                name: "batch_size",
-                value: self.batch_size.to_string(),
-                expected: "at least 1",
-            });
+        for (name, count) in [
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+        ] {
+            if count == 0 {
+                return Err(Error::Setting {
+                    name,
+                    value: count.to_string(),
+                    expected: "at least 1",
+                });
+            }
         }
         let mut optimizer = self.optimizer.unwrap_or(training.optimizer);
         if let Some(learning_rate) = self.learning_rate {
@@ -458,7 +481,7 @@ impl Settings<'_> {
 
         run.sums.fill(0.0);
         run.examples = 0;
-        for (step, batch) in run.order.chunks(run.batch_size).enumerate() {
+        for (step, batch) in run.order.chunks(run.step_size).enumerate() {
             let seed = mix(&[self.seed, DROPOUT, model.training().steps]);
             let begun = Stopwatch::start();
             let sums = run
@@ -486,28 +509,86 @@ impl Settings<'_> {
     }
 }
 
-/// Whether the hyperparameters are in their ranges, as the `f32` that the arithmetic on tensors makes of
-/// them: 1e-50 is 0 there.
+/// Whether the hyperparameters are in their ranges.
 fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
-    let parameters = optimizer.word().parameters.iter();
-    for (parameter, setting) in parameters.zip(optimizer.settings()) {
-        let (Kind::Number { range, .. }, Setting::Number(value)) = (parameter.kind, setting) else {
-            continue;
+    let Optimizer {
+        rule,
+        learning_rate,
+        weight_decay,
+        clip,
+        decay_biases: _,
+    } = optimizer;
+    check_settings(learning_rate.word().parameters, &learning_rate.settings())?;
+    check_settings(rule.word().parameters, &rule.settings())?;
+    check_number("weight_decay", Range::NonNegative, *weight_decay)?;
+    match clip {
+        Clip::None => {}
+        Clip::Value(most) => check_number("clip_value", Range::Positive, *most)?,
+        Clip::Norm(most) => check_number("clip_norm", Range::Positive, *most)?,
+        Clip::GlobalNorm(most) => check_number("global_clip_norm", Range::Positive, *most)?,
+    }
+    if let Schedule::PiecewiseConstantDecay {
+        boundaries, values, ..
+    } = learning_rate
+    {
+        let refused = |name, value, expected| Error::Setting {
+            name,
+            value,
+            expected,
         };
-        if !range.contains(f64::from(value as f32)) {
-            return Err(Error::Setting {
-                name: parameter.name,
-                value: format!("{value:?}"),
-                expected: match range {
-                    Range::Positive => "above 0 and finite as `f32`",
-                    Range::NonNegative => "zero or more and finite as `f32`",
-                    Range::Fraction => "at least 0 and less than 1 as `f32`",
-                    Range::Any => "finite as `f32`",
-                },
-            });
+        if !boundaries.is_sorted_by(|a, b| a < b) {
+            let value = format!("{boundaries:?}");
+            return Err(refused("boundaries", value, "ascending"));
+        }
+        if values.len() != boundaries.len() + 1 {
+            let value = format!("{values:?}");
+            return Err(refused("values", value, "one more than `boundaries`"));
         }
     }
     Ok(())
+}
+
+/// Whether the settings of a word are in their ranges.
+fn check_settings(parameters: &[Parameter], settings: &[Setting]) -> Result<(), Error> {
+    for (Parameter { name, kind, .. }, setting) in parameters.iter().zip(settings) {
+        match (*kind, *setting) {
+            (Kind::Number { range, .. }, Setting::Number(value)) => {
+                check_number(name, range, value)?;
+            }
+            (Kind::Numbers(range), Setting::Numbers(values)) => {
+                for value in values {
+                    check_number(name, range, *value)?;
+                }
+            }
+            (Kind::Count { least, .. }, Setting::Count(count)) if count < least => {
+                return Err(Error::Setting {
+                    name,
+                    value: count.to_string(),
+                    expected: "at least 1",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a number is in its range as the `f32` that the arithmetic on tensors makes of it: 1e-50 is 0 there.
+fn check_number(name: &'static str, range: Range, value: f64) -> Result<(), Error> {
+    if range.contains(f64::from(value as f32)) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name,
+        value: format!("{value:?}"),
+        expected: match range {
+            Range::Any => "finite as `f32`",
+            Range::Positive => "above 0 and finite as `f32`",
+            Range::NonNegative => "zero or more and finite as `f32`",
+            Range::Fraction => "at least 0 and less than 1 as `f32`",
+            Range::AtLeastOne => "1 or more and finite as `f32`",
+        },
+    })
 }
 
 /// What the epochs of one call of `fit` share.
@@ -515,7 +596,8 @@ struct Run<'d> {
     data: Checked<'d>,
     training: &'static Training,
     outputs: &'static [Port],
-    batch_size: usize,
+    /// Examples in one step.
+    step_size: usize,
     /// The order of the examples in this epoch.
     order: Vec<usize>,
     step: Step,
@@ -528,7 +610,7 @@ struct Run<'d> {
 impl Run<'_> {
     /// The number of steps of an epoch.
     fn steps(&self) -> usize {
-        self.order.len().div_ceil(self.batch_size)
+        self.order.len().div_ceil(self.step_size)
     }
 
     /// The mean loss and metrics of the epoch so far.
@@ -549,6 +631,7 @@ impl<N: fmt::Debug> fmt::Debug for Trainer<'_, N> {
             .field("network", &self.network)
             .field("epochs", &settings.epochs)
             .field("batch_size", &settings.batch_size)
+            .field("accumulate", &settings.accumulate)
             .field("optimizer", &settings.optimizer)
             .field("learning_rate", &settings.learning_rate)
             .field("threads", &settings.threads)

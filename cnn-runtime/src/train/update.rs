@@ -15,21 +15,20 @@
 //! The bounds of one step are those that the next one starts from. They grow a little with each; where they have
 //! grown too large, all values are measured again.
 
-use std::iter;
 use std::ops::Range;
 
 use crate::kernels::Isa;
 use crate::kernels::magnitude::largest_magnitude;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
-use crate::optimizer::{self, Bounds, MAX_SLOTS};
+use crate::optimizer::{self, Bounds, MAX_SLOTS, Step};
 use crate::spec::{Gradient, Parameter, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::cut;
 use crate::train::gradients::Gradients;
 use crate::train::state::{OptimizerState, TrainingState};
-use cnn_ir::Optimizer;
 use cnn_ir::optimizer::Scope;
+use cnn_ir::{Optimizer, Role};
 
 /// Values of a piece of an update element by element: enough to be worth a thread's while.
 const PIECE: usize = 16 * 1024;
@@ -40,14 +39,25 @@ pub(crate) struct Update {
     isa: Isa,
     threads: usize,
     optimizer: Optimizer,
-    /// What the optimizer may update at once, in values of the flat buffer, ascending.
-    ranges: Vec<Range<usize>>,
+    /// What the optimizer may update at once, ascending.
+    ranges: Vec<Updated>,
+    /// The learning rate of the last update; 0 before the first one.
+    learning_rate: f64,
     /// Bounds of the parameters and slots that the last step left.
     bounds: Bounds,
 }
 
+/// A part of a tensor that is trained.
+struct Updated {
+    /// In values of the flat buffer.
+    range: Range<usize>,
+    /// Whether weight decay applies.
+    decays: bool,
+}
+
 /// Some of the parameters, with what the optimizer remembers of them.
 struct Piece<'a> {
+    decays: bool,
     parameters: &'a mut [f32],
     slots: [&'a mut [f32]; MAX_SLOTS],
     gradients: &'a [f32],
@@ -61,7 +71,8 @@ impl Update {
             isa: Isa::detect(),
             threads,
             optimizer,
-            ranges: ranges(spec, optimizer.scope()),
+            ranges: ranges(spec, &optimizer),
+            learning_rate: 0.0,
             bounds: Bounds::UNKNOWN,
         }
     }
@@ -77,11 +88,13 @@ impl Update {
         state: &mut TrainingState,
         gradients: &Gradients,
     ) -> Result<(), &'static str> {
-        let is_safe = self.is_safe(parameters, state, gradients.largest());
+        let Optimizer { rule, .. } = self.optimizer;
+        let step = Step::new(&self.optimizer, state.next_iteration(&rule));
+        let is_safe = self.is_safe(step, parameters, state, gradients.largest());
         let before = (!is_safe).then(|| (parameters.to_vec(), state.optimizer.clone()));
-        let optimizer = state.continue_as(self.optimizer, parameters.len());
-        optimizer.iteration += 1;
-        self.run(parameters, optimizer, gradients.values());
+        let optimizer = state.continue_as(rule, parameters.len());
+        optimizer.iteration = step.iteration;
+        self.run(step, parameters, optimizer, gradients.values());
         if let Some((old, old_optimizer)) = before
             && let Some(tensor) = self.overflown(&old, parameters, &optimizer.slots)
         {
@@ -90,26 +103,40 @@ impl Update {
             return Err(tensor);
         }
         state.steps += 1;
+        self.learning_rate = step.learning_rate;
         Ok(())
     }
 
+    /// The learning rate of the last update; 0 before the first one.
+    pub(crate) fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
     /// Whether the update cannot overflow.
-    fn is_safe(&mut self, parameters: &[f32], state: &TrainingState, gradient: f32) -> bool {
-        if self.advance_bounds(gradient) {
+    fn is_safe(
+        &mut self,
+        step: Step,
+        parameters: &[f32],
+        state: &TrainingState,
+        gradient: f32,
+    ) -> bool {
+        if self.advance_bounds(step, gradient) {
             return true;
         }
         self.bounds = self.measure(parameters, state);
-        self.advance_bounds(gradient)
+        self.advance_bounds(step, gradient)
     }
 
     /// Makes the bounds those after an update, and says whether they exclude an overflow; if not, nothing is known.
-    fn advance_bounds(&mut self, gradient: f32) -> bool {
+    fn advance_bounds(&mut self, step: Step, gradient: f32) -> bool {
         /// Far enough below the largest float for rounding within one update.
         const LIMIT: f64 = f32::MAX as f64 / 2.0;
         /// For rounding in many updates one after the other.
         const SLACK: f64 = 1.0 + 1e-5;
+        // Those of parameters that decay hold for the others too.
+        let step = step.decaying(&self.optimizer);
         let Bounds { parameters, slots } =
-            optimizer::bounds(&self.optimizer, self.bounds, gradient.into());
+            optimizer::bounds(&self.optimizer.rule, step, self.bounds, gradient.into());
         // Also false for a bound that is not a number.
         let is_safe = parameters < LIMIT && slots.iter().all(|bound| *bound < LIMIT);
         self.bounds = if is_safe {
@@ -128,17 +155,18 @@ impl Update {
         let bound = |values: &[f32]| {
             let ranges = self.ranges.iter();
             let magnitudes =
-                ranges.map(|range| largest_magnitude(self.isa, &values[range.clone()]));
+                ranges.map(|part| largest_magnitude(self.isa, &values[part.range.clone()]));
             // What is not a number has no bound either.
             magnitudes.fold(0.0, |bound: f64, magnitude| match magnitude.is_finite() {
                 true => bound.max(magnitude.into()),
                 false => f64::INFINITY,
             })
         };
-        let mut slots = [0.0; MAX_SLOTS];
-        // Slots that begin anew are zero.
+        let Optimizer { rule, .. } = &self.optimizer;
+        // Of slots that begin anew.
+        let mut slots = [f64::from(optimizer::initial(rule)); MAX_SLOTS];
         let present = state.optimizer.as_ref();
-        if let Some(state) = present.filter(|state| state.continues_as(&self.optimizer)) {
+        if let Some(state) = present.filter(|state| state.continues_as(rule)) {
             for (slot, values) in slots.iter_mut().zip(&state.slots) {
                 *slot = bound(values);
             }
@@ -150,22 +178,29 @@ impl Update {
     }
 
     /// Lets the optimizer change all pieces.
-    fn run(&self, parameters: &mut [f32], state: &mut OptimizerState, gradients: &[f32]) {
-        let OptimizerState {
-            optimizer,
-            iteration,
-            slots,
-        } = state;
-        let count = slots.len();
-        let mut pieces = pieces(&self.ranges, parameters, slots, gradients);
+    fn run(
+        &self,
+        step: Step,
+        parameters: &mut [f32],
+        state: &mut OptimizerState,
+        gradients: &[f32],
+    ) {
+        let count = state.slots.len();
+        let rule = &state.rule;
+        let mut pieces = pieces(&self.ranges, parameters, &mut state.slots, gradients);
+        let decaying = step.decaying(&self.optimizer);
         // About as many operations as an optimizer has for a value.
         let threads = worthwhile(self.threads, 32 * gradients.len() as u64);
         for_each(threads, &mut pieces, |_, piece| {
+            let step = match piece.decays {
+                true => decaying,
+                false => step,
+            };
             let slots = &mut piece.slots[..count];
             optimizer::update(
-                optimizer,
+                rule,
                 self.isa,
-                *iteration,
+                step,
                 piece.parameters,
                 piece.gradients,
                 slots,
@@ -186,29 +221,34 @@ impl Update {
     }
 }
 
-/// What an optimizer of this scope updates at once. Frozen tensors are left out where they can be.
-fn ranges(spec: &Spec, scope: Scope) -> Vec<Range<usize>> {
+/// What an optimizer updates at once. Frozen tensors are left out.
+fn ranges(spec: &Spec, optimizer: &Optimizer) -> Vec<Updated> {
     let trained = spec.parameters.iter();
     let trained = trained.filter(|parameter| !matches!(parameter.gradient, Gradient::Frozen));
-    match scope {
-        Scope::Elements => {
-            let pieces = |Range { start, end }: Range<usize>| {
-                let starts = (start..end).step_by(PIECE);
-                starts.map(move |start| start..end.min(start + PIECE))
-            };
-            trained.map(Parameter::range).flat_map(pieces).collect()
-        }
+    let longest = match optimizer.rule.properties().scope {
+        Scope::Elements => PIECE,
         // No optimizer yet. One that works on matrices, as Muon does, also needs `Parameter::shape` of each range.
-        Scope::Tensor => trained.map(Parameter::range).collect(),
-        // No optimizer yet. It is one call on one thread, and frozen parameters, whose gradients are zero, are among
-        // those that it sees.
-        Scope::Model => iter::once(0..spec.parameter_count).collect(),
-    }
+        Scope::Tensor => usize::MAX,
+    };
+    let pieces = |parameter: &Parameter| {
+        let decays = match parameter.role {
+            Role::Weight => true,
+            Role::Bias => optimizer.decay_biases,
+            Role::State => false,
+        };
+        let Range { start, end } = parameter.range();
+        let starts = (start..end).step_by(longest);
+        starts.map(move |start| Updated {
+            range: start..end.min(start.saturating_add(longest)),
+            decays,
+        })
+    };
+    trained.flat_map(pieces).collect()
 }
 
 /// Cuts all buffers at `ranges`.
 fn pieces<'a>(
-    ranges: &[Range<usize>],
+    ranges: &[Updated],
     mut parameters: &'a mut [f32],
     slots: &'a mut [Buffer],
     gradients: &'a [f32],
@@ -219,7 +259,7 @@ fn pieces<'a>(
         *rest = slot;
     }
     let mut end = 0;
-    let pieces = ranges.iter().map(|range| {
+    let pieces = ranges.iter().map(|Updated { range, decays }| {
         let gap = range.start - end;
         end = range.end;
         let next = |rest: &mut &'a mut [f32]| {
@@ -230,6 +270,7 @@ fn pieces<'a>(
             &mut []
         };
         Piece {
+            decays: *decays,
             parameters: next(&mut parameters),
             slots: rests.each_mut().map(next),
             gradients: &gradients[range.clone()],
@@ -242,6 +283,7 @@ fn pieces<'a>(
 mod tests {
     use super::*;
     use crate::spec::Workspace;
+    use cnn_ir::UpdateRule;
 
     static NOTHING: Spec = Spec {
         name: "Nothing",
@@ -265,35 +307,52 @@ mod tests {
     /// Otherwise every step would take the slow way.
     #[test]
     fn a_long_training_stays_within_its_bounds() {
-        let (learning_rate, epsilon) = (0.1, 1e-7);
-        let optimizers = [
-            Optimizer::Sgd {
-                learning_rate,
+        let epsilon = 1e-7;
+        let rules = [
+            UpdateRule::Sgd {
                 momentum: 0.99,
                 nesterov: true,
             },
-            Optimizer::RmsProp {
-                learning_rate,
+            UpdateRule::RmsProp {
                 rho: 0.9,
                 momentum: 0.9,
                 epsilon,
+                centered: false,
             },
-            Optimizer::Adam {
-                learning_rate,
+            UpdateRule::RmsProp {
+                rho: 0.9,
+                momentum: 0.9,
+                epsilon,
+                centered: true,
+            },
+            UpdateRule::adam(),
+            UpdateRule::Adam {
                 beta_1: 0.9,
                 beta_2: 0.999,
                 epsilon,
+                amsgrad: true,
             },
+            UpdateRule::adamw(),
+            UpdateRule::nadam(),
+            UpdateRule::adamax(),
+            UpdateRule::adagrad(),
+            UpdateRule::lion(),
         ];
-        for optimizer in optimizers {
+        for rule in rules {
+            let optimizer = Optimizer::from(rule).with_learning_rate(0.1);
             let mut update = Update::new(&NOTHING, optimizer, 1);
             let state = TrainingState::default();
-            assert!(!update.advance_bounds(1.0), "nothing is known yet");
-            assert!(update.is_safe(&[], &state, 1.0), "{optimizer:?}");
-            for step in 0..1_000_000 {
-                assert!(update.advance_bounds(1e3), "{optimizer:?}, step {step}");
+            let step = Step::new(&optimizer, 1);
+            assert!(!update.advance_bounds(step, 1.0), "nothing is known yet");
+            assert!(update.is_safe(step, &[], &state, 1.0), "{rule:?}");
+            for iteration in 0..1_000_000 {
+                let is_safe = update.advance_bounds(step, 1e3);
+                assert!(is_safe, "{rule:?}, step {iteration}");
             }
-            assert!(!update.is_safe(&[], &state, f32::INFINITY), "{optimizer:?}");
+            assert!(
+                !update.is_safe(step, &[], &state, f32::INFINITY),
+                "{rule:?}"
+            );
         }
     }
 }

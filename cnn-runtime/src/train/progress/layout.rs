@@ -48,12 +48,12 @@ impl Layout {
     }
 
     /// The lines that stay on the screen.
-    pub(super) fn finished(&self, step: usize, epoch: &Epoch) -> Vec<String> {
+    pub(super) fn finished(&self, step: usize, epoch: &Epoch, is_scheduled: bool) -> Vec<String> {
         let line = format!("{step}/{} ", self.steps);
         let indent = line.len();
         let line = line + &self.bar(step);
         let line = line + &self.times(epoch.seconds, epoch.seconds / step.max(1) as f64);
-        fold(line, all_items(epoch), indent, self.width)
+        fold(line, all_items(epoch, is_scheduled), indent, self.width)
     }
 
     /// The bar and the blank behind it, if there is room for one.
@@ -83,7 +83,12 @@ pub(super) fn headline(width: usize, epoch: usize, epochs: usize) -> Vec<String>
 
 /// All of an epoch in one line, for a file: its number and how many there are, the steps done and those of a whole
 /// epoch, times and scores.
-pub(super) fn plain(number: (usize, usize), steps: (usize, usize), epoch: &Epoch) -> String {
+pub(super) fn plain(
+    number: (usize, usize),
+    steps: (usize, usize),
+    epoch: &Epoch,
+    is_scheduled: bool,
+) -> String {
     let (clock, span) = (
         Clock(epoch.seconds),
         Span(epoch.seconds / steps.0.max(1) as f64),
@@ -92,7 +97,7 @@ pub(super) fn plain(number: (usize, usize), steps: (usize, usize), epoch: &Epoch
         "Epoch {}/{} - {}/{} {clock} {span}/step",
         number.0, number.1, steps.0, steps.1
     );
-    for item in all_items(epoch) {
+    for item in all_items(epoch, is_scheduled) {
         line += " - ";
         line += &item;
     }
@@ -135,11 +140,14 @@ fn digits(number: usize) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// The scores of the training data, then those of the validation data.
-fn all_items(epoch: &Epoch) -> Vec<String> {
+/// The scores of the training data, those of the validation data, and the learning rate where a schedule changes it.
+fn all_items(epoch: &Epoch, is_scheduled: bool) -> Vec<String> {
     let mut all = items("", &epoch.scores);
     if let Some(validation) = &epoch.validation {
         all.extend(items("val_", validation));
+    }
+    if is_scheduled {
+        all.push(format!("learning_rate: {:.2e}", epoch.learning_rate));
     }
     all
 }
@@ -195,6 +203,7 @@ mod tests {
             number: 1,
             scores: scores(0.1705, 0.9478),
             validation: Some(scores(0.0623, 0.9811)),
+            learning_rate: 1e-3,
             examples: 60_000,
             seconds: 2.9,
         }
@@ -282,7 +291,7 @@ mod tests {
             if found != running {
                 wrong.push(format!("{width} columns: {found:?}, not {running:?}"));
             }
-            let found = layout.finished(938, &epoch);
+            let found = layout.finished(938, &epoch, false);
             if found != finished {
                 wrong.push(format!("{width} columns: {found:#?}, not {finished:#?}"));
             }
@@ -299,7 +308,7 @@ mod tests {
                     let (layout, epoch) = (Layout::new(width, steps), epoch());
                     let columns = |line: &String| line.chars().count();
                     let running = columns(&layout.running(step, 1e9, &epoch.scores));
-                    let finished = layout.finished(step, &epoch);
+                    let finished = layout.finished(step, &epoch, true);
                     let headline = headline(width, 9, 10);
                     let longest = finished.iter().chain(&headline).map(columns).max();
                     // One column has to be written to where there is but one.
@@ -307,7 +316,9 @@ mod tests {
                         wrong.push((width, steps, step, running, longest));
                     }
                     let text = finished.concat().replace(' ', "");
-                    if !text.ends_with("val_loss:0.0623") {
+                    if !text.ends_with("val_loss:0.0623-learning_rate:1.00e-3")
+                        && !text.ends_with("val_loss:0.0623learning_rate:1.00e-3")
+                    {
                         wrong.push((width, steps, step, 0, None));
                     }
                 }
@@ -318,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_stopped_epoch_shows_how_far_it_came() {
-        let lines = Layout::new(80, 10).finished(5, &epoch());
+        let lines = Layout::new(80, 10).finished(5, &epoch(), false);
         let expected = "5/10 ━━━━━━━━━━────────── 3s 580ms/step - ";
         assert!(lines[0].starts_with(expected), "{lines:?}");
     }
@@ -326,10 +337,12 @@ mod tests {
     #[test]
     fn a_file_gets_one_line_for_an_epoch() {
         assert_eq!(
-            plain((1, 5), (938, 938), &epoch()),
+            plain((1, 5), (938, 938), &epoch(), false),
             "Epoch 1/5 - 938/938 3s 3ms/step - accuracy: 0.9478 - loss: 0.1705 - val_accuracy: 0.9811 \
              - val_loss: 0.0623"
         );
+        let scheduled = plain((1, 5), (938, 938), &epoch(), true);
+        assert!(scheduled.ends_with(" - val_loss: 0.0623 - learning_rate: 1.00e-3"));
     }
 
     #[test]
