@@ -10,7 +10,7 @@ mod support;
 use cnn::Optimizer;
 use cnn::runtime::kernels::Isa;
 use cnn::runtime::spec::{Predict, Spec};
-use cnn::{Examples, Model, Network as _};
+use cnn::{Dataset, Examples, Model, Network as _};
 use cnn_dsl::graph;
 use ndarray::{ArrayD, ArrayViewD};
 use support::fixture::Fixture;
@@ -190,6 +190,41 @@ macro_rules! described {
 // What the plan treats in a way of its own. Dropout that drops nothing is the identity, but runs.
 described! {
     UNUSUAL:
+    TwoInputs {
+        image: input(5x4x2); list: input(3);
+        conv2d(3, 2x2, activation = tanh, from = image); seen: flatten;
+        told: dense(4, activation = relu, from = list);
+        concat(seen, told); dense(3, activation = softmax);
+        train { loss = categorical_crossentropy; }
+    }
+    ThreeOutputs {
+        input(5x4x2);
+        trunk: conv2d(3, 2x2, padding = same, activation = tanh);
+        map: conv2d(2, 1x1, activation = softmax);
+        flatten(from = trunk);
+        side: dense(2);
+        yes: dense(1, activation = sigmoid);
+        output(yes, map, side);
+        train {
+            loss = [map = categorical_crossentropy, yes = binary_crossentropy(weight = 0.25), side = mse(weight = 2)];
+        }
+    }
+    SameInputTwice {
+        a: input(3x3x1); b: input(3x3x1);
+        batch_normalization(from = b); multiply(a); subtract(b); relu; last: flatten; other: dense(2);
+        output(other, last);
+        train { loss = [other = mse, last = huber]; }
+    }
+    InBlocks {
+        const WIDTH = 2;
+        block residual(filters, act = relu) {
+            conv2d(filters, 3x3, padding = same); batch_normalization; activation(act);
+            conv2d(filters, 1 x 1); add(input);
+        }
+        input(4x5x2); residual(WIDTH); repeat 2 { residual(WIDTH, tanh); dropout(1e-9); }
+        global_avg_pool2d; dense(WIDTH + 1);
+        train { loss = mse; }
+    }
     SoftmaxBehindPool {
         input(5x5x2); conv2d(3, 3x3); max_pool2d(3x3); flatten; softmax;
         train { loss = categorical_crossentropy; }
@@ -672,6 +707,52 @@ struct Batch {
     target: Vec<f32>,
 }
 
+/// A batch as a dataset: the inputs of an example are parts of a row, and so are the targets.
+struct Rows<'a> {
+    spec: &'static Spec,
+    batch: &'a Batch,
+}
+
+impl Dataset for Rows<'_> {
+    fn len(&self) -> usize {
+        self.batch.examples
+    }
+
+    fn input_shape(&self) -> &[usize] {
+        self.shape_of_input(0)
+    }
+
+    fn read_input(&self, index: usize, out: &mut [f32]) {
+        self.read_input_of(0, index, out);
+    }
+
+    fn read_target(&self, index: usize, out: &mut [f32]) {
+        self.read_target_of(0, index, out);
+    }
+
+    fn inputs(&self) -> usize {
+        self.spec.inputs.len()
+    }
+
+    fn targets(&self) -> usize {
+        self.spec.outputs.len()
+    }
+
+    fn shape_of_input(&self, input: usize) -> &[usize] {
+        self.spec.inputs[input].shape
+    }
+
+    fn read_input_of(&self, input: usize, index: usize, out: &mut [f32]) {
+        let row = self.spec.input.iter().product::<usize>();
+        out.copy_from_slice(&self.batch.input[index * row..][self.spec.inputs[input].range()]);
+    }
+
+    fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
+        let row = self.spec.output.iter().product::<usize>();
+        out.copy_from_slice(&self.batch.target[index * row..][self.spec.outputs[target].range()]);
+    }
+}
+
 impl Batch {
     /// Numbers without a pattern; each target is one-hot at each position, which suits every loss.
     fn random(spec: &Spec, examples: usize) -> Self {
@@ -708,11 +789,7 @@ impl Batch {
     fn gradients(&self, spec: &'static Spec) -> (f64, Vec<f32>) {
         let mut model = Model::new(spec, 0);
         model.parameters_mut().copy_from_slice(&self.parameters);
-        let array = |values: &[f32], shape: &[usize]| {
-            ArrayD::from_shape_vec([&[self.examples], shape].concat(), values.to_vec()).unwrap()
-        };
-        let input = array(&self.input, spec.input);
-        let data = Examples::with_values(input, array(&self.target, spec.output)).unwrap();
+        let data = Rows { spec, batch: self };
         model.gradients(&data, 0).unwrap()
     }
 
@@ -842,8 +919,7 @@ fn predictions_are_those_of_the_naive_network() {
             output: &mut unpacked,
             workspace: &mut vec![f32::NAN; spec.workspace.floats(EXAMPLES)],
         });
-        let units = spec.output[spec.output.len() - 1];
-        cnn::runtime::ops::activation::forward(spec.output_activation, isa, units, &mut unpacked);
+        cnn::runtime::spec::finish(spec.outputs, isa, &mut unpacked);
         for (how, found) in [
             ("packed", found.as_slice().unwrap()),
             ("unpacked", &unpacked),

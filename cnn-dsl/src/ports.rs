@@ -8,10 +8,6 @@ use crate::graph::{Input, InputPart, Merge, Network, Node, NodeId, Op, Port, Sha
 use crate::syntax::{Name, Span};
 use cnn_ir::operation::MergeKind;
 
-/// The names of the two nodes. No label is called so.
-const INPUTS: &str = "inputs";
-const OUTPUTS: &str = "outputs";
-
 /// Makes one input of several, and one output.
 pub(crate) fn join(network: &mut Network) {
     if network.inputs.len() > 1 {
@@ -46,7 +42,8 @@ fn join_inputs(network: &mut Network) {
         group.nodes = group.nodes.start + 1..group.nodes.end + 1;
     }
     let input = Op::Input(Input { shape: row.clone() });
-    let node = joint(INPUTS, input, Vec::new(), Vec::new(), row);
+    let name = free_name(network, "inputs");
+    let node = joint(name, input, Vec::new(), Vec::new(), row);
     network.nodes.insert(0, node);
     (network.input, network.output) = (0, network.output + 1);
 }
@@ -61,20 +58,36 @@ fn join_outputs(network: &mut Network) {
     let inputs = network.outputs.iter().map(|port| port.node).collect();
     let kind = MergeKind::Concat;
     let op = Op::Merge(Merge { kind });
-    let node = joint(OUTPUTS, op, inputs, shapes, row);
+    let name = free_name(network, "outputs");
+    let node = joint(name, op, inputs, shapes, row);
     network.output = network.nodes.len();
     network.nodes.push(node);
 }
 
+/// A name that no layer has.
+fn free_name(network: &Network, name: &str) -> String {
+    let mut name = name.to_owned();
+    while network.nodes.iter().any(|node| node.name == name) {
+        name.push('_');
+    }
+    name
+}
+
 /// A node that nobody wrote.
-fn joint(name: &str, op: Op, inputs: Vec<NodeId>, input_shapes: Vec<Shape>, shape: Shape) -> Node {
+fn joint(
+    name: String,
+    op: Op,
+    inputs: Vec<NodeId>,
+    input_shapes: Vec<Shape>,
+    shape: Shape,
+) -> Node {
     Node {
-        name: name.to_owned(),
-        label: None,
         keyword: Name {
-            text: name.to_owned(),
+            text: name.clone(),
             span: Span::default(),
         },
+        name,
+        label: None,
         docs: Vec::new(),
         op,
         inputs,

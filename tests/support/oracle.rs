@@ -10,12 +10,27 @@ use cnn_runtime::reference;
 pub use cnn_runtime::reference::operation::Mode;
 use cnn_runtime::reference::operation::forward;
 
-/// The mean loss of `n` examples without dropout.
+/// The mean loss of `n` examples without dropout: of several outputs, the weighted sum.
 pub fn loss(network: &Network, n: usize, parameters: &[f64], input: &[f64], target: &[f64]) -> f64 {
-    let loss = network.train.as_ref().expect("a train block").loss;
-    let shape = &network.nodes[network.outputs[0]].shape.0;
-    let logits = logits(network, Mode::Training, loss, n, parameters, input);
-    reference::loss::forward(loss, shape, &logits, target).0 / n as f64
+    let objectives = &network.train.as_ref().expect("a train block").objectives;
+    let losses: Vec<Loss> = objectives.iter().map(|objective| objective.loss).collect();
+    let logits = logits(network, Mode::Training, &losses, n, parameters, input);
+    let row = network.nodes[network.output].shape.len();
+    let mut offset = 0;
+    let mut sum = 0.0;
+    for (objective, port) in objectives.iter().zip(&network.outputs) {
+        let shape = &network.nodes[port.node].shape;
+        let part = |rows: &[f64]| -> Vec<f64> {
+            let rows = rows.chunks_exact(row);
+            rows.flat_map(|row| row[offset..offset + shape.len()].to_vec())
+                .collect()
+        };
+        let (logits, target) = (part(&logits), part(target));
+        let (loss, _) = reference::loss::forward(objective.loss, &shape.0, &logits, &target);
+        sum += f64::from(objective.weight as f32) * loss;
+        offset += shape.len();
+    }
+    sum / n as f64
 }
 
 /// The output of `n` examples, without dropout.
@@ -26,20 +41,18 @@ pub fn output(
     parameters: &[f64],
     input: &[f64],
 ) -> Vec<f64> {
-    // A loss that takes no activation.
-    logits(network, mode, Loss::MeanSquaredError, n, parameters, input)
+    logits(network, mode, &[], n, parameters, input)
 }
 
-/// The output before the activation that belongs to the loss.
+/// The outputs before the activations that belong to their losses.
 fn logits(
     network: &Network,
     mode: Mode,
-    loss: Loss,
+    losses: &[Loss],
     n: usize,
     parameters: &[f64],
     input: &[f64],
 ) -> Vec<f64> {
-    let last = network.outputs[0];
     let mut rest = parameters;
     let mut values: Vec<Vec<f64>> = Vec::new();
     for (id, node) in network.nodes.iter().enumerate() {
@@ -52,8 +65,11 @@ fn logits(
                 values
             })
             .collect();
-        let of_loss = loss.properties().activation;
-        let op = match id == last && of_loss != Activation::Linear {
+        let mut losses = network.outputs.iter().zip(losses);
+        let takes_activation = losses.any(|(port, loss)| {
+            port.node == id && loss.properties().activation != Activation::Linear
+        });
+        let op = match takes_activation {
             true => without_activation(&node.op),
             false => node.op.clone(),
         };
@@ -76,7 +92,7 @@ fn logits(
         values.push(value.unwrap_or_else(|| inputs[0].to_vec()));
     }
     assert!(rest.is_empty(), "every parameter belongs to a layer");
-    values.swap_remove(last)
+    values.swap_remove(network.output)
 }
 
 /// The last layer of a network whose loss takes its activation.

@@ -78,15 +78,20 @@ impl Callee<'_> {
                 Some(default.span.text(source).to_owned())
             }
         };
-        let parameters: Vec<_> = self
-            .signature
-            .names()
-            .enumerate()
+        // What few write would make the line too long to read.
+        let is_rare = |name: &str| name == "trainable" || name.ends_with("_initializer");
+        let is_shown = |name: &str| matches!(self.signature, Signature::Block(_)) || !is_rare(name);
+        let names = || self.signature.names().enumerate();
+        let mut parameters: Vec<_> = names()
+            .filter(|(_, name)| is_shown(name))
             .map(|(index, name)| match default(index) {
                 Some(default) => format!("{name} = {default}"),
                 None => name.to_owned(),
             })
             .collect();
+        if names().any(|(_, name)| !is_shown(name)) {
+            parameters.push("…".to_owned());
+        }
         format!("{}({})", self.name, parameters.join(", "))
     }
 }

@@ -51,7 +51,7 @@ const METHODS: &[&str] = &[
 const PRELUDE: &[&str] = &["into", "to_owned", "try_into"];
 
 /// Words that mean a layer by themselves where layers are named.
-const WORDS: &[&str] = &["input", "inputs", "output", "outputs"];
+const WORDS: &[&str] = &["input", "output"];
 
 /// Whether a name is a keyword of Rust, which has to be written `r#type`.
 pub fn is_keyword(name: &str) -> bool {

@@ -18,9 +18,7 @@ use cnn_ir::Operation;
 
 /// Lets normalizations join the steps before them.
 pub(super) fn normalizations(plan: &mut Plan) {
-    fuse::join(plan, |before, step, same_shape| {
-        same_shape && before.takes_normalization(step)
-    });
+    fuse::join(plan, |before, step, _| before.takes_normalization(step));
 }
 
 impl Step {

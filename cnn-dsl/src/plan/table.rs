@@ -84,7 +84,12 @@ impl Plan {
         }
         // A line for each of them: a normalization computes as much as what it is folded into.
         let lines = |shape: &Shape| {
-            let line = computed(shape, &self.values[step.output].whole);
+            // The value behind a pool is the pooled one.
+            let whole = match step.pool {
+                Some(_) => &node.shape,
+                None => &self.values[step.output].whole,
+            };
+            let line = computed(shape, whole);
             match step.folded {
                 Some(_) => format!("{line}\n{line}"),
                 None => line,
