@@ -54,14 +54,20 @@ impl<'a> Ports<'a> {
             Side::In => &outline.inputs,
             Side::Out => &outline.outputs,
         };
+        // Of one value the name may be that of a layer within a block, and two without a label have the same.
+        let mut names: Vec<&str> = ports.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if ports.len() < 2 || names.len() < ports.len() {
+            return None;
+        }
         let port = |(name, shape): &'a (String, Option<Shape>)| {
             Some((ident(name, Span::call_site()), shape.as_ref()?))
         };
         let name = outline.name.as_ref()?;
-        let ports: Vec<_> = ports.iter().map(port).collect::<Option<_>>()?;
-        (ports.len() > 1).then_some(Self {
+        Some(Self {
             side,
-            ports,
+            ports: ports.iter().map(port).collect::<Option<_>>()?,
             network: (&name.text, &outline.visibility),
             krate,
         })

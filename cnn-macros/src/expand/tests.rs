@@ -14,6 +14,32 @@ fn expand(description: &str) -> String {
     prettyplease::unparse(&file)
 }
 
+/// Whatever is wrong with a description, the expansion is Rust.
+#[test]
+fn every_mistake_expands_to_rust() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../cnn-dsl/tests/diagnostics");
+    let files = std::fs::read_dir(folder).expect("the mistakes of the language");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("a description");
+        // What is no Rust never reaches the macro.
+        let Ok(tokens) = format!("(::cnn)\n{text}").parse::<TokenStream>() else {
+            continue;
+        };
+        count += 1;
+        let expanded = std::panic::catch_unwind(|| with_std(network(tokens)));
+        match expanded {
+            Ok(expanded) if syn::parse2::<syn::File>(expanded.clone()).is_ok() => {}
+            Ok(expanded) => wrong.push(format!("{}: {expanded}", path.display())),
+            Err(_) => wrong.push(format!("{}: a panic", path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 300, "{count} mistakes");
+}
+
 /// Does what `__with_std!` and `__needs_std!` do with the feature `std`.
 fn with_std(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
