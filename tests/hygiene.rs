@@ -38,7 +38,8 @@ mod without_prelude {
             input(4);
             result: option(3);
             repeat 2 { vec: option(3); r#type: dense(3); }
-            dense(2);
+            r#loop: dense(2);
+            expose(result, r#loop);
             train { loss = mse; }
         }
     }

@@ -351,3 +351,55 @@ fn constants_name_the_values() {
         TwoHeads::SUMMARY
     );
 }
+
+cnn::network! {
+    /// Codes of images, and what they are made of.
+    network Coder {
+        block encode(units) {
+            conv2d(4, 3x3, strides = 2, padding = same);
+            batch_normalization;
+            relu;
+            flatten;
+            code: dense(units, activation = tanh);
+        }
+        input(6x6x1);
+        stem: conv2d(2, 3x3, padding = same, activation = relu);
+        code: encode(3);
+        dropout(0.5);
+        dense(36);
+        reshape(6x6x1);
+        expose(code, stem);
+        train { loss = mse; optimizer = adam; epochs = 2; batch_size = 4; }
+    }
+}
+
+/// A value inside is what the layers up to it compute, before and after a change of the weights.
+#[test]
+fn values_inside_are_exposed() {
+    let images = Array4::from_shape_fn((5, 6, 6, 1), |(n, y, x, _)| value(n * 36 + y * 6 + x));
+    let mut net = Coder::new(2);
+    for round in 0..2 {
+        let codes = net.predict_batch_code(&images).expect("inputs that fit");
+        let stems = net.predict_batch_stem(&images).expect("inputs that fit");
+        assert_eq!((codes.dim(), stems.dim()), ((5, 3), (5, 6, 6, 2)));
+        // What is behind the code makes the output of it.
+        let outputs = net.predict_batch(&images).expect("inputs that fit");
+        let (kernel, bias) = (
+            net.dense_1().kernel().to_owned(),
+            net.dense_1().bias().map(|b| b.to_owned()),
+        );
+        let expected = codes.dot(&kernel) + bias.expect("a bias");
+        let outputs = outputs
+            .into_shape_with_order((5, 36))
+            .expect("the same values");
+        let furthest = (&outputs - &expected).fold(0.0, |most: f32, d| most.max(d.abs()));
+        assert!(furthest < 1e-5, "round {round}: {furthest}");
+        let mut image = [[[0.0]; 6]; 6];
+        let flat = image.as_flattened_mut().as_flattened_mut();
+        flat.copy_from_slice(images.index_axis(Axis(0), 3).as_slice().expect("in order"));
+        let code: [f32; 3] = net.predict_code(&image);
+        assert_eq!(code.as_slice(), codes.row(3).as_slice().expect("in order"));
+        let data = Examples::with_values(&images, &images).expect("columns of one length");
+        net.fit(&data).expect("good data");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::check::arguments::Context;
 use crate::check::names::unraw;
-use crate::check::resolve::Resolved;
+use crate::check::resolve::{Listed, Resolved};
 use crate::check::shape::Shapes;
 use crate::check::trace::Trace;
 use crate::diagnostic::Diagnostics;
@@ -39,6 +39,8 @@ pub struct Outline {
     pub inputs: Vec<(String, Option<Shape>)>,
     /// The outputs.
     pub outputs: Vec<(String, Option<Shape>)>,
+    /// The values inside that prediction hands out.
+    pub exposed: Vec<(String, Option<Shape>)>,
     /// Whether there is a `train` block.
     pub train: bool,
     /// The layers with parameters, in source order.
@@ -89,9 +91,11 @@ pub fn analyse(source: &str) -> Analysis {
         let outputs = nodes
             .as_deref()
             .and_then(|nodes| outputs(source, nodes, &resolved));
+        let exposed = resolved.exposed.as_ref();
+        let exposed = exposed.map_or_else(Vec::new, |listed| ports(source, listed));
         let known = nodes.as_deref().zip(outputs.as_deref());
         if let Some((nodes, outputs)) = known {
-            context.lint(nodes, outputs, &resolved.layers);
+            context.lint(nodes, outputs, &exposed, &resolved.layers);
         }
         let train = resolved.train.as_ref();
         let train = train.and_then(|train| context.train(train, known));
@@ -109,6 +113,7 @@ pub fn analyse(source: &str) -> Analysis {
                 output: outputs.last().map_or(0, |port| port.node),
                 inputs,
                 outputs,
+                exposed,
                 nodes,
                 groups: resolved.groups,
                 train,
@@ -141,7 +146,7 @@ fn inputs(nodes: &[Node]) -> Vec<Port> {
 
 /// What `output` lists, else the last layer; none where something of the list was wrong.
 fn outputs(source: &str, nodes: &[Node], resolved: &Resolved) -> Option<Vec<Port>> {
-    let Some(outputs) = &resolved.outputs else {
+    let Some(listed) = &resolved.outputs else {
         let last = nodes.len().checked_sub(1)?;
         let port = Port {
             name: nodes[last].name.clone(),
@@ -150,12 +155,17 @@ fn outputs(source: &str, nodes: &[Node], resolved: &Resolved) -> Option<Vec<Port
         };
         return Some(vec![port]);
     };
+    (!listed.damaged).then(|| ports(source, listed))
+}
+
+/// The values of a list of labels.
+fn ports(source: &str, listed: &Listed) -> Vec<Port> {
     let port = |&(node, span): &(usize, Span)| Port {
         name: unraw(span.text(source)).to_owned(),
         span,
         node,
     };
-    (!outputs.damaged).then(|| outputs.values.iter().map(port).collect())
+    listed.values.iter().map(port).collect()
 }
 
 impl Outline {
@@ -176,15 +186,17 @@ impl Outline {
             let layer = layer.as_ref()?;
             matches!(layer.op, Some(Op::Input(_))).then(|| (layer.name.clone(), shape.clone()))
         });
-        let outputs = match &resolved.outputs {
-            Some(outputs) => (outputs.values.iter())
+        let listed = |listed: &Listed| -> Vec<(String, Option<Shape>)> {
+            let values = listed.values.iter();
+            values
                 .map(|&(place, span)| {
-                    (
-                        unraw(span.text(source)).to_owned(),
-                        known.shapes[place].clone(),
-                    )
+                    let name = unraw(span.text(source)).to_owned();
+                    (name, known.shapes[place].clone())
                 })
-                .collect(),
+                .collect()
+        };
+        let outputs = match &resolved.outputs {
+            Some(outputs) => listed(outputs),
             None => (lines.clone().next_back().into_iter())
                 .map(|(layer, shape)| {
                     let name = layer.as_ref().map(|layer| layer.name.clone());
@@ -199,6 +211,7 @@ impl Outline {
             attributes: syntax.attributes.clone(),
             inputs: inputs.collect(),
             outputs,
+            exposed: resolved.exposed.as_ref().map_or_else(Vec::new, listed),
             train: resolved.train.is_some(),
             layers: layers
                 .filter_map(|layer| {

@@ -73,6 +73,8 @@ pub struct Network {
     pub inputs: Vec<Port>,
     /// The outputs, in the order in which they are listed.
     pub outputs: Vec<Port>,
+    /// Values inside that prediction hands out, in the order in which they are listed.
+    pub exposed: Vec<Port>,
     /// What flows in: the input, or the row of all.
     pub input: NodeId,
     /// What flows out: the output, or the row of all.
@@ -213,6 +215,18 @@ impl Node {
 }
 
 impl Network {
+    /// The network that computes an exposed value and nothing behind it, for prediction alone. Its tensors are those of
+    /// the whole network.
+    pub fn up_to(&self, exposed: &Port) -> Self {
+        Self {
+            outputs: vec![exposed.clone()],
+            output: exposed.node,
+            exposed: Vec::new(),
+            train: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether a node is there only to hold several inputs, or several outputs, in a row.
     pub fn is_joint(&self, id: NodeId) -> bool {
         (id == self.input && self.inputs.len() > 1) || (id == self.output && self.outputs.len() > 1)

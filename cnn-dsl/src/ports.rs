@@ -36,7 +36,8 @@ fn join_inputs(network: &mut Network) {
         offset += node.shape.len();
         *id += 1;
     }
-    network.outputs.iter_mut().for_each(|port| port.node += 1);
+    let values = network.outputs.iter_mut().chain(&mut network.exposed);
+    values.for_each(|port| port.node += 1);
     for group in &mut network.groups {
         group.inputs.iter_mut().for_each(|input| *input += 1);
         group.nodes = group.nodes.start + 1..group.nodes.end + 1;

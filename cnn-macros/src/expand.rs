@@ -131,7 +131,19 @@ fn code(
     match &analysis.network {
         Some(network) => {
             let plan = Plan::new(network);
-            codegen::network(&Context::new(network, &plan, attributes, krate, span))
+            let up_to = network.exposed.iter().map(|port| network.up_to(port));
+            let exposed: Vec<_> = up_to
+                .map(|network| {
+                    let plan = Plan::new(&network);
+                    (network, plan)
+                })
+                .collect();
+            let context = |network, plan| Context::new(network, plan, attributes, krate, span);
+            let exposed: Vec<_> = exposed
+                .iter()
+                .map(|(network, plan)| context(network, plan))
+                .collect();
+            codegen::network(&context(network, &plan), &exposed)
         }
         None => codegen::stub(&analysis.outline, attributes, krate, span),
     }

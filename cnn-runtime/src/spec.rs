@@ -50,6 +50,8 @@ pub struct Spec {
     pub workspace: Workspace,
     /// The tensors that [`Spec::forward`] wants in another form, in the order of the parameters.
     pub packed: &'static [PackedForm],
+    /// How the values inside are computed that the network exposes.
+    pub exposed: &'static [&'static Self],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
 }

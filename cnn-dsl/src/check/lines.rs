@@ -103,6 +103,10 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
                     self.behind_train(&layer.keyword);
                     self.outputs(layer, is_top);
                 }
+                Statement::Layer(layer) if layer.keyword.text == EXPOSE => {
+                    self.behind_train(&layer.keyword);
+                    self.exposed(layer, is_top);
+                }
                 Statement::Layer(layer) => {
                     self.behind_train(&layer.keyword);
                     self.behind_output(&layer.keyword, is_top);
@@ -271,7 +275,10 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
 }
 
 /// The line that lists the outputs.
-pub(crate) const OUTPUT: &str = "output";
+const OUTPUT: &str = "output";
+
+/// The line that lists values inside which prediction hands out.
+const EXPOSE: &str = "expose";
 
 /// Whether a line calls a block, at the top or in a body.
 fn is_called(statements: &[Statement], block: &str) -> bool {

@@ -11,7 +11,13 @@ use crate::layers::channels_last;
 
 impl Context<'_> {
     /// Looks at every node of a network whose shapes are all known.
-    pub(crate) fn lint(&mut self, nodes: &[Node], outputs: &[Port], layers: &[Option<Layer>]) {
+    pub(crate) fn lint(
+        &mut self,
+        nodes: &[Node],
+        outputs: &[Port],
+        exposed: &[Port],
+        layers: &[Option<Layer>],
+    ) {
         self.lint_channels(nodes);
         for (index, node) in nodes.iter().enumerate() {
             self.stand_at(layers[index].as_ref());
@@ -21,7 +27,8 @@ impl Context<'_> {
             };
             let last = outputs.iter().any(|port| port.node == index);
             let is_read = nodes.iter().any(|reader| reader.inputs.contains(&index));
-            if !last && !is_read {
+            let is_exposed = exposed.iter().any(|port| port.node == index);
+            if !last && !is_read && !is_exposed {
                 self.lint_unread(node, nodes.get(index + 1));
                 continue;
             }

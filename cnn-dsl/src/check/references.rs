@@ -3,9 +3,9 @@
 //! What it joins, what `from =` says, else the line above; inside of a body, `input` is what flows into that.
 
 use crate::check::arguments::{FROM, Reported, is_from};
-use crate::check::lines::{Lines, OUTPUT};
+use crate::check::lines::Lines;
 use crate::check::names;
-use crate::check::resolve::{Layer, Outputs};
+use crate::check::resolve::{Layer, Listed};
 use crate::check::scope::{self, Meaning};
 use crate::diagnostic::suggest::closest_of;
 use crate::diagnostic::{Code, Diagnostic};
@@ -72,11 +72,8 @@ impl Lines<'_, '_, '_> {
     pub(crate) fn outputs(&mut self, syntax: &LayerSyntax, is_top: bool) {
         let keyword = syntax.keyword.span;
         if !is_top {
-            let message = "`output` stands in a block or a repeat";
-            let diagnostic = Diagnostic::new(Code::MisplacedStatement, keyword, message);
             let help = "the value of a block is that of its last line; list outputs at the end of the network";
-            self.context.report(diagnostic.help(help));
-            return;
+            return self.misplaced_list(syntax, help);
         }
         if let Some(first) = &self.resolved.outputs {
             let message = "a network has one line of outputs";
@@ -86,25 +83,85 @@ impl Lines<'_, '_, '_> {
             self.context.report(diagnostic);
             return;
         }
-        let mut outputs = Outputs {
-            keyword,
+        let help = "write `output(digit, parity);`; without the line, the last layer is the output";
+        self.resolved.outputs = Some(self.listed(syntax, help));
+    }
+
+    /// `expose(code);`.
+    pub(crate) fn exposed(&mut self, syntax: &LayerSyntax, is_top: bool) {
+        if !is_top {
+            let help = "give the call a label, and list that at the end of the network";
+            return self.misplaced_list(syntax, help);
+        }
+        let listed = self.listed(syntax, "write `expose(code);`, with labels of lines above");
+        let labels = self.scopes.last().map(|scope| &scope.declared);
+        for (_, span) in &listed.values {
+            let text = names::unraw(span.text(self.context.source));
+            let methods = [format!("predict_{text}"), format!("predict_batch_{text}")];
+            let mut declared = labels.into_iter().flat_map(|labels| labels.values());
+            if let Some(label) = declared.find(|label| methods.contains(&label.text)) {
+                let message = format!("`{}` is the method that exposes `{text}`", label.text);
+                self.context.report(
+                    Diagnostic::new(Code::ReservedLabel, label.span, message)
+                        .secondary(*span, "it is exposed here")
+                        .help("choose another label"),
+                );
+            }
+        }
+        match &mut self.resolved.exposed {
+            None => self.resolved.exposed = Some(listed),
+            Some(before) => {
+                before.damaged |= listed.damaged;
+                for (place, span) in listed.values {
+                    let same = before.values.iter().find(|(other, _)| *other == place);
+                    match same {
+                        None => before.values.push((place, span)),
+                        Some((_, first)) => {
+                            let text = span.text(self.context.source);
+                            let message = format!("`{text}` is listed twice");
+                            let diagnostic =
+                                Diagnostic::new(Code::DuplicateArgument, span, message)
+                                    .secondary(*first, "first listed here");
+                            self.context.report(diagnostic);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn misplaced_list(&mut self, syntax: &LayerSyntax, help: &str) {
+        let message = format!("`{}` stands in a block or a repeat", syntax.keyword.text);
+        let keyword = syntax.keyword.span;
+        let diagnostic = Diagnostic::new(Code::MisplacedStatement, keyword, message);
+        self.context.report(diagnostic.help(help));
+    }
+
+    /// The labels that `output` or `expose` lists; `help` says how it is written.
+    fn listed(&mut self, syntax: &LayerSyntax, help: &str) -> Listed {
+        let Name {
+            text: name,
+            span: keyword,
+        } = &syntax.keyword;
+        let mut listed = Listed {
+            keyword: *keyword,
             values: Vec::new(),
             damaged: syntax.damaged,
         };
         if let Some(label) = &syntax.label {
-            let message = "`output` has no label: its values have";
+            let message = format!("`{name}` has no label: its values have");
             let diagnostic = Diagnostic::new(Code::UnexpectedText, label.span, message);
             self.context
-                .report(diagnostic.help("write `output(digit, parity);`"));
+                .report(diagnostic.help(format!("write `{name}(…);`")));
         }
         for argument in &syntax.arguments {
             let ValueKind::Name(text) = &argument.value.kind else {
-                outputs.damaged = true;
+                listed.damaged = true;
                 if argument.value.kind != ValueKind::Invalid {
-                    let message = "`output` lists labels of lines above";
+                    let message = format!("`{name}` lists labels of lines above");
                     let diagnostic = Diagnostic::new(Code::WrongType, argument.span(), message);
-                    let help = "write `output(digit, parity);`, with labels of lines above";
-                    self.context.report(diagnostic.help(help));
+                    self.context
+                        .report(diagnostic.help(format!("write `{name}(digit, parity);`")));
                 }
                 continue;
             };
@@ -112,28 +169,26 @@ impl Lines<'_, '_, '_> {
                 text: text.clone(),
                 span: argument.value.span,
             };
-            let place = self.reference(&label, OUTPUT, None);
-            outputs.damaged |= place.is_none();
+            let place = self.reference(&label, name, None);
+            listed.damaged |= place.is_none();
             let Some(place) = place else { continue };
-            if let Some((_, first)) = outputs.values.iter().find(|(other, _)| *other == place) {
+            if let Some((_, first)) = listed.values.iter().find(|(other, _)| *other == place) {
                 let message = format!("`{text}` is listed twice");
                 let diagnostic = Diagnostic::new(Code::DuplicateArgument, label.span, message)
                     .secondary(*first, "first listed here");
                 self.context.report(diagnostic);
-                outputs.damaged = true;
+                listed.damaged = true;
             } else {
-                outputs.values.push((place, label.span));
+                listed.values.push((place, label.span));
             }
         }
-        if outputs.values.is_empty() && !outputs.damaged {
-            let message = "`output` lists nothing";
-            let diagnostic = Diagnostic::new(Code::MissingArgument, keyword, message);
-            let help =
-                "write `output(digit, parity);`; without the line, the last layer is the output";
+        if listed.values.is_empty() && !listed.damaged {
+            let message = format!("`{name}` lists nothing");
+            let diagnostic = Diagnostic::new(Code::MissingArgument, *keyword, message);
             self.context.report(diagnostic.help(help));
-            outputs.damaged = true;
+            listed.damaged = true;
         }
-        self.resolved.outputs = Some(outputs);
+        listed
     }
 
     /// Nothing stands behind the outputs but `train`.

@@ -46,9 +46,9 @@ impl Layer {
     }
 }
 
-/// `output(digit, parity);`.
+/// The labels of `output(digit, parity);` or `expose(code);`.
 #[derive(Clone, Debug)]
-pub(crate) struct Outputs {
+pub(crate) struct Listed {
     pub(crate) keyword: Span,
     /// The place of each value, and where it is listed; those that could not be read are left out.
     pub(crate) values: Vec<(usize, Span)>,
@@ -64,7 +64,9 @@ pub(crate) struct Resolved {
     /// The calls and rounds, by the places of their layers.
     pub(crate) groups: Vec<Group>,
     /// What `output` lists, if it was written.
-    pub(crate) outputs: Option<Outputs>,
+    pub(crate) outputs: Option<Listed>,
+    /// What `expose` lists, if it was written.
+    pub(crate) exposed: Option<Listed>,
     pub(crate) train: Option<TrainSyntax>,
 }
 

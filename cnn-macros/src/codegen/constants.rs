@@ -6,7 +6,7 @@
 use super::stages::{TrainingPass, training_passes};
 use super::sums::{self, Direction, Sums, totals};
 use super::text::{array, join, number, number_u64, tokens};
-use super::{Context, ports};
+use super::{Context, exposed_module, ports};
 use cnn_dsl::graph::{Op, Train};
 use cnn_dsl::plan::{Memory, Parameter, Per, Place};
 use cnn_ir::operation::{Pass, Reduction};
@@ -187,6 +187,8 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             )
         }
     };
+    let exposed = context.network.exposed.iter();
+    let exposed = join(exposed.map(|port| format!("&{}::SPEC", exposed_module(&port.name))));
     tokens(&format!(
         "{constants}
         {lengths}
@@ -202,6 +204,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             forward,
             workspace: WORKSPACE,
             packed: &PACKED_INFERENCE,
+            exposed: &[{exposed}],
             training: rt::{training},
         }};"
     ))

@@ -5,7 +5,7 @@ use super::text::{ident, literal, tokens};
 use super::views::{self, View, Views};
 use super::{Context, alias};
 use cnn_dsl::graph::{Activation, Node, Port, Shape};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
 /// The struct with its documentation.
@@ -188,7 +188,7 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
 }
 
 /// The methods that need `std`: predictions, training, files.
-pub fn methods(context: &Context<'_>) -> TokenStream {
+pub fn methods(context: &Context<'_>, exposed: &[Context<'_>]) -> TokenStream {
     let name = alias();
     let [inputs, outputs] = [Side::In, Side::Out].map(|side| Ports::new(context, side));
     let (input_type, output_type) = (inputs.one_type(), outputs.one_type());
@@ -234,6 +234,8 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
         inputs.floats(),
         outputs.floats()
     );
+    let exposed = exposed.iter().enumerate();
+    let exposed = exposed.map(|(index, of)| exposed_methods(index, of));
     let accessors = accessors();
     let views = layer_views(context);
     let (layers, groups) = (views.methods, views.structs);
@@ -299,6 +301,8 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
             ) -> ::core::result::Result<#batch_output, rt::Error> {
                 #predict_dataset
             }
+
+            #(#exposed)*
 
             #training
 
@@ -372,6 +376,72 @@ pub fn methods(context: &Context<'_>) -> TokenStream {
     }
 }
 
+/// The methods that hand out an exposed value.
+fn exposed_methods(index: usize, context: &Context<'_>) -> TokenStream {
+    let [inputs, outputs] = [Side::In, Side::Out].map(|side| Ports::new(context, side));
+    let port = &context.network.outputs[0];
+    let [one, batch] = exposed_names(port);
+    let (input_type, output_type) = (inputs.one_type(), outputs.one_type());
+    let (input, zeros) = (inputs.variable(), outputs.zeros());
+    let returned = returned(&outputs);
+    let (flat_inputs, flat_outputs) = (inputs.flat(), outputs.flat());
+    let index = literal(index as u64);
+    let (batch_type, views) = inputs.batch_parameter();
+    let (batch_output, made) = outputs.batch_result();
+    let predictor = quote!(rt::Network::model(self).exposed(#index));
+    let predict = match inputs.are_several() {
+        true => quote!(predict_parts(&[#(#flat_inputs),*], &mut [#(#flat_outputs),*])),
+        false => quote!(predict(#(#flat_inputs)*, #(#flat_outputs)*)),
+    };
+    let predict_batch = match inputs.are_several() {
+        true => quote! {
+            let mut outputs = #predictor.predict_batch_parts(&[#views])?;
+            ::core::result::Result::Ok(#made)
+        },
+        false => quote!(#predictor.predict_batch(#views)),
+    };
+    let docs = format!(
+        "The value of `{}`, {}, for one input, {}. Nothing behind it is computed.",
+        port.name,
+        outputs.shapes(false),
+        inputs.shapes(false)
+    );
+    let batch_docs = format!(
+        "The values of `{}`, {}, for a batch of inputs, {}.",
+        port.name,
+        outputs.shapes(true),
+        inputs.shapes(true)
+    );
+    quote! {
+        #[doc = #docs]
+        #[must_use]
+        pub fn #one(&self, #input: #input_type) -> #output_type
+        #returned
+        {
+            let mut output = #zeros;
+            #predictor.#predict;
+            output
+        }
+
+        #[doc = #batch_docs]
+        ///
+        /// # Errors
+        ///
+        /// When the inputs have another shape.
+        pub fn #batch<'a>(
+            &self,
+            inputs: #batch_type,
+        ) -> ::core::result::Result<#batch_output, rt::Error> {
+            #predict_batch
+        }
+    }
+}
+
+/// The names of the two methods of an exposed value.
+fn exposed_names(port: &Port) -> [Ident; 2] {
+    ["predict", "predict_batch"].map(|method| format_ident!("{method}_{}", port.name))
+}
+
 /// The names of [`methods`].
 pub fn names(context: &Context<'_>) -> TokenStream {
     const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate save load from_bytes \
@@ -383,7 +453,8 @@ pub fn names(context: &Context<'_>) -> TokenStream {
     let layers = layers
         .into_iter()
         .map(|name| ident(name, Span::call_site()));
-    quote!(#names #(#layers)*)
+    let exposed = context.network.exposed.iter().flat_map(exposed_names);
+    quote!(#names #(#layers)* #(#exposed)*)
 }
 
 /// Without a `train` block they are there to say at a call that it is missing.

@@ -103,8 +103,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// All items of a network.
-pub fn network(context: &Context<'_>) -> TokenStream {
+/// All items of a network. `exposed` are the networks that end in its exposed values.
+pub fn network(context: &Context<'_>, exposed: &[Context<'_>]) -> TokenStream {
     let krate = context.krate;
     // Said several times, made once.
     let summary = text::table(&context.network.summary());
@@ -117,8 +117,9 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     let forward = stages::forward(context);
     let train = stages::train(context);
     let constants = interface::constants(context, &table);
-    let methods = interface::methods(context);
+    let methods = interface::methods(context, exposed);
     let (alias, names) = (alias(), interface::names(context));
+    let exposed = exposed.iter().map(exposed_plan);
     let items = quote! {
         /// How the network runs. A module of its own sees no name of the program around it.
         mod plan {
@@ -132,6 +133,7 @@ pub fn network(context: &Context<'_>) -> TokenStream {
             #krate::__with_std! {
                 #spec
                 #train
+                #(#exposed)*
             }
         }
         // The user's module may give these names to something else.
@@ -144,6 +146,36 @@ pub fn network(context: &Context<'_>) -> TokenStream {
     };
     let hidden = hidden(context.attributes, krate, &context.struct_name(), &items);
     quote!(#structure #hidden)
+}
+
+/// How an exposed value is computed, in a module of its own.
+fn exposed_plan(context: &Context<'_>) -> TokenStream {
+    let krate = context.krate;
+    let port = &context.network.outputs[0];
+    let docs = format!("How the value of `{}` is computed.", port.name);
+    let name = Ident::new(&exposed_module(&port.name), Span::call_site());
+    let layers = layers(context);
+    let sizes = constants::sizes(context);
+    let spec = constants::spec(context);
+    let forward = stages::forward(context);
+    quote! {
+        #[doc = #docs]
+        mod #name {
+            use super::LAYERS;
+            use #krate::runtime::generated as rt;
+            #[allow(unused_imports)]
+            use #krate::runtime::generated::Execute as _;
+            #layers
+            #sizes
+            #forward
+            #spec
+        }
+    }
+}
+
+/// The module of an exposed value.
+fn exposed_module(label: &str) -> String {
+    format!("up_to_{label}")
 }
 
 /// The modules of constants: what each step computes, of training and of prediction.

@@ -42,6 +42,20 @@ pub fn stub(
         }
         None => shape_constant(name, shape),
     });
+    let exposed = outline.exposed.iter().map(|(label, shape)| {
+        let [one, batch] = ["predict", "predict_batch"].map(|name| format_ident!("{name}_{label}"));
+        let (generic, of_one) = known_or("V", shape.as_ref(), None);
+        let dimension = batch_type(shape.as_ref());
+        quote! {
+            pub fn #one<I, #generic>(&self, input: I) -> #of_one { ::core::unreachable!() }
+            pub fn #batch<I>(
+                &self,
+                inputs: I,
+            ) -> ::core::result::Result<rt::ndarray::Array<f32, #dimension>, rt::Error> {
+                ::core::unreachable!()
+            }
+        }
+    });
     let of_items = attributes.of_items();
     let structs = [&inputs, &outputs].map(|ports| ports.as_ref().map(|of| of.structs(&of_items)));
     // An unknown input takes any type, an unknown output becomes what the caller expects.
@@ -162,6 +176,7 @@ pub fn stub(
                         ::core::iter::empty()
                     }
                     #layers
+                    #(#exposed)*
                 }
                 #groups
                 impl rt::Network for #name {

@@ -66,7 +66,7 @@ impl Model {
             for (offset, target) in target.chunks_exact_mut(units).enumerate() {
                 data::read_targets(&data, outputs, first + offset, target);
             }
-            self.forward(examples, input, output, workspace);
+            self.predictor().forward(examples, input, output, workspace);
             objective::forward(objectives, outputs, isa, output, target, losses);
             objective::sum(objectives, outputs, output, target, losses, sums);
             self.buffers.give_back(buffer);

@@ -74,8 +74,9 @@ pub struct Model {
     spec: &'static Spec,
     parameters: Buffer,
     training: TrainingState,
-    /// The weights in the forms that inference wants, once they have been asked for.
-    packed: OnceLock<Buffer>,
+    /// The weights in the forms that inference wants, once they have been asked for: of the network, then of each
+    /// exposed value.
+    packed: Box<[OnceLock<Buffer>]>,
     /// Workspaces of predictions.
     buffers: BufferPool<Buffer>,
 }
@@ -129,7 +130,7 @@ impl Model {
             spec,
             parameters,
             training: TrainingState::default(),
-            packed: OnceLock::new(),
+            packed: unpacked(spec),
             buffers: BufferPool::default(),
         }
     }
@@ -172,9 +173,16 @@ impl Model {
 
     /// The parameters and the state of training, to be changed. What was derived from the parameters is forgotten.
     pub(crate) fn trained(&mut self) -> (&mut Buffer, &mut TrainingState) {
-        self.packed = OnceLock::new();
+        for packed in &mut self.packed {
+            packed.take();
+        }
         (&mut self.parameters, &mut self.training)
     }
+}
+
+/// Places for the weights of a network and of its exposed values.
+fn unpacked(spec: &Spec) -> Box<[OnceLock<Buffer>]> {
+    (0..=spec.exposed.len()).map(|_| OnceLock::new()).collect()
 }
 
 /// The number of values of a shape.
@@ -188,7 +196,7 @@ impl Clone for Model {
             spec: self.spec,
             parameters: self.parameters.clone(),
             training: self.training.clone(),
-            packed: OnceLock::new(),
+            packed: unpacked(self.spec),
             buffers: BufferPool::default(),
         }
     }

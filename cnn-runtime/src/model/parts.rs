@@ -8,7 +8,8 @@ use std::vec::IntoIter;
 
 use ndarray::{Array, ArrayD, ArrayViewD, Dimension, Ix2, IxDyn};
 
-use super::{Model, size};
+use super::prediction::Predictor;
+use super::size;
 use crate::data::{Dataset, check_input};
 use crate::error::Error;
 use crate::generated::gather;
@@ -31,7 +32,7 @@ impl Parts {
     }
 }
 
-impl Model {
+impl Predictor<'_> {
     /// The network's outputs for one example of several inputs.
     ///
     /// # Panics
@@ -39,7 +40,7 @@ impl Model {
     /// When a slice is not as long as the network's.
     pub fn predict_parts(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (floats, units) = (size(self.spec.input), size(self.spec.output));
-        let mut buffer = self.buffers.take();
+        let mut buffer = self.model.buffers.take();
         buffer.reserve(floats + units);
         let (input, output) = buffer[..floats + units].split_at_mut(floats);
         gather(inputs, input);
@@ -47,7 +48,7 @@ impl Model {
         for (output_part, port) in outputs.iter_mut().zip(self.spec.outputs) {
             output_part.copy_from_slice(&output[port.range()]);
         }
-        self.buffers.give_back(buffer);
+        self.model.buffers.give_back(buffer);
     }
 
     /// The network's outputs for a batch of examples of several inputs, `[N, …]` each.

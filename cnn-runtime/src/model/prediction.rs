@@ -7,8 +7,12 @@
 //! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
 //! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs.
 
+use std::sync::OnceLock;
+
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
+use super::parameters::Buffer;
+use super::parts::Parts;
 use super::{Model, packed, size};
 use crate::data::{self, Dataset, check_input};
 use crate::error::Error;
@@ -23,7 +27,120 @@ use crate::thread_count::{threads, worthwhile};
 /// network should stay in the thread's cache.
 pub(super) const CHUNK: usize = 64;
 
+/// What computes the output of a network, or one of the values inside that it exposes.
+#[derive(Clone, Copy)]
+pub struct Predictor<'m> {
+    pub(super) model: &'m Model,
+    /// How it is computed; the parameters are those of the model.
+    pub(super) spec: &'static Spec,
+    packed: &'m OnceLock<Buffer>,
+}
+
 impl Model {
+    /// What computes the network's output.
+    pub(super) fn predictor(&self) -> Predictor<'_> {
+        let [packed, ..] = &self.packed[..] else {
+            unreachable!("a place for the weights of the network itself");
+        };
+        Predictor {
+            model: self,
+            spec: self.spec,
+            packed,
+        }
+    }
+
+    /// What computes an exposed value, in the order of [`Spec::exposed`].
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer.
+    pub fn exposed(&self, index: usize) -> Predictor<'_> {
+        Predictor {
+            model: self,
+            spec: self.spec.exposed[index],
+            packed: &self.packed[1 + index],
+        }
+    }
+
+    /// The network's output for one example. The workspace is kept for the next call.
+    ///
+    /// # Panics
+    ///
+    /// When `input` or `output` is not as long as the network's.
+    pub fn predict(&self, input: &[f32], output: &mut [f32]) {
+        self.predictor().predict(input, output);
+    }
+
+    /// The network's output for one example, from a slice to a slice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`].
+    pub fn predict_slice(&self, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        self.predictor().predict_slice(input, output)
+    }
+
+    /// The network's outputs for a batch of examples, `[N, …]` to `[N, …]`; `N` may be 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`] and [`Error::InputShape`].
+    ///
+    /// # Panics
+    ///
+    /// When `O` has another number of axes than the network's output and the batch axis.
+    pub fn predict_batch<I: Dimension, O: Dimension>(
+        &self,
+        inputs: ArrayView<'_, f32, I>,
+    ) -> Result<Array<f32, O>, Error> {
+        self.predictor().predict_batch(inputs)
+    }
+
+    /// The network's outputs for all inputs of `data`, `[N, …]`; `N` may be 0. Targets are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parts`] and [`Error::InputShape`].
+    ///
+    /// # Panics
+    ///
+    /// When `O` has another number of axes than the network's output and the batch axis.
+    pub fn predict_dataset<O: Dimension>(
+        &self,
+        data: &dyn Dataset,
+    ) -> Result<Array<f32, O>, Error> {
+        self.predictor().predict_dataset(data)
+    }
+
+    /// The network's outputs for one example of several inputs.
+    ///
+    /// # Panics
+    ///
+    /// When a slice is not as long as the network's.
+    pub fn predict_parts(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        self.predictor().predict_parts(inputs, outputs);
+    }
+
+    /// The network's outputs for a batch of examples of several inputs, `[N, …]` each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scalar`], [`Error::InputShape`], [`Error::BatchLengths`].
+    pub fn predict_batch_parts(&self, inputs: &[ArrayViewD<'_, f32>]) -> Result<Parts, Error> {
+        self.predictor().predict_batch_parts(inputs)
+    }
+
+    /// The network's outputs for all inputs of `data`, `[N, …]` each. Targets are not read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parts`] and [`Error::InputShape`].
+    pub fn predict_dataset_parts(&self, data: &dyn Dataset) -> Result<Parts, Error> {
+        self.predictor().predict_dataset_parts(data)
+    }
+}
+
+impl Predictor<'_> {
     /// The network's output for one example. The workspace is kept for the next call.
     ///
     /// # Panics
@@ -126,14 +243,14 @@ impl Model {
         let mut chunks: Vec<_> = flat.chunks_mut(chunk * units).collect();
         for_each(threads, &mut chunks, |index, output| {
             let examples = output.len() / units;
-            let mut input = self.buffers.take();
+            let mut input = self.model.buffers.take();
             input.reserve(examples * inputs);
             let values = &mut input[..examples * inputs];
             for (offset, value) in values.chunks_exact_mut(inputs).enumerate() {
                 data::read_inputs(data, self.spec.inputs, index * chunk + offset, value);
             }
             self.predict_chunk(examples, values, output);
-            self.buffers.give_back(input);
+            self.model.buffers.give_back(input);
         });
         Ok(typed(outputs))
     }
@@ -141,14 +258,14 @@ impl Model {
     /// The network's outputs for a few examples.
     fn predict_chunk(&self, examples: usize, input: &[f32], output: &mut [f32]) {
         let floats = self.spec.workspace.floats(examples);
-        let mut workspace = self.buffers.take();
+        let mut workspace = self.model.buffers.take();
         workspace.reserve(floats);
         self.forward(examples, input, output, &mut workspace[..floats]);
         spec::finish(self.spec.outputs, Isa::detect(), output);
-        self.buffers.give_back(workspace);
+        self.model.buffers.give_back(workspace);
     }
 
-    /// The forward pass of inference, without [`Port::activation`](crate::spec::Port::activation).
+    /// The forward pass of inference, without [`Port::activation`](spec::Port::activation).
     pub(super) fn forward(
         &self,
         examples: usize,
@@ -159,7 +276,7 @@ impl Model {
         (self.spec.forward)(Predict {
             isa: Isa::detect(),
             examples,
-            parameters: &self.parameters,
+            parameters: &self.model.parameters,
             packed: self.packed(),
             input,
             output,
@@ -170,7 +287,12 @@ impl Model {
     /// The weights in the forms that inference wants, made when they are first asked for after a change.
     fn packed(&self) -> &[f32] {
         self.packed.get_or_init(|| {
-            packed::prepare(self.spec, self.spec.packed, Isa::detect(), &self.parameters)
+            packed::prepare(
+                self.spec,
+                self.spec.packed,
+                Isa::detect(),
+                &self.model.parameters,
+            )
         })
     }
 }

@@ -301,6 +301,7 @@ mod tests {
             batch: 0,
         },
         packed: &[],
+        exposed: &[],
         training: None,
     };
 
