@@ -8,8 +8,10 @@
 //! each output. The sums over examples are those of the losses, then those of the metrics, output by output.
 
 use crate::kernels::Isa;
+use crate::loss;
+#[cfg(feature = "std")]
+use crate::metric;
 use crate::spec::Port;
-use crate::{loss, metric};
 use cnn_ir::{Loss, Metric};
 
 /// What is asked of one output.

@@ -101,7 +101,7 @@ impl Folds for DepthwiseConv2d {
 
 impl<O: Folds> Folded<O> {
     /// [`Execute::infer`] of the operation, then the normalization. The tensors are those of the operation, then those
-    /// of the normalization; `packed` is what [`pack`] wrote, or empty.
+    /// of the normalization; `packed` is what `pack` wrote, or empty.
     pub fn infer(&self, call: Infer<'_>) {
         let Self {
             operation,
