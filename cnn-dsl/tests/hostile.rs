@@ -22,6 +22,42 @@ pub(crate) network Good {
 }
 ";
 
+/// With all that a graph is made of.
+const GRAPH: &str = "\
+network Graph {
+    const WIDTH = 2 * (3 + 1);
+    const ACT = leaky_relu(0.1 / 2);
+    /// Documentation.
+    block conv_bn(filters, kernel = 3 x 3, act = ACT) {
+        conv2d(filters, kernel, padding = same);
+        batch_normalization;
+        activation(act);
+    }
+    block residual(filters) {
+        conv_bn(filters);
+        main: conv_bn(filters, kernel = 1 x (filters % 2 + 1));
+        shortcut: conv2d(filters, 1x1, from = input);
+        add(main, shortcut);
+    }
+    image: input(8x8x2);
+    meta: input(WIDTH / 4);
+    stem: residual(WIDTH, from = image);
+    body: repeat 2 { residual(WIDTH); dropout(0.1); }
+    flat: global_avg_pool2d;
+    told: dense(WIDTH, from = meta);
+    both: multiply(flat, told);
+    kind: dense(3, activation = softmax);
+    size: dense(1, from = both);
+    expose(stem, both);
+    output(kind, size);
+    train {
+        loss = [kind = categorical_crossentropy, size = mse(weight = 0.5)];
+        metrics = [kind = accuracy];
+        optimizer = adamw(cosine_decay(1e-3, 100, warmup_steps = 10));
+    }
+}
+";
+
 /// What must hold for every text.
 fn examine(source: &str) -> Analysis {
     let analysis = analyse(source);
@@ -120,6 +156,20 @@ const INSERTS: &[&str] = &[
     "same",
     "add",
     "repeat",
+    "repeat 3 {",
+    "block",
+    "block b(n) {",
+    "b(2);",
+    "const",
+    "const N = 3;",
+    "N",
+    "N * 2",
+    "from = input",
+    "output(stem);",
+    "expose(stem);",
+    "stem",
+    "/",
+    "%",
     "é",
     "漢字",
     "🦀",
@@ -156,8 +206,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn mutated(edits: &[Edit]) -> String {
-    let mut tokens = tokens(GOOD);
+fn mutated(source: &str, edits: &[Edit]) -> String {
+    let mut tokens = tokens(source);
     for edit in edits {
         if tokens.is_empty() {
             break;
@@ -181,7 +231,12 @@ proptest! {
 
     #[test]
     fn a_mutated_description_is_examined(edits in prop::collection::vec(edit(), 1..8)) {
-        examine(&mutated(&edits));
+        examine(&mutated(GOOD, &edits));
+    }
+
+    #[test]
+    fn a_mutated_graph_is_examined(edits in prop::collection::vec(edit(), 1..6)) {
+        examine(&mutated(GRAPH, &edits));
     }
 
     #[test]
@@ -199,13 +254,22 @@ proptest! {
 
 #[test]
 fn the_good_description_is_good() {
-    assert!(examine(GOOD).diagnostics.is_empty());
+    for source in [GOOD, GRAPH] {
+        let diagnostics = examine(source).diagnostics;
+        assert!(
+            diagnostics.is_empty(),
+            "{}",
+            diagnostics.render(source, "good.cnn")
+        );
+    }
 }
 
 #[test]
 fn every_prefix_is_examined() {
-    for end in (0..GOOD.len()).filter(|&end| GOOD.is_char_boundary(end)) {
-        examine(&GOOD[..end]);
+    for source in [GOOD, GRAPH] {
+        for end in (0..source.len()).filter(|&end| source.is_char_boundary(end)) {
+            examine(&source[..end]);
+        }
     }
 }
 
@@ -229,6 +293,11 @@ fn examine_nested(deep: usize) {
         "a[",
         "(a=",
         "((a,",
+        "1+(",
+        "a x (",
+        "repeat 2 {",
+        "block a {",
+        "a: repeat 2 {",
         "-(",
         "a(b,[",
         "network A {",

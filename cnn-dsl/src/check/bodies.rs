@@ -1,6 +1,6 @@
 //! Calls of blocks and rounds of repeats: the layers of a body, once more.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::check::arguments::{Callee, Reported, Signature};
 use crate::check::lines::Lines;
@@ -67,7 +67,7 @@ impl<'t> Lines<'_, '_, 't> {
         if bound.is_damaged() {
             return self.push(None, label);
         }
-        let mut parameters = HashMap::new();
+        let mut parameters = BTreeMap::new();
         let mut arguments = Vec::new();
         for parameter in &block.parameters {
             let text = parameter.name.text.as_str();
@@ -129,7 +129,10 @@ impl<'t> Lines<'_, '_, 't> {
             if self.is_full || is_empty {
                 break;
             }
-            let input = self.scope().above;
+            let input = match round {
+                1 => self.above(&keyword),
+                _ => self.scope().above,
+            };
             let scope = Scope {
                 input,
                 is_round: true,

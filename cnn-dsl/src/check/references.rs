@@ -55,7 +55,9 @@ impl Lines<'_, '_, '_> {
         let inputs = self.resolved.layers.iter().flatten().filter(is_input);
         let inputs: Vec<_> = inputs.map(|layer| layer.name.clone()).collect();
         let read = self.resolved.layers[above].as_ref();
-        if inputs.len() < 2 || !read.is_some_and(Layer::is_input) {
+        // In a body it is what the call or the repeat has let in.
+        let is_top = self.scopes.len() == 1;
+        if !is_top || inputs.len() < 2 || !read.is_some_and(Layer::is_input) {
             return Some(above);
         }
         let message = format!("`{}` reads one of several inputs, but which?", keyword.text);

@@ -3,7 +3,7 @@
 //! A [`Scope`] is a body that is being read: the network, a call of a block, a round of a repeat. A round sees what
 //! stands around it; a block sees its parameters and its own labels alone.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::check::arguments::Context;
 use crate::check::definitions::Definitions;
@@ -21,7 +21,7 @@ pub(crate) struct Scope<'t> {
     /// How it was opened; none at the top.
     pub(crate) frame: Option<FrameId>,
     /// The values of the parameters, in the call of a block.
-    pub(crate) parameters: HashMap<&'t str, ValueKind>,
+    pub(crate) parameters: BTreeMap<&'t str, ValueKind>,
     /// Whether it sees what stands around it.
     pub(crate) is_round: bool,
     /// The place of the value that `input` means.
@@ -31,12 +31,12 @@ pub(crate) struct Scope<'t> {
     /// The place of the value of the last line.
     pub(crate) above: Option<usize>,
     /// The places of the values with labels, up to the line at hand.
-    pub(crate) labels: HashMap<&'t str, usize>,
+    pub(crate) labels: BTreeMap<&'t str, usize>,
     /// All labels of the body, by the place of their statement.
-    pub(crate) declared: HashMap<usize, &'t Name>,
+    pub(crate) declared: BTreeMap<usize, &'t Name>,
     /// The names that were given to lines without labels, and their keywords.
-    pub(crate) automatic: HashMap<String, Name>,
-    pub(crate) counts: HashMap<String, usize>,
+    pub(crate) automatic: BTreeMap<String, Name>,
+    pub(crate) counts: BTreeMap<String, usize>,
 }
 
 /// What a label means at a line.
@@ -132,9 +132,9 @@ impl Names for Visible<'_, '_> {
 
 impl Context<'_> {
     /// The labels of a body that may be used, by the place of their statement.
-    pub(crate) fn labels<'t>(&mut self, statements: &'t [Statement]) -> HashMap<usize, &'t Name> {
-        let mut by_text: HashMap<&str, Span> = HashMap::new();
-        let mut by_place = HashMap::new();
+    pub(crate) fn labels<'t>(&mut self, statements: &'t [Statement]) -> BTreeMap<usize, &'t Name> {
+        let mut by_text: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut by_place = BTreeMap::new();
         for (index, statement) in statements.iter().enumerate() {
             let label = match statement {
                 Statement::Layer(layer) => layer.label.as_ref(),
