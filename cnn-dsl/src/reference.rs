@@ -9,8 +9,8 @@ use cnn_ir::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
-    page += "\n## Layers\n\nOne layer a line: `conv2d(32, 3x3, activation = relu);`. Arguments stand in this order, or \
-             with their names.\n";
+    page += "\n## Layers\n\nOne layer a line: `conv2d(32, 3x3, activation = relu);`. Arguments are written in the order of \
+             the tables, or with their names. Those without a default have to be written.\n";
     for kind in layers::kinds() {
         page += &layer(&kind);
     }
@@ -78,8 +78,7 @@ fn names<T>(words: &[Word<T>]) -> String {
     names.join(", ")
 }
 
-const HEAD: &str = "\
-<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current`. -->
+const HEAD: &str = r##"<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl the_reference_page_is_current`. -->
 
 # The language
 
@@ -106,9 +105,10 @@ network Digits {
 }
 ```
 
-A line reads the line above. With `from = label` it reads another one, which stands above it; `input` is what flows into
-the network. `add`, `subtract`, `multiply`, `average`, `maximum`, `minimum` and `concat` join values by their labels; with a
-single label the line above comes first, so `subtract(a)` is the line above minus `a`. The last line is the output.
+A line reads the value of the line above. With `from = label` it reads that of another line, which has to stand above it;
+`from = input` reads the input of the network. `add`, `subtract`, `multiply`, `average`, `maximum`, `minimum` and `concat`
+join values, which they name by label. With a single label, the line above comes first: `subtract(a)` is the line above minus
+`a`. The last line is the output, unless `output(…)` names others.
 
 ```text
 stem: conv2d(16, 3x3, padding = same);
@@ -146,16 +146,84 @@ network ResNet8 {
 ```
 
 Constants and blocks stand in front of the layers, in any order. A constant or a parameter is a number, sizes, an
-activation, or any other value of an argument; `train` may name constants, too. Arithmetic is `+`, `-`, `*`, `/`, `%` and
-parentheses over numbers; `/` between integers is exact or an error. `x` joins sizes and binds tighter than `*`; beside a
-name it stands between blanks: `k x k`, `3 x (n + 1)`.
+activation, or any other value that an argument takes. Constants may also be used in `train`.
 
-The call of a block stands for its lines. Its value is that of the last one, and `from = label` at the call says what
-flows in. In a block, and in a round of a repeat, `input` is what flows in there. A repeat sees the labels around it, a
-block its own alone. Labels are local to the call. A layer is called by all of them: `stage2.conv2d_1.kernel` in a file,
-`net.stage2().conv2d_1()` in Rust; a call without a label is `residual_1`, the second round of a repeat `repeat_1_2`.
+Arithmetic is `+`, `-`, `*`, `/`, `%` and parentheses, over numbers. `/` between integers has to be exact; a rest is an
+error. `x` joins numbers to sizes and binds tighter than `*`. Beside a name, `x` needs blanks around it: `k x k`,
+`3 x (n + 1)`.
 
-The output may be an image. Softmax is over the last axis then, and a loss is the mean over all positions:
+The call of a block stands for the lines of the block. The value of the call is that of the last of these lines. The call reads the
+line above, or the one that `from = label` names. Within a block, `input` is what the call reads; within a `repeat`, it is
+what the round reads: the value of the round before. A repeat sees the labels around it. A block sees only its own labels.
+
+Labels within a block are local to each call. To name a layer from outside, write the label of the call in front of it:
+`stage2.conv2d_1.kernel` in a file, `net.stage2().conv2d_1()` in Rust. Calls without a label are numbered, as in
+`residual_1`, and so are the rounds of a repeat: `repeat_1_2` is the second round of the first repeat.
+
+## Several inputs and outputs
+
+```text
+network TwoHeads {
+    image: input(28x28x1);
+    meta: input(4);
+
+    conv2d(16, 3x3, activation = relu, from = image);
+    seen: global_avg_pool2d;
+    told: dense(16, activation = relu, from = meta);
+    both: concat(seen, told);
+    digit: dense(10, activation = softmax);        // reads `both`, the line above
+    size: dense(1, from = both);
+    output(digit, size);
+
+    train {
+        loss = [digit = categorical_crossentropy, size = mse(weight = 0.5)];
+        metrics = [digit = accuracy, size = mae];
+    }
+}
+```
+
+Several inputs stand first, each with a label. The line behind them says which it reads, by `from = label` or as a join.
+`output(…)` lists the labels of the outputs. It is the last line before `train`, and each output has to have a label.
+
+With several outputs, `loss` and `metrics` are lists. Each output has one loss. The loss of the network is the sum of these losses, each times
+its `weight`, which is 1 where nothing is written. A metric without a label (`metrics = [accuracy]`) is computed for every output.
+
+In Rust, several inputs and outputs are structs whose fields are the labels. The names begin with that of the network:
+
+| struct | fields | where |
+|---|---|---|
+| `TwoHeadsInputs` | `image: &[[[f32; 1]; 28]; 28]`, `meta: &[f32; 4]` | argument of `predict`, `infer` |
+| `TwoHeadsOutputs` | `digit: [f32; 10]`, `size: [f32; 1]` | result of `predict`, `infer` |
+| `TwoHeadsInputBatch` | `image`: a view `[N, 28, 28, 1]`, `meta`: a view `[N, 4]` | argument of `predict_batch` |
+| `TwoHeadsOutputBatch` | `digit`: an array `[N, 10]`, `size`: an array `[N, 1]` | result of `predict_batch`, `predict_dataset` |
+
+```rust
+let net = TwoHeads::new(0);
+let outputs = net.predict(TwoHeadsInputs { image: &image, meta: &meta });
+let batch = TwoHeadsInputBatch { image: images.view(), meta: metas.view() };
+let digits = cnn::argmax(&net.predict_batch(batch)?.digit);
+```
+
+Where there is only one input or only one output, it is an array, as in other networks. `predict_slice` takes all inputs of an example one
+after the other, and writes all outputs the same way.
+
+Examples for training are built up: first one input with one target, then the other inputs in their order, and the other targets in
+the order of `output(…)`.
+
+```rust
+let examples = Examples::labelled(&images, &digits)?   // the first input, the target of the first output
+    .and_input(&metas)?                                // the second input
+    .and_values(&sizes)?;                              // the target of the second output
+let scores = net.evaluate(&examples)?;
+let digit = scores.output("digit").unwrap();           // the loss and metrics of one output
+```
+
+A target is added by `and_labels` (class labels), `and_label_maps` (a class for each position of an image) or `and_values`
+(numbers).
+
+## Segmentation
+
+The output may be an image. Then softmax is over the last axis, and a loss is the mean over all positions:
 
 ```text
 network Segmentation {
@@ -167,15 +235,19 @@ network Segmentation {
 }
 ```
 
-It learns from class labels `[N, 64, 64]` (`Examples::with_label_maps`) or probabilities `[N, 64, 64, 4]`
-(`Examples::with_values`); `argmax` of its outputs are the classes. With `sigmoid` and `binary_crossentropy` each value is
-a yes or no of its own, with `mse` a number.
+Its targets are class labels `[N, 64, 64]` (`Examples::with_label_maps`) or probabilities `[N, 64, 64, 4]`
+(`Examples::with_values`). `cnn::argmax` of its outputs gives the classes. With `sigmoid` and `binary_crossentropy` each value
+of the output is a separate yes or no; with `mse` it is a number.
 
-Attributes stand in front of `network` (`#[derive(…)]`, `#[cfg(…)]`, `#[allow(…)]`), layers take documentation
-only. The network and the labels are names of Rust: a label is a method of the struct, `r#type: dense(3);` is
-`net.r#type()`. No name begins with `__cnn`, and no label is a method that every network has (`predict`, `clone`,
-`into`).
-";
+## Names and attributes
+
+Attributes of the struct, such as `#[derive(…)]`, `#[cfg(…)]` and `#[allow(…)]`, stand in front of `network`. In front of a layer only
+documentation may stand.
+
+The names of the network and of labels become names in Rust: the label of a layer with parameters is a method of the struct, and
+`r#type: dense(3);` gives `net.r#type()`. A name may not begin with `__cnn`, and a label may not be the name of a method that every
+network has (`predict`, `clone`, `into`).
+"##;
 
 fn layer(kind: &LayerKind) -> String {
     let takes = match kind.takes {

@@ -57,3 +57,43 @@ fn the_guide_shows_what_is_there() {
     );
     assert!(shown > 0 && wrong.is_empty(), "CONTRIBUTING.md: {wrong:#?}");
 }
+
+/// The plan on the page about how networks run is that of the snapshot.
+#[test]
+fn the_plan_that_is_explained_is_current() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    let snapshot = "cnn-dsl/tests/plan/networks/tutorial.txt";
+    let page = read("docs/how-it-runs.md");
+    let shown = page.split_once(&format!("<!-- from {snapshot} -->\n```text\n"));
+    let plan = shown.and_then(|(_, rest)| rest.split("\n```").next());
+    assert!(
+        plan.is_some_and(|plan| read(snapshot).contains(plan)),
+        "the plan in `docs/how-it-runs.md` is not that of `{snapshot}`"
+    );
+}
+
+/// Links within the repository lead to files that exist.
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = std::fs::read_dir(root.join("docs")).expect("a folder");
+    let mut pages: Vec<_> = docs.map(|entry| entry.expect("a file").path()).collect();
+    pages.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+    let (mut links, mut broken) = (0, Vec::new());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            let is_path = !link.is_empty() && !link.contains([':', ' ', '\n', '*', '[']);
+            links += usize::from(is_path);
+            if is_path && !page.with_file_name(link).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(
+        links > 20 && broken.is_empty(),
+        "{links} links, {broken:#?}"
+    );
+}
