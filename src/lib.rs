@@ -49,18 +49,23 @@
 //! | `predict_slice(&input, &mut output)` | the same with slices, of any size |
 //! | `predict_batch(&images)` | `ndarray`, `[N, 28, 28, 1]` to `[N, 10]` |
 //! | `predict_dataset(&examples)` | the outputs for all inputs of a dataset, `[N, 10]` |
-//! | `fit(&examples)`, `trainer()…fit(&examples)` | training, as the `train` block says or otherwise; see [`Trainer`] |
+//! | `fit(&examples)` | training as the `train` block says |
+//! | `trainer()…fit(&examples)` | training with other settings; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
 //! | `save(path)`, `Mnist::load(path)`, `Mnist::from_bytes(bytes)` | safetensors |
 //! | `Mnist::from_parameters(WEIGHTS)` | parameters from an array, as [`weights!`] gives them |
 //! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
-//! | `parameters()`, `tensors()`, `tensors_mut()` | all of them |
+//! | `parameters()`, `tensors()`, `tensors_mut()` | all parameters |
 //! | `INPUT`, `OUTPUT`, `PARAMETERS`, `FLOPS`, `WORKSPACE`, `WORKSPACE_BYTES`, `LAYERS`, `TENSORS`, `SUMMARY`, `PLAN` | constants |
 //! | `Mnist::infer(WEIGHTS, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
 //! | `Mnist::infer_into(WEIGHTS, &image, &mut output, &mut workspace)` | the same with the caller's output, of any size |
 //!
-//! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile,
-//! and says so.
+//! A network with several inputs takes structs with a field for each: `NameInputs` for one example, `NameInputBatch` for a
+//! batch. With several outputs it returns `NameOutputs` and `NameOutputBatch`. The fields are the labels of the
+//! description; `docs/language.md` of the repository has an example.
+//!
+//! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile, and
+//! the error says why.
 //!
 //! # Data
 //!
@@ -71,10 +76,10 @@
 //!
 //! # Features
 //!
-//! `std` (default) brings training, threads, `ndarray` and safetensors, `progress` (default)
-//! the progress bar of `fit`, `gzip` the reading of gzipped data. Without `std` the crate
-//! allocates nothing, and a network is its constants, `infer` and `infer_into`, called without a value. What compiles
-//! without `std` compiles with it, because another crate of the same program may ask for it.
+//! `std` (default) adds training, threads, `ndarray` and safetensors, `progress` (default) the progress bar of
+//! `fit`, `gzip` the reading of gzipped data. Without `std` the crate allocates nothing, and there are no values of
+//! a network: it has its constants, `infer` and `infer_into`. What compiles without `std` also compiles with it,
+//! because another crate of the same program may enable it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -99,7 +104,7 @@ pub mod __language {
 
 /// Compiles the description of a network into a struct.
 ///
-/// The description is one network, one layer a line, with the names and defaults of Keras:
+/// A description holds one network. Each line is a layer, with the names and defaults of Keras:
 ///
 /// ```
 /// cnn::network! {
@@ -138,7 +143,7 @@ pub mod __language {
 ///
 #[doc = include_str!("../docs/layers.md")]
 ///
-/// `train` settings: `loss`, which has to be there, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`.
+/// `train` settings: `loss`, which has no default, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`.
 ///
 /// # Mistakes
 ///
@@ -166,9 +171,9 @@ macro_rules! network {
 /// program is rebuilt when the file changes, and mistakes are shown with the file's own lines. The file holds
 /// what stands in a [`network!`] block.
 ///
-/// A `macro_rules!` may write the path, or hand one on: it is relative to the file of whoever writes it. It is a
-/// string, `concat!(…)` of strings, of which the first counts, or `env!(…)`, as in
-/// `concat!(env!("OUT_DIR"), "/lenet5.cnn")`.
+/// The path is a string, `env!(…)`, or `concat!(…)` of these, as in `concat!(env!("OUT_DIR"), "/lenet5.cnn")`. A
+/// `macro_rules!` may write the path or pass one on. The path is relative to the file in which it is written; with
+/// `concat!`, to that in which its first part is.
 #[macro_export]
 macro_rules! network_file {
     ($($path:tt)*) => {
@@ -180,8 +185,8 @@ macro_rules! network_file {
 ///
 /// `weights!(Digits, "digits.safetensors")` takes a network and the path of a file with exactly the network's tensors,
 /// as [`Digits::save`](Model::save) or another program wrote it. It is an expression, also of a constant, and works without
-/// `std`. The floats lie at a cache line of the program's read-only data, in the order of the network's `TENSORS`: nothing is
-/// copied when the program runs, and nothing can fail.
+/// `std`. The floats are in the program's read-only data, from the start of a cache line on, in the order of the network's
+/// `TENSORS`. When the program runs, nothing is copied and nothing can fail.
 ///
 /// ```
 /// # mod program {
@@ -225,7 +230,7 @@ macro_rules! weights {
     };
 }
 
-/// Generated code that needs `std` goes through here.
+/// Wraps generated code that needs `std`.
 #[doc(hidden)]
 #[macro_export]
 #[cfg(feature = "std")]
@@ -233,7 +238,7 @@ macro_rules! __with_std {
     ($($item:tt)*) => { $($item)* };
 }
 
-/// Generated code that needs `std` goes through here.
+/// Leaves out generated code that needs `std`.
 #[doc(hidden)]
 #[macro_export]
 #[cfg(not(feature = "std"))]
@@ -249,8 +254,9 @@ macro_rules! __needs_std {
     ($($names:tt)*) => {};
 }
 
-/// The names of the methods that need `std`: without it they are taken too, for what compiles without `std` to compile with
-/// it. A call of one says what is missing; the lifetime keeps the compiler from checking the bound where nobody calls.
+/// The names of the methods that need `std`. They are reserved without `std` too, so that what compiles without it also
+/// compiles with it. A call of one is an error that says what is missing. The lifetime `'a` delays the check of the bound
+/// until a method is called.
 #[doc(hidden)]
 #[macro_export]
 #[cfg(not(feature = "std"))]

@@ -2,8 +2,8 @@
 //!
 //! [`Context::bind`] pairs the arguments of a layer, activation or optimizer with its
 //! [`Callee`]; the readers of `convert` then take typed values out of the result. A value is
-//! `Ok(None)` where nothing was written, and `Err(Reported)` where something wrong was, so that
-//! nobody goes on with a guess.
+//! `Ok(None)` where nothing was written. It is `Err(Reported)` where what was written is wrong, so that
+//! no reader goes on with a guess.
 
 use crate::check::trace::Trace;
 use crate::diagnostic::suggest::{self, Hint, Vocabulary};

@@ -1,4 +1,7 @@
-//! Calls of blocks and rounds of repeats: the layers of a body, once more.
+//! Calls of blocks and rounds of repeats.
+//!
+//! A body is the lines of a block or a repeat. Each call and each round reads its lines again, in a [`Scope`] of its own,
+//! which makes new layers of them.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Constants and blocks: what is defined in front of the layers.
+//! Constants and blocks, which are defined in front of the layers.
 //!
-//! [`Definitions::collect`] finds them and checks their names; a constant is evaluated when it is first read, so that
-//! they may stand in any order.
+//! [`Definitions::collect`] finds them and checks their names. A constant is evaluated when it is first read, so
+//! constants may be written in any order.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -32,7 +32,7 @@ struct Constant<'t> {
 #[derive(Clone, Debug)]
 enum State {
     Unread,
-    /// Being evaluated: who reads it now is in a circle.
+    /// Being evaluated: a read now means that the constant depends on itself.
     Open,
     Known(ValueKind),
 }

@@ -1,7 +1,7 @@
 //! The lines of a network, one after the other.
 //!
-//! [`Lines`] keeps the bodies that are open and the layers so far. A line is read with the values that its names have in
-//! the innermost body.
+//! [`Lines`] holds the layers that were read so far, and a stack of the bodies that the current line is in: the network,
+//! calls of blocks, rounds of repeats. Names in a line have the values of the innermost body.
 
 use crate::check::arguments::{Context, Reader, is_from};
 use crate::check::definitions::Definitions;

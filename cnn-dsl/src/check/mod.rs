@@ -4,7 +4,7 @@
 //! are known) → `lint` (what is legal, but probably not meant) and `train`. `resolve` goes over the `lines` and opens
 //! the `bodies` of blocks and repeats; it asks `definitions` for them, `scope` and `references` for what names mean,
 //! `evaluate` for values, `arguments` and `convert` for what a layer takes. Every stage pushes into the same
-//! [`Diagnostics`](crate::diagnostic::Diagnostics); `trace` says whether a line or a call is to blame.
+//! [`Diagnostics`](crate::diagnostic::Diagnostics); `trace` says whether a mistake is reported at a line or at a call.
 
 pub(crate) mod arguments;
 mod bodies;

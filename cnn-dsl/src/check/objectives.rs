@@ -1,8 +1,8 @@
-//! What is asked of the outputs: a loss for each, and metrics.
+//! The losses and metrics of the outputs.
 //!
-//! With one output, `loss = mse;` and `metrics = [mae];`. With several, lists whose entries name the output:
-//! `loss = [digit = categorical_crossentropy, parity = binary_crossentropy(weight = 0.5)];`. A metric without a name is
-//! one of every output.
+//! With one output they are written as `loss = mse;` and `metrics = [mae];`. With several outputs, both are lists whose
+//! entries name an output: `loss = [digit = categorical_crossentropy, parity = binary_crossentropy(weight = 0.5)];`. A
+//! metric without a name is computed for every output.
 
 use crate::check::arguments::{Context, Given, Reported};
 use crate::check::convert;

@@ -1,6 +1,7 @@
 //! References: which lines a line reads.
 //!
-//! What it joins, what `from =` says, else the line above; inside of a body, `input` is what flows into that.
+//! A line reads the labels that it joins, or the label behind `from =`, or else the line above. In a block or a repeat,
+//! `input` is the value that the call or the round reads.
 
 use crate::check::arguments::{FROM, Reported, is_from};
 use crate::check::lines::Lines;

@@ -1,7 +1,7 @@
 //! What names mean at a line: labels, `input`, parameters.
 //!
-//! A [`Scope`] is a body that is being read: the network, a call of a block, a round of a repeat. A round sees what
-//! stands around it; a block sees its parameters and its own labels alone.
+//! There is a [`Scope`] for each body that is being read: the network, a call of a block, a round of a repeat. A round sees
+//! the names around it; a block sees only its parameters and its own labels.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Who is to blame: the line of a block, or the call that made it wrong.
+//! Where a mistake in a block is reported: at the line of the block, or at the call that makes the line wrong.
 //!
-//! A line of a block is read once for each call of the block. While that happens, [`Trace`] holds back what is
-//! reported and notes by which calls the line came about. When all lines are read, [`Trace::settle`] finds the place of
-//! each message: the line, where the mistake is in the line itself or in every call of the block; else the call, with
-//! the line as a second place. A mistake that many calls repeat is told once.
+//! A line of a block is read once for each call of the block. Meanwhile [`Trace`] holds back the messages and records
+//! the calls through which each line was read. When all lines are read, [`Trace::settle`] chooses the place of
+//! each message. It is the line, if the line is wrong by itself or in every call of the block; otherwise it is the call,
+//! with the line as a second place. A mistake that many calls repeat is reported once.
 
 use std::collections::HashSet;
 

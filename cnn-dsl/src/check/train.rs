@@ -1,4 +1,4 @@
-//! The `train` block. What is asked of each output stands in `objectives`.
+//! The `train` block. The losses and metrics of its outputs are read in `objectives`.
 
 use std::collections::HashMap;
 
