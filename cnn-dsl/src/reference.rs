@@ -82,8 +82,8 @@ const HEAD: &str = r##"<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl the_r
 
 # The language
 
-A network is a list of layers, from the input on, with the names and the defaults of Keras. Images are
-height x width x channels. `train` says how it is trained; without it the network is for inference.
+A network is a list of layers, from the input on, with the names and the defaults of Keras. Images are height x width
+x channels. `train` says how it is trained; without it the network is for inference.
 
 ```text
 network Digits {
@@ -105,10 +105,10 @@ network Digits {
 }
 ```
 
-A line reads the value of the line above. With `from = label` it reads that of another line, which has to stand above it;
-`from = input` reads the input of the network. `add`, `subtract`, `multiply`, `average`, `maximum`, `minimum` and `concat`
-join values, which they name by label. With a single label, the line above comes first: `subtract(a)` is the line above minus
-`a`. The last line is the output, unless `output(…)` names others.
+A line reads the value of the line above. With `from = label` it reads that of another line, which has to stand above
+it; `from = input` reads the input of the network. `add`, `subtract`, `multiply`, `average`, `maximum`, `minimum` and
+`concat` join values, which they name by label. With a single label, the line above comes first: `subtract(a)` is the
+line above minus `a`. The last line is the output, unless `output(…)` names others.
 
 ```text
 stem: conv2d(16, 3x3, padding = same);
@@ -148,16 +148,17 @@ network ResNet8 {
 Constants and blocks stand in front of the layers, in any order. A constant or a parameter is a number, sizes, an
 activation, or any other value that an argument takes. Constants may also be used in `train`.
 
-Arithmetic is `+`, `-`, `*`, `/`, `%` and parentheses, over numbers. `/` between integers has to be exact; a rest is an
-error. `x` joins numbers to sizes and binds tighter than `*`. Beside a name, `x` needs blanks around it: `k x k`,
+Arithmetic is `+`, `-`, `*`, `/`, `%` and parentheses, over numbers. `/` between integers has to be exact; a rest is
+an error. `x` joins numbers to sizes and binds tighter than `*`. Beside a name, `x` needs blanks around it: `k x k`,
 `3 x (n + 1)`.
 
-The call of a block stands for the lines of the block. The value of the call is that of the last of these lines. The call reads the
-line above, or the one that `from = label` names. Within a block, `input` is what the call reads; within a `repeat`, it is
-what the round reads: the value of the round before. A repeat sees the labels around it. A block sees only its own labels.
+The call of a block stands for the lines of the block. The value of the call is that of the last of these lines. The
+call reads the line above, or the one that `from = label` names. Within a block, `input` is what the call reads;
+within a `repeat`, it is what the round reads: the value of the round before. A repeat sees the labels around it. A
+block sees only its own labels.
 
-Labels within a block are local to each call. To name a layer from outside, write the label of the call in front of it:
-`stage2.conv2d_1.kernel` in a file, `net.stage2().conv2d_1()` in Rust. Calls without a label are numbered, as in
+Labels within a block are local to each call. To name a layer from outside, write the label of the call in front of
+it: `stage2.conv2d_1.kernel` in a file, `net.stage2().conv2d_1()` in Rust. Calls without a label are numbered, as in
 `residual_1`, and so are the rounds of a repeat: `repeat_1_2` is the second round of the first repeat.
 
 ## Several inputs and outputs
@@ -182,11 +183,13 @@ network TwoHeads {
 }
 ```
 
-Several inputs stand first, each with a label. The line behind them says which it reads, by `from = label` or as a join.
-`output(…)` lists the labels of the outputs. It is the last line before `train`, and each output has to have a label.
+Several inputs stand first, each with a label. The line behind them says which it reads, by `from = label` or as a
+join. `output(…)` lists the labels of the outputs. It is the last line before `train`, and each output has to have a
+label.
 
-With several outputs, `loss` and `metrics` are lists. Each output has one loss. The loss of the network is the sum of these losses, each times
-its `weight`, which is 1 where nothing is written. A metric without a label (`metrics = [accuracy]`) is computed for every output.
+With several outputs, `loss` and `metrics` are lists. Each output has one loss. The loss of the network is the sum of
+these losses, each times its `weight`, which is 1 where nothing is written. A metric without a label (`metrics =
+[accuracy]`) is computed for every output.
 
 In Rust, several inputs and outputs are structs whose fields are the labels. The names begin with that of the network:
 
@@ -204,11 +207,11 @@ let batch = TwoHeadsInputBatch { image: images.view(), meta: metas.view() };
 let digits = cnn::argmax(&net.predict_batch(batch)?.digit);
 ```
 
-Where there is only one input or only one output, it is an array, as in other networks. `predict_slice` takes all inputs of an example one
-after the other, and writes all outputs the same way.
+Where there is only one input or only one output, it is an array, as in other networks. `predict_slice` takes all
+inputs of an example one after the other, and writes all outputs the same way.
 
-Examples for training are built up: first one input with one target, then the other inputs in their order, and the other targets in
-the order of `output(…)`.
+Examples for training are built up: first one input with one target, then the other inputs in their order, and the
+other targets in the order of `output(…)`.
 
 ```rust
 let examples = Examples::labelled(&images, &digits)?   // the first input, the target of the first output
@@ -218,8 +221,8 @@ let scores = net.evaluate(&examples)?;
 let digit = scores.output("digit").unwrap();           // the loss and metrics of one output
 ```
 
-A target is added by `and_labels` (class labels), `and_label_maps` (a class for each position of an image) or `and_values`
-(numbers).
+A target is added by `and_labels` (class labels), `and_label_maps` (a class for each position of an image) or
+`and_values` (numbers).
 
 ## Segmentation
 
@@ -236,17 +239,17 @@ network Segmentation {
 ```
 
 Its targets are class labels `[N, 64, 64]` (`Examples::with_label_maps`) or probabilities `[N, 64, 64, 4]`
-(`Examples::with_values`). `cnn::argmax` of its outputs gives the classes. With `sigmoid` and `binary_crossentropy` each value
-of the output is a separate yes or no; with `mse` it is a number.
+(`Examples::with_values`). `cnn::argmax` of its outputs gives the classes. With `sigmoid` and `binary_crossentropy`
+each value of the output is a separate yes or no; with `mse` it is a number.
 
 ## Names and attributes
 
-Attributes of the struct, such as `#[derive(…)]`, `#[cfg(…)]` and `#[allow(…)]`, stand in front of `network`. In front of a layer only
-documentation may stand.
+Attributes of the struct, such as `#[derive(…)]`, `#[cfg(…)]` and `#[allow(…)]`, stand in front of `network`. In front
+of a layer only documentation may stand.
 
-The names of the network and of labels become names in Rust: the label of a layer with parameters is a method of the struct, and
-`r#type: dense(3);` gives `net.r#type()`. A name may not begin with `__cnn`, and a label may not be the name of a method that every
-network has (`predict`, `clone`, `into`).
+The names of the network and of labels become names in Rust: the label of a layer with parameters is a method of the
+struct, and `r#type: dense(3);` gives `net.r#type()`. A name may not begin with `__cnn`, and a label may not be the
+name of a method that every network has (`predict`, `clone`, `into`).
 "##;
 
 fn layer(kind: &LayerKind) -> String {
