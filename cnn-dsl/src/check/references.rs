@@ -49,14 +49,10 @@ impl Lines<'_, '_, '_> {
         layer.reads = reads.ok_or(Reported);
     }
 
-    /// The place of the line above, for a line with this keyword. With several inputs it is not said which of them is
-    /// read, unless a call says so: in a block, the first line reads what the call does.
+    /// The place of the line above, for a line with this keyword. With several inputs, a line
+    /// at the top has to say which of them it reads.
     pub(crate) fn above(&mut self, keyword: &Name) -> Option<usize> {
         let above = self.scopes.last().and_then(|scope| scope.above)?;
-        let is_in_a_call = self.scopes.iter().skip(1).any(|scope| !scope.is_round);
-        if is_in_a_call {
-            return Some(above);
-        }
         let is_input = |layer: &&Layer| layer.is_input();
         let inputs = self.resolved.layers.iter().flatten().filter(is_input);
         let inputs: Vec<_> = inputs.map(|layer| layer.name.clone()).collect();
