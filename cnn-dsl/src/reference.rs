@@ -224,6 +224,20 @@ let digit = scores.output("digit").unwrap();           // the loss and metrics o
 A target is added by `and_labels` (class labels), `and_label_maps` (a class for each position of an image) or
 `and_values` (numbers).
 
+## Values inside
+
+`expose(code);` lists labels whose values prediction hands out as well: the code of an auto-encoder, or the features
+of an image.
+
+```text
+code: dense(32, activation = relu);
+dense(784, activation = sigmoid);
+expose(code);
+```
+
+`net.predict_code(&image)` is the value for one input, `net.predict_batch_code(&images)` the values for a batch. Nothing
+behind the value is computed. The label may be that of a call; both methods need `std`.
+
 ## Segmentation
 
 The output may be an image. Then softmax is over the last axis, and a loss is the mean over all positions:
