@@ -10,12 +10,11 @@
 //! predictions. Ctrl-C stops after the step in progress; what was learned is saved.
 
 mod digits;
+mod stop;
 
 use clap::Parser;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 cnn::network! {
     /// The convnet of the Keras MNIST tutorial.
@@ -70,15 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", Mnist::SUMMARY);
     let (train, test) = cnn::data::mnist(&options.data)?;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // The second Ctrl-C does not wait for the step to end.
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
-
+    let stop = stop::on_ctrl_c()?;
     let mut net = Mnist::new(options.seed);
     let history = net
         .trainer()

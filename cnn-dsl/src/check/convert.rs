@@ -167,10 +167,22 @@ impl Context<'_> {
                 Err(_) => Err(self.out_of_range(parameter, range, value, None)),
             },
             ValueKind::Float(float) if float.fract() == 0.0 && (1.0..1e9).contains(float) => {
-                let help = format!("write `{float}`");
+                let help = self.as_integer(value, *float);
                 Err(self.not_a_literal(parameter, "an integer", value, Some(help)))
             }
             _ => Err(self.not_a_literal(parameter, "an integer", value, None)),
+        }
+    }
+
+    /// How to write a whole number, `float`, as an integer. The result of arithmetic with a fraction is none, whatever
+    /// it is.
+    fn as_integer(&self, value: &Value, float: f64) -> String {
+        let text = value.span.text(self.source);
+        let is_literal = text.replace('_', "").parse() == Ok(float);
+        if !is_literal && text.contains(['*', '/', '+', '-']) {
+            "arithmetic with a fraction gives no integer: instead of `* 0.25` write `/ 4`".into()
+        } else {
+            format!("write `{float}`")
         }
     }
 
@@ -327,7 +339,7 @@ impl Context<'_> {
                 _ => Err(self.out_of_range(parameter, expected, value, None)),
             },
             ValueKind::Float(float) if float.fract() == 0.0 && (0.0..1e15).contains(&float) => {
-                let help = format!("write `{float}`");
+                let help = self.as_integer(value, float);
                 Err(self.not_a_literal(parameter, "an integer", value, Some(help)))
             }
             _ => Err(self.not_a_literal(parameter, "an integer", value, None)),
