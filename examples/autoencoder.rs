@@ -10,7 +10,7 @@ mod picture;
 mod stop;
 
 use clap::Parser;
-use cnn::{Examples, ndarray::Axis};
+use cnn::Examples;
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -72,12 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scores = net.evaluate(&Examples::with_values(&test, &test)?)?;
     println!("on the test images: {scores}");
 
-    let first = test.slice_axis(Axis(0), (..10).into());
-    let reconstructed = net.predict_batch(&first)?;
-    picture::write(
-        &options.output,
-        &[first.view(), reconstructed.view().into_dyn()],
-    )?;
+    let reconstructed = net.predict_batch(&test)?.into_dyn();
+    picture::write(&options.output, &[test.view(), reconstructed.view()])?;
     println!(
         "ten images over their reconstructions: {}",
         options.output.display()

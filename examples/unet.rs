@@ -27,10 +27,8 @@ cnn::network! {
             relu;
         }
         block double_conv(filters) {
-            repeat 2 { conv_bn(filters); }
-        }
-        block up(filters) {
-            conv2d_transpose(filters, 2x2, strides = 2, activation = relu);
+            conv_bn(filters);
+            conv_bn(filters);
         }
 
         input(28x28x1);
@@ -39,10 +37,10 @@ cnn::network! {
         inner: double_conv(WIDTH * 2);
         max_pool2d(2x2);
         double_conv(WIDTH * 4);         // 7x7
-        up(WIDTH * 2);
+        conv2d_transpose(WIDTH * 2, 2x2, strides = 2, activation = relu);
         concat(inner);                  // the line above and `inner`
         double_conv(WIDTH * 2);
-        up(WIDTH);
+        conv2d_transpose(WIDTH, 2x2, strides = 2, activation = relu);
         concat(outer);
         double_conv(WIDTH);
         conv2d(1, 1x1, activation = sigmoid);
@@ -106,10 +104,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let truth = test_masks.mapv(|digit| f32::from(u8::from(digit)));
     let rows = [test_images, truth.insert_axis(Axis(3)), predicted].map(Array4::into_dyn);
-    let rows = rows
-        .each_ref()
-        .map(|row| row.slice_axis(Axis(0), (..10).into()));
-    picture::write(&options.output, &rows)?;
+    picture::write(&options.output, &rows.each_ref().map(|row| row.view()))?;
     println!("image, truth, prediction: {}", options.output.display());
     Ok(())
 }
@@ -124,19 +119,15 @@ fn scenes(digits: &Examples, seed: u64) -> (Array4<f32>, Array3<bool>) {
         .mapv(|value: f32| value > 0.5);
     for mut image in images.axis_iter_mut(Axis(0)) {
         image.mapv_inplace(|value| value * 0.6);
-        // Short strokes behind the digit, two pixels thick.
+        // Strokes behind the digit.
         for _ in 0..6 {
-            let (y, x) = (random.below(25), random.below(25));
-            let down = random.below(2) == 1;
-            for step in 0..2 + random.below(6) {
-                let (y, x) = if down { (y + step, x) } else { (y, x + step) };
-                for (y, x) in [(y, x), (y + 1, x), (y, x + 1), (y + 1, x + 1)] {
-                    if let Some(pixel) = image.get_mut((y, x, 0)) {
-                        *pixel = pixel.max(0.5);
-                    }
-                }
-            }
+            let long = 3 + random.below(6);
+            let (height, width) = [(long, 2), (2, long)][random.below(2)];
+            let (y, x) = (random.below(29 - height), random.below(29 - width));
+            let mut stroke = image.slice_mut(s![y..y + height, x..x + width, 0]);
+            stroke.mapv_inplace(|value| value.max(0.5));
         }
+        // Noise over everything.
         image.mapv_inplace(|value| value + random.below(1000) as f32 * 0.0004);
     }
     (images, masks)
@@ -147,12 +138,12 @@ struct Random(u64);
 
 impl Random {
     /// A number below `end`.
-    fn below(&mut self, end: u64) -> usize {
+    fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end) as usize
+        ((z ^ (z >> 31)) % end as u64) as usize
     }
 }
 

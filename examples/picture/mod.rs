@@ -4,12 +4,15 @@ use cnn::ndarray::{Array2, ArrayViewD, Axis, s};
 use std::io;
 use std::path::Path;
 
+/// Images in a row.
+const COUNT: usize = 10;
 /// Pixels between images.
 const GAP: usize = 2;
 /// A pixel of an image is a square of so many in the picture.
 const ZOOM: usize = 4;
 
-/// Writes one row of images for each of `rows`, `[N, H, W, 1]` with values from 0 to 1; all rows have one shape.
+/// Writes one row of images for each of `rows`, `[N, H, W, 1]` with values from 0 to 1: the first [`COUNT`] of them. All
+/// rows have one shape.
 ///
 /// # Errors
 ///
@@ -18,10 +21,11 @@ pub fn write(path: &Path, rows: &[ArrayViewD<'_, f32>]) -> io::Result<()> {
     let Some(&[count, height, width, _]) = rows.first().map(|row| row.shape()) else {
         return Err(io::Error::other("rows are `[N, H, W, 1]`"));
     };
+    let count = count.min(COUNT);
     let size = |count: usize, side: usize| count * (side + GAP) + GAP;
     let mut picture = Array2::from_elem((size(rows.len(), height), size(count, width)), 0.3_f32);
     for (y, row) in rows.iter().enumerate() {
-        for (x, image) in row.axis_iter(Axis(0)).enumerate() {
+        for (x, image) in row.axis_iter(Axis(0)).take(count).enumerate() {
             let (top, left) = (size(y, height), size(x, width));
             picture
                 .slice_mut(s![top..top + height, left..left + width])
