@@ -88,7 +88,7 @@ pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
-    Trainer, argmax, data, ndarray, set_threads, threads,
+    Trainer, argmax, callbacks, data, ndarray, set_threads, threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

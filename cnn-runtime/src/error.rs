@@ -30,6 +30,13 @@ pub enum Error {
         /// What it must be.
         expected: &'static str,
     },
+    /// A callback follows a score that the epochs do not have.
+    Monitor {
+        /// The score, as it was written.
+        name: String,
+        /// The scores that there are.
+        scores: Vec<String>,
+    },
     /// There are no examples to train on or to evaluate.
     EmptyDataset,
     /// A batch without a batch axis.
@@ -249,6 +256,11 @@ impl fmt::Display for Error {
                 value,
                 expected,
             } => write!(f, "`{name}` is {value}, but must be {expected}"),
+            Error::Monitor { name, scores } => write!(
+                f,
+                "there is no score `{name}` to follow, but there are `{}`",
+                scores.join("`, `")
+            ),
             Error::EmptyDataset => f.write_str("the dataset holds no examples"),
             Error::Scalar => f.write_str("an array without axes holds no examples"),
             Error::Parts {

@@ -58,5 +58,5 @@ pub use {
     model::{AsModel, Model, Network, Scores},
     ndarray,
     thread_count::{set_threads, threads},
-    train::{Epoch, History, Trainer},
+    train::{Epoch, History, Trainer, callbacks},
 };

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! Trainer ──▶ epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients, clipping ──▶ 3 update ──▶ parameters and state
-//!                 ╰──▶ progress, history                ╰── reduction
+//!                 ╰──▶ progress, history, callbacks     ╰── reduction
 //! ```
 //!
 //! `trainer` holds the settings and runs the epochs. `step` runs the three phases of a step, one file each; `running` keeps up running
 //! statistics; `reduction` adds up what threads have computed apart. `state` is what outlives a call of `fit`. `history` and
-//! `progress` report.
+//! `progress` report; `callbacks` act at the end of each epoch.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
 //! it is trained.
 
 #[cfg(feature = "std")]
 mod batch;
+#[cfg(feature = "std")]
+pub mod callbacks;
 #[cfg(feature = "std")]
 mod clipping;
 #[cfg(feature = "std")]

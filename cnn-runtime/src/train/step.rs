@@ -160,6 +160,11 @@ impl Step {
         Ok(sums)
     }
 
+    /// The steps from the next one on have this learning rate.
+    pub(crate) fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.update.set_learning_rate(learning_rate);
+    }
+
     /// The learning rate of the last step; 0 before the first one.
     pub(crate) fn learning_rate(&self) -> f64 {
         self.update.learning_rate()

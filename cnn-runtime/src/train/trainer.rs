@@ -22,6 +22,7 @@ use crate::model::{AsModel, Model, Scores};
 use crate::objective;
 use crate::spec::{Port, Training};
 use crate::thread_count;
+use crate::train::callbacks::{Callback, EarlyStopping, EndOfEpoch, ReduceOnPlateau, Score};
 use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
 use crate::train::slow_build;
@@ -85,14 +86,12 @@ const DROPOUT: u64 = 2;
 ///
 /// # Early stopping
 ///
-/// The flag that [`stop`](Self::stop) takes is looked at before each epoch, too. Set in
-/// [`on_epoch`](Self::on_epoch), it ends training right after that epoch, with the weights that the callback saw.
-/// Here, once the validation loss has not become less for five epochs; the best network is kept:
+/// Training ends once the loss of the validation has not become less for five epochs, and the network gets the parameters of its
+/// best epoch back:
 ///
 /// ```
-/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use cnn::callbacks::EarlyStopping;
 /// # cnn::network! {
-/// #     #[derive(Clone)]
 /// #     network Xor {
 /// #         input(2);
 /// #         dense(8, activation = tanh);
@@ -105,32 +104,33 @@ const DROPOUT: u64 = 2;
 /// # // Of the opposite, so that its loss rises.
 /// # let validation = cnn::Examples::labelled(&inputs, [1, 0, 0, 1])?;
 ///
-/// const PATIENCE: usize = 5;
-/// let stop = AtomicBool::new(false);
 /// let mut net = Xor::new(0);
-/// let mut best: Option<(usize, f64, Xor)> = None;
 /// let history = net
 ///     .trainer()
 ///     .epochs(200)
 ///     .validation(&validation)
-///     .stop(&stop)
-///     .on_epoch(|epoch, net| {
-///         let loss = epoch.validation.as_ref().map_or(f64::INFINITY, |scores| scores.loss);
-///         match &best {
-///             Some((_, least, _)) if loss >= *least => {}
-///             _ => best = Some((epoch.number, loss, net.clone())),
-///         }
-///         let since = best.as_ref().map_or(0, |(number, ..)| epoch.number - number);
-///         stop.store(since == PATIENCE, Ordering::Relaxed);
-///     })
+///     .early_stopping(EarlyStopping::new().patience(5).restore_best_weights(true))
 ///     .fit(&train)?;
 ///
-/// let (number, _, best) = best.expect("there was an epoch");
-/// assert!(history.stopped);
-/// assert_eq!(history.epochs.len(), number + PATIENCE);
-/// best.save(std::env::temp_dir().join("cnn-best-of-early-stopping.safetensors"))?;
-/// # std::fs::remove_file(std::env::temp_dir().join("cnn-best-of-early-stopping.safetensors")).unwrap();
+/// assert!(history.stopped_early);
+/// let best = history.best_epoch.expect("there was an epoch");
+/// assert_eq!(history.epochs.len(), best + 5);
+/// let scores = history.epochs[best - 1].validation.as_ref();
+/// assert_eq!(scores, Some(&net.evaluate(&validation)?));
 /// # Ok::<(), cnn::Error>(())
+/// ```
+///
+/// For any other reason to stop, set the flag that [`stop`](Self::stop) takes within [`on_epoch`](Self::on_epoch): it ends training
+/// right after that epoch, with the weights that the callback saw.
+///
+/// # Ctrl-C
+///
+/// With the crate `ctrlc`, Ctrl-C ends training after the step that runs, and what was learned until then is kept:
+///
+/// ```ignore
+/// static STOP: AtomicBool = AtomicBool::new(false);
+/// ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+/// net.trainer().stop(&STOP).fit(&train)?;
 /// ```
 #[must_use = "a trainer does nothing until `fit`"]
 pub struct Trainer<'a, N = Model> {
@@ -155,6 +155,8 @@ struct Settings<'a> {
     progress: bool,
     validation: Option<&'a dyn Dataset>,
     stop: Option<&'a AtomicBool>,
+    early_stopping: Option<EarlyStopping>,
+    reduce_on_plateau: Option<ReduceOnPlateau>,
 }
 
 /// What is trained, and who is told of its epochs.
@@ -215,6 +217,8 @@ impl<'a, N: AsModel> Trainer<'a, N> {
             progress: true,
             validation: None,
             stop: None,
+            early_stopping: None,
+            reduce_on_plateau: None,
         };
         Self {
             network,
@@ -301,6 +305,34 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
+    /// Ends training once a score has not become better for some epochs: see [early stopping](Self#early-stopping). It looks at
+    /// an epoch after [`on_epoch`](Self::on_epoch), and does not look at one that the [`stop`](Self::stop) flag has cut short.
+    pub fn early_stopping(mut self, early_stopping: EarlyStopping) -> Self {
+        self.settings.early_stopping = Some(early_stopping);
+        self
+    }
+
+    /// Reduces the learning rate once a score has not become better for some epochs. The learning rate must be a number then, not a
+    /// [`Schedule`], as in Keras. It looks at the same epochs as [`early_stopping`](Self::early_stopping).
+    ///
+    /// ```
+    /// use cnn::callbacks::ReduceOnPlateau;
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// let plateau = ReduceOnPlateau::new().factor(0.5).patience(3).min_learning_rate(1e-6);
+    /// let history = net.trainer().epochs(20).learning_rate(0.1).reduce_on_plateau(plateau).fit(&train)?;
+    /// assert!(history.epochs.last().is_some_and(|epoch| epoch.learning_rate <= 0.1));
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn reduce_on_plateau(mut self, reduce_on_plateau: ReduceOnPlateau) -> Self {
+        self.settings.reduce_on_plateau = Some(reduce_on_plateau);
+        self
+    }
+
     /// Called after each epoch and its validation with the network as it is then: to print something, to predict, to
     /// save or clone it, or to set the [`stop`](Self::stop) flag.
     pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &N) + 'a) -> Self {
@@ -335,7 +367,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     ///
     /// # Errors
     ///
-    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], and what is wrong with either dataset as a
+    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::Monitor`], and what is wrong with either dataset as a
     /// whole: [`Error::EmptyDataset`], what [`Dataset::check`] and [`Dataset::check_targets`] find. While training:
     /// [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`], [`Error::NonFiniteUpdate`], and [`Error::TargetValue`]
     /// and [`Error::TargetSum`] of targets that are first looked at when they are read. The model is then as the step
@@ -379,22 +411,22 @@ impl Settings<'_> {
         if let Some(validation) = self.validation {
             check(validation).map_err(Error::in_validation)?;
         }
+        let columns = objective::columns(training.objectives);
+        let example = Scores::mean(spec.outputs, training.objectives, &vec![0.0; columns], 1);
+        let scores = Score::all(&example, self.validation.is_some());
+        let mut callbacks = self.callbacks(&scores, optimizer.learning_rate)?;
         if self.epochs == 0 {
             return Ok(());
         }
 
-        let is_scheduled = !matches!(
-            optimizer.learning_rate,
-            Schedule::Constant {
-                warmup_steps: 0,
-                ..
-            }
-        );
+        let constant = constant(optimizer.learning_rate);
+        let mut learning_rate = constant.unwrap_or_default();
+        let learning_rate_changes = constant.is_none() || self.reduce_on_plateau.is_some();
         let batch_size = self.batch_size.min(data.len());
         let mut run = Run {
             step_size: batch_size.saturating_mul(self.accumulate),
             order: vec![0; data.len()],
-            sums: vec![0.0; objective::columns(training.objectives)],
+            sums: vec![0.0; columns],
             examples: 0,
             step: Step::new(model, training, optimizer, batch_size, self.threads),
             training,
@@ -429,12 +461,56 @@ impl Settings<'_> {
                 let scores = model.evaluate_checked(training, validation, self.threads);
                 epoch.validation = Some(scores.map_err(Error::in_validation)?);
             }
-            bar.finish(epoch, is_scheduled);
-            if !history.stopped {
-                subject.after_epoch(epoch);
+            bar.finish(epoch, learning_rate_changes);
+            if history.stopped {
+                continue;
+            }
+            subject.after_epoch(epoch);
+            let mut stop = false;
+            for callback in &mut callbacks {
+                callback.end_of_epoch(&mut EndOfEpoch {
+                    epoch,
+                    parameters: subject.model().parameters(),
+                    learning_rate: &mut learning_rate,
+                    stop: &mut stop,
+                })?;
+            }
+            if stop {
+                break;
+            }
+            if constant.is_some() {
+                run.step.set_learning_rate(learning_rate);
+            }
+        }
+        for callback in &callbacks {
+            if let Some(parameters) = callback.end_of_training(history) {
+                subject.model().parameters_mut().copy_from_slice(parameters);
             }
         }
         Ok(())
+    }
+
+    /// What takes part at the end of each epoch, where epochs have these `scores`.
+    fn callbacks(
+        &self,
+        scores: &[Score],
+        learning_rate: Schedule,
+    ) -> Result<Vec<Box<dyn Callback>>, Error> {
+        let mut callbacks = Vec::new();
+        if let Some(early_stopping) = &self.early_stopping {
+            callbacks.push(early_stopping.begin(scores)?);
+        }
+        if let Some(reduce_on_plateau) = &self.reduce_on_plateau {
+            if constant(learning_rate).is_none() {
+                return Err(Error::Setting {
+                    name: "learning_rate",
+                    value: format!("the schedule `{}`", learning_rate.name()),
+                    expected: "a number for `reduce_on_plateau` to change",
+                });
+            }
+            callbacks.push(reduce_on_plateau.begin(scores)?);
+        }
+        Ok(callbacks)
     }
 
     fn stopped(&self) -> bool {
@@ -506,6 +582,17 @@ impl Settings<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The learning rate, if it is the same in all steps.
+fn constant(schedule: Schedule) -> Option<f64> {
+    match schedule {
+        Schedule::Constant {
+            learning_rate,
+            warmup_steps: 0,
+        } => Some(learning_rate),
+        _ => None,
     }
 }
 

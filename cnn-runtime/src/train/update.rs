@@ -107,6 +107,11 @@ impl Update {
         Ok(())
     }
 
+    /// The updates from the next one on have this learning rate.
+    pub(crate) fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.optimizer = self.optimizer.with_learning_rate(learning_rate);
+    }
+
     /// The learning rate of the last update; 0 before the first one.
     pub(crate) fn learning_rate(&self) -> f64 {
         self.learning_rate

@@ -1,0 +1,69 @@
+//! What a trainer does at the end of each epoch, as the callbacks of the same names do in Keras.
+//!
+//! ```text
+//! epoch, validation ──▶ on_epoch ──▶ Callback::end_of_epoch, of each ──▶ next epoch, with this learning rate?
+//!                                                          after the last ──▶ Callback::end_of_training
+//! ```
+//!
+//! Users describe a callback by its settings: [`EarlyStopping`], [`ReduceOnPlateau`]. A call of `fit` makes
+//! a `Callback` of each, which remembers what it has seen; the loop knows only that trait. Callbacks that follow a score
+//! share `monitor`.
+
+mod early_stopping;
+mod monitor;
+mod reduce_on_plateau;
+
+#[cfg(test)]
+mod tests;
+
+pub use {early_stopping::EarlyStopping, monitor::Mode, reduce_on_plateau::ReduceOnPlateau};
+
+pub(super) use monitor::Score;
+
+use crate::error::Error;
+use crate::train::history::{Epoch, History};
+
+/// What takes part in a call of `fit`.
+pub(super) trait Callback {
+    /// An epoch has been trained and validated.
+    ///
+    /// # Errors
+    ///
+    /// What ends the training; the model and the history stay as they are.
+    fn end_of_epoch(&mut self, end: &mut EndOfEpoch<'_>) -> Result<(), Error>;
+
+    /// The last epoch has been trained, and no error has ended the training. Returns the parameters that the network shall have
+    /// then, if not those of the last step.
+    fn end_of_training(&self, history: &mut History) -> Option<&[f32]> {
+        let _ = history;
+        None
+    }
+}
+
+/// An epoch that has been trained, and how training goes on.
+pub(super) struct EndOfEpoch<'a> {
+    pub(super) epoch: &'a Epoch,
+    /// The network's parameters.
+    pub(super) parameters: &'a [f32],
+    /// The learning rate of the next epoch, where no schedule decides it.
+    pub(super) learning_rate: &'a mut f64,
+    /// Whether there is no next epoch.
+    pub(super) stop: &'a mut bool,
+}
+
+impl EndOfEpoch<'_> {
+    /// All scores of the epoch in the order of [`Score::all`].
+    fn scores(&self) -> Vec<(String, f64)> {
+        let mut named = self.epoch.scores.named();
+        let validation = self.epoch.validation.iter();
+        named.extend(
+            validation
+                .flat_map(|scores| scores.named())
+                .map(|(name, value)| (format!("{VALIDATION}{name}"), value)),
+        );
+        named
+    }
+}
+
+/// What the name of a score of the validation begins with.
+const VALIDATION: &str = "val_";
