@@ -234,6 +234,14 @@ impl Error {
         }
     }
 
+    /// This error, found in examples of which the first is number `first` of its dataset.
+    pub(crate) fn from_example(mut self, first: usize) -> Self {
+        if let Self::TargetValue { index, .. } | Self::TargetSum { index, .. } = &mut self {
+            *index += first;
+        }
+        self
+    }
+
     /// This error, found in the data for the validation.
     pub(crate) fn in_validation(self) -> Self {
         Self::Validation {

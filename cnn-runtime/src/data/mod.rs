@@ -11,6 +11,7 @@ pub mod idx;
 mod inputs;
 mod label;
 mod mnist;
+mod share;
 pub(crate) mod targets;
 
 pub use batch::IntoBatch;
@@ -18,6 +19,7 @@ pub use examples::{Examples, Target};
 pub use inputs::{Inputs, IntoInputs};
 pub use label::Label;
 pub use mnist::mnist;
+pub(crate) use share::Share;
 
 use crate::error::Error;
 use crate::spec::Port;

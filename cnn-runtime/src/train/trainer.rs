@@ -13,8 +13,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::Stopwatch;
-use crate::data::Dataset;
 use crate::data::targets::Checked;
+use crate::data::{Dataset, Share};
 use crate::error::Error;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::{mix, shuffle, stream};
@@ -22,7 +22,9 @@ use crate::model::{AsModel, Model, Scores};
 use crate::objective;
 use crate::spec::{Port, Training};
 use crate::thread_count;
-use crate::train::callbacks::{Callback, EarlyStopping, EndOfEpoch, ReduceOnPlateau, Score};
+use crate::train::callbacks::{
+    Callback, CsvLog, EarlyStopping, EndOfEpoch, ReduceOnPlateau, Score,
+};
 use crate::train::history::{Epoch, History};
 use crate::train::progress::Bar;
 use crate::train::slow_build;
@@ -154,9 +156,11 @@ struct Settings<'a> {
     shuffle: bool,
     progress: bool,
     validation: Option<&'a dyn Dataset>,
+    validation_split: Option<f64>,
     stop: Option<&'a AtomicBool>,
     early_stopping: Option<EarlyStopping>,
     reduce_on_plateau: Option<ReduceOnPlateau>,
+    csv_log: Option<CsvLog>,
 }
 
 /// What is trained, and who is told of its epochs.
@@ -216,9 +220,11 @@ impl<'a, N: AsModel> Trainer<'a, N> {
             shuffle: true,
             progress: true,
             validation: None,
+            validation_split: None,
             stop: None,
             early_stopping: None,
             reduce_on_plateau: None,
+            csv_log: None,
         };
         Self {
             network,
@@ -290,6 +296,27 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
+    /// Holds a share of the examples back, to evaluate the model on after each epoch: above 0 and less than 1, instead of
+    /// [`validation`](Self::validation). As in Keras it is the last `share` of the dataset, whatever the shuffling: examples that are
+    /// sorted, by class for instance, have to be mixed before. Of `n` examples the first `floor(n * (1 - share))` are trained on.
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 1.0]];
+    /// # let data = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0, 1.0, 2.0, 3.0])?;
+    /// # let mut net = Sum::new(0);
+    /// let history = net.trainer().validation_split(0.2).fit(&data)?;
+    /// assert_eq!(history.epochs[0].examples, 4);
+    /// assert!(history.validation().is_some());
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.settings.validation_split = Some(share);
+        self
+    }
+
     /// Whether to write to the standard error stream how far training has come: a bar where that is a terminal, else
     /// a line for each epoch. It does by default, with the feature `progress`.
     pub fn progress(mut self, progress: bool) -> Self {
@@ -333,6 +360,29 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
+    /// Writes a line for each epoch into a file: a path, or a [`CsvLog`] to append to one. It looks at the same epochs as
+    /// [`early_stopping`](Self::early_stopping). A file that cannot be opened is an error before the first step; a full disk is one
+    /// after the epoch, which leaves the model and the [`history`](Self::history) as the epoch left them.
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// # let path = std::env::temp_dir().join(format!("cnn-log-{}.csv", std::process::id()));
+    /// net.trainer().epochs(2).csv_log(&path).fit(&train)?;
+    /// let log = std::fs::read_to_string(&path).unwrap();
+    /// assert!(log.starts_with("epoch,loss,learning_rate,seconds\n1,"));
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn csv_log(mut self, log: impl Into<CsvLog>) -> Self {
+        self.settings.csv_log = Some(log.into());
+        self
+    }
+
     /// Called after each epoch and its validation with the network as it is then: to print something, to predict, to
     /// save or clone it, or to set the [`stop`](Self::stop) flag.
     pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &N) + 'a) -> Self {
@@ -367,7 +417,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     ///
     /// # Errors
     ///
-    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::Monitor`], and what is wrong with either dataset as a
+    /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::Monitor`], [`Error::Io`] of the log, and what is wrong with either dataset as a
     /// whole: [`Error::EmptyDataset`], what [`Dataset::check`] and [`Dataset::check_targets`] find. While training:
     /// [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`], [`Error::NonFiniteUpdate`], and [`Error::TargetValue`]
     /// and [`Error::TargetSum`] of targets that are first looked at when they are read. The model is then as the step
@@ -411,9 +461,27 @@ impl Settings<'_> {
         if let Some(validation) = self.validation {
             check(validation).map_err(Error::in_validation)?;
         }
+        let trained = self.split(data.len())?;
+        let held_back = Share {
+            data,
+            range: trained..data.len(),
+        };
+        let data = &Share {
+            data,
+            range: 0..trained,
+        };
+        let validation: Option<&dyn Dataset> = match self.validation_split {
+            Some(_) => Some(&held_back),
+            None => self.validation,
+        };
+        let in_validation = |error: Error| match self.validation_split {
+            Some(_) => error.from_example(trained).in_validation(),
+            None => error.in_validation(),
+        };
+
         let columns = objective::columns(training.objectives);
         let example = Scores::mean(spec.outputs, training.objectives, &vec![0.0; columns], 1);
-        let scores = Score::all(&example, self.validation.is_some());
+        let scores = Score::all(&example, validation.is_some());
         let mut callbacks = self.callbacks(&scores, optimizer.learning_rate)?;
         if self.epochs == 0 {
             return Ok(());
@@ -456,10 +524,10 @@ impl Settings<'_> {
             let Some(epoch) = history.epochs.last_mut() else {
                 break;
             };
-            if let (Some(validation), false) = (self.validation, history.stopped) {
+            if let (Some(validation), false) = (validation, history.stopped) {
                 let model = subject.model();
                 let scores = model.evaluate_checked(training, validation, self.threads);
-                epoch.validation = Some(scores.map_err(Error::in_validation)?);
+                epoch.validation = Some(scores.map_err(in_validation)?);
             }
             bar.finish(epoch, learning_rate_changes);
             if history.stopped {
@@ -490,6 +558,32 @@ impl Settings<'_> {
         Ok(())
     }
 
+    /// How many of so many examples to train on: all but those that [`Trainer::validation_split`] holds back.
+    fn split(&self, examples: usize) -> Result<usize, Error> {
+        let Some(share) = self.validation_split else {
+            return Ok(examples);
+        };
+        let refused = |expected| {
+            Err(Error::Setting {
+                name: "validation_split",
+                value: format!("{share:?}"),
+                expected,
+            })
+        };
+        if !(share > 0.0 && share < 1.0) {
+            return refused("above 0 and less than 1");
+        }
+        if self.validation.is_some() {
+            return refused("left out where `validation` has the examples");
+        }
+        // As Keras computes it.
+        let trained = (examples as f64 * (1.0 - share)).floor() as usize;
+        if trained == 0 || trained == examples {
+            return refused("such that an example or more is on either side");
+        }
+        Ok(trained)
+    }
+
     /// What takes part at the end of each epoch, where epochs have these `scores`.
     fn callbacks(
         &self,
@@ -509,6 +603,12 @@ impl Settings<'_> {
                 });
             }
             callbacks.push(reduce_on_plateau.begin(scores)?);
+        }
+        // The last one, as it removes what is in the file.
+        if let Some(csv_log) = &self.csv_log
+            && self.epochs > 0
+        {
+            callbacks.push(csv_log.begin(scores)?);
         }
         Ok(callbacks)
     }

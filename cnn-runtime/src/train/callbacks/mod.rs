@@ -5,10 +5,11 @@
 //!                                                          after the last ──▶ Callback::end_of_training
 //! ```
 //!
-//! Users describe a callback by its settings: [`EarlyStopping`], [`ReduceOnPlateau`]. A call of `fit` makes
+//! Users describe a callback by its settings: [`EarlyStopping`], [`ReduceOnPlateau`], [`CsvLog`]. A call of `fit` makes
 //! a `Callback` of each, which remembers what it has seen; the loop knows only that trait. Callbacks that follow a score
 //! share `monitor`.
 
+mod csv_log;
 mod early_stopping;
 mod monitor;
 mod reduce_on_plateau;
@@ -16,6 +17,7 @@ mod reduce_on_plateau;
 #[cfg(test)]
 mod tests;
 
+pub use csv_log::CsvLog;
 pub use {early_stopping::EarlyStopping, monitor::Mode, reduce_on_plateau::ReduceOnPlateau};
 
 pub(super) use monitor::Score;
