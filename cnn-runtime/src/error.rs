@@ -235,7 +235,7 @@ impl Error {
     }
 
     /// This error, found in examples of which the first is number `first` of its dataset.
-    pub(crate) fn from_example(mut self, first: usize) -> Self {
+    pub(crate) fn counted_from(mut self, first: usize) -> Self {
         if let Self::TargetValue { index, .. } | Self::TargetSum { index, .. } = &mut self {
             *index += first;
         }

@@ -475,7 +475,7 @@ impl Settings<'_> {
             None => self.validation,
         };
         let in_validation = |error: Error| match self.validation_split {
-            Some(_) => error.from_example(trained).in_validation(),
+            Some(_) => error.counted_from(trained).in_validation(),
             None => error.in_validation(),
         };
 
