@@ -87,8 +87,8 @@
 pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
-    CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network, Scores,
-    Trainer, argmax, callbacks, data, ndarray, set_threads, threads,
+    CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network,
+    OtherShape, Report, Scores, Trainer, argmax, callbacks, data, ndarray, set_threads, threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

@@ -8,6 +8,7 @@ mod small;
 use std::fs;
 use std::sync::LazyLock;
 
+use cnn::Network;
 use cnn::runtime::spec::{Parameter, Spec};
 use cnn::runtime::{CheckpointError, Error, Model};
 use folder::Folder;
@@ -303,4 +304,91 @@ fn a_network_without_parameters_has_a_file_too() {
             .parameters()
             .is_empty()
     );
+}
+
+mod transfer {
+    cnn::network! {
+        pub network Old {
+            input(2);
+            dense(8, activation = tanh);
+            batch_normalization;
+            head: dense(4, activation = tanh);
+            only_old: dense(2);
+        }
+    }
+    cnn::network! {
+        pub network New {
+            input(2);
+            dense(8, activation = tanh);
+            batch_normalization;
+            head: dense(3, activation = tanh);
+            only_new: dense(2);
+        }
+    }
+}
+
+#[test]
+fn tensors_of_the_same_name_and_shape_are_copied() {
+    use transfer::{New, Old};
+    let folder = Folder::new("matching");
+    let path = folder.file("old.safetensors");
+    let old = Old::new(1);
+    old.save(&path).unwrap();
+    let mut new = New::new(2);
+    let before = new.model().clone();
+    let report = new.model_mut().load_matching(&path).unwrap();
+    assert_eq!(
+        report.to_string(),
+        "copied: 6: dense_1.kernel, dense_1.bias, batch_normalization_1.gamma, batch_normalization_1.beta, \
+         batch_normalization_1.moving_mean, batch_normalization_1.moving_variance\n\
+         only in the file: 2: only_old.bias, only_old.kernel\n\
+         only in the network: 2: only_new.kernel, only_new.bias\n\
+         of another shape: 2: head.kernel (8x4, not 8x3), head.bias (4, not 3)"
+    );
+    for (name, found) in new.model().tensors() {
+        let from = if report.matched.contains(&name) {
+            old.model()
+        } else {
+            &before
+        };
+        assert_eq!(Some(found), from.tensor(name), "{name}");
+    }
+    assert_ne!(
+        before.tensor("dense_1.kernel"),
+        new.model().tensor("dense_1.kernel")
+    );
+
+    // Another type is reported; a damaged file changes nothing.
+    let data = [0; 128];
+    let kernel = TensorView::new(Dtype::F64, vec![2, 8], &data).unwrap();
+    fs::write(
+        &path,
+        serialize([("dense_1.kernel", kernel)], None).unwrap(),
+    )
+    .unwrap();
+    let report = new.model_mut().load_matching(&path).unwrap();
+    assert_eq!(report.other_type, [("dense_1.kernel", "F64".to_owned())]);
+    assert!(report.matched.is_empty());
+    assert!(
+        report
+            .to_string()
+            .starts_with("copied: 0\nonly in the network: 9: "),
+        "{report}"
+    );
+    let before = bits(new.model().parameters());
+    fs::write(&path, [1; 20]).unwrap();
+    let error = new.model_mut().load_matching(&path).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Checkpoint {
+            source: CheckpointError::Format(_),
+            ..
+        }
+    ));
+    let error = new
+        .model_mut()
+        .load_matching(folder.file("none"))
+        .unwrap_err();
+    assert!(matches!(error, Error::Io { .. }));
+    assert_eq!(bits(new.model().parameters()), before);
 }

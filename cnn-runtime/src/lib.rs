@@ -55,7 +55,7 @@ pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
     metric::argmax,
-    model::{AsModel, Model, Network, Scores},
+    model::{AsModel, Model, Network, OtherShape, Report, Scores},
     ndarray,
     thread_count::{set_threads, threads},
     train::{Epoch, History, Trainer, callbacks},

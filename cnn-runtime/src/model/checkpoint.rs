@@ -201,10 +201,7 @@ pub(crate) fn decode(spec: &Spec, bytes: &[u8]) -> Result<Buffer, CheckpointErro
                 found: tensor.shape().to_vec(),
             });
         }
-        let (words, _) = tensor.data().as_chunks::<{ size_of::<f32>() }>();
-        for (value, word) in parameters[parameter.range()].iter_mut().zip(words) {
-            *value = f32::from_le_bytes(*word);
-        }
+        copy_tensor(tensor.data(), &mut parameters[parameter.range()]);
     }
     let known = |name: &&str| spec.parameters.iter().any(|p| p.name == *name);
     // The least one, because the crate lists names by chance.
@@ -214,8 +211,16 @@ pub(crate) fn decode(spec: &Spec, bytes: &[u8]) -> Result<Buffer, CheckpointErro
     }
 }
 
+/// Copies the bytes of a tensor of `F32` into as many floats.
+pub(crate) fn copy_tensor(bytes: &[u8], floats: &mut [f32]) {
+    let (words, _) = bytes.as_chunks::<{ size_of::<f32>() }>();
+    for (value, word) in floats.iter_mut().zip(words) {
+        *value = f32::from_le_bytes(*word);
+    }
+}
+
 /// Files of other programs say nothing of a version; their tensors are compared all the same.
-fn check_version(bytes: &[u8]) -> Result<(), CheckpointError> {
+pub(crate) fn check_version(bytes: &[u8]) -> Result<(), CheckpointError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Format)?;
     let metadata = metadata.metadata().as_ref();
     match metadata.and_then(|entries| entries.get("cnn_version")) {

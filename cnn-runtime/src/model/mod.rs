@@ -17,6 +17,7 @@ pub(crate) mod buffer_pool;
 pub(crate) mod checkpoint;
 pub(crate) mod evaluation;
 mod initialize;
+mod matching;
 mod network;
 pub(crate) mod packed;
 pub(crate) mod parameters;
@@ -26,6 +27,7 @@ pub(crate) mod scores;
 mod tensors;
 pub mod view;
 
+pub use matching::{OtherShape, Report};
 pub use network::{AsModel, Network, Trainable};
 pub use scores::Scores;
 
