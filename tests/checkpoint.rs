@@ -308,7 +308,7 @@ fn a_network_without_parameters_has_a_file_too() {
 
 mod transfer {
     cnn::network! {
-        pub network Old {
+        pub network Pretrained {
             input(2);
             dense(8, activation = tanh);
             batch_normalization;
@@ -317,7 +317,7 @@ mod transfer {
         }
     }
     cnn::network! {
-        pub network New {
+        pub network Transferred {
             input(2);
             dense(8, activation = tanh);
             batch_normalization;
@@ -329,12 +329,12 @@ mod transfer {
 
 #[test]
 fn tensors_of_the_same_name_and_shape_are_copied() {
-    use transfer::{New, Old};
+    use transfer::{Pretrained, Transferred};
     let folder = Folder::new("matching");
     let path = folder.file("old.safetensors");
-    let old = Old::new(1);
+    let old = Pretrained::new(1);
     old.save(&path).unwrap();
-    let mut new = New::new(2);
+    let mut new = Transferred::new(2);
     let before = new.model().clone();
     let report = new.model_mut().load_matching(&path).unwrap();
     assert_eq!(
