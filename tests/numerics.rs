@@ -861,20 +861,37 @@ fn the_fixtures_are_those_of_the_networks() {
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    let mut wrong = Vec::new();
-    for case in cases() {
+    /// Elements of a tensor that are looked at, spread over it: each costs two passes of the naive network.
+    const ELEMENTS: usize = 40;
+    let mut wrong = over_threads(&cases(), |case| {
         let network = cnn_dsl::check(&case.fixture.description).unwrap();
-        wrong.extend(
-            case.batch()
-                .wrong_gradients(case.spec, &network, usize::MAX),
-        );
-    }
-    for (activation, spec, description) in small_networks() {
-        let network = cnn_dsl::check(description).unwrap();
-        let lines = Batch::random(spec, 5).wrong_gradients(spec, &network, usize::MAX);
-        wrong.extend(lines.into_iter().map(|line| format!("{activation} {line}")));
-    }
+        case.batch().wrong_gradients(case.spec, &network, ELEMENTS)
+    });
+    let networks: Vec<_> = small_networks().collect();
+    wrong.extend(over_threads(
+        &networks,
+        |(activation, spec, description)| {
+            let network = cnn_dsl::check(description).unwrap();
+            let lines = Batch::random(spec, 5).wrong_gradients(spec, &network, ELEMENTS);
+            let named = lines.into_iter().map(|line| format!("{activation} {line}"));
+            named.collect()
+        },
+    ));
     report(wrong);
+}
+
+/// What is wrong with each item, looked at by several threads.
+fn over_threads<T: Sync>(items: &[T], check: impl Fn(&T) -> Vec<String> + Sync) -> Vec<String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (check, share) = (&check, items.len().div_ceil(threads).max(1));
+    std::thread::scope(|scope| {
+        let checks: Vec<_> = items
+            .chunks(share)
+            .map(|items| scope.spawn(move || items.iter().flat_map(check).collect::<Vec<_>>()))
+            .collect();
+        let found = checks.into_iter().map(|thread| thread.join().unwrap());
+        found.flatten().collect()
+    })
 }
 
 /// More examples than a micro-batch and a partial of the batch hold; some of each tensor.
