@@ -117,17 +117,19 @@ impl Kernel for Forward<'_> {
             let mut wide = Wide::new(scratch);
             for (y, position) in y.chunks_exact_mut(to).zip(layer.places(0)) {
                 let Position { cell, part } = position;
-                // SAFETY: the caller vouches for the target features.
-                let widen = |row: usize, wide: &mut [f32]| unsafe {
-                    widen::<S>(layer, &x[row * from..][..from], wide);
-                };
-                if part == 0.0 || cell + 1 == height {
-                    y.copy_from_slice(wide.row(cell, widen));
+                let is_one = part == 0.0 || cell + 1 == height;
+                let last = if is_one { cell } else { cell + 1 };
+                for row in cell..=last {
+                    if let Some(wide) = wide.missing(row) {
+                        // SAFETY: the caller vouches for the target features.
+                        unsafe { widen::<S>(layer, &x[row * from..][..from], wide) };
+                    }
+                }
+                let [first, second] = wide.both(cell);
+                if is_one {
+                    y.copy_from_slice(first);
                     continue;
                 }
-                wide.row(cell, widen);
-                wide.row(cell + 1, widen);
-                let [first, second] = wide.both(cell);
                 // SAFETY: as above.
                 unsafe { blend::<S>(y, first, second, part) };
             }
@@ -152,14 +154,15 @@ impl<'a> Wide<'a> {
         }
     }
 
-    /// A row, made if it is not there yet.
+    /// The place of a row that is not there yet, to be written. (Not a closure that writes it: a closure would be a
+    /// function of its own, without the target features.)
     #[inline(always)]
-    fn row(&mut self, row: usize, make: impl FnOnce(usize, &mut [f32])) -> &[f32] {
-        if self.held[row % 2] != Some(row) {
-            self.held[row % 2] = Some(row);
-            make(row, self.rows[row % 2]);
+    fn missing(&mut self, row: usize) -> Option<&mut [f32]> {
+        if self.held[row % 2] == Some(row) {
+            return None;
         }
-        self.rows[row % 2]
+        self.held[row % 2] = Some(row);
+        Some(&mut *self.rows[row % 2])
     }
 
     /// A row and the next one.
