@@ -399,7 +399,7 @@ described! {
     }
     PaddedByZeros {
         input(6x5x2); zero_padding2d(bottom = 1, right = 1); conv2d(4, 3x3, strides = 2, activation = tanh);
-        zero_padding2d(2x1); depthwise_conv2d(3x3); zero_padding2d(top = 1, left = 2); batch_normalization;
+        zero_padding2d(2x1); depthwise_conv2d(3x3, use_bias = false); zero_padding2d(top = 1, left = 2); batch_normalization;
         zero_padding2d; max_pool2d(2x2); zero_padding2d(3); conv2d(3, 2x2, padding = same); a: sigmoid;
         zero_padding2d(padding = 1x0, top = 4, from = a); conv2d(3, 3x3, dilation = 2x1); flatten; dense(3);
         train { loss = mse; }
