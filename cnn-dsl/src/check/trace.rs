@@ -5,7 +5,7 @@
 //! each message. It is the line, if the line is wrong by itself or in every call of the block; otherwise it is the call,
 //! with the line as a second place. A mistake that many calls repeat is reported once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::Span;
@@ -23,6 +23,16 @@ pub(crate) struct Frame {
     pub(crate) parameters: Vec<String>,
     /// Whether it is only looked through because nobody calls it.
     pub(crate) uncalled: bool,
+}
+
+impl Frame {
+    /// The block that is called here, by somebody.
+    fn called(&self) -> Option<&str> {
+        match &self.opened {
+            Opened::Call { block, .. } if !self.uncalled => Some(block),
+            Opened::Call { .. } | Opened::Round { .. } => None,
+        }
+    }
 }
 
 /// What a body is opened for.
@@ -50,6 +60,31 @@ struct Held {
     parameters: Vec<String>,
     /// Whether it depends on the shapes that flow into the line.
     shapes: bool,
+}
+
+/// A message, wherever it is told.
+type What = (Code, Span);
+
+impl Held {
+    fn what(&self) -> What {
+        (self.diagnostic.code, self.diagnostic.span)
+    }
+}
+
+/// The calls of blocks, and what is wrong in them.
+#[derive(Debug, Default)]
+struct Calls<'t> {
+    count: HashMap<&'t str, usize>,
+    failing: HashMap<(&'t str, What), HashSet<FrameId>>,
+}
+
+impl Calls<'_> {
+    /// Whether every call of a block has this message, and there are several.
+    fn all_have(&self, block: &str, what: What) -> bool {
+        let count = self.count.get(block).copied().unwrap_or(0);
+        let failing = self.failing.get(&(block, what)).map_or(0, HashSet::len);
+        count > 1 && failing == count
+    }
 }
 
 /// The calls by which lines come about, and what was reported of them.
@@ -110,45 +145,45 @@ impl Trace {
             .collect()
     }
 
-    /// Whether every call of a block has this message, and there are several.
-    fn in_every_call(&self, block: &str, (code, span): (Code, Span)) -> bool {
-        let calls = |frame: &Frame| match &frame.opened {
-            Opened::Call { block: other, .. } => other == block && !frame.uncalled,
-            Opened::Round { .. } => false,
-        };
-        let count = self.frames.iter().filter(|frame| calls(frame)).count();
-        let mut failing: HashSet<FrameId> = HashSet::new();
-        for held in &self.held {
-            if (held.diagnostic.code, held.diagnostic.span) == (code, span) {
-                let ids = std::iter::successors(Some(held.frame), |&id| self.frames[id].parent);
-                failing.extend(ids.filter(|&id| calls(&self.frames[id])));
+    /// How often each block is called, and in which calls each message came up.
+    fn calls(&self) -> Calls<'_> {
+        let mut calls = Calls::default();
+        for frame in &self.frames {
+            if let Some(block) = frame.called() {
+                *calls.count.entry(block).or_default() += 1;
             }
         }
-        count > 1 && failing.len() == count
+        for held in &self.held {
+            let ids = std::iter::successors(Some(held.frame), |&id| self.frames[id].parent);
+            for id in ids {
+                if let Some(block) = self.frames[id].called() {
+                    let failing = calls.failing.entry((block, held.what())).or_default();
+                    failing.insert(id);
+                }
+            }
+        }
+        calls
     }
 
     /// The messages, each at the place that is to blame.
     pub(crate) fn settle(&mut self) -> Vec<Diagnostic> {
-        let mut told: Vec<((Code, Span, Span), FrameId)> = Vec::new();
+        let calls = self.calls();
+        // The frame that first told of a mistake at a place.
+        let mut told: HashMap<(What, Span), FrameId> = HashMap::new();
         let mut settled = Vec::new();
         for held in &self.held {
-            let what = (held.diagnostic.code, held.diagnostic.span);
-            let (place, passed) = self.blame(held);
-            let key = (what.0, what.1, place);
-            match told.iter().find(|(other, _)| *other == key) {
-                Some((_, frame)) if *frame != held.frame => continue,
-                Some(_) => {}
-                None => told.push((key, held.frame)),
+            let (place, passed) = self.blame(held, &calls);
+            let first = told.entry((held.what(), place)).or_insert(held.frame);
+            if *first == held.frame {
+                settled.push(self.moved(held, place, passed));
             }
-            settled.push(self.moved(held, place, passed));
         }
         self.held.clear();
         settled
     }
 
     /// The place that is to blame, and the lines on the way there, each with its block.
-    fn blame(&self, held: &Held) -> (Span, Vec<(Span, String)>) {
-        let what = (held.diagnostic.code, held.diagnostic.span);
+    fn blame(&self, held: &Held, calls: &Calls<'_>) -> (Span, Vec<(Span, String)>) {
         let mut place = held.diagnostic.span;
         let mut parameters = &held.parameters;
         let mut passed = Vec::new();
@@ -162,7 +197,7 @@ impl Trace {
                 continue;
             };
             let in_the_line = !held.shapes && parameters.is_empty();
-            if in_the_line || self.in_every_call(block, what) {
+            if in_the_line || calls.all_have(block, held.what()) {
                 break;
             }
             passed.push((place, block.clone()));
