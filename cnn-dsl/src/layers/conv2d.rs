@@ -37,19 +37,11 @@ pub(super) const CONV2D: LayerKind = LayerKind {
     takes: Takes::Image,
     view: Some("Conv2dView"),
     parameters: &[
-        argument("filters", None, &["How many channels come out."]),
-        argument(
-            "kernel",
-            None,
-            &["Height and width of the kernel, or one number for both."],
-        ),
-        argument("strides", Some("1"), &["The step down and across."]),
+        window::FILTERS,
+        window::KERNEL,
+        window::STRIDES,
         window::PADDING,
-        argument(
-            "dilation",
-            Some("1"),
-            &["The distance of neighbouring kernel rows and columns."],
-        ),
+        window::DILATION,
         argument(
             "groups",
             Some("1"),

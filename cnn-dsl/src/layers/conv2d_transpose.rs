@@ -1,7 +1,7 @@
 //! `conv2d_transpose`: a convolution backwards, which makes images larger.
 
 use super::conv2d::read_window;
-use super::window::Padding;
+use super::window::{self, Padding};
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
 use super::{BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER};
 use super::{Parameter, Window, activation_flops, argument};
@@ -59,12 +59,8 @@ pub(super) const CONV2D_TRANSPOSE: LayerKind = LayerKind {
     takes: Takes::Image,
     view: Some("Conv2dTransposeView"),
     parameters: &[
-        argument("filters", None, &["How many channels come out."]),
-        argument(
-            "kernel",
-            None,
-            &["Height and width of the kernel, or one number for both."],
-        ),
+        window::FILTERS,
+        window::KERNEL,
         argument(
             "strides",
             Some("1"),
@@ -78,11 +74,7 @@ pub(super) const CONV2D_TRANSPOSE: LayerKind = LayerKind {
                 "Rows and columns to add at the end, fewer than the strides. The output is then `(input - 1) * strides + kernel + output_padding`, with `same` `(input - 1) * strides + kernel % 2 + output_padding`.",
             ],
         ),
-        argument(
-            "dilation",
-            Some("1"),
-            &["The distance of neighbouring kernel rows and columns."],
-        ),
+        window::DILATION,
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,

@@ -41,23 +41,15 @@ pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
     takes: Takes::Image,
     view: Some("DepthwiseConv2dView"),
     parameters: &[
-        argument(
-            "kernel",
-            None,
-            &["Height and width of the kernel, or one number for both."],
-        ),
-        argument("strides", Some("1"), &["The step down and across."]),
+        window::KERNEL,
+        window::STRIDES,
         window::PADDING,
         argument(
             "depth_multiplier",
             Some("1"),
             &["How many channels come out for each one that goes in."],
         ),
-        argument(
-            "dilation",
-            Some("1"),
-            &["The distance of neighbouring kernel rows and columns."],
-        ),
+        window::DILATION,
         ACTIVATION,
         USE_BIAS,
         TRAINABLE,

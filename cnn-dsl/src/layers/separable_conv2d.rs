@@ -46,19 +46,15 @@ pub(super) const SEPARABLE_CONV2D: LayerKind = LayerKind {
     takes: Takes::Image,
     view: Some("SeparableConv2dView"),
     parameters: &[
-        argument("filters", None, &["How many channels come out."]),
+        window::FILTERS,
         argument(
             "kernel",
             None,
             &["Height and width of each channel's kernel, or one number for both."],
         ),
-        argument("strides", Some("1"), &["The step down and across."]),
+        window::STRIDES,
         window::PADDING,
-        argument(
-            "dilation",
-            Some("1"),
-            &["The distance of neighbouring kernel rows and columns."],
-        ),
+        window::DILATION,
         argument(
             "depth_multiplier",
             Some("1"),

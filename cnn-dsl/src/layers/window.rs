@@ -100,6 +100,23 @@ impl Window {
     }
 }
 
+pub(super) const FILTERS: Parameter = argument("filters", None, &["How many channels come out."]);
+
+pub(super) const KERNEL: Parameter = argument(
+    "kernel",
+    None,
+    &["Height and width of the kernel, or one number for both."],
+);
+
+pub(super) const STRIDES: Parameter =
+    argument("strides", Some("1"), &["The step down and across."]);
+
+pub(super) const DILATION: Parameter = argument(
+    "dilation",
+    Some("1"),
+    &["The distance of neighbouring kernel rows and columns."],
+);
+
 pub(crate) const PADDINGS: &[&str] = &["valid", "same"];
 
 pub(crate) const PADDING: Parameter = argument(
