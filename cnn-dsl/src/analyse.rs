@@ -91,6 +91,10 @@ pub fn analyse(source: &str) -> Analysis {
         let outputs = nodes
             .as_deref()
             .and_then(|nodes| outputs(source, nodes, &resolved));
+        let outputs = nodes.as_deref().zip(outputs).and_then(|(nodes, outputs)| {
+            let rows = context.rows(nodes, &inputs(nodes), &outputs);
+            rows.ok().map(|()| outputs)
+        });
         let exposed = resolved.exposed.as_ref();
         let exposed = exposed.map_or_else(Vec::new, |listed| ports(source, listed));
         let known = nodes.as_deref().zip(outputs.as_deref());

@@ -232,6 +232,15 @@ impl Network {
         (id == self.input && self.inputs.len() > 1) || (id == self.output && self.outputs.len() > 1)
     }
 
+    /// A name for a node that nobody wrote: no layer has it, as labels are the user's.
+    pub(crate) fn free_name(&self, name: &str) -> String {
+        let mut name = name.to_owned();
+        while self.nodes.iter().any(|node| node.name == name) {
+            name.push('_');
+        }
+        name
+    }
+
     /// The number of values of all tensors.
     pub fn parameter_count(&self) -> usize {
         self.nodes.iter().map(Node::parameter_count).sum()

@@ -4,9 +4,33 @@
 //! a row that holds all inputs one behind the other, in their order, and so are the outputs. [`join`] says that in the
 //! graph: a node takes the row in, each input becomes a part of it, and a last node puts the outputs side by side.
 
+use crate::check::arguments::{Context, Reported};
+use crate::check::convert;
 use crate::graph::{Input, InputPart, Merge, Network, Node, NodeId, Op, Port, Shape};
 use crate::syntax::{Name, Span};
 use cnn_ir::operation::MergeKind;
+
+impl Context<'_> {
+    /// Checks that the row of the inputs is not too long, and that of the outputs.
+    pub(crate) fn rows(
+        &mut self,
+        nodes: &[Node],
+        inputs: &[Port],
+        outputs: &[Port],
+    ) -> Result<(), Reported> {
+        self.row(nodes, inputs, "the row of all inputs")?;
+        self.row(nodes, outputs, "the row of all outputs")
+    }
+
+    fn row(&mut self, nodes: &[Node], ports: &[Port], what: &str) -> Result<(), Reported> {
+        let Some(last) = ports.last() else {
+            return Ok(());
+        };
+        let sizes = ports.iter().map(|port| nodes[port.node].shape.len());
+        let row = Shape(vec![sizes.fold(0, usize::saturating_add)]);
+        convert::elements(self, &row, last.span, what)
+    }
+}
 
 /// Makes one input of several, and one output.
 pub(crate) fn join(network: &mut Network) {
@@ -43,7 +67,7 @@ fn join_inputs(network: &mut Network) {
         group.nodes = group.nodes.start + 1..group.nodes.end + 1;
     }
     let input = Op::Input(Input { shape: row.clone() });
-    let name = free_name(network, "inputs");
+    let name = network.free_name("inputs");
     let node = joint(name, input, Vec::new(), Vec::new(), row);
     network.nodes.insert(0, node);
     (network.input, network.output) = (0, network.output + 1);
@@ -59,19 +83,10 @@ fn join_outputs(network: &mut Network) {
     let inputs = network.outputs.iter().map(|port| port.node).collect();
     let kind = MergeKind::Concat;
     let op = Op::Merge(Merge { kind });
-    let name = free_name(network, "outputs");
+    let name = network.free_name("outputs");
     let node = joint(name, op, inputs, shapes, row);
     network.output = network.nodes.len();
     network.nodes.push(node);
-}
-
-/// A name that no layer has.
-fn free_name(network: &Network, name: &str) -> String {
-    let mut name = name.to_owned();
-    while network.nodes.iter().any(|node| node.name == name) {
-        name.push('_');
-    }
-    name
 }
 
 /// A node that nobody wrote.

@@ -648,7 +648,11 @@ pub(crate) fn elements(
     if count <= u128::from(LIMIT) {
         return Ok(());
     }
-    let message = format!("{what} has {count} values ({shape}); the limit is {LIMIT}");
+    let shape = match shape.0.len() {
+        1 => String::new(),
+        _ => format!(" ({shape})"),
+    };
+    let message = format!("{what} has {count} values{shape}; the limit is {LIMIT}");
     Err(context.report(Diagnostic::new(Code::ShapeTooLarge, span, message)))
 }
 

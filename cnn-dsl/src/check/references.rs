@@ -11,6 +11,7 @@ use crate::check::scope::{self, Meaning};
 use crate::diagnostic::suggest::closest_of;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::syntax::{LayerSyntax, Name, Span, Statement, ValueKind};
+use cnn_ir::operation::Inputs;
 
 impl Lines<'_, '_, '_> {
     /// Finds the lines that a layer reads.
@@ -88,7 +89,15 @@ impl Lines<'_, '_, '_> {
             return;
         }
         let help = "write `output(digit, parity);`; without the line, the last layer is the output";
-        self.resolved.outputs = Some(self.listed(syntax, help));
+        let mut listed = self.listed(syntax, help);
+        if let Some((_, span)) = listed.values.get(Inputs::MOST) {
+            let message = format!("a network has at most {} outputs", Inputs::MOST);
+            let diagnostic = Diagnostic::new(Code::TooManyArguments, *span, message);
+            self.context
+                .report(diagnostic.help("`expose` lists any number of values, for prediction"));
+            listed.damaged = true;
+        }
+        self.resolved.outputs = Some(listed);
     }
 
     /// `expose(code);`.

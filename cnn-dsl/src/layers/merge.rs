@@ -157,7 +157,7 @@ impl Layer for Merge {
         }
         let merge = operation::Merge {
             kind: self.kind,
-            inputs: Inputs::new(&shapes[..inputs.len().min(Inputs::MOST)]),
+            inputs: Inputs::new(&shapes[..inputs.len()]),
             output: image(&output.0),
             activation: Activation::Linear,
         };

@@ -30,7 +30,7 @@ pub(super) fn lower(network: &Network) -> Plan {
         let mut shapes = node.input_shapes.clone();
         for (part, of_layer) in parts.into_iter().enumerate() {
             let name = match of_layer.name {
-                Some(name) => free_name(network, format!("{}_{name}", node.name)),
+                Some(name) => network.free_name(&format!("{}_{name}", node.name)),
                 None => node.name.clone(),
             };
             let first = tensors[id].start;
@@ -71,14 +71,6 @@ pub(super) fn lower(network: &Network) -> Plan {
         training: Schedule::default(),
         prediction: None,
     }
-}
-
-/// A name that no layer has: labels are the user's.
-fn free_name(network: &Network, mut name: String) -> String {
-    while network.nodes.iter().any(|node| node.name == name) {
-        name.push('_');
-    }
-    name
 }
 
 /// The nodes on which an output depends, and the inputs.
