@@ -60,8 +60,8 @@
 //! | `Mnist::infer(WEIGHTS, &image, &mut workspace)` | a prediction with the caller's memory, also without `std` |
 //! | `Mnist::infer_into(WEIGHTS, &image, &mut output, &mut workspace)` | the same with the caller's output, of any size |
 //!
-//! A network with several inputs takes structs with a field for each: `NameInputs` for one example, `NameInputBatch` for a
-//! batch. With several outputs it returns `NameOutputs` and `NameOutputBatch`. The fields are the labels of the
+//! A network with several inputs takes structs with a field for each: `NameInputs` for one example, `NameInputBatch`
+//! for a batch. With several outputs it returns `NameOutputs` and `NameOutputBatch`. The fields are the labels of the
 //! description; `docs/language.md` of the repository has an example.
 //!
 //! A network without a `train` block cannot be trained: a call of `fit`, `trainer` or `evaluate` does not compile, and
@@ -184,9 +184,9 @@ macro_rules! network_file {
 /// The weights in a file as a part of the program: `&'static [f32; N]`, checked while it compiles.
 ///
 /// `weights!(Digits, "digits.safetensors")` takes a network and the path of a file with exactly the network's tensors,
-/// as [`Digits::save`](Model::save) or another program wrote it. It is an expression, also of a constant, and works without
-/// `std`. The floats are in the program's read-only data, from the start of a cache line on, in the order of the network's
-/// `TENSORS`. When the program runs, nothing is copied and nothing can fail.
+/// as [`Digits::save`](Model::save) or another program wrote it. It is an expression, also of a constant, and works
+/// without `std`. The floats are in the program's read-only data, from the start of a cache line on, in the order of
+/// the network's `TENSORS`. When the program runs, nothing is copied and nothing can fail.
 ///
 /// ```
 /// # mod program {
@@ -221,8 +221,8 @@ macro_rules! network_file {
 ///                 `dense_2.bias` is missing: 1
 /// ```
 ///
-/// The path is relative to the file in which it is written, and may be put together, as that of [`network_file!`]. The program is
-/// rebuilt when the file changes.
+/// The path is relative to the file in which it is written, and may be put together, as that of [`network_file!`]. The
+/// program is rebuilt when the file changes.
 #[macro_export]
 macro_rules! weights {
     ($($arguments:tt)*) => {

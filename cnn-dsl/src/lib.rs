@@ -12,11 +12,10 @@
 //! # Ok::<(), cnn_dsl::Diagnostics>(())
 //! ```
 //!
-//! Data flows one way: `parse` makes a [`syntax`] tree of the text (by the total grammar of
-//! `grammar.pest`, so that every mistake is found in one run), `check` a [`graph`] in which every name,
-//! argument and shape is known, and `Plan::new` a [`plan`] of how it runs. What a layer is stands in
-//! `layers`, a file for each family. Each stage pushes into the same [`Diagnostics`]. The crate works on plain text and byte
-//! offsets and knows nothing of Rust's tokens.
+//! Data flows one way: `parse` makes a [`syntax`] tree of the text (by the total grammar of `grammar.pest`, so that
+//! every mistake is found in one run), `check` a [`graph`] in which every name, argument and shape is known, and
+//! `Plan::new` a [`plan`] of how it runs. What a layer is stands in `layers`, a file for each family. Each stage pushes
+//! into the same [`Diagnostics`]. The crate works on plain text and byte offsets and knows nothing of Rust's tokens.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

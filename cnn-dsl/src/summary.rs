@@ -11,10 +11,10 @@ const COLUMNS: [(&str, Align); 3] = [
 const CONNECTED: (&str, Align) = ("Connected to", Align::Left);
 
 impl Network {
-    /// The table of layers, output shapes and parameters, as Keras prints it: inputs have no
-    /// row, the last lines count the parameters and the bytes that they take as `f32`. Where a layer reads something
-    /// else than the line above, a column says what each reads. A call of a block, and a round of a repeat, has a row above
-    /// those of its layers, with the shape of its value and the parameters of all of them.
+    /// The table of layers, output shapes and parameters, as Keras prints it: inputs have no row, the last lines count
+    /// the parameters and the bytes that they take as `f32`. Where a layer reads something else than the line above, a
+    /// column says what each reads. A call of a block, and a round of a repeat, has a row above those of its layers,
+    /// with the shape of its value and the parameters of all of them.
     pub fn summary(&self) -> String {
         let reads_above = |(id, node): (usize, &Node)| match node.inputs[..] {
             [] => id == 0,

@@ -1,10 +1,10 @@
 //! What the compiler and the runtime of `cnn` both know, said once.
 //!
-//! Plain data without dependencies, allocation or `std`: the words of the language that name a
-//! value ([`Activation`], [`Loss`], [`UpdateRule`], [`Schedule`], [`Metric`], [`Initializer`], rows of a [`vocabulary`]) and the
-//! operations that a plan is made of, with their geometry ([`Operation`]). The compiler builds these
-//! values and prints them as Rust by their `Debug` form; the runtime computes what they say, with the
-//! kernels that [`choice`] names for its instruction set ([`VectorShape`]).
+//! Plain data without dependencies, allocation or `std`: the words of the language that name a value ([`Activation`],
+//! [`Loss`], [`UpdateRule`], [`Schedule`], [`Metric`], [`Initializer`], rows of a [`vocabulary`]) and the operations
+//! that a plan is made of, with their geometry ([`Operation`]). The compiler builds these values and prints them as
+//! Rust by their `Debug` form; the runtime computes what they say, with the kernels that [`choice`] names for its
+//! instruction set ([`VectorShape`]).
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -4,8 +4,8 @@
 //! outputs, targets ──▶ losses of each example ──▶ sums over examples ──▶ scores
 //! ```
 //!
-//! With one output, an example has one loss. With several, it has their weighted sum, which is minimised, and then the loss of
-//! each output. The sums over examples are those of the losses, then those of the metrics, output by output.
+//! With one output, an example has one loss. With several, it has their weighted sum, which is minimised, and then the
+//! loss of each output. The sums over examples are those of the losses, then those of the metrics, output by output.
 
 use crate::kernels::Isa;
 use crate::loss;

@@ -1,8 +1,8 @@
 //! Evaluates expressions: names of constants and parameters, arithmetic, sizes.
 //!
-//! [`Context::evaluate`] takes a value as the parser read it and returns one without
-//! [`ValueKind::Expression`] and without names of constants or parameters. The result keeps the span of the expression, so
-//! that a message about it points at what was written. Numbers are integers as long as no operand has a fraction.
+//! [`Context::evaluate`] takes a value as the parser read it and returns one without [`ValueKind::Expression`] and
+//! without names of constants or parameters. The result keeps the span of the expression, so that a message about it
+//! points at what was written. Numbers are integers as long as no operand has a fraction.
 
 use crate::check::arguments::{Context, Reported};
 use crate::check::definitions::meaning;

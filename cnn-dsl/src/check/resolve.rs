@@ -1,8 +1,8 @@
 //! From the syntax tree to the flat list of layers: blocks opened, names bound, arguments read.
 //!
-//! Every line becomes a [`Layer`] whose arguments are read and whose name is known; `lines` reads them, `bodies` opens the
-//! calls of blocks and the rounds of repeats. `shape` then walks the list. A line that could not be read is `None`: what
-//! follows it reads something unknown.
+//! Every line becomes a [`Layer`] whose arguments are read and whose name is known; `lines` reads them, `bodies` opens
+//! the calls of blocks and the rounds of repeats. `shape` then walks the list. A line that could not be read is `None`:
+//! what follows it reads something unknown.
 
 use crate::check::arguments::{Context, Reported};
 use crate::check::definitions::Definitions;

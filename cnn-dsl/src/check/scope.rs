@@ -1,7 +1,7 @@
 //! What names mean at a line: labels, `input`, parameters.
 //!
-//! There is a [`Scope`] for each body that is being read: the network, a call of a block, a round of a repeat. A round sees
-//! the names around it; a block sees only its parameters and its own labels.
+//! There is a [`Scope`] for each body that is being read: the network, a call of a block, a round of a repeat. A round
+//! sees the names around it; a block sees only its parameters and its own labels.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! The shape of every layer.
 //!
-//! Walks the resolved layers from the inputs on and turns each into a node with its shape. First the shapes that a layer
-//! reads are checked against its row, then its own rule computes the shape of the result. The shape of a layer with an error is unknown, and
-//! layers that read it report nothing, up to one whose shape does not depend on its input, as that of `dense(10)`.
+//! Walks the resolved layers from the inputs on and turns each into a node with its shape. First the shapes that a
+//! layer reads are checked against its row, then its own rule computes the shape of the result. The shape of a layer
+//! with an error is unknown, and layers that read it report nothing, up to one whose shape does not depend on its
+//! input, as that of `dense(10)`.
 
 use crate::check::arguments::{Context, Reported};
 use crate::check::convert::{self, LIMIT, product};

@@ -23,13 +23,13 @@
 //! (Predictions of single images with up to four tiles of 4x4 take kernels half as long, see the runtime's
 //! `winograd/small_batch.rs`. The rule does not count on it: training has no such form.)
 //!
-//! The gradient of the input is a convolution of the output's gradient with the kernel turned
-//! round and channels and filters swapped, so the same rule holds. Where the gradient is sparse (see
-//! `sparsity`) the winners alone take a third to three quarters of the time of a direct convolution, so tiles
-//! must cost less than half ([`SPARSE`]). Its results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle:
-//! then it is a product and `col2im`, as it always is with strides. Gradients have no
-//! tiles of 5x5, which round three times as much as those of 4x4. (Both leave 1e-7 where products cancel out; forward,
-//! where a 0 decides whether a relu lives, the kernels see to outputs that see zeros alone.)
+//! The gradient of the input is a convolution of the output's gradient with the kernel turned round and channels and
+//! filters swapped, so the same rule holds. Where the gradient is sparse (see `sparsity`) the winners alone take a
+//! third to three quarters of the time of a direct convolution, so tiles must cost less than half ([`SPARSE`]). Its
+//! results are the channels, and fewer than [`FULL_TILE`] leave a register tile mostly idle: then it is a product and
+//! `col2im`, as it always is with strides. Gradients have no tiles of 5x5, which round three times as much as those of
+//! 4x4. (Both leave 1e-7 where products cancel out; forward, where a 0 decides whether a relu lives, the kernels see to
+//! outputs that see zeros alone.)
 //!
 //! The costs were measured, one image at a time, with the kernel in cache and, behind the stroke, beyond the
 //! second level, with AVX-512. Tiles took so much of the time of a direct convolution on a Zen 5 core (AVX2:

@@ -1,9 +1,10 @@
 //! A checked network and its plan as Rust.
 //!
-//! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the runtime reads,
-//! `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface` the struct with
-//! its public constants and methods, `ports` the types of what flows in and out, `views` the methods that lead to a layer's tensors, `stub` the same interface after an error, `hover` what an editor shows over a
-//! layer, `words` what it completes; `text` makes tokens of what is written as text. Nothing here knows one layer from
+//! Each file writes one part: `attributes` those of the user's, `constants` the operations and the description that the
+//! runtime reads, `stages` the unrolled forward and training passes, `sums` what they sum up over a batch, `interface`
+//! the struct with its public constants and methods, `ports` the types of what flows in and out, `views` the methods
+//! that lead to a layer's tensors, `stub` the same interface after an error, `hover` what an editor shows over a layer,
+//! `words` what it completes; `text` makes tokens of what is written as text. Nothing here knows one layer from
 //! another: a step is its operation, printed by its `Debug` form, and one uniform call.
 //!
 //! Items have no hygiene: a name of the user's and one of the generator's are the same name. So everything

@@ -1,9 +1,10 @@
 //! What an editor completes in a description.
 //!
-//! An editor completes a word in a macro call where the expansion has that word in a path: `::cnn::__language::layers::con`
-//! is completed by what is in the module `layers`. So the facade has such modules, with a documented item for each word
-//! of the language, and the expansion of a description with errors has a path for each of its words. Words without an
-//! error need none: the description that the editor looks at has an unfinished word, which is one.
+//! An editor completes a word in a macro call where the expansion has that word in a path:
+//! `::cnn::__language::layers::con` is completed by what is in the module `layers`. So the facade has such modules,
+//! with a documented item for each word of the language, and the expansion of a description with errors has a path for
+//! each of its words. Words without an error need none: the description that the editor looks at has an unfinished
+//! word, which is one.
 //!
 //! The compiler never sees the paths: it would report an unfinished word a second time.
 

@@ -6,7 +6,8 @@ use super::Dataset;
 use crate::error::Error;
 use cnn_ir::Loss;
 
-/// The examples of `data` in `range`, counted from 0. Checks ask the whole of `data`, so what they find has the numbers of that.
+/// The examples of `data` in `range`, counted from 0. Checks ask the whole of `data`, so what they find has the numbers
+/// of that.
 pub(crate) struct Share<'a> {
     pub(crate) data: &'a dyn Dataset,
     pub(crate) range: Range<usize>,

@@ -21,7 +21,8 @@ pub struct Report {
     pub only_in_network: Vec<&'static str>,
     /// Tensors of the same name and another shape, in the order of the network.
     pub other_shape: Vec<OtherShape>,
-    /// Tensors of the same name whose elements are not `F32`, with their type as safetensors calls it, in the order of the network.
+    /// Tensors of the same name whose elements are not `F32`, with their type as safetensors calls it, in the order of
+    /// the network.
     pub other_type: Vec<(&'static str, String)>,
 }
 
@@ -74,8 +75,8 @@ impl fmt::Display for Report {
 }
 
 impl Model {
-    /// Copies those tensors of a safetensors file whose names and shapes are the network's, and leaves the others as they are: for
-    /// transfer learning, from a network that begins like this one. The state of training stays.
+    /// Copies those tensors of a safetensors file whose names and shapes are the network's, and leaves the others as
+    /// they are: for transfer learning, from a network that begins like this one. The state of training stays.
     ///
     /// The network of a program has it through [`Network::model_mut`](crate::Network::model_mut):
     ///

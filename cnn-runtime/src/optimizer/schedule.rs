@@ -134,8 +134,8 @@ fn cosine(share: f64) -> f64 {
     0.5 * (1.0 + (PI * share).cos())
 }
 
-/// How many periods have ended by step `s`, where the first one takes `length` steps and each `t_mul` times as many as the
-/// one before, and the share of the period since then.
+/// How many periods have ended by step `s`, where the first one takes `length` steps and each `t_mul` times as many as
+/// the one before, and the share of the period since then.
 ///
 /// Keras computes the number by a logarithm, whose rounding may put the first step of a period at the end of the one
 /// before.

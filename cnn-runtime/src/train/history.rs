@@ -36,8 +36,8 @@ pub struct History {
     pub stopped: bool,
     /// Whether [early stopping](crate::callbacks::EarlyStopping) has ended training, after the last of `epochs`.
     pub stopped_early: bool,
-    /// The number of the epoch that was the best for early stopping; `None` without it, before its first epoch, and after an
-    /// error.
+    /// The number of the epoch that was the best for early stopping; `None` without it, before its first epoch, and
+    /// after an error.
     pub best_epoch: Option<usize>,
 }
 

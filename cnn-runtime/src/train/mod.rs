@@ -1,13 +1,14 @@
 //! Training: the loop over epochs, one step, and the sums over a batch.
 //!
 //! ```text
-//! Trainer ──▶ epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients, clipping ──▶ 3 update ──▶ parameters and state
+//! Trainer ──▶ fit: epochs ──▶ step ──▶ 1 batch ──▶ 2 gradients, clipping ──▶ 3 update ──▶ parameters and state
 //!                 ╰──▶ progress, history, callbacks     ╰── reduction
 //! ```
 //!
-//! `trainer` holds the settings and runs the epochs. `step` runs the three phases of a step, one file each; `running` keeps up running
-//! statistics; `reduction` adds up what threads have computed apart. `state` is what outlives a call of `fit`. `history` and
-//! `progress` report; `callbacks` act at the end of each epoch.
+//! `trainer` is the interface, `settings` holds what it collects, `fit` runs the epochs. `step` runs the three phases
+//! of a step, one file each; `running` keeps up running statistics; `reduction` adds up what threads have computed
+//! apart. `state` is what outlives a call of `fit`. `history` and `progress` report; `callbacks` act at the end of each
+//! epoch.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
 //! it is trained.
@@ -19,6 +20,8 @@ pub mod callbacks;
 #[cfg(feature = "std")]
 mod clipping;
 #[cfg(feature = "std")]
+mod fit;
+#[cfg(feature = "std")]
 mod gradients;
 #[cfg(feature = "std")]
 mod history;
@@ -27,6 +30,8 @@ mod progress;
 pub(crate) mod reduction;
 #[cfg(feature = "std")]
 mod running;
+#[cfg(feature = "std")]
+mod settings;
 #[cfg(feature = "std")]
 mod slow_build;
 #[cfg(feature = "std")]

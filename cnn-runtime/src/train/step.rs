@@ -12,9 +12,9 @@
 //! Each phase is shared by all threads, which meet at its end. Where the answer is no, the step is rejected, and
 //! parameters, optimizer and all counters are as they were.
 //!
-//! A step of several batches goes through the first two phases with each of them, and adds up the gradients. The update is
-//! that of their mean over all examples, as if they were one batch that is too large for the memory; layers that look at
-//! their whole batch see each by itself.
+//! A step of several batches goes through the first two phases with each of them, and adds up the gradients. The update
+//! is that of their mean over all examples, as if they were one batch that is too large for the memory; layers that
+//! look at their whole batch see each by itself.
 
 use crate::data::Dataset;
 use crate::data::targets::Checked;

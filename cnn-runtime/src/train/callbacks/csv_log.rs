@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use super::{Callback, EndOfEpoch, Score};
 use crate::error::Error;
 
-/// Writes a line for each epoch into a file, as `CSVLogger` of Keras does; for [`Trainer::csv_log`](crate::Trainer::csv_log),
-/// which takes a path as well.
+/// Writes a line for each epoch into a file, as `CSVLogger` of Keras does; for
+/// [`Trainer::csv_log`](crate::Trainer::csv_log), which takes a path as well.
 ///
 /// The columns are `epoch`, the number within this call of `fit`, from 1; all scores by their names in
-/// [`Scores::named`](crate::Scores::named), those of the validation with `val_` before them; `learning_rate`, that of the epoch's
-/// last step; `seconds`, how long the training took. Numbers are written such that they are read back as the same `f64`.
+/// [`Scores::named`](crate::Scores::named), those of the validation with `val_` before them; `learning_rate`, that of
+/// the epoch's last step; `seconds`, how long the training took. Numbers are written such that they are read back as
+/// the same `f64`.
 ///
-/// A line goes to the system in one piece once its epoch has been validated, so a process that is killed leaves whole lines. It is
-/// not synced: a machine that stops may lose the last ones.
+/// A line goes to the system in one piece once its epoch has been validated, so a process that is killed leaves whole
+/// lines. It is not synced: a machine that stops may lose the last ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvLog {
     path: PathBuf,
@@ -32,8 +33,8 @@ impl CsvLog {
         }
     }
 
-    /// Whether the lines come after those that are in the file; they do not by default. Its first line must then name the same
-    /// columns.
+    /// Whether the lines come after those that are in the file; they do not by default. Its first line must then name
+    /// the same columns.
     pub const fn append(mut self, append: bool) -> Self {
         self.append = append;
         self

@@ -8,13 +8,13 @@ use crate::train::history::History;
 /// Ends training once a score has stopped becoming better, as `EarlyStopping` of Keras does; for
 /// [`Trainer::early_stopping`](crate::Trainer::early_stopping).
 ///
-/// An epoch is better than the best one before it if its score is better by more than [`min_delta`](Self::min_delta). Training
-/// ends after [`patience`](Self::patience) epochs in a row that are not.
+/// An epoch is better than the best one before it if its score is better by more than [`min_delta`](Self::min_delta).
+/// Training ends after [`patience`](Self::patience) epochs in a row that are not.
 ///
 /// Each call of `fit` begins anew: it knows nothing of the scores of the call before.
 ///
-/// A score that is not a number is never better, and any number is better than it; in Keras no score is better than one that is
-/// not a number. Scores are compared as `f64`, in Keras as `f32`.
+/// A score that is not a number is never better, and any number is better than it; in Keras no score is better than one
+/// that is not a number. Scores are compared as `f64`, in Keras as `f32`.
 ///
 /// Source: Prechelt 1998, "Early Stopping – But When?", <https://doi.org/10.1007/3-540-49430-8_3>.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,8 @@ pub struct EarlyStopping {
 }
 
 impl EarlyStopping {
-    /// Follows the loss of the validation, or that of the training where there is no validation, with the defaults of Keras.
+    /// Follows the loss of the validation, or that of the training where there is no validation, with the defaults of
+    /// Keras.
     pub const fn new() -> Self {
         Self {
             monitor: Monitor::new(0.0),
@@ -38,8 +39,8 @@ impl EarlyStopping {
         }
     }
 
-    /// The score to follow, by its name in [`Scores::named`](crate::Scores::named): `loss`, `accuracy`, or `digit_loss` of an output
-    /// with this label; with `val_` before it, that of the validation.
+    /// The score to follow, by its name in [`Scores::named`](crate::Scores::named): `loss`, `accuracy`, or `digit_loss`
+    /// of an output with this label; with `val_` before it, that of the validation.
     pub fn monitor(mut self, score: impl Into<String>) -> Self {
         self.monitor.name = Some(score.into());
         self
@@ -57,23 +58,24 @@ impl EarlyStopping {
         self
     }
 
-    /// How many epochs in a row may be no better than the best one until training ends; 0 by default. With 0 as with 1, the first
-    /// such epoch ends it.
+    /// How many epochs in a row may be no better than the best one until training ends; 0 by default. With 0 as with 1,
+    /// the first such epoch ends it.
     pub const fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
         self
     }
 
-    /// A value that the score has to be better than, too: an epoch that is better than those before, but not than the baseline, does
-    /// not begin the patience anew.
+    /// A value that the score has to be better than, too: an epoch that is better than those before, but not than the
+    /// baseline, does not begin the patience anew.
     pub const fn baseline(mut self, baseline: f64) -> Self {
         self.baseline = Some(baseline);
         self
     }
 
-    /// Whether the network ends with the parameters of its best epoch, with all running statistics, bit for bit; it does not by
-    /// default. They are restored however the epochs end, also by the flag of [`stop`](crate::Trainer::stop), but not after an
-    /// error. The optimizer's state stays that of the last step, as in Keras. It takes the memory of the parameters once more.
+    /// Whether the network ends with the parameters of its best epoch, with all running statistics, bit for bit; it
+    /// does not by default. They are restored however the epochs end, also by the flag of
+    /// [`stop`](crate::Trainer::stop), but not after an error. The optimizer's state stays that of the last step, as in
+    /// Keras. It takes the memory of the parameters once more.
     pub const fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;
         self

@@ -34,8 +34,8 @@ pub(super) trait Callback {
     /// What ends the training; the model and the history stay as they are.
     fn end_of_epoch(&mut self, end: &mut EndOfEpoch<'_>) -> Result<(), Error>;
 
-    /// The last epoch has been trained, and no error has ended the training. Returns the parameters that the network shall have
-    /// then, if not those of the last step.
+    /// The last epoch has been trained, and no error has ended the training. Returns the parameters that the network
+    /// shall have then, if not those of the last step.
     fn end_of_training(&self, history: &mut History) -> Option<&[f32]> {
         let _ = history;
         None

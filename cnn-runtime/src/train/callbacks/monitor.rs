@@ -131,8 +131,8 @@ impl Monitored {
         end.scores()[self.place].1
     }
 
-    /// Whether `value` is better than `reference` by more than `min_delta`. Any number is better than none, and a value that is
-    /// not a number is never better.
+    /// Whether `value` is better than `reference` by more than `min_delta`. Any number is better than none, and a value
+    /// that is not a number is never better.
     pub(super) fn is_better(&self, value: f64, reference: Option<f64>) -> bool {
         match reference {
             None => !value.is_nan(),

@@ -10,8 +10,8 @@ use crate::error::Error;
 /// After [`patience`](Self::patience) epochs in a row whose score is not better than the best one before by more than
 /// [`min_delta`](Self::min_delta), the learning rate is multiplied by [`factor`](Self::factor).
 ///
-/// Each call of `fit` begins anew, with the learning rate of the trainer's settings. In Keras the optimizer keeps the reduced one:
-/// hand it to the next call by [`Trainer::learning_rate`](crate::Trainer::learning_rate).
+/// Each call of `fit` begins anew, with the learning rate of the trainer's settings. In Keras the optimizer keeps the
+/// reduced one: hand it to the next call by [`Trainer::learning_rate`](crate::Trainer::learning_rate).
 ///
 /// Scores that are not numbers are treated as in [`EarlyStopping`](super::EarlyStopping).
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,8 @@ pub struct ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
-    /// Follows the loss of the validation, or that of the training where there is no validation, with the defaults of Keras.
+    /// Follows the loss of the validation, or that of the training where there is no validation, with the defaults of
+    /// Keras.
     pub const fn new() -> Self {
         Self {
             monitor: Monitor::new(1e-4),
@@ -59,15 +60,16 @@ impl ReduceOnPlateau {
         self
     }
 
-    /// How many epochs in a row may be no better than the best one until the learning rate is reduced; 10 by default. With 0 as with
+    /// How many epochs in a row may be no better than the best one until the learning rate is reduced; 10 by default.
+    /// With 0 as with
     /// 1, the first such epoch reduces it.
     pub const fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
         self
     }
 
-    /// For how many epochs after a reduction no epoch counts as one that is no better; 0 by default. The last of them counts
-    /// again, as in Keras.
+    /// For how many epochs after a reduction no epoch counts as one that is no better; 0 by default. The last of them
+    /// counts again, as in Keras.
     pub const fn cooldown(mut self, epochs: usize) -> Self {
         self.cooldown = epochs;
         self

@@ -1,0 +1,224 @@
+//! How to train: the settings of a [`Trainer`](super::Trainer), and whether they can be used.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::data::Dataset;
+use crate::error::Error;
+use crate::spec::{Spec, Training};
+use crate::thread_count;
+use crate::train::callbacks::{Callback, CsvLog, EarlyStopping, ReduceOnPlateau, Score};
+use cnn_ir::vocabulary::{Kind, Parameter, Range, Setting};
+use cnn_ir::{Clip, Optimizer, Schedule};
+
+/// How to train.
+pub(super) struct Settings<'a> {
+    pub(super) epochs: usize,
+    pub(super) batch_size: usize,
+    pub(super) accumulate: usize,
+    pub(super) optimizer: Option<Optimizer>,
+    pub(super) learning_rate: Option<Schedule>,
+    pub(super) threads: usize,
+    pub(super) seed: u64,
+    pub(super) shuffle: bool,
+    pub(super) progress: bool,
+    pub(super) validation: Option<&'a dyn Dataset>,
+    pub(super) validation_split: Option<f64>,
+    pub(super) stop: Option<&'a AtomicBool>,
+    pub(super) early_stopping: Option<EarlyStopping>,
+    pub(super) reduce_on_plateau: Option<ReduceOnPlateau>,
+    pub(super) csv_log: Option<CsvLog>,
+}
+
+impl Settings<'_> {
+    /// The settings of the `train` block.
+    pub(super) fn of(spec: &Spec) -> Self {
+        let training = spec.training.as_ref();
+        Self {
+            epochs: training.map_or(1, |training| training.epochs),
+            batch_size: training.map_or(1, |training| training.batch_size),
+            accumulate: training.map_or(1, |training| training.accumulate),
+            optimizer: None,
+            learning_rate: None,
+            threads: thread_count::threads(),
+            seed: training.map_or(0, |training| training.seed),
+            shuffle: true,
+            progress: true,
+            validation: None,
+            validation_split: None,
+            stop: None,
+            early_stopping: None,
+            reduce_on_plateau: None,
+            csv_log: None,
+        }
+    }
+
+    /// Checks the settings and returns the optimizer to use.
+    pub(super) fn check(&self, training: &Training) -> Result<Optimizer, Error> {
+        for (name, count) in [
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+        ] {
+            if count == 0 {
+                return Err(Error::Setting {
+                    name,
+                    value: count.to_string(),
+                    expected: "at least 1",
+                });
+            }
+        }
+        let mut optimizer = self.optimizer.unwrap_or(training.optimizer);
+        if let Some(learning_rate) = self.learning_rate {
+            optimizer = optimizer.with_learning_rate(learning_rate);
+        }
+        check_optimizer(&optimizer)?;
+        Ok(optimizer)
+    }
+
+    /// How many of so many examples to train on: all but those that [`Trainer::validation_split`] holds back.
+    pub(super) fn split(&self, examples: usize) -> Result<usize, Error> {
+        let Some(share) = self.validation_split else {
+            return Ok(examples);
+        };
+        let refused = |expected| {
+            Err(Error::Setting {
+                name: "validation_split",
+                value: format!("{share:?}"),
+                expected,
+            })
+        };
+        if !(share > 0.0 && share < 1.0) {
+            return refused("above 0 and less than 1");
+        }
+        if self.validation.is_some() {
+            return refused("left out where `validation` has the examples");
+        }
+        // As Keras computes it.
+        let trained = (examples as f64 * (1.0 - share)).floor() as usize;
+        if trained == 0 || trained == examples {
+            return refused("such that an example or more is on either side");
+        }
+        Ok(trained)
+    }
+
+    /// What takes part at the end of each epoch, where epochs have these `scores`.
+    pub(super) fn callbacks(
+        &self,
+        scores: &[Score],
+        learning_rate: Schedule,
+    ) -> Result<Vec<Box<dyn Callback>>, Error> {
+        let mut callbacks = Vec::new();
+        if let Some(early_stopping) = &self.early_stopping {
+            callbacks.push(early_stopping.begin(scores)?);
+        }
+        if let Some(reduce_on_plateau) = &self.reduce_on_plateau {
+            if constant(learning_rate).is_none() {
+                return Err(Error::Setting {
+                    name: "learning_rate",
+                    value: format!("the schedule `{}`", learning_rate.name()),
+                    expected: "a number for `reduce_on_plateau` to change",
+                });
+            }
+            callbacks.push(reduce_on_plateau.begin(scores)?);
+        }
+        // The last one, as it removes what is in the file.
+        if let Some(csv_log) = &self.csv_log
+            && self.epochs > 0
+        {
+            callbacks.push(csv_log.begin(scores)?);
+        }
+        Ok(callbacks)
+    }
+}
+
+/// The learning rate, if it is the same in all steps.
+pub(super) fn constant(schedule: Schedule) -> Option<f64> {
+    match schedule {
+        Schedule::Constant {
+            learning_rate,
+            warmup_steps: 0,
+        } => Some(learning_rate),
+        _ => None,
+    }
+}
+
+/// Whether the hyperparameters are in their ranges.
+fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
+    let Optimizer {
+        rule,
+        learning_rate,
+        weight_decay,
+        clip,
+        decay_biases: _,
+    } = optimizer;
+    check_settings(learning_rate.word().parameters, &learning_rate.settings())?;
+    check_settings(rule.word().parameters, &rule.settings())?;
+    check_number("weight_decay", Range::NonNegative, *weight_decay)?;
+    match clip {
+        Clip::None => {}
+        Clip::Value(most) => check_number("clip_value", Range::Positive, *most)?,
+        Clip::Norm(most) => check_number("clip_norm", Range::Positive, *most)?,
+        Clip::GlobalNorm(most) => check_number("global_clip_norm", Range::Positive, *most)?,
+    }
+    if let Schedule::PiecewiseConstantDecay {
+        boundaries, values, ..
+    } = learning_rate
+    {
+        let refused = |name, value, expected| Error::Setting {
+            name,
+            value,
+            expected,
+        };
+        if !boundaries.is_sorted_by(|a, b| a < b) {
+            let value = format!("{boundaries:?}");
+            return Err(refused("boundaries", value, "ascending"));
+        }
+        if values.len() != boundaries.len() + 1 {
+            let value = format!("{values:?}");
+            return Err(refused("values", value, "one more than `boundaries`"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the settings of a word are in their ranges.
+fn check_settings(parameters: &[Parameter], settings: &[Setting]) -> Result<(), Error> {
+    for (Parameter { name, kind, .. }, setting) in parameters.iter().zip(settings) {
+        match (*kind, *setting) {
+            (Kind::Number { range, .. }, Setting::Number(value)) => {
+                check_number(name, range, value)?;
+            }
+            (Kind::Numbers(range), Setting::Numbers(values)) => {
+                for value in values {
+                    check_number(name, range, *value)?;
+                }
+            }
+            (Kind::Count { least, .. }, Setting::Count(count)) if count < least => {
+                return Err(Error::Setting {
+                    name,
+                    value: count.to_string(),
+                    expected: "at least 1",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a number is in its range as the `f32` that the arithmetic on tensors makes of it: 1e-50 is 0 there.
+fn check_number(name: &'static str, range: Range, value: f64) -> Result<(), Error> {
+    if range.contains(f64::from(value as f32)) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name,
+        value: format!("{value:?}"),
+        expected: match range {
+            Range::Any => "finite as `f32`",
+            Range::Positive => "above 0 and finite as `f32`",
+            Range::NonNegative => "zero or more and finite as `f32`",
+            Range::Fraction => "at least 0 and less than 1 as `f32`",
+            Range::AtLeastOne => "1 or more and finite as `f32`",
+        },
+    })
+}
