@@ -88,7 +88,8 @@ pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network,
-    OtherShape, Report, Scores, Trainer, argmax, callbacks, data, ndarray, set_threads, threads,
+    OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data, ndarray, set_threads,
+    threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

@@ -1,16 +1,18 @@
 //! Training and evaluation of two small networks.
 
+#[path = "support/optimizers.rs"]
+mod optimizers;
 #[path = "support/small.rs"]
 mod small;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex};
 
-use cnn::runtime::ir::vocabulary::{MOST, Setting};
 use cnn::runtime::spec::{Spec, Train, Training, TrainingPass};
 use cnn::runtime::{Dataset, Error, Examples, Model};
-use cnn::{Clip, Network, Optimizer, Schedule, UpdateRule};
+use cnn::{Clip, Network, Optimizer, Schedule};
 use ndarray::{Array2, Array4, Axis};
+use optimizers::{optimizers, sgd};
 use small::{STRIPES, XOR, Xor, bits, stripe_images, stripes, xor};
 
 #[test]
@@ -214,47 +216,6 @@ fn frozen_layers_stay_as_they_were() {
         "dense_2.bias",
     ];
     assert_eq!(changed, trained);
-}
-
-fn sgd(momentum: f64, nesterov: bool) -> Optimizer {
-    UpdateRule::Sgd { momentum, nesterov }.into()
-}
-
-/// Every optimizer, with weight decay and clipping; every schedule, still warming up after the second of four epochs of
-/// three steps or changing its course there.
-fn optimizers() -> Vec<Optimizer> {
-    let rules = UpdateRule::WORDS.iter().flat_map(|word| {
-        [false, true].map(|on| {
-            let mut settings = [Setting::Switch(on); MOST];
-            for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
-                match parameter.kind.default(false) {
-                    _ if on && parameter.name == "momentum" => *setting = Setting::Number(0.9),
-                    Some(number @ Setting::Number(_)) => *setting = number,
-                    _ => {}
-                }
-            }
-            (word.make)(&settings)
-        })
-    });
-    let mut optimizers: Vec<Optimizer> = rules
-        .map(|rule| Optimizer::from(rule).with_weight_decay(0.01))
-        .collect();
-    let schedules = [
-        Schedule::constant(0.01).with_warmup(8),
-        Schedule::piecewise_constant_decay(&[4, 6], &[0.01, 0.005, 0.001]),
-        Schedule::exponential_decay(0.01, 5, 0.5),
-        Schedule::inverse_time_decay(0.01, 5, 0.5),
-        Schedule::polynomial_decay(0.01, 9),
-        Schedule::cosine_decay(0.01, 9).with_warmup(4),
-        Schedule::cosine_decay_restarts(0.01, 2),
-        Schedule::one_cycle(0.01, 12),
-    ];
-    assert_eq!(schedules.len(), Schedule::WORDS.len());
-    optimizers.extend(schedules.map(|schedule| sgd(0.9, true).with_learning_rate(schedule)));
-    for clip in [Clip::Value(0.01), Clip::Norm(0.05), Clip::GlobalNorm(0.05)] {
-        optimizers.push(sgd(0.9, false).with_clip(clip));
-    }
-    optimizers
 }
 
 #[test]

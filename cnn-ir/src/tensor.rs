@@ -1,5 +1,9 @@
 //! The tensors of a network: what they are for.
 
+/// What stands, in a file, before the names of tensors that only training needs. No tensor of a network has such a name,
+/// so who wants the weights alone leaves them out.
+pub const TRAINING: &str = "training/";
+
 /// What a tensor is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -58,5 +58,5 @@ pub use {
     model::{AsModel, Model, Network, OtherShape, Report, Scores},
     ndarray,
     thread_count::{set_threads, threads},
-    train::{Epoch, History, Trainer, callbacks},
+    train::{Epoch, History, Step, Trainer, callbacks},
 };

@@ -11,7 +11,8 @@ use super::file::{File, Mistake};
 use super::split_crate;
 use crate::codegen::text::ungrouped;
 use crate::report;
-use crate::safetensors::Header;
+use crate::safetensors::{Header, Tensor};
+use cnn_ir::tensor::TRAINING;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 
@@ -41,7 +42,9 @@ fn expression(krate: &TokenStream, arguments: TokenStream) -> Result<TokenStream
         Some(version) => quote!(::core::option::Option::Some(#version)),
         None => quote!(::core::option::Option::None),
     };
-    let mut tensors: Vec<_> = header.tensors.iter().collect();
+    // A checkpoint of a training holds more than weights.
+    let is_weight = |tensor: &&Tensor| !tensor.name.starts_with(TRAINING);
+    let mut tensors: Vec<_> = header.tensors.iter().filter(is_weight).collect();
     tensors.sort_by_key(|tensor| (tensor.name.len(), &tensor.name));
     let count = tensors.len();
     let tensors = tensors.into_iter().map(|tensor| {

@@ -6,147 +6,103 @@
 //! tensors                  f32, little endian, in the order of the network
 //! ```
 //!
+//! A file that training writes to be resumed has more tensors, whose names begin with [`TRAINING`], and a record in its
+//! metadata; `train::checkpoint` makes and reads them.
+//!
 //! The header is written here, because the crate's own writer holds a second copy of all tensors
 //! and orders the metadata by chance; so the same parameters give the same file. Files are read and
 //! validated by the crate, and then compared with the network, tensor by tensor, before a model
 //! comes to be.
 
-use std::fmt::{self, Write as _};
+mod error;
+
+pub use error::CheckpointError;
+
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{Dtype, SafeTensors};
 
-use crate::error::{Error, Shape};
+use crate::error::Error;
 use crate::file;
 use crate::model::parameters::Buffer;
+use crate::optimizer::MAX_SLOTS;
 use crate::spec::{FILE_VERSION, Spec};
+use cnn_ir::tensor::TRAINING;
 
-/// Bytes that a header may take beside what the network's own needs.
-const HEADER_ALLOWANCE: u64 = 1 << 20;
-
-/// What is wrong with a checkpoint.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The file is larger than one of this network can be; it was not read.
-    TooLarge {
-        /// The most bytes that are read.
-        limit: u64,
-    },
-    /// The file is not in the safetensors format, or is damaged.
-    Format(SafeTensorError),
-    /// The file was written by a later version of this crate.
-    Version {
-        /// The version that this crate writes.
-        expected: &'static str,
-        /// The version of the file.
-        found: String,
-    },
-    /// The network has a tensor that the file lacks.
-    Missing {
-        /// The tensor.
-        name: &'static str,
-    },
-    /// The file has a tensor that the network lacks.
-    Unexpected {
-        /// The tensor.
-        name: String,
-    },
-    /// A tensor's elements are not `F32`.
-    ElementType {
-        /// The tensor.
-        name: &'static str,
-        /// The type that was found, as safetensors calls it.
-        found: String,
-    },
-    /// A tensor has another shape than the network's.
-    TensorShape {
-        /// The tensor.
-        name: &'static str,
-        /// The network's shape.
-        expected: Vec<usize>,
-        /// The file's.
-        found: Vec<usize>,
-    },
-}
-
-impl fmt::Display for CheckpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CheckpointError::TooLarge { limit } => write!(
-                f,
-                "the file is larger than the {limit} bytes that the network's tensors can take"
-            ),
-            CheckpointError::Format(source) => write!(f, "not a safetensors file: {source}"),
-            CheckpointError::Version { expected, found } => write!(
-                f,
-                "the file has version {found}, but only {expected} can be read"
-            ),
-            CheckpointError::Missing { name } => write!(f, "the tensor `{name}` is missing"),
-            CheckpointError::Unexpected { name } => {
-                write!(f, "the network has no tensor `{name}`")
-            }
-            CheckpointError::ElementType { name, found } => {
-                write!(f, "the tensor `{name}` is {found}, but must be F32")
-            }
-            CheckpointError::TensorShape {
-                name,
-                expected,
-                found,
-            } => write!(
-                f,
-                "the tensor `{name}` is {}, but must be {}",
-                Shape(found),
-                Shape(expected)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for CheckpointError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            CheckpointError::Format(source) => Some(source),
-            _ => None,
-        }
-    }
-}
+/// Bytes that a header may take beside what the network's own needs: for metadata, and for the history of a training.
+const HEADER_ALLOWANCE: u64 = 1 << 24;
 
 /// Writes `parameters` to the file `path`.
 pub(crate) fn save(spec: &Spec, parameters: &[f32], path: &Path) -> Result<(), Error> {
-    file::replace(path, |writer| encode(spec, parameters, writer))
+    let tensors = Named::all(spec, "", parameters);
+    file::replace(path, |writer| encode(spec, &[], &tensors, writer))
 }
 
-/// Writes the file's bytes.
-fn encode(spec: &Spec, parameters: &[f32], writer: &mut dyn Write) -> io::Result<()> {
-    let header = header(spec);
+/// A tensor to be written.
+pub(crate) struct Named<'a> {
+    name: String,
+    shape: &'static [usize],
+    values: &'a [f32],
+}
+
+impl<'a> Named<'a> {
+    /// The tensors of a network that `values` holds in the order of its parameters, with `prefix` before their names.
+    pub(crate) fn all(spec: &Spec, prefix: &str, values: &'a [f32]) -> Vec<Self> {
+        let tensors = spec.parameters.iter().map(|parameter| Self {
+            name: format!("{prefix}{}", parameter.name),
+            shape: parameter.shape,
+            values: &values[parameter.range()],
+        });
+        tensors.collect()
+    }
+}
+
+/// Writes the bytes of a file with these tensors; `metadata` is what it says beside its format.
+pub(crate) fn encode(
+    spec: &Spec,
+    metadata: &[(&str, &str)],
+    tensors: &[Named<'_>],
+    writer: &mut dyn Write,
+) -> io::Result<()> {
+    let header = header(spec, metadata, tensors);
     writer.write_all(&(header.len() as u64).to_le_bytes())?;
     writer.write_all(header.as_bytes())?;
-    for value in parameters {
+    for value in tensors.iter().flat_map(|tensor| tensor.values) {
         writer.write_all(&value.to_le_bytes())?;
     }
     Ok(())
 }
 
-/// The header: a pure function of the network.
+/// The header: a pure function of the network and the metadata.
 ///
-/// Names are identifiers and dots, which JSON takes as they are; `{:?}` quotes them.
-fn header(spec: &Spec) -> String {
+/// Names of tensors are identifiers, dots and slashes, which JSON takes as they are; `{:?}` quotes them.
+fn header(spec: &Spec, metadata: &[(&str, &str)], tensors: &[Named<'_>]) -> String {
     let mut json = format!(
-        r#"{{"__metadata__":{{"format":"cnn","network":{:?},"cnn_version":"{FILE_VERSION}"}}"#,
+        r#"{{"__metadata__":{{"format":"cnn","network":{:?},"cnn_version":"{FILE_VERSION}""#,
         spec.name
     );
-    for parameter in spec.parameters {
-        let range = parameter.range();
-        let bytes = [range.start, range.end].map(|place| place * size_of::<f32>());
+    for (name, value) in metadata {
+        let value = serde_json::Value::from(*value);
+        write!(json, ",{name:?}:{value}").expect(TO_A_STRING);
+    }
+    json.push('}');
+    let mut end = 0;
+    for Named {
+        name,
+        shape,
+        values,
+    } in tensors
+    {
+        let start = end;
+        end += size_of_val(*values);
         write!(
             json,
-            r#",{:?}:{{"dtype":"F32","shape":{:?},"data_offsets":{bytes:?}}}"#,
-            parameter.name, parameter.shape
+            r#",{name:?}:{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start}, {end}]}}"#
         )
-        .expect("writing to a string does not fail");
+        .expect(TO_A_STRING);
     }
     json.push('}');
     // The tensors shall begin at a multiple of 8 bytes.
@@ -155,39 +111,64 @@ fn header(spec: &Spec) -> String {
     json
 }
 
-/// Reads the parameters of a network from the file `path`.
-pub(crate) fn load(spec: &Spec, path: &Path) -> Result<Buffer, Error> {
+const TO_A_STRING: &str = "writing to a string does not fail";
+
+/// The largest file that is read for a network: the state of training may be in there, with this many values for each
+/// parameter, and room for twice their width, so that a wrong type is called by its name.
+fn limit(spec: &Spec) -> u64 {
+    const VALUES: usize = 4 + MAX_SLOTS;
+    let bytes = |text: &str| text.len() + 64;
+    let names: usize = spec.parameters.iter().map(|p| bytes(p.name)).sum();
+    (VALUES * (spec.parameter_count * size_of::<f64>() + names)) as u64 + HEADER_ALLOWANCE
+}
+
+/// Reads the bytes of the file `path`, unless it is larger than one of the network can be.
+pub(crate) fn read(spec: &Spec, path: &Path) -> Result<Vec<u8>, Error> {
     let io_error = |source| Error::Io {
         path: path.to_path_buf(),
         source,
     };
-    // Also room for one of twice the width, so that a wrong type is called by its name.
-    let limit =
-        (spec.parameter_count * size_of::<f64>() + header(spec).len()) as u64 + HEADER_ALLOWANCE;
+    let limit = limit(spec);
     let file = File::open(path).map_err(io_error)?;
     let mut bytes = Vec::new();
     let read = file.take(limit + 1).read_to_end(&mut bytes);
-    let checked = if read.map_err(io_error)? as u64 > limit {
-        Err(CheckpointError::TooLarge { limit })
-    } else {
-        decode(spec, &bytes)
-    };
-    checked.map_err(|source| Error::Checkpoint {
-        path: Some(path.to_path_buf()),
-        source,
-    })
+    if read.map_err(io_error)? as u64 > limit {
+        return Err(CheckpointError::TooLarge { limit }.in_file(path));
+    }
+    Ok(bytes)
 }
 
-/// Reads the parameters of a network from the bytes of a file.
+/// Reads the parameters of a network from the file `path`.
+pub(crate) fn load(spec: &Spec, path: &Path) -> Result<Buffer, Error> {
+    decode(spec, &read(spec, path)?).map_err(|source| source.in_file(path))
+}
+
+/// Reads the parameters of a network from the bytes of a file, also of one that holds the state of training.
 pub(crate) fn decode(spec: &Spec, bytes: &[u8]) -> Result<Buffer, CheckpointError> {
     let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
     check_version(bytes)?;
-    let mut parameters = Buffer::zeros(spec.parameter_count);
+    let parameters = tensors(spec, &file, "")?;
+    let known =
+        |name: &&str| name.starts_with(TRAINING) || spec.parameters.iter().any(|p| p.name == *name);
+    // The least one, because the crate lists names by chance.
+    match file.names().into_iter().filter(|name| !known(name)).min() {
+        None => Ok(parameters),
+        Some(name) => Err(CheckpointError::Unexpected { name: name.into() }),
+    }
+}
+
+/// The tensors of a network that a file has under their names with `prefix` before them.
+pub(crate) fn tensors(
+    spec: &Spec,
+    file: &SafeTensors<'_>,
+    prefix: &str,
+) -> Result<Buffer, CheckpointError> {
+    let mut values = Buffer::zeros(spec.parameter_count);
     for parameter in spec.parameters {
-        let name = parameter.name;
-        let tensor = file
-            .tensor(name)
-            .map_err(|_| CheckpointError::Missing { name })?;
+        let name = format!("{prefix}{}", parameter.name);
+        let Ok(tensor) = file.tensor(&name) else {
+            return Err(CheckpointError::Missing { name });
+        };
         if tensor.dtype() != Dtype::F32 {
             return Err(CheckpointError::ElementType {
                 name,
@@ -201,14 +182,9 @@ pub(crate) fn decode(spec: &Spec, bytes: &[u8]) -> Result<Buffer, CheckpointErro
                 found: tensor.shape().to_vec(),
             });
         }
-        copy_tensor(tensor.data(), &mut parameters[parameter.range()]);
+        copy_tensor(tensor.data(), &mut values[parameter.range()]);
     }
-    let known = |name: &&str| spec.parameters.iter().any(|p| p.name == *name);
-    // The least one, because the crate lists names by chance.
-    match file.names().into_iter().filter(|name| !known(name)).min() {
-        None => Ok(parameters),
-        Some(name) => Err(CheckpointError::Unexpected { name: name.into() }),
-    }
+    Ok(values)
 }
 
 /// Copies the bytes of a tensor of `F32` into as many floats.

@@ -9,6 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::Model;
 use super::checkpoint::{CheckpointError, check_version, copy_tensor};
 use crate::error::{Error, Shape};
+use cnn_ir::tensor::TRAINING;
 
 /// What [`Model::load_matching`] has copied, and what it has not. `Display` writes a line for each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -147,7 +148,9 @@ impl Model {
                 report.matched.push(name);
             }
         }
-        let known = |name: &&str| spec.parameters.iter().any(|p| p.name == *name);
+        let known = |name: &&str| {
+            name.starts_with(TRAINING) || spec.parameters.iter().any(|p| p.name == *name)
+        };
         let others = file.names().into_iter().filter(|name| !known(name));
         report.only_in_file = others.map(str::to_owned).collect();
         report.only_in_file.sort();

@@ -69,6 +69,23 @@ impl Scores {
         named
     }
 
+    /// The same scores with other values, in the order of [`named`](Self::named); `None` of more or fewer.
+    pub(crate) fn with_values(&self, values: &[f64]) -> Option<Self> {
+        let mut scores = self.clone();
+        let mut rest = values.iter();
+        scores.fill(&mut rest)?;
+        rest.next().is_none().then_some(scores)
+    }
+
+    fn fill<'v>(&mut self, values: &mut impl Iterator<Item = &'v f64>) -> Option<()> {
+        self.loss = *values.next()?;
+        for (_, value) in &mut self.metrics {
+            *value = *values.next()?;
+        }
+        let mut outputs = self.outputs.iter_mut();
+        outputs.try_for_each(|(_, scores)| scores.fill(values))
+    }
+
     /// The scores of an output, by its label, where the network has several.
     pub fn output(&self, label: &str) -> Option<&Self> {
         let found = self.outputs.iter().find(|(name, _)| *name == label);

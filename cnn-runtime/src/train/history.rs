@@ -2,10 +2,25 @@
 
 use crate::model::Scores;
 
+/// One step of training, for [`Trainer::on_step`](crate::Trainer::on_step).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The number of its epoch, from 1.
+    pub epoch: usize,
+    /// Its number within the epoch, from 1.
+    pub number: usize,
+    /// How many steps the epoch has.
+    pub steps: usize,
+    /// The mean loss and metrics over its examples, with the weights before the step and with dropout.
+    pub scores: Scores,
+    /// Its learning rate.
+    pub learning_rate: f64,
+}
+
 /// One pass over the training data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
-    /// Its number within this call of `fit`, from 1.
+    /// Its number within this call of `fit`, from 1 on, or from after [`initial_epoch`](crate::Trainer::initial_epoch).
     pub number: usize,
     /// Over the training data, each batch with the weights of its time and with dropout.
     pub scores: Scores,
@@ -39,6 +54,9 @@ pub struct History {
     /// The number of the epoch that was the best for early stopping; `None` without it, before its first epoch, and
     /// after an error.
     pub best_epoch: Option<usize>,
+    /// Why a checkpoint could not be written, the last time that this happened, where training
+    /// [goes on](crate::callbacks::Checkpoint::continue_on_error) all the same.
+    pub checkpoint_error: Option<String>,
 }
 
 impl History {

@@ -18,6 +18,8 @@ mod batch;
 #[cfg(feature = "std")]
 pub mod callbacks;
 #[cfg(feature = "std")]
+mod checkpoint;
+#[cfg(feature = "std")]
 mod clipping;
 #[cfg(feature = "std")]
 mod fit;
@@ -28,6 +30,8 @@ mod history;
 #[cfg(feature = "std")]
 mod progress;
 pub(crate) mod reduction;
+#[cfg(feature = "std")]
+mod run;
 #[cfg(feature = "std")]
 mod running;
 #[cfg(feature = "std")]
@@ -45,6 +49,6 @@ mod update;
 
 #[cfg(feature = "std")]
 pub use {
-    history::{Epoch, History},
+    history::{Epoch, History, Step},
     trainer::Trainer,
 };

@@ -27,6 +27,8 @@ mod silent {
             Self
         }
 
+        pub(crate) fn skip(&mut self, _steps: usize) {}
+
         pub(crate) fn step(&mut self, _scores: impl FnOnce() -> Scores) {}
 
         pub(crate) fn say(&mut self, _text: &str) {}
@@ -87,6 +89,11 @@ mod shown {
                 steps,
                 step: 0,
             }
+        }
+
+        /// Counts steps that were done before.
+        pub(crate) fn skip(&mut self, steps: usize) {
+            self.step += steps;
         }
 
         /// Counts a step; `scores` are those of the epoch so far.

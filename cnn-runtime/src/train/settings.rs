@@ -1,18 +1,23 @@
 //! How to train: the settings of a [`Trainer`](super::Trainer), and whether they can be used.
 
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::spec::{Spec, Training};
 use crate::thread_count;
-use crate::train::callbacks::{Callback, CsvLog, EarlyStopping, ReduceOnPlateau, Score};
+use crate::train::callbacks::{
+    Callback, Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau, Saving, Score,
+};
 use cnn_ir::vocabulary::{Kind, Parameter, Range, Setting};
 use cnn_ir::{Clip, Optimizer, Schedule};
 
 /// How to train.
 pub(super) struct Settings<'a> {
     pub(super) epochs: usize,
+    pub(super) initial_epoch: usize,
+    pub(super) steps_per_epoch: Option<usize>,
     pub(super) batch_size: usize,
     pub(super) accumulate: usize,
     pub(super) optimizer: Option<Optimizer>,
@@ -27,6 +32,8 @@ pub(super) struct Settings<'a> {
     pub(super) early_stopping: Option<EarlyStopping>,
     pub(super) reduce_on_plateau: Option<ReduceOnPlateau>,
     pub(super) csv_log: Option<CsvLog>,
+    pub(super) checkpoints: Vec<Checkpoint>,
+    pub(super) resume_from: Option<PathBuf>,
 }
 
 impl Settings<'_> {
@@ -35,6 +42,8 @@ impl Settings<'_> {
         let training = spec.training.as_ref();
         Self {
             epochs: training.map_or(1, |training| training.epochs),
+            initial_epoch: 0,
+            steps_per_epoch: None,
             batch_size: training.map_or(1, |training| training.batch_size),
             accumulate: training.map_or(1, |training| training.accumulate),
             optimizer: None,
@@ -49,6 +58,8 @@ impl Settings<'_> {
             early_stopping: None,
             reduce_on_plateau: None,
             csv_log: None,
+            checkpoints: Vec::new(),
+            resume_from: None,
         }
     }
 
@@ -57,6 +68,7 @@ impl Settings<'_> {
         for (name, count) in [
             ("batch_size", self.batch_size),
             ("accumulate", self.accumulate),
+            ("steps_per_epoch", self.steps_per_epoch.unwrap_or(1)),
         ] {
             if count == 0 {
                 return Err(Error::Setting {
@@ -100,11 +112,26 @@ impl Settings<'_> {
         Ok(trained)
     }
 
-    /// What takes part at the end of each epoch, where epochs have these `scores`.
+    /// Whether the stop flag is set.
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// What writes checkpoints, where epochs have these `scores`.
+    pub(super) fn checkpoints(&self, scores: &[Score]) -> Result<Vec<Saving>, Error> {
+        let checkpoints = self.checkpoints.iter();
+        checkpoints
+            .map(|checkpoint| checkpoint.begin(scores))
+            .collect()
+    }
+
+    /// What takes part at the end of each epoch, where epochs have these `scores`, in a training that is resumed after
+    /// so many epochs.
     pub(super) fn callbacks(
         &self,
         scores: &[Score],
         learning_rate: Schedule,
+        resumed: Option<usize>,
     ) -> Result<Vec<Box<dyn Callback>>, Error> {
         let mut callbacks = Vec::new();
         if let Some(early_stopping) = &self.early_stopping {
@@ -124,7 +151,7 @@ impl Settings<'_> {
         if let Some(csv_log) = &self.csv_log
             && self.epochs > 0
         {
-            callbacks.push(csv_log.begin(scores)?);
+            callbacks.push(csv_log.begin(scores, resumed)?);
         }
         Ok(callbacks)
     }

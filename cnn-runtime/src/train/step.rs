@@ -160,6 +160,11 @@ impl Step {
         Ok(sums)
     }
 
+    /// The sums of the loss and of each metric over the examples of the last step.
+    pub(crate) fn sums(&self) -> &[f64] {
+        &self.sums
+    }
+
     /// The steps from the next one on have this learning rate.
     pub(crate) fn set_learning_rate(&mut self, learning_rate: f64) {
         self.update.set_learning_rate(learning_rate);

@@ -9,15 +9,16 @@
 //! It knows the type of the network, for `on_epoch`; the loop does not.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::model::{AsModel, Model};
+use crate::model::{AsModel, Model, Scores};
 use crate::thread_count;
-use crate::train::callbacks::{CsvLog, EarlyStopping, ReduceOnPlateau};
-use crate::train::fit::Subject;
-use crate::train::history::{Epoch, History};
+use crate::train::callbacks::{Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau};
+use crate::train::history::{Epoch, History, Step};
+use crate::train::run::Subject;
 use crate::train::settings::Settings;
 use cnn_ir::{Optimizer, Schedule};
 
@@ -123,16 +124,23 @@ use cnn_ir::{Optimizer, Schedule};
 pub struct Trainer<'a, N = Model> {
     network: &'a mut N,
     settings: Settings<'a>,
-    on_epoch: Option<OnEpoch<'a, N>>,
+    observers: Observers<'a, N>,
     history: Option<&'a mut History>,
 }
 
+type OnStep<'a, N> = Box<dyn FnMut(&Step, &N) + 'a>;
 type OnEpoch<'a, N> = Box<dyn FnMut(&Epoch, &N) + 'a>;
 
-/// A network and the callback that sees it.
+/// Closures of the user that see the network.
+struct Observers<'a, N> {
+    on_step: Option<OnStep<'a, N>>,
+    on_epoch: Option<OnEpoch<'a, N>>,
+}
+
+/// A network and who sees it.
 struct Observed<'t, 'a, N> {
     network: &'t mut N,
-    on_epoch: &'t mut Option<OnEpoch<'a, N>>,
+    observers: Observers<'a, N>,
 }
 
 impl<N: AsModel> Subject for Observed<'_, '_, N> {
@@ -140,8 +148,14 @@ impl<N: AsModel> Subject for Observed<'_, '_, N> {
         self.network.as_model_mut()
     }
 
+    fn after_step(&mut self, describe: &dyn Fn() -> Step) {
+        if let Some(callback) = &mut self.observers.on_step {
+            callback(&describe(), self.network);
+        }
+    }
+
     fn after_epoch(&mut self, epoch: &Epoch) {
-        if let Some(callback) = self.on_epoch {
+        if let Some(callback) = &mut self.observers.on_epoch {
             callback(epoch, self.network);
         }
     }
@@ -169,7 +183,10 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         Self {
             settings: Settings::of(network.as_model().spec()),
             network,
-            on_epoch: None,
+            observers: Observers {
+                on_step: None,
+                on_epoch: None,
+            },
             history: None,
         }
     }
@@ -330,7 +347,71 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// Called after each epoch and its validation with the network as it is then: to print something, to predict, to
     /// save or clone it, or to set the [`stop`](Self::stop) flag.
     pub fn on_epoch(mut self, callback: impl FnMut(&Epoch, &N) + 'a) -> Self {
-        self.on_epoch = Some(Box::new(callback));
+        self.observers.on_epoch = Some(Box::new(callback));
+        self
+    }
+
+    /// Called after each step with the network as it is then. What it takes is part of the time of the training.
+    pub fn on_step(mut self, callback: impl FnMut(&Step, &N) + 'a) -> Self {
+        self.observers.on_step = Some(Box::new(callback));
+        self
+    }
+
+    /// Writes the state of the training to a file after every epoch, or as a [`Checkpoint`] says. It may be called
+    /// several times, with a file each.
+    ///
+    /// ```
+    /// use cnn::callbacks::Checkpoint;
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0, 1.0, 2.0])?;
+    /// # let path = std::env::temp_dir().join(format!("cnn-checkpoint-{}", std::process::id()));
+    ///
+    /// let mut net = Sum::new(0);
+    /// net.trainer()
+    ///     .epochs(3)
+    ///     .checkpoint(Checkpoint::new(&path).every_minutes(5.0))
+    ///     .fit(&train)?;
+    ///
+    /// // In another process, which goes on where the file was written.
+    /// let mut resumed = Sum::new(0);
+    /// let history = resumed.trainer().epochs(5).resume_from(&path).checkpoint(&path).fit(&train)?;
+    /// assert_eq!(history.epochs.len(), 5);
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn checkpoint(mut self, checkpoint: impl Into<Checkpoint>) -> Self {
+        self.settings.checkpoints.push(checkpoint.into());
+        self
+    }
+
+    /// Goes on with the training whose state a [`checkpoint`](Self::checkpoint) has written to the file `path`: the
+    /// parameters, the optimizer, the place in the epoch, the history and what callbacks have seen are those of the
+    /// file. [`epochs`](Self::epochs) counts the epochs that are done, so that the call ends where the first one would
+    /// have, with the same bits.
+    ///
+    /// The network, the kind of optimizer and the data must be those of the first call; of the data, only the number of
+    /// examples is compared. Within an epoch, `batch_size`, `accumulate`, `seed` and `shuffle` must be, too; between two
+    /// epochs they may change. Everything else may change at any time: the learning rate, the number of threads, the
+    /// callbacks. The bits are the same where the processor has the same vector instructions.
+    pub fn resume_from(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.resume_from = Some(path.into());
+        self
+    }
+
+    /// The epochs are counted from after this one, up to [`epochs`](Self::epochs), as in Keras: with `initial_epoch(3)`
+    /// and `epochs(5)`, epochs 4 and 5 are trained. 0 by default.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.settings.initial_epoch = epoch;
+        self
+    }
+
+    /// An epoch ends after so many steps, 1 or more, if the examples do not end before: with a new random order in each
+    /// epoch, it takes another part of a large dataset.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.settings.steps_per_epoch = Some(steps);
         self
     }
 
@@ -370,16 +451,48 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// that failed had never been tried. [`history`](Self::history) tells what was trained until then.
     ///
     /// All errors of data say whose they are: they come in an [`Error::Training`] or an [`Error::Validation`].
-    pub fn fit(mut self, data: &dyn Dataset) -> Result<History, Error> {
+    pub fn fit(self, data: &dyn Dataset) -> Result<History, Error> {
         let mut subject = Observed {
             network: self.network,
-            on_epoch: &mut self.on_epoch,
+            observers: self.observers,
         };
         let mut own = History::default();
         let history = self.history.unwrap_or(&mut own);
         *history = History::default();
         self.settings.fit(&mut subject, data, history)?;
         Ok(history.clone())
+    }
+
+    /// One step with all examples of `data` as its batch, and the mean loss and metrics before it. The optimizer's
+    /// state goes on from call to call. For many steps, [`fit`](Self::fit) is faster: its buffers live from step to
+    /// step.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit`](Self::fit).
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Sum { input(2); dense(1); train { loss = mse; } }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let batch = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// let scores = net.trainer().train_on_batch(&batch)?;
+    /// println!("{scores}");
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn train_on_batch(self, data: &dyn Dataset) -> Result<Scores, Error> {
+        let trainer = self.epochs(1).initial_epoch(0).progress(false);
+        let mut trainer = trainer
+            .batch_size(data.len().max(1))
+            .accumulate(1)
+            .shuffle(false);
+        // Nothing that keeps the step from being trained.
+        trainer.settings.stop = None;
+        trainer.settings.resume_from = None;
+        let mut history = trainer.fit(data)?;
+        Ok(history.epochs.swap_remove(0).scores)
     }
 }
 

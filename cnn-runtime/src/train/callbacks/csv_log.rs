@@ -16,6 +16,9 @@ use crate::error::Error;
 /// the epoch's last step; `seconds`, how long the training took. Numbers are written such that they are read back as
 /// the same `f64`.
 ///
+/// A training that is [resumed](crate::Trainer::resume_from) goes on with the lines of its file, without those of epochs
+/// that are trained once more.
+///
 /// A line goes to the system in one piece once its epoch has been validated, so a process that is killed leaves whole
 /// lines. It is not synced: a machine that stops may lose the last ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,14 +43,20 @@ impl CsvLog {
         self
     }
 
-    /// What takes part in a call of `fit` whose epochs have these scores.
+    /// What takes part in a call of `fit` whose epochs have these scores. If it is resumed after so many epochs, lines of
+    /// later ones are removed.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]; [`Error::Setting`] if the file has other columns.
-    pub(in crate::train) fn begin(&self, scores: &[Score]) -> Result<Box<dyn Callback>, Error> {
+    pub(in crate::train) fn begin(
+        &self,
+        scores: &[Score],
+        resumed: Option<usize>,
+    ) -> Result<Box<dyn Callback>, Error> {
         let header = header(scores);
-        let (file, pending) = self.open(&header).map_err(|source| self.error(source))?;
+        let opened = self.open(&header, resumed);
+        let (file, pending) = opened.map_err(|source| self.error(source))?;
         if let Some(found) = pending.other_columns {
             return Err(Error::Setting {
                 name: "csv_log",
@@ -63,12 +72,12 @@ impl CsvLog {
     }
 
     /// The file, and what has to be written before the next line.
-    fn open(&self, header: &str) -> io::Result<(File, Pending)> {
+    fn open(&self, header: &str, resumed: Option<usize>) -> io::Result<(File, Pending)> {
         let mut pending = Pending {
             text: format!("{header}\n"),
             other_columns: None,
         };
-        if !self.append {
+        if !self.append && resumed.is_none() {
             return Ok((File::create(&self.path)?, pending));
         }
         let mut options = OpenOptions::new();
@@ -84,6 +93,10 @@ impl CsvLog {
             let first = String::from_utf8_lossy(first);
             let first = first.trim_end_matches('\r');
             pending.other_columns = (first != header).then(|| first.to_owned());
+            if let (Some(epochs), None) = (resumed, &pending.other_columns) {
+                text.truncate(until_epoch(&text, epochs));
+                file.set_len(text.len() as u64)?;
+            }
             // A line that was cut off stays, and ours begins after it.
             let is_whole = text.ends_with(b"\n");
             pending.text = if is_whole { "" } else { "\n" }.to_owned();
@@ -143,6 +156,24 @@ fn header(scores: &[Score]) -> String {
         header.push(',');
     }
     header + "learning_rate,seconds"
+}
+
+/// How much of a log is left without the lines at its end that are cut off or of epochs after `epochs`.
+fn until_epoch(text: &[u8], epochs: usize) -> usize {
+    let mut end = 0;
+    let mut kept = 0;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        let number = line.split(|byte| *byte == b',').next().unwrap_or_default();
+        let number = str::from_utf8(number)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let is_later = number.is_some_and(|number: usize| number > epochs);
+        if line.ends_with(b"\n") && !is_later {
+            kept = end;
+        }
+    }
+    kept
 }
 
 /// The values of an epoch.

@@ -1,9 +1,11 @@
 //! Early stopping: training ends once a score has not become better for some epochs.
 
-use super::monitor::{Mode, Monitor, Monitored};
-use super::{Callback, EndOfEpoch, Score};
+use super::monitor::{Mode, Monitor, Monitored, monitored};
+use super::{Callback, CallbackRecord, EndOfEpoch, Score};
 use crate::error::Error;
+use crate::train::checkpoint::exact;
 use crate::train::history::History;
+use serde::{Deserialize, Serialize};
 
 /// Ends training once a score has stopped becoming better, as `EarlyStopping` of Keras does; for
 /// [`Trainer::early_stopping`](crate::Trainer::early_stopping).
@@ -39,24 +41,7 @@ impl EarlyStopping {
         }
     }
 
-    /// The score to follow, by its name in [`Scores::named`](crate::Scores::named): `loss`, `accuracy`, or `digit_loss`
-    /// of an output with this label; with `val_` before it, that of the validation.
-    pub fn monitor(mut self, score: impl Into<String>) -> Self {
-        self.monitor.name = Some(score.into());
-        self
-    }
-
-    /// Whether less or greater is better; by the name of the score by default.
-    pub const fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
-
-    /// A change of so much or less does not count as better; zero or more, 0 by default.
-    pub const fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
-        self
-    }
+    monitored!("0");
 
     /// How many epochs in a row may be no better than the best one until training ends; 0 by default. With 0 as with 1,
     /// the first such epoch ends it.
@@ -105,9 +90,8 @@ impl EarlyStopping {
         Ok(Box::new(Waiting {
             monitored: self.monitor.find(scores)?,
             settings: self.clone(),
-            best: None,
-            wait: 0,
-            stopped: false,
+            memory: Memory::default(),
+            best_weights: None,
         }))
     }
 }
@@ -122,18 +106,28 @@ impl Default for EarlyStopping {
 struct Waiting {
     settings: EarlyStopping,
     monitored: Monitored,
+    memory: Memory,
+    /// The parameters of the best epoch, where they are asked for.
+    best_weights: Option<Vec<f32>>,
+}
+
+/// What early stopping has seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(in crate::train) struct Memory {
     best: Option<Best>,
+    /// Whether the parameters of the best epoch are kept.
+    pub(super) keeps_weights: bool,
     /// Epochs since the score was better, than the best one and than the baseline.
     wait: usize,
     stopped: bool,
 }
 
 /// The best epoch so far.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Best {
     number: usize,
+    #[serde(with = "exact")]
     value: f64,
-    /// Its parameters; none where they are not asked for.
-    parameters: Vec<f32>,
 }
 
 impl Callback for Waiting {
@@ -141,42 +135,56 @@ impl Callback for Waiting {
         let Self {
             settings,
             monitored,
-            best,
-            wait,
-            stopped,
+            memory,
+            best_weights,
         } = self;
         let number = end.epoch.number;
         if number <= settings.start_from_epoch {
             return Ok(());
         }
         let value = monitored.value(end);
-        *wait += 1;
-        if monitored.is_better(value, best.as_ref().map(|best| best.value)) {
-            let mut parameters = best.take().map_or_else(Vec::new, |best| best.parameters);
+        memory.wait = memory.wait.saturating_add(1);
+        if monitored.is_better(value, memory.best.map(|best| best.value)) {
             if settings.restore_best_weights {
-                parameters.clear();
-                parameters.extend_from_slice(end.parameters);
+                let weights = best_weights.get_or_insert_default();
+                weights.clear();
+                weights.extend_from_slice(end.parameters);
+            } else {
+                *best_weights = None;
             }
-            *best = Some(Best {
-                number,
-                value,
-                parameters,
-            });
+            memory.best = Some(Best { number, value });
             let baseline = settings.baseline;
             if baseline.is_none() || monitored.is_better(value, baseline) {
-                *wait = 0;
+                memory.wait = 0;
             }
-        } else if *wait >= settings.patience && number > 1 {
-            *stopped = true;
+        } else if memory.wait >= settings.patience && number > 1 {
+            memory.stopped = true;
             *end.stop = true;
         }
         Ok(())
     }
 
     fn end_of_training(&self, history: &mut History) -> Option<&[f32]> {
-        history.stopped_early = self.stopped;
-        let best = self.best.as_ref()?;
-        history.best_epoch = Some(best.number);
-        (self.settings.restore_best_weights).then_some(best.parameters.as_slice())
+        history.stopped_early = self.memory.stopped;
+        history.best_epoch = Some(self.memory.best?.number);
+        self.best_weights.as_deref()
+    }
+
+    fn remember(&self, record: &mut CallbackRecord) {
+        record.early_stopping = Some(Memory {
+            keeps_weights: self.best_weights.is_some(),
+            ..self.memory.clone()
+        });
+    }
+
+    fn recall(&mut self, record: &CallbackRecord, best_weights: Option<&[f32]>) {
+        if let Some(memory) = &record.early_stopping {
+            self.memory = memory.clone();
+            self.best_weights = best_weights.map(<[f32]>::to_vec);
+        }
+    }
+
+    fn best_weights(&self) -> Option<&[f32]> {
+        self.best_weights.as_deref()
     }
 }

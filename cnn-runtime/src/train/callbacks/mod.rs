@@ -5,10 +5,11 @@
 //!                                                          after the last ──▶ Callback::end_of_training
 //! ```
 //!
-//! Users describe a callback by its settings: [`EarlyStopping`], [`ReduceOnPlateau`], [`CsvLog`]. A call of `fit` makes
+//! Users describe a callback by its settings: [`EarlyStopping`], [`ReduceOnPlateau`], [`CsvLog`], [`Checkpoint`]. A call of `fit` makes
 //! a `Callback` of each, which remembers what it has seen; the loop knows only that trait. Callbacks that follow a score
 //! share `monitor`.
 
+mod checkpoint;
 mod csv_log;
 mod early_stopping;
 mod monitor;
@@ -17,10 +18,16 @@ mod reduce_on_plateau;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::Checkpoint;
 pub use csv_log::CsvLog;
 pub use {early_stopping::EarlyStopping, monitor::Mode, reduce_on_plateau::ReduceOnPlateau};
 
+pub(super) use checkpoint::Saving;
 pub(super) use monitor::Score;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::train::history::{Epoch, History};
@@ -39,6 +46,39 @@ pub(super) trait Callback {
     fn end_of_training(&self, history: &mut History) -> Option<&[f32]> {
         let _ = history;
         None
+    }
+
+    /// Adds what it has seen to the record of a checkpoint.
+    fn remember(&self, record: &mut CallbackRecord) {
+        let _ = record;
+    }
+
+    /// Takes up what the callback of its kind had seen when a checkpoint was written; `best_weights` are those that one
+    /// of them had kept.
+    fn recall(&mut self, record: &CallbackRecord, best_weights: Option<&[f32]>) {
+        let _ = (record, best_weights);
+    }
+
+    /// The parameters that it keeps.
+    fn best_weights(&self) -> Option<&[f32]> {
+        None
+    }
+}
+
+/// What callbacks have seen, for a checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct CallbackRecord {
+    early_stopping: Option<early_stopping::Memory>,
+    reduce_on_plateau: Option<reduce_on_plateau::Memory>,
+    /// By the path of each checkpoint that is only written when a score gets better.
+    checkpoints: BTreeMap<String, checkpoint::Best>,
+}
+
+impl CallbackRecord {
+    /// Whether one of them keeps the parameters of the best epoch.
+    pub(super) fn keeps_weights(&self) -> bool {
+        let early_stopping = self.early_stopping.as_ref();
+        early_stopping.is_some_and(|memory| memory.keeps_weights)
     }
 }
 

@@ -56,6 +56,34 @@ fn directions(scores: &Scores) -> Vec<bool> {
     all
 }
 
+/// The methods that set the [`Monitor`] of a callback, in its `impl`.
+macro_rules! monitored {
+    ($min_delta:literal) => {
+        /// The score to follow, by its name in [`Scores::named`](crate::Scores::named): `loss`, `accuracy`, or
+        /// `digit_loss` of an output with this label; with `val_` before it, that of the validation. Without it, the
+        /// loss of the validation if there is one, else that of the training.
+        pub fn monitor(mut self, score: impl Into<String>) -> Self {
+            self.monitor.name = Some(score.into());
+            self
+        }
+
+        /// Whether less or greater is better; by the name of the score by default.
+        pub const fn mode(mut self, mode: Mode) -> Self {
+            self.monitor.mode = mode;
+            self
+        }
+
+        #[doc = concat!(
+            "A change of so much or less does not count as better; zero or more, ", $min_delta, " by default."
+        )]
+        pub const fn min_delta(mut self, min_delta: f64) -> Self {
+            self.monitor.min_delta = min_delta;
+            self
+        }
+    };
+}
+pub(super) use monitored;
+
 /// The settings of a callback that follows a score.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Monitor {

@@ -1,8 +1,10 @@
 //! The learning rate is reduced once a score has not become better for some epochs.
 
-use super::monitor::{Mode, Monitor, Monitored};
-use super::{Callback, EndOfEpoch, Score};
+use super::monitor::{Mode, Monitor, Monitored, monitored};
+use super::{Callback, CallbackRecord, EndOfEpoch, Score};
 use crate::error::Error;
+use crate::train::checkpoint::exact;
+use serde::{Deserialize, Serialize};
 
 /// Reduces the learning rate once a score has stopped becoming better, as `ReduceLROnPlateau` of Keras does; for
 /// [`Trainer::reduce_on_plateau`](crate::Trainer::reduce_on_plateau).
@@ -36,23 +38,7 @@ impl ReduceOnPlateau {
         }
     }
 
-    /// The score to follow, by its name: see [`EarlyStopping::monitor`](super::EarlyStopping::monitor).
-    pub fn monitor(mut self, score: impl Into<String>) -> Self {
-        self.monitor.name = Some(score.into());
-        self
-    }
-
-    /// Whether less or greater is better; by the name of the score by default.
-    pub const fn mode(mut self, mode: Mode) -> Self {
-        self.monitor.mode = mode;
-        self
-    }
-
-    /// A change of so much or less does not count as better; zero or more, 1e-4 by default.
-    pub const fn min_delta(mut self, min_delta: f64) -> Self {
-        self.monitor.min_delta = min_delta;
-        self
-    }
+    monitored!("1e-4");
 
     /// What the learning rate is multiplied by: above 0 and less than 1, 0.1 by default.
     pub const fn factor(mut self, factor: f64) -> Self {
@@ -109,9 +95,7 @@ impl ReduceOnPlateau {
         Ok(Box::new(Waiting {
             monitored: self.monitor.find(scores)?,
             settings: self.clone(),
-            best: None,
-            wait: 0,
-            cooldown: 0,
+            memory: Memory::default(),
         }))
     }
 }
@@ -126,6 +110,13 @@ impl Default for ReduceOnPlateau {
 struct Waiting {
     settings: ReduceOnPlateau,
     monitored: Monitored,
+    memory: Memory,
+}
+
+/// What the plateau has seen. The learning rate is part of the progress of the training.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(in crate::train) struct Memory {
+    #[serde(with = "exact::option")]
     best: Option<f64>,
     /// Epochs since the score was better, or the learning rate was reduced.
     wait: usize,
@@ -135,24 +126,38 @@ struct Waiting {
 
 impl Callback for Waiting {
     fn end_of_epoch(&mut self, end: &mut EndOfEpoch<'_>) -> Result<(), Error> {
-        let value = self.monitored.value(end);
-        if self.cooldown > 0 {
-            self.cooldown -= 1;
-            self.wait = 0;
+        let Self {
+            settings,
+            monitored,
+            memory,
+        } = self;
+        let value = monitored.value(end);
+        if memory.cooldown > 0 {
+            memory.cooldown -= 1;
+            memory.wait = 0;
         }
-        if self.monitored.is_better(value, self.best) {
-            self.best = Some(value);
-            self.wait = 0;
-        } else if self.cooldown == 0 {
-            self.wait += 1;
-            let settings = &self.settings;
+        if monitored.is_better(value, memory.best) {
+            memory.best = Some(value);
+            memory.wait = 0;
+        } else if memory.cooldown == 0 {
+            memory.wait = memory.wait.saturating_add(1);
             let least = settings.min_learning_rate;
-            if self.wait >= settings.patience && *end.learning_rate > least {
+            if memory.wait >= settings.patience && *end.learning_rate > least {
                 *end.learning_rate = (*end.learning_rate * settings.factor).max(least);
-                self.cooldown = settings.cooldown;
-                self.wait = 0;
+                memory.cooldown = settings.cooldown;
+                memory.wait = 0;
             }
         }
         Ok(())
+    }
+
+    fn remember(&self, record: &mut CallbackRecord) {
+        record.reduce_on_plateau = Some(self.memory.clone());
+    }
+
+    fn recall(&mut self, record: &CallbackRecord, _best_weights: Option<&[f32]>) {
+        if let Some(memory) = &record.reduce_on_plateau {
+            self.memory = memory.clone();
+        }
     }
 }

@@ -1,0 +1,151 @@
+//! A copy of all that decides what training does next: numbers and tensors.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use safetensors::SafeTensors;
+
+use super::{Pass, Record};
+use crate::error::Error;
+use crate::file;
+use crate::model::checkpoint::{self, CheckpointError, Named};
+use crate::model::parameters::Buffer;
+use crate::model::{Model, Scores};
+use crate::spec::Spec;
+use crate::train::callbacks::CallbackRecord;
+use crate::train::checkpoint::Progress;
+use crate::train::history::Epoch;
+use crate::train::state::OptimizerState;
+use cnn_ir::UpdateRule;
+use cnn_ir::tensor::TRAINING;
+
+/// The entry of the metadata that holds the [`Record`].
+const RECORD: &str = "cnn_training";
+
+/// The parameters of the best epoch.
+const BEST: &str = "best";
+
+/// All that decides what training does next.
+pub(in crate::train) struct Snapshot {
+    spec: &'static Spec,
+    pub(in crate::train) record: Record,
+    parameters: Buffer,
+    /// What the optimizer remembers, slot by slot.
+    slots: Vec<Buffer>,
+    /// The parameters that early stopping would bring back.
+    pub(in crate::train) best: Option<Buffer>,
+}
+
+impl Snapshot {
+    /// A copy of the present state.
+    pub(in crate::train) fn new<'h>(
+        model: &Model,
+        progress: &Progress,
+        callbacks: CallbackRecord,
+        best: Option<&[f32]>,
+        history: impl Iterator<Item = &'h Epoch>,
+    ) -> Self {
+        let (spec, state) = (model.spec(), model.training());
+        let slots = state.optimizer.iter().flat_map(|of| &of.slots);
+        Self {
+            spec,
+            record: Record::new(spec, state, progress, callbacks, history),
+            parameters: copy(model.parameters()),
+            slots: slots.cloned().collect(),
+            best: best.map(copy),
+        }
+    }
+
+    /// Writes it to the file `path`.
+    pub(super) fn save(&self, path: &Path) -> Result<(), Error> {
+        file::replace(path, |writer| self.write(writer))
+    }
+
+    fn write(&self, writer: &mut dyn Write) -> io::Result<()> {
+        let record = serde_json::to_string(&self.record).map_err(io::Error::other)?;
+        let mut tensors = Named::all(self.spec, "", &self.parameters);
+        let names = self.record.optimizer.iter().flat_map(|of| &of.slots);
+        for (name, slot) in names.zip(&self.slots) {
+            tensors.extend(Named::all(self.spec, &prefix(name), slot));
+        }
+        if let Some(best) = &self.best {
+            tensors.extend(Named::all(self.spec, &prefix(BEST), best));
+        }
+        checkpoint::encode(self.spec, &[(RECORD, &record)], &tensors, writer)
+    }
+
+    /// Reads the file `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it is damaged, or of another network.
+    pub(in crate::train) fn load(spec: &'static Spec, path: &Path) -> Result<Self, Error> {
+        let bytes = checkpoint::read(spec, path)?;
+        Self::decode(spec, &bytes).map_err(|source| source.in_file(path))
+    }
+
+    fn decode(spec: &'static Spec, bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let parameters = checkpoint::decode(spec, bytes)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Format)?;
+        let metadata = metadata.metadata().as_ref();
+        let Some(text) = metadata.and_then(|entries| entries.get(RECORD)) else {
+            return Err(CheckpointError::NoTraining);
+        };
+        let record = Record::read(spec, text)?;
+        let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
+        let tensors = |name: &str| checkpoint::tensors(spec, &file, &prefix(name));
+        let names = record.optimizer.iter().flat_map(|of| &of.slots);
+        let slots = names.map(|name| tensors(name)).collect::<Result<_, _>>()?;
+        let best = match record.callbacks.keeps_weights() {
+            true => Some(tensors(BEST)?),
+            false => None,
+        };
+        Ok(Self {
+            spec,
+            record,
+            parameters,
+            slots,
+            best,
+        })
+    }
+
+    /// Whether training by `rule` can go on from here, in epochs that `pass` over the data, and what it has done.
+    /// `example` are scores of an epoch.
+    pub(in crate::train) fn check(
+        &self,
+        rule: &UpdateRule,
+        pass: &Pass,
+        example: &Scores,
+        columns: usize,
+    ) -> Result<Vec<Epoch>, CheckpointError> {
+        self.record.fits_rule(rule)?;
+        self.record.fits_pass(pass)?;
+        self.record.is_possible(columns)?;
+        self.record.history(example)
+    }
+
+    /// Brings the parameters and the state of training back, with `rule` as the optimizer's.
+    pub(in crate::train) fn restore(&mut self, model: &mut Model, rule: UpdateRule) {
+        let (parameters, state) = model.trained();
+        parameters.copy_from_slice(&self.parameters);
+        state.epochs = self.record.epochs;
+        state.steps = self.record.steps;
+        let slots = std::mem::take(&mut self.slots);
+        state.optimizer = (self.record.optimizer.as_ref()).map(|optimizer| OptimizerState {
+            rule,
+            iteration: optimizer.iteration,
+            slots,
+        });
+    }
+}
+
+/// What stands before the names of tensors that are like the network's.
+fn prefix(name: &str) -> String {
+    format!("{TRAINING}{name}/")
+}
+
+fn copy(values: &[f32]) -> Buffer {
+    let mut copy = Buffer::zeros(values.len());
+    copy.copy_from_slice(values);
+    copy
+}
