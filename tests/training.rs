@@ -393,6 +393,55 @@ fn clipping_is_that_of_the_batch() {
 }
 
 #[test]
+fn the_moving_average_of_the_weights_is_shown_between_epochs() {
+    let data = stripes(45);
+    let optimizer = Optimizer::adam().with_ema(0.75);
+    let mut averages = Vec::new();
+    let mut shown = Vec::new();
+    let mut model = Model::new(&STRIPES, 5);
+    let trainer = model
+        .trainer()
+        .optimizer(optimizer)
+        .epochs(3)
+        .validation(&data);
+    let history = trainer
+        .on_step(|_, model| {
+            let weights = model.parameters();
+            if averages.is_empty() {
+                averages = weights.to_vec();
+            } else {
+                for (average, weight) in averages.iter_mut().zip(weights) {
+                    *average = 0.75 * *average + 0.25 * weight;
+                }
+            }
+        })
+        .on_epoch(|_, model| shown.push(model.parameters().to_vec()))
+        .fit(&data)
+        .unwrap();
+    assert_eq!(bits(model.parameters()), bits(&averages));
+    assert_eq!(bits(&shown[2]), bits(&averages));
+    // The validation is that of the average.
+    let scores = history.epochs[2].validation.as_ref();
+    assert_eq!(scores, Some(&model.evaluate(&data).unwrap()));
+    // The weights aside are those of a training without an average.
+    let mut plain = Model::new(&STRIPES, 5);
+    let fit = |model: &mut Model, optimizer, epochs| {
+        let trainer = model.trainer().optimizer(optimizer).epochs(epochs);
+        trainer.fit(&data).unwrap().epochs[0].scores.loss
+    };
+    fit(&mut plain, Optimizer::adam(), 3);
+    assert_ne!(bits(plain.parameters()), bits(model.parameters()));
+    let next = fit(&mut plain, Optimizer::adam(), 1);
+    assert_eq!(fit(&mut model.clone(), optimizer, 1), next);
+    // Without an average, training goes on from what the parameters are; so it does after they were changed.
+    let mut changed = model.clone();
+    changed.parameters_mut()[0] += 0.0;
+    let from_average = fit(&mut model, Optimizer::adam(), 1);
+    assert_ne!(from_average, next);
+    assert_eq!(fit(&mut changed, optimizer, 1), from_average);
+}
+
+#[test]
 fn a_small_last_batch_knows_nothing_of_the_one_before() {
     // 3 examples are fewer partials than 16: the others still hold the gradients of the step before.
     let data = stripes(19);

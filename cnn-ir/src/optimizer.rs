@@ -208,6 +208,9 @@ pub struct Optimizer {
     pub decay_biases: bool,
     /// How gradients are clipped.
     pub clip: Clip,
+    /// How much of the moving average of the weights is kept in each step: `average = ema_momentum * average + (1 -
+    /// ema_momentum) * w` (Polyak & Juditsky 1992). The average is what is validated and saved. 0 is no average.
+    pub ema_momentum: f64,
 }
 
 impl Optimizer {
@@ -262,6 +265,14 @@ impl Optimizer {
     pub fn with_clip(self, clip: Clip) -> Self {
         Self { clip, ..self }
     }
+
+    /// The same with a moving average of the weights: at least 0 and less than 1.
+    pub fn with_ema(self, ema_momentum: f64) -> Self {
+        Self {
+            ema_momentum,
+            ..self
+        }
+    }
 }
 
 /// What every optimizer takes last.
@@ -290,6 +301,13 @@ const SHARED: &[Parameter] = &[
         ],
         kind: Kind::Other(Some("none")),
     },
+    Parameter {
+        name: "ema_momentum",
+        docs: &[
+            " How much of the moving average of the weights is kept in each step; 0 is no average.",
+        ],
+        kind: Kind::number(Range::Fraction, 0.0),
+    },
 ];
 
 /// With the learning rate and the weight decay that Keras gives the rule.
@@ -306,6 +324,7 @@ impl From<UpdateRule> for Optimizer {
             weight_decay,
             decay_biases: false,
             clip: Clip::None,
+            ema_momentum: 0.0,
         }
     }
 }

@@ -8,7 +8,7 @@ pub fn sgd(momentum: f64, nesterov: bool) -> Optimizer {
     UpdateRule::Sgd { momentum, nesterov }.into()
 }
 
-/// Every optimizer, with weight decay and clipping; every schedule, still warming up after the second of four epochs of
+/// Every optimizer, with weight decay, clipping and a moving average of the weights; every schedule, still warming up after the second of four epochs of
 /// three steps or changing its course there.
 pub fn optimizers() -> Vec<Optimizer> {
     let rules = UpdateRule::WORDS.iter().flat_map(|word| {
@@ -42,5 +42,7 @@ pub fn optimizers() -> Vec<Optimizer> {
     for clip in [Clip::Value(0.01), Clip::Norm(0.05), Clip::GlobalNorm(0.05)] {
         optimizers.push(sgd(0.9, false).with_clip(clip));
     }
+    optimizers.push(sgd(0.9, false).with_ema(0.8));
+    optimizers.push(Optimizer::adam().with_ema(0.5));
     optimizers
 }

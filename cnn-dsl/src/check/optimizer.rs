@@ -42,12 +42,15 @@ impl Context<'_> {
         let weight_decay = self.number("weight_decay", weight_decay, Range::NonNegative);
         let decay_biases = self.boolean("decay_biases", bound.get("decay_biases"));
         let clip = self.clip(bound);
+        let ema_momentum = bound.get("ema_momentum");
+        let ema_momentum = self.number("ema_momentum", ema_momentum, Range::Fraction);
         let defaults = Optimizer::from(rule?);
         let optimizer = Optimizer {
             learning_rate: learning_rate?.unwrap_or(defaults.learning_rate),
             weight_decay: weight_decay?.unwrap_or(defaults.weight_decay),
             decay_biases: decay_biases?.unwrap_or(defaults.decay_biases),
             clip: clip?,
+            ema_momentum: ema_momentum?.unwrap_or(defaults.ema_momentum),
             ..defaults
         };
         if let UpdateRule::Sgd {

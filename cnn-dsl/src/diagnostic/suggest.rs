@@ -174,6 +174,7 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Argument, "betas", "beta_1"),
     (Argument, "decay", "weight_decay"),
     (Argument, "maxnorm", "clip_norm"),
+    (Argument, "ema", "ema_momentum"),
     (Argument, "warmup", "warmup_steps"),
     (Argument, "numwarmupsteps", "warmup_steps"),
     (Argument, "learningrate", "initial_learning_rate"),
@@ -485,8 +486,11 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
         "warmuptarget",
         "the warm-up rises from 0 to the schedule's first learning rate",
     ),
-    (Argument, "useema", ""),
-    (Argument, "emamomentum", ""),
+    (
+        Argument,
+        "useema",
+        "it is on where `ema_momentum` is given: `adam(ema_momentum = 0.99)`",
+    ),
     (
         Argument,
         "gradientaccumulationsteps",

@@ -378,6 +378,7 @@ fn optimizer(optimizer: &Optimizer) -> String {
         weight_decay,
         decay_biases,
         clip,
+        ema_momentum,
     } = optimizer;
     format!(
         "rt::Optimizer {{
@@ -386,6 +387,7 @@ fn optimizer(optimizer: &Optimizer) -> String {
             weight_decay: {weight_decay:?},
             decay_biases: {decay_biases},
             clip: rt::{clip:?},
+            ema_momentum: {ema_momentum:?},
         }}"
     )
 }

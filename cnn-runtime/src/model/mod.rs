@@ -164,8 +164,17 @@ impl Model {
     }
 
     /// All parameters, in the order of the network's tensors.
+    ///
+    /// If they are a moving average of the weights ([`Optimizer::ema_momentum`](cnn_ir::Optimizer::ema_momentum)),
+    /// training goes on from what they are then, and a new average begins.
     pub fn parameters_mut(&mut self) -> &mut [f32] {
+        self.forget_average();
         self.trained().0
+    }
+
+    /// Whatever the parameters are, training goes on from them.
+    pub(crate) fn forget_average(&mut self) {
+        self.training.average = None;
     }
 
     /// How far the model has been trained.

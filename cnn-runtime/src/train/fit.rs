@@ -111,6 +111,7 @@ impl Settings<'_> {
         if self.epochs == 0 {
             return Ok(());
         }
+        model.take_up_weights(optimizer.ema_momentum > 0.0);
         let run = Run {
             settings: self,
             training,

@@ -14,6 +14,8 @@
 //! it is trained.
 
 #[cfg(feature = "std")]
+mod average;
+#[cfg(feature = "std")]
 mod batch;
 #[cfg(feature = "std")]
 pub mod callbacks;

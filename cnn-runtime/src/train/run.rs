@@ -73,7 +73,9 @@ impl Run<'_> {
                 break;
             }
         }
-        self.finish(subject.model())
+        let model = subject.model();
+        model.show_average();
+        self.finish(model)
     }
 
     /// Trains the epoch that is next, or the rest of it, validates it, and tells it to the callbacks.
@@ -85,7 +87,9 @@ impl Run<'_> {
         let settings = self.settings;
         let mut bar = Bar::start(settings.progress, number, settings.epochs, steps);
         bar.skip(self.progress.steps);
+        subject.model().take_up_weights(self.step.has_average());
         let trained = self.pass(subject, &mut bar);
+        subject.model().show_average();
         let progress = &self.progress;
         if progress.examples > 0 {
             self.history.epochs.push(Epoch {

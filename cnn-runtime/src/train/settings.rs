@@ -176,10 +176,12 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
         weight_decay,
         clip,
         decay_biases: _,
+        ema_momentum,
     } = optimizer;
     check_settings(learning_rate.word().parameters, &learning_rate.settings())?;
     check_settings(rule.word().parameters, &rule.settings())?;
     check_number("weight_decay", Range::NonNegative, *weight_decay)?;
+    check_number("ema_momentum", Range::Fraction, *ema_momentum)?;
     match clip {
         Clip::None => {}
         Clip::Value(most) => check_number("clip_value", Range::Positive, *most)?,

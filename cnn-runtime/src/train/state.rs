@@ -1,8 +1,7 @@
 //! What training remembers from one step to the next, beside the parameters.
 //!
 //! Parameters and [`TrainingState`] together decide every later step, so a checkpoint that resumes training to the
-//! bit holds these two. Whatever training has to remember belongs here: a moving average of the weights, the place
-//! in a learning-rate schedule, the place in an epoch. A step changes the state when it is accepted, and only then.
+//! bit holds these two. Whatever training has to remember from one call of `fit` to the next belongs here. A step changes the state when it is accepted, and only then.
 
 use crate::model::parameters::Buffer;
 use crate::optimizer;
@@ -17,6 +16,17 @@ pub(crate) struct TrainingState {
     pub(crate) steps: u64,
     /// The optimizer of the last accepted step; `None` before the first one.
     pub(crate) optimizer: Option<OptimizerState>,
+    /// The moving average of the weights, where the optimizer has one and a step was accepted.
+    pub(crate) average: Option<MovingAverage>,
+}
+
+/// The weights that steps go on from, and their moving average: the model has one of them.
+#[derive(Clone)]
+pub(crate) struct MovingAverage {
+    /// The other one.
+    pub(crate) aside: Buffer,
+    /// Whether the model has the average.
+    pub(crate) is_in_model: bool,
 }
 
 impl TrainingState {

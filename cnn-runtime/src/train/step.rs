@@ -6,6 +6,7 @@
 //!    clipping   ──▶ the same buffer
 //! 3  running    ──▶ running statistics    are the results?
 //!    update     ──▶ parameters, slots     are the results?
+//!    average    ──▶ moving average of the parameters
 //!    pack       ──▶ weights in the forms that the next step wants
 //! ```
 //!
@@ -25,6 +26,7 @@ use crate::model::parameters::mix;
 use crate::objective;
 use crate::spec::Training;
 use crate::thread_count::threads;
+use crate::train::average::Average;
 use crate::train::batch::Batch;
 use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
@@ -42,6 +44,7 @@ pub(crate) struct Step {
     clipping: Option<Clipping>,
     running: Running,
     update: Update,
+    average: Option<Average>,
 }
 
 /// Why a step was not applied.
@@ -95,6 +98,7 @@ impl Step {
             clipping: Clipping::new(spec, optimizer.clip, threads),
             running: Running::new(spec, training),
             update: Update::new(spec, optimizer, threads),
+            average: Average::new(spec, optimizer.ema_momentum, threads),
         }
     }
 
@@ -119,6 +123,7 @@ impl Step {
             clipping,
             running,
             update,
+            average,
         } = self;
         let is_one_batch = examples.len() <= *batch_size;
         sums.fill(0.0);
@@ -156,6 +161,9 @@ impl Step {
             .apply(parameters, state, gradients)
             .map_err(Rejection::Update)?;
         running.apply(parameters);
+        if let Some(average) = average {
+            average.advance(parameters, state);
+        }
         batch.pack(parameters);
         Ok(sums)
     }
@@ -163,6 +171,11 @@ impl Step {
     /// The sums of the loss and of each metric over the examples of the last step.
     pub(crate) fn sums(&self) -> &[f64] {
         &self.sums
+    }
+
+    /// Whether a moving average of the weights is kept up.
+    pub(crate) fn has_average(&self) -> bool {
+        self.average.is_some()
     }
 
     /// The steps from the next one on have this learning rate.

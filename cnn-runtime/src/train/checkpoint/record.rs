@@ -27,6 +27,9 @@ pub(in crate::train) struct Record {
     pub(super) steps: u64,
     /// [`TrainingState::optimizer`]; what it remembers of each parameter is in tensors.
     pub(super) optimizer: Option<OptimizerRecord>,
+    /// Whether the parameters are a moving average of the weights.
+    #[serde(default)]
+    pub(super) has_average: bool,
     pub(in crate::train) progress: Progress,
     pub(in crate::train) callbacks: CallbackRecord,
     history: Vec<EpochRecord>,
@@ -117,6 +120,7 @@ impl Record {
             epochs: state.epochs,
             steps: state.steps,
             optimizer,
+            has_average: state.average.is_some(),
             progress: progress.clone(),
             callbacks,
             history: history.map(EpochRecord::new).collect(),

@@ -15,7 +15,7 @@ use crate::spec::Spec;
 use crate::train::callbacks::CallbackRecord;
 use crate::train::checkpoint::Progress;
 use crate::train::history::Epoch;
-use crate::train::state::OptimizerState;
+use crate::train::state::{MovingAverage, OptimizerState};
 use cnn_ir::UpdateRule;
 use cnn_ir::tensor::TRAINING;
 
@@ -25,11 +25,16 @@ const RECORD: &str = "cnn_training";
 /// The parameters of the best epoch.
 const BEST: &str = "best";
 
+/// The weights whose moving average the parameters are.
+const WEIGHTS: &str = "weights";
+
 /// All that decides what training does next.
 pub(in crate::train) struct Snapshot {
     spec: &'static Spec,
     pub(in crate::train) record: Record,
     parameters: Buffer,
+    /// The weights whose moving average the parameters are, if they are.
+    weights: Option<Buffer>,
     /// What the optimizer remembers, slot by slot.
     slots: Vec<Buffer>,
     /// The parameters that early stopping would bring back.
@@ -47,10 +52,12 @@ impl Snapshot {
     ) -> Self {
         let (spec, state) = (model.spec(), model.training());
         let slots = state.optimizer.iter().flat_map(|of| &of.slots);
+        let (parameters, weights) = model.saved();
         Self {
             spec,
             record: Record::new(spec, state, progress, callbacks, history),
-            parameters: copy(model.parameters()),
+            parameters: copy(parameters),
+            weights: weights.map(copy),
             slots: slots.cloned().collect(),
             best: best.map(copy),
         }
@@ -68,8 +75,10 @@ impl Snapshot {
         for (name, slot) in names.zip(&self.slots) {
             tensors.extend(Named::all(self.spec, &prefix(name), slot));
         }
-        if let Some(best) = &self.best {
-            tensors.extend(Named::all(self.spec, &prefix(BEST), best));
+        for (name, values) in [(WEIGHTS, &self.weights), (BEST, &self.best)] {
+            if let Some(values) = values {
+                tensors.extend(Named::all(self.spec, &prefix(name), values));
+            }
         }
         checkpoint::encode(self.spec, &[(RECORD, &record)], &tensors, writer)
     }
@@ -96,14 +105,14 @@ impl Snapshot {
         let tensors = |name: &str| checkpoint::tensors(spec, &file, &prefix(name));
         let names = record.optimizer.iter().flat_map(|of| &of.slots);
         let slots = names.map(|name| tensors(name)).collect::<Result<_, _>>()?;
-        let best = match record.callbacks.keeps_weights() {
-            true => Some(tensors(BEST)?),
-            false => None,
-        };
+        let tensors_if = |are_there: bool, name| are_there.then(|| tensors(name)).transpose();
+        let weights = tensors_if(record.has_average, WEIGHTS)?;
+        let best = tensors_if(record.callbacks.keeps_weights(), BEST)?;
         Ok(Self {
             spec,
             record,
             parameters,
+            weights,
             slots,
             best,
         })
@@ -130,6 +139,10 @@ impl Snapshot {
         parameters.copy_from_slice(&self.parameters);
         state.epochs = self.record.epochs;
         state.steps = self.record.steps;
+        state.average = self.weights.take().map(|aside| MovingAverage {
+            aside,
+            is_in_model: true,
+        });
         let slots = std::mem::take(&mut self.slots);
         state.optimizer = (self.record.optimizer.as_ref()).map(|optimizer| OptimizerState {
             rule,
