@@ -10,12 +10,12 @@ use core::ops::Range;
 use crate::layers;
 pub use crate::layers::{
     Conv2d, Conv2dTranspose, Dense, Dropout, Flatten, Input, InputPart, Merge, Op, Padding, Part,
-    Placed, Pool2d, SeparableConv2d, Tensor, Window,
+    Placed, Pool2d, SeparableConv2d, Tensor, TensorSettings, Window,
 };
 pub use crate::syntax::Name;
 use crate::syntax::Span;
 pub use cnn_ir::operation::PoolKind;
-pub use cnn_ir::{Activation, Initializer, Loss, Metric, Optimizer, Role};
+pub use cnn_ir::{Activation, Constraint, Initializer, Loss, Metric, Optimizer, Regularizer, Role};
 
 /// The shape of one example, without the batch axis: `28x28x1` (`[H, W, C]`) or `1600`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

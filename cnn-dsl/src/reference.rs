@@ -4,7 +4,9 @@ use crate::check::arguments::default;
 use crate::check::optimizer;
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
-use cnn_ir::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
+use cnn_ir::{
+    Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+};
 
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
 pub fn reference() -> String {
@@ -21,6 +23,13 @@ pub fn reference() -> String {
              `[height, width, channels, filters]`, `fan_in` is `height * width * channels` and `fan_out` \
              `height * width * filters`. A truncated normal distribution is one within two standard deviations.\n\n";
     page += &words(Initializer::WORDS);
+    page += "\n## Regularizers\n\nAs `kernel_regularizer = …` and the like: a penalty on the tensor `w`, which is added \
+             to the loss, in training and in evaluation.\n\n";
+    page += &words(Regularizer::WORDS);
+    page += "\n## Constraints\n\nAs `kernel_constraint = …` and the like: what a tensor is kept to, after each update. \
+             Norms are Euclidean, of the weights of each output: over all axes of a kernel but the last, of a depthwise \
+             one over height and width; over the whole of a bias, a gamma or a beta.\n\n";
+    page += &words(Constraint::WORDS);
     page += "\n## Losses\n\n`loss = …`\n\n";
     page += &words(Loss::WORDS);
     page +=
@@ -43,7 +52,11 @@ pub fn layer_table() -> String {
         "<!-- Written by `CNN_UPDATE=1 cargo test -p cnn-dsl --test reference`. -->\n\n".to_owned();
     table += "| layer | |\n|---|---|\n";
     for kind in layers::kinds() {
-        let parameters: Vec<_> = (kind.parameters.iter())
+        // Those of a tensor are many, and few write them.
+        let is_rare = |parameter: &&Parameter| {
+            parameter.name.ends_with("_regularizer") || parameter.name.ends_with("_constraint")
+        };
+        let parameters: Vec<_> = (kind.parameters.iter().filter(|of| !is_rare(of)))
             .map(|parameter| match default(parameter, true) {
                 Some(default) => format!("{} = {default}", parameter.name),
                 None => parameter.name.to_owned(),
@@ -56,9 +69,12 @@ pub fn layer_table() -> String {
         let docs = sentence(&kind.docs.lines().collect::<Vec<_>>());
         table += &format!("| `{}{arguments}` | {docs} |\n", kind.name);
     }
+    table += "\nEach `…_initializer` has a `…_regularizer` and a `…_constraint` beside it, which are `none`.\n";
     for (what, names) in [
         ("Activations", names(Activation::WORDS)),
         ("Initializers", names(Initializer::WORDS)),
+        ("Regularizers", names(Regularizer::WORDS)),
+        ("Constraints", names(Constraint::WORDS)),
         ("Losses", names(Loss::WORDS)),
         ("Optimizers", names(UpdateRule::WORDS)),
         ("Schedules of the learning rate", names(Schedule::WORDS)),

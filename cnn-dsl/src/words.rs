@@ -11,7 +11,9 @@ use crate::syntax::{
     ValueKind,
 };
 use cnn_ir::vocabulary::{self, Parameter};
-use cnn_ir::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
+use cnn_ir::{
+    Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+};
 
 /// Where a word stands, which decides what it may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub enum Place {
     Metric,
     /// The value of `kernel_initializer` and others.
     Initializer,
+    /// The value of `kernel_regularizer` and others.
+    Regularizer,
+    /// The value of `kernel_constraint` and others.
+    Constraint,
 }
 
 /// A name in a description.
@@ -111,6 +117,12 @@ impl Words {
                 Some("learning_rate") => self.value(value, &Place::Schedule),
                 Some(name) if name.ends_with("_initializer") => {
                     self.value(value, &Place::Initializer);
+                }
+                Some(name) if name.ends_with("_regularizer") => {
+                    self.value(value, &Place::Regularizer);
+                }
+                Some(name) if name.ends_with("_constraint") => {
+                    self.value(value, &Place::Constraint);
                 }
                 Some(_) => {}
                 // Of all layers, `activation(relu)` alone is written with a word.
@@ -193,6 +205,8 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         (Place::Schedule, named(Schedule::WORDS)),
         (Place::Metric, named(Metric::WORDS)),
         (Place::Initializer, named(Initializer::WORDS)),
+        (Place::Regularizer, named(Regularizer::WORDS)),
+        (Place::Constraint, named(Constraint::WORDS)),
     ];
     let mut arguments: Vec<(&'static str, &[Parameter])> = (layers::kinds())
         .map(|kind| (kind.name, kind.parameters))
@@ -200,6 +214,8 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
     arguments.extend(of_words(Activation::WORDS));
     arguments.extend(of_words(Loss::WORDS));
     arguments.extend(of_words(Initializer::WORDS));
+    arguments.extend(of_words(Regularizer::WORDS));
+    arguments.extend(of_words(Constraint::WORDS));
     arguments.extend(of_words(Schedule::WORDS));
     let optimizers = UpdateRule::WORDS.iter();
     arguments.extend(optimizers.map(|word| (word.name, optimizer::arguments(word))));

@@ -584,7 +584,7 @@ fn costs_are_counted() {
     let found: Vec<_> = network.nodes[3]
         .tensors()
         .into_iter()
-        .map(|t| (t.name, t.shape, t.role, t.initializer))
+        .map(|t| (t.name, t.shape, t.role, t.settings.initializer))
         .collect();
     assert_eq!(
         found,

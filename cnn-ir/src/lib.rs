@@ -11,22 +11,26 @@
 
 pub mod activation;
 pub mod choice;
+pub mod constraint;
 pub mod initializer;
 pub mod loss;
 pub mod metric;
 pub mod operation;
 pub mod optimizer;
+pub mod regularizer;
 pub mod schedule;
 pub mod tensor;
 pub mod vector_shape;
 pub mod vocabulary;
 
 pub use activation::Activation;
+pub use constraint::Constraint;
 pub use initializer::Initializer;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use operation::Operation;
 pub use optimizer::{Clip, Optimizer, UpdateRule};
+pub use regularizer::Regularizer;
 pub use schedule::Schedule;
 pub use tensor::Role;
 pub use vector_shape::VectorShape;

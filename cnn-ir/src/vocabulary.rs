@@ -1,5 +1,5 @@
 //! Words of the language that name a value: one entry for each activation, loss, update rule, schedule, metric,
-//! initializer.
+//! initializer, regularizer, constraint.
 //!
 //! `vocabulary!` makes an enum of its entries, and for each entry a [`Word`]: its name, its
 //! documentation, its parameters with their ranges and defaults, and how to make the value from
@@ -529,7 +529,9 @@ pub(crate) use vocabulary;
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Initializer, Loss, Metric, Schedule, UpdateRule};
+    use crate::{
+        Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+    };
 
     /// A value comes back from its settings, and has the name of its word.
     #[test]
@@ -564,6 +566,8 @@ mod tests {
         check(UpdateRule::WORDS, UpdateRule::name, UpdateRule::settings);
         check(Schedule::WORDS, Schedule::name, Schedule::settings);
         check(Initializer::WORDS, Initializer::name, Initializer::settings);
+        check(Regularizer::WORDS, Regularizer::name, Regularizer::settings);
+        check(Constraint::WORDS, Constraint::name, Constraint::settings);
         check(Loss::WORDS, Loss::name, Loss::settings);
         check(Metric::WORDS, Metric::name, Metric::settings);
         check(Activation::WORDS, Activation::name, Activation::settings);

@@ -15,9 +15,9 @@ pub use crate::ops::{
     add, folded::Folded,
 };
 pub use crate::spec::{
-    Gradient, InferenceStep, Layer, Meeting, PackedForm, Parameter, Port, Predict, Source, Spec,
-    State, Sums, Tensor, Train, Training, TrainingPass, Workspace, finish, micro_batches, pieces,
-    split_mut, split_packed, split_workspace, training_scratch,
+    Constrained, Gradient, InferenceStep, Layer, Meeting, PackedForm, Parameter, Penalty, Port,
+    Predict, Source, Spec, State, Sums, Tensor, Train, Training, TrainingPass, Workspace, finish,
+    micro_batches, pieces, split_mut, split_packed, split_workspace, training_scratch,
 };
 pub use cnn_ir::initializer::{Distribution, FanMode};
 pub use cnn_ir::operation::{
@@ -26,7 +26,8 @@ pub use cnn_ir::operation::{
     MergeKind, Pad2d, Part, Pass, Pool2d, PoolKind, UpSampling2d,
 };
 pub use cnn_ir::{
-    Activation, Clip, Initializer, Loss, Metric, Operation, Optimizer, Role, Schedule, UpdateRule,
+    Activation, Clip, Constraint, Initializer, Loss, Metric, Operation, Optimizer, Regularizer,
+    Role, Schedule, UpdateRule,
 };
 // The constants of a network stand in a module of their own, also where there is no prelude.
 pub use core::option::Option::{None, Some};
@@ -158,6 +159,27 @@ impl Parameter {
             role,
             initializer,
             gradient,
+        }
+    }
+}
+
+impl Penalty {
+    /// A penalty on a tensor.
+    pub const fn new(tensor: usize, regularizer: Regularizer) -> Self {
+        Self {
+            tensor,
+            regularizer,
+        }
+    }
+}
+
+impl Constrained {
+    /// What a tensor is kept to.
+    pub const fn new(tensor: usize, outputs: usize, constraint: Constraint) -> Self {
+        Self {
+            tensor,
+            outputs,
+            constraint,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::objective::Objective;
 use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
 use cnn_ir::operation::{BatchNormalization, Pass};
-use cnn_ir::{Activation, Initializer, Operation, Optimizer, Role};
+use cnn_ir::{Activation, Constraint, Initializer, Operation, Optimizer, Regularizer, Role};
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -441,6 +441,10 @@ pub struct Training {
     pub totals: usize,
     /// The tensors that are kept up without a gradient.
     pub states: &'static [State],
+    /// The penalties on tensors, which are added to the loss.
+    pub penalties: &'static [Penalty],
+    /// What tensors are kept to.
+    pub constraints: &'static [Constrained],
     /// The weights that the forward pass of training wants in another form, in the order of the parameters.
     pub packed_forward: &'static [PackedForm],
     /// Those that the backward pass wants in another form.
@@ -457,6 +461,26 @@ pub struct Training {
     pub accumulate: usize,
     /// Of shuffling and dropout.
     pub seed: u64,
+}
+
+/// A penalty on a tensor that is trained.
+#[derive(Clone, Copy, Debug)]
+pub struct Penalty {
+    /// The place of the tensor in [`Spec::parameters`].
+    pub tensor: usize,
+    /// What is added to the loss.
+    pub regularizer: Regularizer,
+}
+
+/// What a tensor that is trained is kept to.
+#[derive(Clone, Copy, Debug)]
+pub struct Constrained {
+    /// The place of the tensor in [`Spec::parameters`].
+    pub tensor: usize,
+    /// The columns of the tensor, `[weights of an output, outputs]`, of which norms are taken.
+    pub outputs: usize,
+    /// What is done to it after each update.
+    pub constraint: Constraint,
 }
 
 /// A piece of the forward and backward pass.

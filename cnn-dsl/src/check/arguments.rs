@@ -10,8 +10,8 @@ use crate::diagnostic::suggest::{self, Hint, Vocabulary};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::layers::{Activation, Kind, LayerKind, Parameter};
 use crate::syntax::{Argument, LayerSyntax, Name, ParameterSyntax, Span, Value, ValueKind};
-use cnn_ir::Initializer;
 use cnn_ir::vocabulary::{Range, Setting, Word};
+use cnn_ir::{Constraint, Initializer, Regularizer};
 
 use super::convert;
 
@@ -79,7 +79,9 @@ impl Callee<'_> {
             }
         };
         // What few write would make the line too long to read.
-        let is_rare = |name: &str| name == "trainable" || name.ends_with("_initializer");
+        let of_tensors = ["_initializer", "_regularizer", "_constraint"];
+        let is_rare =
+            |name: &str| name == "trainable" || of_tensors.iter().any(|end| name.ends_with(end));
         let is_shown = |name: &str| matches!(self.signature, Signature::Block(_)) || !is_rare(name);
         let names = || self.signature.names().enumerate();
         let mut parameters: Vec<_> = names()
@@ -515,6 +517,55 @@ impl<'c, 's> Reader<'c, 's> {
             Err(Reported) => Err(Reported),
         };
         self.or_incomplete(initializer, default)
+    }
+
+    /// The penalty on a tensor, if there is one.
+    pub(crate) fn regularizer(&mut self, parameter: &str) -> Option<Regularizer> {
+        let words = (Vocabulary::Regularizer, Regularizer::WORDS);
+        self.of_tensor(words, parameter, "a regularizer")
+    }
+
+    /// What a tensor is kept to, if to something.
+    pub(crate) fn constraint(&mut self, parameter: &str) -> Option<Constraint> {
+        let words = (Vocabulary::Constraint, Constraint::WORDS);
+        let constraint = self.of_tensor(words, parameter, "a constraint");
+        if let Some(Constraint::MinMaxNorm {
+            min_value,
+            max_value,
+            rate,
+        }) = constraint
+            && let Ok(Some(value)) = self.get(parameter)
+            && (min_value > max_value || rate > 1.0)
+        {
+            let message = match rate > 1.0 {
+                true => format!("`rate` is {rate}, but must be at most 1"),
+                false => {
+                    format!("`min_value` is {min_value}, which is above `max_value`, {max_value}")
+                }
+            };
+            let diagnostic = Diagnostic::new(Code::OutOfRange, value.span, message);
+            let reported = self.context.report(diagnostic);
+            return self.or_incomplete(Err(reported), None);
+        }
+        constraint
+    }
+
+    /// A value of a vocabulary, or `none`, which is the default.
+    fn of_tensor<T: Copy>(
+        &mut self,
+        words: (Vocabulary, &'static [Word<T>]),
+        parameter: &str,
+        what: &str,
+    ) -> Option<T> {
+        let read = match self.get(parameter) {
+            Ok(None) => Ok(None),
+            Ok(Some(value)) if value.kind == ValueKind::Name("none".to_owned()) => Ok(None),
+            Ok(Some(value)) => (self.context)
+                .vocabulary(words, (parameter, what), value)
+                .map(|(value, _)| Some(value)),
+            Err(Reported) => Err(Reported),
+        };
+        self.or_incomplete(read, None)
     }
 
     /// The value that the keyword names, with its settings.

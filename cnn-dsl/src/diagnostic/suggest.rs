@@ -17,6 +17,8 @@ pub(crate) enum Vocabulary {
     Schedule,
     Metric,
     Initializer,
+    Regularizer,
+    Constraint,
     /// A setting that is one of a few words.
     Word,
     Boolean,
@@ -147,8 +149,8 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 use Vocabulary::{
-    Activation, Argument, Boolean, Initializer, Interpolation, Layer, Loss, Metric, Optimizer,
-    Padding, Schedule, Setting, Word,
+    Activation, Argument, Boolean, Constraint, Initializer, Interpolation, Layer, Loss, Metric,
+    Optimizer, Padding, Regularizer, Schedule, Setting, Word,
 };
 
 /// What other libraries call the things of this language, the words in plain form. Those of layers stand in their rows.
@@ -286,6 +288,19 @@ const SYNONYMS: &[(Vocabulary, &str, &str)] = &[
     (Initializer, "zero", "zeros"),
     (Initializer, "one", "ones"),
     (Initializer, "fill", "constant"),
+    (Regularizer, "lasso", "l1"),
+    (Regularizer, "ridge", "l2"),
+    (Regularizer, "weightdecay", "l2"),
+    (Regularizer, "elasticnet", "l1_l2"),
+    (Regularizer, "l1l2", "l1_l2"),
+    (Regularizer, "l2l1", "l1_l2"),
+    (Constraint, "nonnegative", "non_neg"),
+    (Constraint, "positive", "non_neg"),
+    (Constraint, "clipnorm", "max_norm"),
+    (Constraint, "norm", "max_norm"),
+    (Constraint, "normalize", "unit_norm"),
+    (Argument, "max", "max_value"),
+    (Argument, "min", "min_value"),
     (Word, "fanaverage", "fan_avg"),
     (Word, "normal", "truncated_normal"),
     (Boolean, "0", "false"),
@@ -440,7 +455,13 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Initializer, "eye", ""),
     (Initializer, "dirac", ""),
     (Initializer, "sparse", ""),
-    (Argument, "kernelregularizer", ""),
+    (Regularizer, "orthogonal", ""),
+    (Argument, "activityregularizer", ""),
+    (
+        Argument,
+        "axis",
+        "norms are those of the weights of each output",
+    ),
     (Argument, "dataformat", "images are always HxWxC"),
     (
         Argument,

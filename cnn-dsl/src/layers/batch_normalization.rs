@@ -1,6 +1,8 @@
 //! `batch_normalization`: each channel with mean 0 and variance 1, then a scale and a shift.
 
-use super::{Layer, LayerKind, Op, Parameter, TRAINABLE, Takes, Tensor, argument, switch};
+use super::{
+    Layer, LayerKind, Op, Parameter, TRAINABLE, Takes, Tensor, TensorSettings, argument, switch,
+};
 use crate::check::arguments::{Reader, Reported};
 use crate::graph::{Activation, Shape};
 use cnn_ir::operation::{self, image};
@@ -20,10 +22,10 @@ pub struct BatchNormalization {
     pub center: bool,
     /// Whether training changes its parameters; if not, it uses the running statistics and leaves them.
     pub trainable: bool,
-    /// How beta starts.
-    pub beta_initializer: Initializer,
-    /// How gamma starts.
-    pub gamma_initializer: Initializer,
+    /// Of beta.
+    pub beta: TensorSettings,
+    /// Of gamma.
+    pub gamma: TensorSettings,
 }
 
 const BETA_INITIALIZER: Parameter =
@@ -31,6 +33,27 @@ const BETA_INITIALIZER: Parameter =
 
 const GAMMA_INITIALIZER: Parameter =
     argument("gamma_initializer", Some("ones"), &["How gamma starts."]);
+
+const BETA_REGULARIZER: Parameter = argument(
+    "beta_regularizer",
+    Some("none"),
+    &["A penalty on beta, which is added to the loss."],
+);
+
+const GAMMA_REGULARIZER: Parameter = argument(
+    "gamma_regularizer",
+    Some("none"),
+    &["A penalty on gamma, which is added to the loss."],
+);
+
+const BETA_CONSTRAINT: Parameter =
+    argument("beta_constraint", Some("none"), &["What beta is kept to."]);
+
+const GAMMA_CONSTRAINT: Parameter = argument(
+    "gamma_constraint",
+    Some("none"),
+    &["What gamma is kept to."],
+);
 
 pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
     name: "batch_normalization",
@@ -64,6 +87,10 @@ pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
         TRAINABLE,
         BETA_INITIALIZER,
         GAMMA_INITIALIZER,
+        BETA_REGULARIZER,
+        GAMMA_REGULARIZER,
+        BETA_CONSTRAINT,
+        GAMMA_CONSTRAINT,
     ],
     read,
 };
@@ -75,8 +102,8 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
         center: reader.switch("center"),
         scale: reader.switch("scale"),
         trainable: reader.switch("trainable"),
-        beta_initializer: reader.initializer(BETA_INITIALIZER.name, 1),
-        gamma_initializer: reader.initializer(GAMMA_INITIALIZER.name, 1),
+        beta: TensorSettings::read(reader, "beta", 1),
+        gamma: TensorSettings::read(reader, "gamma", 1),
     }))
 }
 
@@ -90,22 +117,18 @@ impl Layer for BatchNormalization {
         let Some(input) = inputs.first() else {
             return Vec::new();
         };
-        let tensor = |name, role, initializer| Tensor {
-            name,
-            shape: vec![channels(input)],
-            role,
-            initializer,
-        };
-        let gamma = self
-            .scale
-            .then(|| tensor("gamma", Role::Bias, self.gamma_initializer));
-        let beta = self
-            .center
-            .then(|| tensor("beta", Role::Bias, self.beta_initializer));
+        let channels = channels(input);
+        let tensor = |name, settings| Tensor::list(name, channels, settings);
+        let gamma = self.scale.then(|| tensor("gamma", self.gamma));
+        let beta = self.center.then(|| tensor("beta", self.beta));
         let running = [
-            tensor("moving_mean", Role::State, Initializer::Zeros),
-            tensor("moving_variance", Role::State, Initializer::Ones),
+            ("moving_mean", Initializer::Zeros),
+            ("moving_variance", Initializer::Ones),
         ];
+        let running = running.map(|(name, initializer)| Tensor {
+            role: Role::State,
+            ..tensor(name, TensorSettings::initialized(initializer))
+        });
         gamma.into_iter().chain(beta).chain(running).collect()
     }
 

@@ -1,7 +1,10 @@
 //! `conv2d`: a two-dimensional convolution.
 
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
-use super::{BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER};
+use super::{
+    BIAS_CONSTRAINT, BIAS_INITIALIZER, BIAS_REGULARIZER, KERNEL_CONSTRAINT, KERNEL_INITIALIZER,
+    KERNEL_REGULARIZER, TensorSettings,
+};
 use super::{Window, activation_flops, argument, window};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -23,8 +26,10 @@ pub struct Conv2d {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
-    /// How its tensors start.
-    pub initializers: Initializers,
+    /// Of the kernel.
+    pub kernel: TensorSettings,
+    /// Of the bias.
+    pub bias: TensorSettings,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -53,7 +58,11 @@ pub(super) const CONV2D: LayerKind = LayerKind {
         USE_BIAS,
         TRAINABLE,
         KERNEL_INITIALIZER,
+        KERNEL_REGULARIZER,
+        KERNEL_CONSTRAINT,
         BIAS_INITIALIZER,
+        BIAS_REGULARIZER,
+        BIAS_CONSTRAINT,
     ],
     read,
 };
@@ -66,14 +75,16 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
-    let initializers = Initializers::read(reader, KERNEL_INITIALIZER.name);
+    let kernel = TensorSettings::read(reader, "kernel", 2);
+    let bias = TensorSettings::read(reader, "bias", 1);
     Ok(Op::Conv2d(Conv2d {
         filters: filters?,
         window: window?,
         groups: groups?.unwrap_or(1),
         use_bias,
         trainable,
-        initializers,
+        kernel,
+        bias,
         activation,
     }))
 }
@@ -120,13 +131,8 @@ impl Layer for Conv2d {
         let [_, _, channels] = image(&input.0);
         let [height, width] = self.window.size;
         let channels = channels / self.groups;
-        let kernel = Tensor::kernel(
-            vec![height, width, channels, self.filters],
-            self.initializers.kernel,
-        );
-        let bias = self
-            .use_bias
-            .then(|| Tensor::bias(self.filters, self.initializers.bias));
+        let kernel = Tensor::kernel(vec![height, width, channels, self.filters], self.kernel);
+        let bias = self.use_bias.then(|| Tensor::bias(self.filters, self.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -3,7 +3,10 @@
 use super::conv2d::read_window;
 use super::window::{self, Padding};
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
-use super::{BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER};
+use super::{
+    BIAS_CONSTRAINT, BIAS_INITIALIZER, BIAS_REGULARIZER, KERNEL_CONSTRAINT, KERNEL_INITIALIZER,
+    KERNEL_REGULARIZER, TensorSettings,
+};
 use super::{Parameter, Window, activation_flops, argument};
 use crate::check::arguments::{Given, Reader, Reported};
 use crate::check::shape::Site;
@@ -27,8 +30,10 @@ pub struct Conv2dTranspose {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
-    /// How its tensors start.
-    pub initializers: Initializers,
+    /// Of the kernel.
+    pub kernel: TensorSettings,
+    /// Of the bias.
+    pub bias: TensorSettings,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -79,7 +84,11 @@ pub(super) const CONV2D_TRANSPOSE: LayerKind = LayerKind {
         USE_BIAS,
         TRAINABLE,
         KERNEL_INITIALIZER,
+        KERNEL_REGULARIZER,
+        KERNEL_CONSTRAINT,
         BIAS_INITIALIZER,
+        BIAS_REGULARIZER,
+        BIAS_CONSTRAINT,
     ],
     read,
 };
@@ -91,7 +100,8 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
-    let initializers = Initializers::read(reader, KERNEL_INITIALIZER.name);
+    let kernel = TensorSettings::read(reader, "kernel", 2);
+    let bias = TensorSettings::read(reader, "bias", 1);
     let (window, output_padding) = (window?, output_padding?);
     if let Some(padding) = output_padding
         && (0..2).any(|axis| padding[axis] >= window.strides[axis])
@@ -110,7 +120,8 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
         output_padding,
         use_bias,
         trainable,
-        initializers,
+        kernel,
+        bias,
         activation,
     }))
 }
@@ -200,13 +211,8 @@ impl Layer for Conv2dTranspose {
         let [_, _, channels] = image(&input.0);
         let [height, width] = self.window.size;
         // Keras takes the fans from the places of the axes, also where channels come last.
-        let kernel = Tensor::kernel(
-            vec![height, width, self.filters, channels],
-            self.initializers.kernel,
-        );
-        let bias = self
-            .use_bias
-            .then(|| Tensor::bias(self.filters, self.initializers.bias));
+        let kernel = Tensor::kernel(vec![height, width, self.filters, channels], self.kernel);
+        let bias = self.use_bias.then(|| Tensor::bias(self.filters, self.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -1,8 +1,9 @@
 //! `dense`: a fully connected layer.
 
 use super::{
-    ACTIVATION, Activation, BIAS_INITIALIZER, Initializers, KERNEL_INITIALIZER, Layer, LayerKind,
-    Op, TRAINABLE, Takes, Tensor, USE_BIAS, activation_flops, argument,
+    ACTIVATION, Activation, BIAS_CONSTRAINT, BIAS_INITIALIZER, BIAS_REGULARIZER, KERNEL_CONSTRAINT,
+    KERNEL_INITIALIZER, KERNEL_REGULARIZER, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor,
+    TensorSettings, USE_BIAS, activation_flops, argument,
 };
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -18,8 +19,10 @@ pub struct Dense {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
-    /// How its tensors start.
-    pub initializers: Initializers,
+    /// Of the kernel.
+    pub kernel: TensorSettings,
+    /// Of the bias.
+    pub bias: TensorSettings,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -37,7 +40,11 @@ pub(super) const DENSE: LayerKind = LayerKind {
         USE_BIAS,
         TRAINABLE,
         KERNEL_INITIALIZER,
+        KERNEL_REGULARIZER,
+        KERNEL_CONSTRAINT,
         BIAS_INITIALIZER,
+        BIAS_REGULARIZER,
+        BIAS_CONSTRAINT,
     ],
     read,
 };
@@ -47,12 +54,14 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
-    let initializers = Initializers::read(reader, KERNEL_INITIALIZER.name);
+    let kernel = TensorSettings::read(reader, "kernel", 2);
+    let bias = TensorSettings::read(reader, "bias", 1);
     Ok(Op::Dense(Dense {
         units: units?,
         use_bias,
         trainable,
-        initializers,
+        kernel,
+        bias,
         activation,
     }))
 }
@@ -71,10 +80,8 @@ impl Layer for Dense {
             return Vec::new();
         };
         let inputs = input.len();
-        let kernel = Tensor::kernel(vec![inputs, self.units], self.initializers.kernel);
-        let bias = self
-            .use_bias
-            .then(|| Tensor::bias(self.units, self.initializers.bias));
+        let kernel = Tensor::kernel(vec![inputs, self.units], self.kernel);
+        let bias = self.use_bias.then(|| Tensor::bias(self.units, self.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

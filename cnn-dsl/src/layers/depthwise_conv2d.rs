@@ -2,7 +2,7 @@
 
 use super::conv2d::read_window;
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, TRAINABLE, Takes, Tensor, USE_BIAS};
-use super::{BIAS_INITIALIZER, Initializers, Parameter};
+use super::{BIAS_CONSTRAINT, BIAS_INITIALIZER, BIAS_REGULARIZER, Parameter, TensorSettings};
 use super::{Window, activation_flops, argument, window};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -21,8 +21,10 @@ pub struct DepthwiseConv2d {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
-    /// How its tensors start.
-    pub initializers: Initializers,
+    /// Of the kernel.
+    pub kernel: TensorSettings,
+    /// Of the bias.
+    pub bias: TensorSettings,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -31,6 +33,18 @@ pub(super) const DEPTHWISE_INITIALIZER: Parameter = argument(
     "depthwise_initializer",
     Some("glorot_uniform"),
     &["How the kernel starts."],
+);
+
+pub(super) const DEPTHWISE_REGULARIZER: Parameter = argument(
+    "depthwise_regularizer",
+    Some("none"),
+    &["A penalty on the kernel, which is added to the loss."],
+);
+
+pub(super) const DEPTHWISE_CONSTRAINT: Parameter = argument(
+    "depthwise_constraint",
+    Some("none"),
+    &["What the kernel is kept to."],
 );
 
 pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
@@ -54,7 +68,11 @@ pub(super) const DEPTHWISE_CONV2D: LayerKind = LayerKind {
         USE_BIAS,
         TRAINABLE,
         DEPTHWISE_INITIALIZER,
+        DEPTHWISE_REGULARIZER,
+        DEPTHWISE_CONSTRAINT,
         BIAS_INITIALIZER,
+        BIAS_REGULARIZER,
+        BIAS_CONSTRAINT,
     ],
     read,
 };
@@ -66,13 +84,15 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
-    let initializers = Initializers::read(reader, DEPTHWISE_INITIALIZER.name);
+    let kernel = TensorSettings::read(reader, "depthwise", 2);
+    let bias = TensorSettings::read(reader, "bias", 1);
     Ok(Op::DepthwiseConv2d(DepthwiseConv2d {
         window: window?,
         multiplier: multiplier?.unwrap_or(1),
         use_bias,
         trainable,
-        initializers,
+        kernel,
+        bias,
         activation,
     }))
 }
@@ -96,15 +116,10 @@ impl Layer for DepthwiseConv2d {
             return Vec::new();
         };
         let [_, _, channels] = image(&input.0);
-        let [height, width] = self.window.size;
-        let kernel = Tensor::kernel(
-            vec![height, width, channels, self.multiplier],
-            self.initializers.kernel,
-        );
+        let kernel =
+            Tensor::depthwise_kernel(self.window.size, channels, self.multiplier, self.kernel);
         let filters = channels.saturating_mul(self.multiplier);
-        let bias = self
-            .use_bias
-            .then(|| Tensor::bias(filters, self.initializers.bias));
+        let bias = self.use_bias.then(|| Tensor::bias(filters, self.bias));
         [kernel].into_iter().chain(bias).collect()
     }
 

@@ -49,7 +49,7 @@ pub use window::{Padding, Placed, Window};
 
 pub use cnn_ir::Activation;
 pub(crate) use cnn_ir::vocabulary::{Kind, Parameter};
-use cnn_ir::{Initializer, Operation, Role};
+use cnn_ir::{Constraint, Initializer, Operation, Regularizer, Role};
 
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
@@ -294,21 +294,33 @@ pub(crate) trait Layer {
     }
 }
 
-/// How the kernel and the bias of a layer start.
+/// What a description says of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Initializers {
-    /// Of the kernel.
-    pub kernel: Initializer,
-    /// Of the bias.
-    pub bias: Initializer,
+pub struct TensorSettings {
+    /// How it starts.
+    pub initializer: Initializer,
+    /// A penalty on it, which is added to the loss.
+    pub regularizer: Option<Regularizer>,
+    /// What it is kept to.
+    pub constraint: Option<Constraint>,
 }
 
-impl Initializers {
-    /// From the arguments; that of the kernel has the name `kernel`.
-    fn read(reader: &mut Reader<'_, '_>, kernel: &str) -> Self {
+impl TensorSettings {
+    /// From the arguments of the tensor `name`, which has so many axes: `kernel_initializer` and so on.
+    fn read(reader: &mut Reader<'_, '_>, name: &str, axes: usize) -> Self {
         Self {
-            kernel: reader.initializer(kernel, 2),
-            bias: reader.initializer(BIAS_INITIALIZER.name, 1),
+            initializer: reader.initializer(&format!("{name}_initializer"), axes),
+            regularizer: reader.regularizer(&format!("{name}_regularizer")),
+            constraint: reader.constraint(&format!("{name}_constraint")),
+        }
+    }
+
+    /// Of a tensor that no argument tells of.
+    const fn initialized(initializer: Initializer) -> Self {
+        Self {
+            initializer,
+            regularizer: None,
+            constraint: None,
         }
     }
 }
@@ -323,29 +335,52 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// What it is for.
     pub role: Role,
-    /// How it starts.
-    pub initializer: Initializer,
+    /// What the description says of it.
+    pub settings: TensorSettings,
+    /// How many outputs have weights of their own in it: the axes that come last, of which constraints take the norms
+    /// apart.
+    pub outputs: usize,
 }
 
 impl Tensor {
     /// A kernel.
-    pub(crate) fn kernel(shape: Vec<usize>, initializer: Initializer) -> Self {
+    pub(crate) fn kernel(shape: Vec<usize>, settings: TensorSettings) -> Self {
         Self {
             name: "kernel",
+            outputs: shape.last().copied().unwrap_or(1),
             shape,
             role: Role::Weight,
-            initializer,
+            settings,
+        }
+    }
+
+    /// The kernel of a convolution of each channel by itself.
+    pub(crate) fn depthwise_kernel(
+        [height, width]: [usize; 2],
+        channels: usize,
+        multiplier: usize,
+        settings: TensorSettings,
+    ) -> Self {
+        Self {
+            outputs: channels.saturating_mul(multiplier),
+            ..Self::kernel(vec![height, width, channels, multiplier], settings)
+        }
+    }
+
+    /// A list of values for as many channels, which is added or multiplied.
+    pub(crate) fn list(name: &'static str, channels: usize, settings: TensorSettings) -> Self {
+        Self {
+            name,
+            shape: vec![channels],
+            role: Role::Bias,
+            settings,
+            outputs: 1,
         }
     }
 
     /// A bias.
-    pub(crate) fn bias(units: usize, initializer: Initializer) -> Self {
-        Self {
-            name: "bias",
-            shape: vec![units],
-            role: Role::Bias,
-            initializer,
-        }
+    pub(crate) fn bias(units: usize, settings: TensorSettings) -> Self {
+        Self::list("bias", units, settings)
     }
 
     /// The number of values.
@@ -397,8 +432,32 @@ const KERNEL_INITIALIZER: Parameter = argument(
     &["How the kernel starts."],
 );
 
+const KERNEL_REGULARIZER: Parameter = argument(
+    "kernel_regularizer",
+    Some("none"),
+    &["A penalty on the kernel, which is added to the loss."],
+);
+
+const KERNEL_CONSTRAINT: Parameter = argument(
+    "kernel_constraint",
+    Some("none"),
+    &["What the kernel is kept to."],
+);
+
 const BIAS_INITIALIZER: Parameter =
     argument("bias_initializer", Some("zeros"), &["How the bias starts."]);
+
+const BIAS_REGULARIZER: Parameter = argument(
+    "bias_regularizer",
+    Some("none"),
+    &["A penalty on the bias, which is added to the loss."],
+);
+
+const BIAS_CONSTRAINT: Parameter = argument(
+    "bias_constraint",
+    Some("none"),
+    &["What the bias is kept to."],
+);
 
 const TRAINABLE: Parameter = switch(
     "trainable",

@@ -1,15 +1,15 @@
 //! `separable_conv2d`: a convolution of each channel by itself, then one of 1x1 across channels.
 
 use super::conv2d::read_window;
-use super::depthwise_conv2d::DEPTHWISE_INITIALIZER;
+use super::depthwise_conv2d::{DEPTHWISE_CONSTRAINT, DEPTHWISE_INITIALIZER, DEPTHWISE_REGULARIZER};
 use super::{ACTIVATION, Activation, Layer, LayerKind, Op, Part, TRAINABLE, Takes, Tensor};
-use super::{BIAS_INITIALIZER, Initializers, Parameter};
+use super::{BIAS_CONSTRAINT, BIAS_INITIALIZER, BIAS_REGULARIZER, Parameter, TensorSettings};
 use super::{USE_BIAS, Window, activation_flops, argument, window};
 use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
 use crate::graph::Shape;
+use cnn_ir::Operation;
 use cnn_ir::operation::{self, image};
-use cnn_ir::{Initializer, Operation};
 
 /// A convolution of each channel of an `[H, W, C]` image by itself, and one of 1x1 of what comes out.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +24,12 @@ pub struct SeparableConv2d {
     pub use_bias: bool,
     /// Whether training changes its parameters.
     pub trainable: bool,
-    /// How the kernel of 1x1 and the bias start.
-    pub initializers: Initializers,
-    /// How the kernel of each channel starts.
-    pub depthwise_initializer: Initializer,
+    /// Of the kernel of each channel.
+    pub depthwise: TensorSettings,
+    /// Of the kernel of 1x1.
+    pub pointwise: TensorSettings,
+    /// Of the bias.
+    pub bias: TensorSettings,
     /// Applied to the result.
     pub activation: Activation,
 }
@@ -36,6 +38,18 @@ const POINTWISE_INITIALIZER: Parameter = argument(
     "pointwise_initializer",
     Some("glorot_uniform"),
     &["How the kernel of 1x1 starts."],
+);
+
+const POINTWISE_REGULARIZER: Parameter = argument(
+    "pointwise_regularizer",
+    Some("none"),
+    &["A penalty on the kernel of 1x1, which is added to the loss."],
+);
+
+const POINTWISE_CONSTRAINT: Parameter = argument(
+    "pointwise_constraint",
+    Some("none"),
+    &["What the kernel of 1x1 is kept to."],
 );
 
 pub(super) const SEPARABLE_CONV2D: LayerKind = LayerKind {
@@ -64,8 +78,14 @@ pub(super) const SEPARABLE_CONV2D: LayerKind = LayerKind {
         USE_BIAS,
         TRAINABLE,
         DEPTHWISE_INITIALIZER,
+        DEPTHWISE_REGULARIZER,
+        DEPTHWISE_CONSTRAINT,
         POINTWISE_INITIALIZER,
+        POINTWISE_REGULARIZER,
+        POINTWISE_CONSTRAINT,
         BIAS_INITIALIZER,
+        BIAS_REGULARIZER,
+        BIAS_CONSTRAINT,
     ],
     read,
 };
@@ -78,16 +98,18 @@ fn read(reader: &mut Reader<'_, '_>) -> Result<Op, Reported> {
     let activation = reader.activation();
     let use_bias = reader.switch("use_bias");
     let trainable = reader.switch("trainable");
-    let initializers = Initializers::read(reader, POINTWISE_INITIALIZER.name);
-    let depthwise_initializer = reader.initializer(DEPTHWISE_INITIALIZER.name, 2);
+    let depthwise = TensorSettings::read(reader, "depthwise", 2);
+    let pointwise = TensorSettings::read(reader, "pointwise", 2);
+    let bias = TensorSettings::read(reader, "bias", 1);
     Ok(Op::SeparableConv2d(SeparableConv2d {
         filters: filters?,
         window: window?,
         multiplier: multiplier?.unwrap_or(1),
         use_bias,
         trainable,
-        initializers,
-        depthwise_initializer,
+        depthwise,
+        pointwise,
+        bias,
         activation,
     }))
 }
@@ -116,22 +138,17 @@ impl Layer for SeparableConv2d {
             return Vec::new();
         };
         let [_, _, channels] = image(&input.0);
-        let [height, width] = self.window.size;
         let between = channels.saturating_mul(self.multiplier);
+        let (size, multiplier) = (self.window.size, self.multiplier);
         let depthwise = Tensor {
             name: "depthwise_kernel",
-            ..Tensor::kernel(
-                vec![height, width, channels, self.multiplier],
-                self.depthwise_initializer,
-            )
+            ..Tensor::depthwise_kernel(size, channels, multiplier, self.depthwise)
         };
         let pointwise = Tensor {
             name: "pointwise_kernel",
-            ..Tensor::kernel(vec![1, 1, between, self.filters], self.initializers.kernel)
+            ..Tensor::kernel(vec![1, 1, between, self.filters], self.pointwise)
         };
-        let bias = self
-            .use_bias
-            .then(|| Tensor::bias(self.filters, self.initializers.bias));
+        let bias = self.use_bias.then(|| Tensor::bias(self.filters, self.bias));
         [depthwise, pointwise].into_iter().chain(bias).collect()
     }
 

@@ -104,7 +104,8 @@ fn parameters(network: &Network) -> (Vec<Parameter>, Vec<Range<usize>>) {
                 shape: tensor.shape,
                 range: offset..offset + len,
                 role: tensor.role,
-                initializer: tensor.initializer,
+                settings: tensor.settings,
+                outputs: tensor.outputs,
                 trainable: node.is_trainable() && tensor.role.is_trained(),
             });
             offset += len;

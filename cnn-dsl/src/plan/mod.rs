@@ -36,9 +36,9 @@ mod trim;
 pub use memory::{Memory, Per, Place, Slot};
 pub use stages::{Scope, Stage};
 
-use crate::graph::{Activation, Network, NodeId, Shape};
+use crate::graph::{Activation, Network, NodeId, Shape, TensorSettings};
 use cnn_ir::operation::{BatchNormalization, Pass, Saves, Wanted};
-use cnn_ir::{Initializer, Operation, Role};
+use cnn_ir::{Operation, Role};
 use std::ops::Range;
 
 /// The place of a value in [`Plan::values`].
@@ -168,8 +168,10 @@ pub struct Parameter {
     pub range: Range<usize>,
     /// What it is for.
     pub role: Role,
-    /// How it starts.
-    pub initializer: Initializer,
+    /// What the description says of it.
+    pub settings: TensorSettings,
+    /// How many outputs have weights of their own in it.
+    pub outputs: usize,
     /// Whether training changes it; a frozen one keeps its place in the buffer.
     pub trainable: bool,
 }

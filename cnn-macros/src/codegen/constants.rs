@@ -261,9 +261,10 @@ fn parameter(
     let Parameter {
         name,
         role,
-        initializer,
+        settings,
         ..
     } = parameter;
+    let initializer = settings.initializer;
     let shape = array(parameter.shape.clone());
     let offset = number(parameter.range.start);
     let gradient = gradient(context, sums, index);
@@ -345,6 +346,7 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let totals: usize = totals(context).iter().map(|(.., len)| len).sum();
     let totals = number(totals);
     let states = states(context);
+    let (penalties, constraints) = (penalties(context), constraints(context));
     let optimizer = optimizer(&train.optimizer);
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
     let accumulate = number(train.accumulate);
@@ -358,6 +360,8 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             sums: &[{regions}],
             totals: {totals},
             states: &[{states}],
+            penalties: &[{penalties}],
+            constraints: &[{constraints}],
             packed_forward: &PACKED_FORWARD,
             packed_backward: &PACKED_BACKWARD,
             objectives: OBJECTIVES,
@@ -368,6 +372,32 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             seed: {seed},
         }}"
     )
+}
+
+/// The penalties on the tensors that are trained: `rt::Penalty::new(0, rt::Regularizer::L2 { … })`.
+fn penalties(context: &Context<'_>) -> String {
+    join(trained(context).filter_map(|(index, parameter)| {
+        let regularizer = parameter.settings.regularizer?;
+        let index = number(index);
+        Some(format!("rt::Penalty::new({index}, rt::{regularizer:?})"))
+    }))
+}
+
+/// What the tensors that are trained are kept to: `rt::Constrained::new(0, 8, rt::Constraint::NonNeg)`.
+fn constraints(context: &Context<'_>) -> String {
+    join(trained(context).filter_map(|(index, parameter)| {
+        let constraint = parameter.settings.constraint?;
+        let (index, outputs) = (number(index), number(parameter.outputs));
+        Some(format!(
+            "rt::Constrained::new({index}, {outputs}, rt::{constraint:?})"
+        ))
+    }))
+}
+
+/// The tensors that are trained, with their places.
+fn trained<'c>(context: &'c Context<'_>) -> impl Iterator<Item = (usize, &'c Parameter)> {
+    let parameters = context.plan.parameters.iter().enumerate();
+    parameters.filter(|(_, parameter)| parameter.trainable)
 }
 
 /// `rt::Optimizer { rule: rt::UpdateRule::Lion { … }, … }`

@@ -30,6 +30,8 @@ fn module(place: &Place) -> &str {
         Place::Schedule => "schedules",
         Place::Metric => "metrics",
         Place::Initializer => "initializers",
+        Place::Regularizer => "regularizers",
+        Place::Constraint => "constraints",
     }
 }
 

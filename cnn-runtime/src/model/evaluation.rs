@@ -15,6 +15,7 @@ use crate::kernels::thread_pool::for_each;
 use crate::objective;
 use crate::spec::{Port, Spec, Training, aligned, split_workspace};
 use crate::thread_count::threads;
+use crate::train::penalties;
 
 impl Model {
     /// The mean loss and metrics over `data`.
@@ -79,6 +80,8 @@ impl Model {
                 *total += *sum;
             }
         }
+        let penalty = penalties::total(self.spec, training.penalties, &self.parameters);
+        totals[0] += penalty * data.len() as f64;
         Ok(Scores::mean(outputs, objectives, &totals, data.len()))
     }
 }

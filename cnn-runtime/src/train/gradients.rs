@@ -9,15 +9,17 @@
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use crate::kernels::Isa;
 use crate::kernels::magnitude::largest_magnitude;
 use crate::kernels::thread_pool::for_each;
 use crate::model::buffer_pool::BufferPool;
 use crate::model::parameters::Buffer;
 use crate::ops::{self, BatchGradient};
-use crate::spec::{Gradient, Source, Spec};
+use crate::spec::{Gradient, Penalty, Source, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::{Batch, cut};
 use crate::train::clipping::Clipping;
+use crate::train::penalties;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
 const PART: usize = 16 * 1024;
@@ -105,6 +107,29 @@ impl Gradients {
     /// The largest magnitude of a gradient.
     pub(crate) fn largest(&self) -> f32 {
         self.largest
+    }
+
+    /// Adds the gradients of penalties on `parameters`.
+    ///
+    /// # Errors
+    ///
+    /// The first tensor whose gradient is infinite or not a number then.
+    pub(crate) fn add_penalties(
+        &mut self,
+        spec: &Spec,
+        penalties: &[Penalty],
+        parameters: &[f32],
+    ) -> Result<(), &'static str> {
+        penalties::add_gradients(spec, penalties, parameters, &mut self.values);
+        let isa = Isa::detect();
+        for tensor in penalties.iter().map(|of| &spec.parameters[of.tensor]) {
+            let largest = largest_magnitude(isa, &self.values[tensor.range()]);
+            if !largest.is_finite() {
+                return Err(tensor.name);
+            }
+            self.largest = self.largest.max(largest);
+        }
+        Ok(())
     }
 
     /// Clips the gradients.

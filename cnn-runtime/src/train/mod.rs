@@ -24,14 +24,20 @@ mod checkpoint;
 #[cfg(feature = "std")]
 mod clipping;
 #[cfg(feature = "std")]
+mod constraints;
+#[cfg(feature = "std")]
 mod fit;
 #[cfg(feature = "std")]
 mod gradients;
 #[cfg(feature = "std")]
 mod history;
 #[cfg(feature = "std")]
+pub(crate) mod penalties;
+#[cfg(feature = "std")]
 mod progress;
 pub(crate) mod reduction;
+#[cfg(test)]
+mod regularized;
 #[cfg(feature = "std")]
 mod run;
 #[cfg(feature = "std")]

@@ -3,9 +3,11 @@
 //! ```text
 //! 1  batch      ──▶ forward, backward     are the targets valid, and is the loss finite?
 //! 2  gradients  ──▶ one flat buffer       are all of them?
+//!    penalties  ──▶ the same buffer
 //!    clipping   ──▶ the same buffer
 //! 3  running    ──▶ running statistics    are the results?
 //!    update     ──▶ parameters, slots     are the results?
+//!    constraints ─▶ parameters
 //!    average    ──▶ moving average of the parameters
 //!    pack       ──▶ weights in the forms that the next step wants
 //! ```
@@ -24,12 +26,13 @@ use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::mix;
 use crate::objective;
-use crate::spec::Training;
+use crate::spec::{Penalty, Training};
 use crate::thread_count::threads;
 use crate::train::average::Average;
 use crate::train::batch::Batch;
 use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
+use crate::train::penalties;
 use crate::train::running::Running;
 use crate::train::update::Update;
 use cnn_ir::Optimizer;
@@ -45,6 +48,7 @@ pub(crate) struct Step {
     running: Running,
     update: Update,
     average: Option<Average>,
+    penalties: &'static [Penalty],
 }
 
 /// Why a step was not applied.
@@ -97,8 +101,9 @@ impl Step {
             gradients: Gradients::new(spec),
             clipping: Clipping::new(spec, optimizer.clip, threads),
             running: Running::new(spec, training),
-            update: Update::new(spec, optimizer, threads),
+            update: Update::new(spec, training.constraints, optimizer, threads),
             average: Average::new(spec, optimizer.ema_momentum, threads),
+            penalties: training.penalties,
         }
     }
 
@@ -124,6 +129,7 @@ impl Step {
             running,
             update,
             average,
+            penalties,
         } = self;
         let is_one_batch = examples.len() <= *batch_size;
         sums.fill(0.0);
@@ -152,6 +158,16 @@ impl Step {
         }
         if !is_one_batch {
             gradients.finish_accumulation();
+        }
+        if !penalties.is_empty() {
+            let (spec, parameters) = (model.spec(), model.parameters());
+            let penalty = penalties::total(spec, penalties, parameters);
+            if !penalty.is_finite() {
+                return Err(Rejection::Loss(penalty));
+            }
+            sums[0] += penalty * examples.len() as f64;
+            let added = gradients.add_penalties(spec, penalties, parameters);
+            added.map_err(Rejection::Gradient)?;
         }
         if let Some(clipping) = clipping {
             gradients.clip(clipping);
@@ -212,7 +228,10 @@ impl Model {
         let mut gradients = Gradients::new(self.spec());
         // Whether they are finite is for the caller to judge.
         let _ = gradients.complete(&batch);
-        let loss = batch.sums()[0] / examples.len() as f64;
+        let (spec, penalties) = (self.spec(), training.penalties);
+        let _ = gradients.add_penalties(spec, penalties, parameters);
+        let penalty = penalties::total(spec, penalties, parameters);
+        let loss = batch.sums()[0] / examples.len() as f64 + penalty;
         Ok((loss, gradients.values().to_vec()))
     }
 }

@@ -22,9 +22,10 @@ use crate::kernels::magnitude::largest_magnitude;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
 use crate::optimizer::{self, Bounds, MAX_SLOTS, Step};
-use crate::spec::{Gradient, Parameter, Spec};
+use crate::spec::{Constrained, Gradient, Parameter, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::cut;
+use crate::train::constraints;
 use crate::train::gradients::Gradients;
 use crate::train::state::{OptimizerState, TrainingState};
 use cnn_ir::optimizer::Scope;
@@ -39,6 +40,7 @@ pub(crate) struct Update {
     isa: Isa,
     threads: usize,
     optimizer: Optimizer,
+    constraints: &'static [Constrained],
     /// What the optimizer may update at once, ascending.
     ranges: Vec<Updated>,
     /// The learning rate of the last update; 0 before the first one.
@@ -65,12 +67,18 @@ struct Piece<'a> {
 
 impl Update {
     /// Updates by `optimizer`, on up to `threads` threads.
-    pub(crate) fn new(spec: &'static Spec, optimizer: Optimizer, threads: usize) -> Self {
+    pub(crate) fn new(
+        spec: &'static Spec,
+        constraints: &'static [Constrained],
+        optimizer: Optimizer,
+        threads: usize,
+    ) -> Self {
         Self {
             spec,
             isa: Isa::detect(),
             threads,
             optimizer,
+            constraints,
             ranges: ranges(spec, &optimizer),
             learning_rate: 0.0,
             bounds: Bounds::UNKNOWN,
@@ -102,6 +110,9 @@ impl Update {
             state.optimizer = old_optimizer;
             return Err(tensor);
         }
+        constraints::apply(self.spec, self.constraints, parameters);
+        let bound = &mut self.bounds.parameters;
+        *bound = bound.max(constraints::largest(self.constraints));
         state.steps += 1;
         self.learning_rate = step.learning_rate;
         Ok(())
@@ -346,7 +357,7 @@ mod tests {
         ];
         for rule in rules {
             let optimizer = Optimizer::from(rule).with_learning_rate(0.1);
-            let mut update = Update::new(&NOTHING, optimizer, 1);
+            let mut update = Update::new(&NOTHING, &[], optimizer, 1);
             let state = TrainingState::default();
             let step = Step::new(&optimizer, 1);
             assert!(!update.advance_bounds(step, 1.0), "nothing is known yet");
