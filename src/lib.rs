@@ -52,6 +52,7 @@
 //! | `fit(&examples)` | training as the `train` block says |
 //! | `trainer()…fit(&examples)` | training with other settings; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
+//! | `confusion_matrix(&examples)` | which classes are taken for which; see [`ConfusionMatrix`] |
 //! | `save(path)`, `Mnist::load(path)`, `Mnist::from_bytes(bytes)` | safetensors |
 //! | `Mnist::from_parameters(WEIGHTS)` | parameters from an array, as [`weights!`] gives them |
 //! | `conv2d_1().kernel()`, `.bias()` | parameters as `ndarray` views, one method for each layer with parameters |
@@ -87,9 +88,9 @@
 pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
-    CheckpointError, Dataset, Epoch, Error, Examples, History, IdxError, Model, Network,
-    OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data, ndarray, set_threads,
-    threads,
+    CheckpointError, ConfusionMatrix, Dataset, Epoch, Error, Examples, History, IdxError, Model,
+    Network, OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data, ndarray,
+    set_threads, threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

@@ -105,7 +105,7 @@ fn targets_that_the_loss_does_not_take_are_refused_before_the_first_step() {
         for (error, whose) in errors {
             let (index, value, loss) = of_target(&error).expect("an error of a target");
             assert_eq!((index, value.to_bits()), (2, wrong.to_bits()));
-            assert_eq!(loss, Loss::BinaryCrossentropy);
+            assert_eq!(loss, Loss::binary_crossentropy());
             let expected = format!(
                 "{whose}a target of example 2 is {wrong}, but the targets of `binary_crossentropy` must be from 0 to 1"
             );
@@ -157,7 +157,7 @@ fn soft_and_missing_labels_are_trained_on() {
     let error = model.fit(&two).unwrap_err();
     assert_eq!(
         of_target(&error),
-        Some((7, 3.0, Loss::CategoricalCrossentropy))
+        Some((7, 3.0, Loss::categorical_crossentropy()))
     );
 }
 
@@ -173,7 +173,7 @@ fn targets_of_any_dataset_are_checked_as_they_are_read() {
         let error = trainer.shuffle(false).epochs(1).fit(&lazy).unwrap_err();
         assert_eq!(
             of_target(&error),
-            Some((41, 255.0, Loss::BinaryCrossentropy))
+            Some((41, 255.0, Loss::binary_crossentropy()))
         );
         assert_eq!(lazy.reads(), [50, 50]);
 

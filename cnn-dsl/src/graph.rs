@@ -141,6 +141,8 @@ pub struct Objective {
     pub loss: Loss,
     /// The weight of the loss; 1 where nothing is written.
     pub weight: f64,
+    /// The weight of each class; empty where all count the same.
+    pub class_weights: Vec<f32>,
     /// What is reported beside the loss.
     pub metrics: Vec<Metric>,
 }

@@ -30,7 +30,10 @@ pub fn reference() -> String {
              Norms are Euclidean, of the weights of each output: over all axes of a kernel but the last, of a depthwise \
              one over height and width; over the whole of a bias, a gamma or a beta.\n\n";
     page += &words(Constraint::WORDS);
-    page += "\n## Losses\n\n`loss = …`\n\n";
+    page += "\n## Losses\n\n`loss = …`. Of several outputs each has its loss, which takes a `weight`. The losses of classes and of \
+             answers of yes or no take `class_weights = […]`, a weight for each class: the loss of an example, or of a \
+             position, is multiplied by that of its class. `categorical_crossentropy(class_weights = [1, 5, 1])`; of a yes \
+             or no, first that of no.\n\n";
     page += &words(Loss::WORDS);
     page +=
         "\n## Optimizers\n\n`optimizer = …`; `rmsprop` where nothing is written, as in Keras.\n\n";
@@ -40,7 +43,8 @@ pub fn reference() -> String {
              steps the learning rate rises linearly from 0, and then the schedule runs, with `s - n` in the place of \
              `s`. Arguments without a default have to be written.\n\n";
     page += &words(Schedule::WORDS);
-    page += "\n## Metrics\n\n`metrics = […]`\n\n";
+    page += "\n## Metrics\n\n`metrics = […]`: over all examples, exact whatever the batches are. Each has to fit the loss of its \
+             output: scores of classes (a softmax), a yes or no (a sigmoid, or `hinge`), or numbers.\n\n";
     page += &words(Metric::WORDS);
     page
 }

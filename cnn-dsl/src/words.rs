@@ -213,6 +213,7 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         .collect();
     arguments.extend(of_words(Activation::WORDS));
     arguments.extend(of_words(Loss::WORDS));
+    arguments.extend(of_words(Metric::WORDS));
     arguments.extend(of_words(Initializer::WORDS));
     arguments.extend(of_words(Regularizer::WORDS));
     arguments.extend(of_words(Constraint::WORDS));

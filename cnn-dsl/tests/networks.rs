@@ -466,6 +466,7 @@ fn training_has_the_defaults_of_keras() {
         objectives: vec![Objective {
             loss: Loss::MeanSquaredError,
             weight: 1.0,
+            class_weights: Vec::new(),
             metrics: vec![],
         }],
         optimizer: rmsprop(1e-3),

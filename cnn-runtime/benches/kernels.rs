@@ -442,8 +442,8 @@ fn elementwise() -> Vec<Case> {
         );
     }
     for loss in [
-        Loss::CategoricalCrossentropy,
-        Loss::BinaryCrossentropy,
+        Loss::categorical_crossentropy(),
+        Loss::binary_crossentropy(),
         Loss::MeanSquaredError,
     ] {
         add(

@@ -37,6 +37,13 @@ pub enum Error {
         /// The scores that there are.
         scores: Vec<String>,
     },
+    /// The network has no such output, or has several where one was asked for.
+    Output {
+        /// The output that was asked for; empty where the only one was.
+        name: String,
+        /// The outputs that there are.
+        outputs: Vec<&'static str>,
+    },
     /// There are no examples to train on or to evaluate.
     EmptyDataset,
     /// A batch without a batch axis.
@@ -145,6 +152,13 @@ pub enum Error {
         /// The loss.
         loss: Loss,
     },
+    /// The weight of an example is negative or not finite.
+    SampleWeight {
+        /// The index of the example.
+        index: usize,
+        /// Its weight.
+        weight: f32,
+    },
     /// The data to train on are wrong, in a call of `fit`.
     Training {
         /// What is wrong.
@@ -236,7 +250,10 @@ impl Error {
 
     /// This error, found in examples of which the first is number `first` of its dataset.
     pub(crate) fn counted_from(mut self, first: usize) -> Self {
-        if let Self::TargetValue { index, .. } | Self::TargetSum { index, .. } = &mut self {
+        if let Self::TargetValue { index, .. }
+        | Self::TargetSum { index, .. }
+        | Self::SampleWeight { index, .. } = &mut self
+        {
             *index += first;
         }
         self
@@ -269,6 +286,13 @@ impl fmt::Display for Error {
                 "there is no score `{name}` to follow, but there are `{}`",
                 scores.join("`, `")
             ),
+            Error::Output { name, outputs } => {
+                let outputs = outputs.join("`, `");
+                match name.as_str() {
+                    "" => write!(f, "the network has several outputs, `{outputs}`"),
+                    _ => write!(f, "there is no output `{name}`, but there is `{outputs}`"),
+                }
+            }
             Error::EmptyDataset => f.write_str("the dataset holds no examples"),
             Error::Scalar => f.write_str("an array without axes holds no examples"),
             Error::Parts {
@@ -372,6 +396,10 @@ impl fmt::Display for Error {
                 "the targets of example {index}{} sum to {sum}, but those of `{}` are probabilities, which sum to at most 1",
                 At(position),
                 loss.name()
+            ),
+            Error::SampleWeight { index, weight } => write!(
+                f,
+                "the weight of example {index} is {weight}, but must be zero or more and finite"
             ),
             Error::Training { source } => write!(f, "training data: {source}"),
             Error::Validation { source } => write!(f, "validation data: {source}"),

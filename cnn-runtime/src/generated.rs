@@ -34,7 +34,7 @@ pub use core::option::Option::{None, Some};
 #[cfg(feature = "std")]
 pub use {
     crate::{
-        Dataset, Error, History, Model, Network, Scores, Trainer,
+        ConfusionMatrix, Dataset, Error, History, Model, Network, Scores, Trainer,
         data::IntoBatch,
         model::{
             Trainable,
@@ -137,7 +137,16 @@ impl Objective {
         Self {
             loss,
             weight,
+            class_weights: &[],
             metrics,
+        }
+    }
+
+    /// With a weight for each class.
+    pub const fn with_class_weights(self, class_weights: &'static [f32]) -> Self {
+        Self {
+            class_weights,
+            ..self
         }
     }
 }

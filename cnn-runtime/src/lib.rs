@@ -31,6 +31,7 @@ pub mod generated;
 #[allow(unsafe_code)]
 pub mod kernels;
 pub mod loss;
+#[cfg(feature = "std")]
 pub mod metric;
 #[cfg(feature = "std")]
 mod model;
@@ -55,7 +56,7 @@ pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
     metric::argmax,
-    model::{AsModel, Model, Network, OtherShape, Report, Scores},
+    model::{AsModel, ConfusionMatrix, Model, Network, OtherShape, Report, Scores},
     ndarray,
     thread_count::{set_threads, threads},
     train::{Epoch, History, Step, Trainer, callbacks},

@@ -17,7 +17,7 @@
 //! ```
 
 use crate::kernels::Isa;
-use crate::objective::Objective;
+use crate::objective::{Objective, Weights};
 use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
 use cnn_ir::operation::{BatchNormalization, Pass};
@@ -548,6 +548,8 @@ pub struct Train<'a, 'b> {
     pub input: &'a [f32],
     /// `[examples, ..output]`.
     pub target: &'a [f32],
+    /// How much each example counts.
+    pub weights: Weights<'a>,
     /// `[examples, ..output]`, overwritten with the network's outputs (probabilities where
     /// the last activation is fused with the loss), as the metrics need them.
     pub output: &'a mut [f32],

@@ -258,8 +258,8 @@ fn examples_can_be_looked_at() {
 #[test]
 fn values_are_such_as_the_loss_takes() {
     let [categorical, binary, mse] = [
-        Loss::CategoricalCrossentropy,
-        Loss::BinaryCrossentropy,
+        Loss::categorical_crossentropy(),
+        Loss::binary_crossentropy(),
         Loss::MeanSquaredError,
     ];
     let no_probability = |loss: &str, value: &str| {

@@ -331,7 +331,8 @@ impl Context<'_> {
         let Some(value) = value? else { return Ok(None) };
         let expected = match least {
             0 => "zero or more",
-            _ => "positive",
+            1 => "positive",
+            _ => &format!("at least {least}"),
         };
         match value.kind {
             ValueKind::Integer(count) => match u64::try_from(count) {
@@ -377,6 +378,18 @@ impl Context<'_> {
             true => Err(Reported),
             false => Ok(Some(list.leak())),
         }
+    }
+
+    /// A list of numbers within `range`.
+    pub(crate) fn numbers(
+        &mut self,
+        parameter: &str,
+        value: Given<&Value>,
+        range: Range,
+    ) -> Given<&'static [f64]> {
+        self.list(parameter, "a list of numbers", value, |context, value| {
+            context.number(parameter, Ok(Some(value)), range)
+        })
     }
 
     /// A list of steps that ascend.
@@ -534,12 +547,7 @@ impl Context<'_> {
                     .ascending(parameter.name, value)
                     .map(|counts| counts.map(Setting::Counts)),
                 Kind::Numbers(range) => self
-                    .list(
-                        parameter.name,
-                        "a list of numbers",
-                        value,
-                        |context, value| context.number(parameter.name, Ok(Some(value)), range),
-                    )
+                    .numbers(parameter.name, value, range)
                     .map(|numbers| numbers.map(Setting::Numbers)),
                 Kind::Other(_) => unreachable!("words read no arguments themselves"),
             };

@@ -13,6 +13,7 @@ mod definitions;
 mod evaluate;
 mod lines;
 mod lint;
+mod metrics;
 pub(crate) mod names;
 mod objectives;
 pub(crate) mod optimizer;

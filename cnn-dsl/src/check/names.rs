@@ -22,6 +22,7 @@ const PREFIX: &str = "__cnn";
 const METHODS: &[&str] = &[
     "clone",
     "clone_from",
+    "confusion_matrix",
     "evaluate",
     "fit",
     "fmt",

@@ -2,10 +2,11 @@
 //!
 //! With one output they are written as `loss = mse;` and `metrics = [mae];`. With several outputs, both are lists whose
 //! entries name an output: `loss = [digit = categorical_crossentropy, parity = binary_crossentropy(weight = 0.5)];`. A
-//! metric without a name is computed for every output.
+//! metric without a name is computed for every output. Whether the metrics fit is checked in `metrics`.
 
 use crate::check::arguments::{Context, Given, Reported};
 use crate::check::convert;
+use crate::check::metrics::WrittenMetric;
 use crate::check::names::unraw;
 use crate::diagnostic::suggest::{Vocabulary, closest_of};
 use crate::diagnostic::{Code, Diagnostic};
@@ -15,15 +16,20 @@ use cnn_ir::loss::Output;
 use cnn_ir::vocabulary::Range;
 
 /// A loss that was written, and where.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Written {
     loss: Loss,
     weight: f64,
+    /// With the place of the list; `None` where nothing is written.
+    class_weights: Option<(Vec<f32>, Span)>,
     place: Span,
 }
 
 /// The argument of a loss that says how much it counts.
 const WEIGHT: &str = "weight";
+
+/// The argument of a loss that says how much each class counts.
+const CLASS_WEIGHTS: &str = "class_weights";
 
 impl Context<'_> {
     /// The objective of each output.
@@ -43,20 +49,27 @@ impl Context<'_> {
             return Err(Reported);
         };
         for (port, written) in outputs.iter().zip(&losses) {
-            self.loss_fits(written.loss, written.place, &nodes[port.node]);
-            self.no_other_reader(*written, port, nodes);
+            let last = &nodes[port.node];
+            self.loss_fits(written.loss, written.place, last);
+            self.class_weights_fit(written, last);
+            self.no_other_reader(written, port, nodes);
         }
+        let losses_only: Vec<Loss> = losses.iter().map(|written| written.loss).collect();
+        self.metrics_fit(&metrics, &losses_only, nodes, outputs);
         let objectives = losses.into_iter().zip(metrics);
         let objectives = objectives.map(|(written, metrics)| Objective {
             loss: written.loss,
             weight: written.weight,
-            metrics,
+            class_weights: written
+                .class_weights
+                .map_or(Vec::new(), |(weights, _)| weights),
+            metrics: metrics.into_iter().map(|written| written.metric).collect(),
         });
         Ok(objectives.collect())
     }
 
     /// A loss that computes the activation of an output needs the output to itself.
-    fn no_other_reader(&mut self, written: Written, port: &Port, nodes: &[Node]) {
+    fn no_other_reader(&mut self, written: &Written, port: &Port, nodes: &[Node]) {
         let activation = written.loss.properties().activation;
         let mut readers = nodes.iter().filter(|node| node.inputs.contains(&port.node));
         if let (true, Some(reader)) = (activation != Activation::Linear, readers.next()) {
@@ -199,25 +212,30 @@ impl Context<'_> {
         Err(self.report(diagnostic))
     }
 
-    /// A loss, and its weight.
+    /// A loss, its weight and those of its classes.
     fn loss(&mut self, value: &Value) -> Result<Written, Reported> {
-        let mut weight = 1.0;
         let mut plain = value.clone();
-        if let ValueKind::Call(Call { arguments, .. }) = &mut plain.kind {
-            let is_weight =
-                |argument: &Argument| argument.name.as_ref().is_some_and(|n| n.text == WEIGHT);
-            let written = arguments.iter().find(|argument| is_weight(argument));
-            if let Some(written) = written.map(|argument| argument.value.clone()) {
-                let number = self.number(WEIGHT, Ok(Some(&written)), Range::Positive);
-                weight = number?.unwrap_or(1.0);
-            }
-            arguments.retain(|argument| !is_weight(argument));
-        }
+        let mut take = |name: &str| {
+            let ValueKind::Call(Call { arguments, .. }) = &mut plain.kind else {
+                return None;
+            };
+            let is_it =
+                |argument: &Argument| argument.name.as_ref().is_some_and(|n| n.text == name);
+            let place = arguments.iter().position(is_it)?;
+            Some(arguments.remove(place).value)
+        };
+        let [weight, class_weights] = [WEIGHT, CLASS_WEIGHTS].map(&mut take);
+        let weight = self.number(WEIGHT, Ok(weight.as_ref()), Range::Positive);
+        let classes = class_weights.as_ref();
+        let weights = self.numbers(CLASS_WEIGHTS, Ok(classes), Range::NonNegative);
+        let (weight, weights) = (weight?.unwrap_or(1.0), weights?);
+        let weights = weights.map(|weights| weights.iter().map(|w| *w as f32).collect());
         let vocabulary = (Vocabulary::Loss, Loss::WORDS);
         let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), &plain)?;
         Ok(Written {
             loss,
             weight,
+            class_weights: weights.zip(class_weights.map(|value| value.span)),
             place: named.span,
         })
     }
@@ -227,9 +245,9 @@ impl Context<'_> {
         &mut self,
         value: Option<&Value>,
         outputs: &[Port],
-    ) -> Result<Vec<Vec<Metric>>, Reported> {
+    ) -> Result<Vec<Vec<WrittenMetric>>, Reported> {
         let count = outputs.len().max(1);
-        let mut metrics: Vec<Vec<(Metric, Span)>> = vec![Vec::new(); count];
+        let mut metrics: Vec<Vec<WrittenMetric>> = vec![Vec::new(); count];
         let Some(value) = value else {
             return Ok(vec![Vec::new(); count]);
         };
@@ -247,40 +265,85 @@ impl Context<'_> {
             };
             let vocabulary = (Vocabulary::Metric, Metric::WORDS);
             let metric = self.vocabulary(vocabulary, ("metrics", "a metric"), &entry.value);
-            let (Ok((metric, _)), Ok(of)) = (metric, of) else {
+            let (Ok((metric, named)), Ok(of)) = (metric, of) else {
                 failed = true;
                 continue;
             };
             let span = entry.span();
+            let argument = metric.word().parameters.first();
+            let written = WrittenMetric {
+                metric,
+                span,
+                place: named.span,
+                argument: argument.and_then(|argument| named.bound.span(argument.name)),
+                is_of_all: entry.name.is_none(),
+            };
             for of_output in &mut metrics[of] {
-                if let Some((_, first)) = of_output.iter().find(|(known, _)| *known == metric) {
+                if let Some(first) = of_output.iter().find(|known| known.metric == metric) {
                     let message = format!("`{}` is listed twice", span.text(self.source));
                     self.report(
                         Diagnostic::new(Code::DuplicateMetric, span, message)
-                            .secondary(*first, "first listed here"),
+                            .secondary(first.span, "first listed here"),
                     );
                     break;
                 }
-                of_output.push((metric, span));
+                of_output.push(written);
             }
         }
-        if failed {
-            return Err(Reported);
+        match failed {
+            true => Err(Reported),
+            false => Ok(metrics),
         }
-        let plain = |of_output: Vec<(Metric, Span)>| {
-            of_output.into_iter().map(|(metric, _)| metric).collect()
+    }
+
+    /// There is a weight for each class.
+    fn class_weights_fit(&mut self, written: &Written, last: &Node) {
+        let Some((weights, span)) = &written.class_weights else {
+            return;
         };
-        Ok(metrics.into_iter().map(plain).collect())
+        let classes = match written.loss.properties().output {
+            Output::Classes => last.shape.0.last().copied().unwrap_or(1),
+            Output::Binary | Output::Signs => 2,
+            Output::Values => {
+                let message = format!(
+                    "`{}` is of numbers, which have no classes",
+                    written.loss.name()
+                );
+                self.report(Diagnostic::new(Code::LossMismatch, *span, message));
+                return;
+            }
+        };
+        if weights.len() != classes {
+            let found = match weights.len() {
+                1 => "one weight".to_owned(),
+                count => format!("{count} weights"),
+            };
+            let what = match written.loss.properties().output {
+                Output::Classes => format!("`{}` has {classes} classes", last.name),
+                Output::Binary | Output::Signs | Output::Values => {
+                    "there are two classes, no and yes".to_owned()
+                }
+            };
+            let message = format!("{found}, but {what}");
+            self.report(
+                Diagnostic::new(Code::LossMismatch, *span, message)
+                    .secondary(last.keyword.span, "the output"),
+            );
+        }
     }
 
     /// A cross-entropy reads probabilities, so the last layer must produce them.
     fn loss_fits(&mut self, loss: Loss, place: Span, last: &Node) {
         let properties = loss.properties();
         let (name, wanted) = (loss.name(), properties.activation);
-        if wanted == Activation::Linear {
-            return;
-        }
         let activation = wanted.name();
+        let found = match last.output_activation() {
+            Some(Activation::Linear) | None => "without an activation".to_owned(),
+            Some(found) => format!("in `{}`", found.name()),
+        };
+        let is_non_negative = last
+            .output_activation()
+            .is_some_and(|activation| activation.properties().is_non_negative);
         let shape = &last.shape;
         let one_class = properties.output == Output::Classes && shape.0.last() == Some(&1);
         let (message, help) = if one_class {
@@ -293,11 +356,15 @@ impl Context<'_> {
                 format!("`{name}` needs at least two classes, but `{}` produces {found}", last.name),
                 "write `loss = binary_crossentropy;` with `activation = sigmoid` for a yes/no answer".to_owned(),
             )
-        } else if last.output_activation() != Some(wanted) {
-            let found = match last.output_activation() {
-                Some(Activation::Linear) | None => "without an activation".to_owned(),
-                Some(found) => format!("in `{}`", found.name()),
-            };
+        } else if properties.needs_non_negative && !is_non_negative {
+            (
+                format!(
+                    "`{name}` needs outputs that are not negative, but `{}` ends {found}",
+                    last.name
+                ),
+                last.op.layer().with_activation(&last.name, "softplus"),
+            )
+        } else if wanted != Activation::Linear && last.output_activation() != Some(wanted) {
             let help = last.op.layer().with_activation(&last.name, activation);
             (
                 format!(

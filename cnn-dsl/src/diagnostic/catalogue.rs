@@ -206,6 +206,8 @@ catalogue! {
         LossOfOutputs = "loss_of_outputs",
         /// The loss and the last layer do not fit.
         LossMismatch = "loss_mismatch",
+        /// A metric is not of such outputs.
+        MetricMismatch = "metric_mismatch",
     }
     Warning {
         /// A constant that nothing reads, or a block that nothing calls.

@@ -216,7 +216,11 @@ fn objectives(train: &Train) -> String {
         let metrics = objective.metrics.iter();
         let metrics = join(metrics.map(|metric| format!("rt::{metric:?}")));
         let (loss, weight) = (objective.loss, objective.weight as f32);
-        format!("rt::Objective::new(rt::{loss:?}, {weight:?}, &[{metrics}])")
+        let class_weights = match &objective.class_weights[..] {
+            [] => String::new(),
+            weights => format!(".with_class_weights(&{weights:?})"),
+        };
+        format!("rt::Objective::new(rt::{loss:?}, {weight:?}, &[{metrics}]){class_weights}")
     });
     format!(
         "/// What is asked of each output.

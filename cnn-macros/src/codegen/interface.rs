@@ -444,8 +444,8 @@ fn exposed_names(port: &Port) -> [Ident; 2] {
 
 /// The names of [`methods`].
 pub fn names(context: &Context<'_>) -> TokenStream {
-    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate save load from_bytes \
-                         from_parameters parameters tensors tensors_mut";
+    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate confusion_matrix save \
+                         load from_bytes from_parameters parameters tensors tensors_mut";
     let names = tokens(NAMES);
     let layers = context.network.nodes.iter();
     let layers = layers.filter(|node| node.view().is_some());
@@ -500,6 +500,22 @@ fn training_methods(train: bool) -> TokenStream {
         #bound
         {
             rt::Network::model(self).evaluate(examples)
+        }
+
+        /// Which classes are taken for which; of a network with several outputs,
+        /// `net.model().confusion_matrix_of("label", …)`.
+        ///
+        /// # Errors
+        ///
+        /// When the data do not fit the network, or it has several outputs.
+        #hidden
+        pub fn confusion_matrix(
+            &self,
+            examples: &dyn rt::Dataset,
+        ) -> ::core::result::Result<rt::ConfusionMatrix, rt::Error>
+        #bound
+        {
+            rt::Network::model(self).confusion_matrix(examples)
         }
     }
 }

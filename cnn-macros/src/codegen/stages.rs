@@ -197,7 +197,7 @@ impl<'a> Passes<'a> {
             fn train_{index}(call: rt::Train<'_, '_>) {{
                 let rt::Train {{
                     examples: n, isa, first, parameters, packed_forward, packed_backward, input, target,
-                    output, losses, slots, argmax, workspace, mut partials, totals, scale, seed,
+                    weights, output, losses, slots, argmax, workspace, mut partials, totals, scale, seed,
                 }} = call;
                 {kept}
                 {argmax}
@@ -215,11 +215,13 @@ impl<'a> Passes<'a> {
         let plan = self.context.plan;
         let mut scope = Scope::new(self, plan::Scope::Share);
         self.copy_if_unwritten(&mut scope);
-        scope.line("rt::objective::forward(OBJECTIVES, OUTPUTS, isa, output, target, losses);");
+        scope.line(
+            "rt::objective::forward(OBJECTIVES, OUTPUTS, isa, output, target, weights, losses);",
+        );
         if plan.values[plan.output].wants_gradient {
             let gradient = scope.gradient(plan.output);
             scope.line(&format!(
-                "rt::objective::backward(OBJECTIVES, OUTPUTS, isa, output, target, scale, {gradient});"
+                "rt::objective::backward(OBJECTIVES, OUTPUTS, isa, output, target, weights, scale, {gradient});"
             ));
         }
         scope.code

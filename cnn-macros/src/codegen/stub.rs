@@ -158,6 +158,12 @@ pub fn stub(
                     pub fn evaluate(&self, examples: &dyn rt::Dataset) -> ::core::result::Result<rt::Scores, rt::Error> {
                         ::core::unreachable!()
                     }
+                    pub fn confusion_matrix(
+                        &self,
+                        examples: &dyn rt::Dataset,
+                    ) -> ::core::result::Result<rt::ConfusionMatrix, rt::Error> {
+                        ::core::unreachable!()
+                    }
                     pub fn save(&self, path: impl ::core::convert::AsRef<rt::Path>) -> ::core::result::Result<(), rt::Error> {
                         ::core::unreachable!()
                     }

@@ -4,6 +4,7 @@
 //! slice and reading one is a copy. Inputs may stay bytes (60,000 MNIST images are 47 MB then
 //! instead of 188) and are scaled as they are read.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use ndarray::{ArrayD, ArrayRef, ArrayView1, ArrayViewD, CowArray, Dimension, IxD
 
 use super::columns::{Input, Targets, part};
 use super::inputs::{Elements, Inputs, IntoInputs};
-use super::{Dataset, Label};
+use super::{Dataset, Label, targets};
 use crate::error::Error;
 
 /// Examples in memory, owned or borrowed for `'a`.
@@ -36,6 +37,9 @@ pub struct Examples<'a> {
     inputs: Vec<Input<'a>>,
     /// The first target, and others.
     targets: Vec<Targets<'a>>,
+    /// How much each example counts in the loss, by target, `[targets, len]` or `[len]` for all; empty where all count
+    /// the same.
+    weights: Vec<Cow<'a, [f32]>>,
 }
 
 /// The target of one example.
@@ -126,6 +130,7 @@ impl<'a> Examples<'a> {
             len,
             inputs: vec![input],
             targets: vec![targets],
+            weights: Vec::new(),
         })
     }
 
@@ -214,6 +219,62 @@ impl<'a> Examples<'a> {
             input.scale *= scale;
         }
         self
+    }
+
+    /// The same examples with a weight each, Keras' `sample_weight`: the loss of an example is multiplied by its weight,
+    /// and the loss of a batch is the sum of these over the number of its examples. So examples with a weight of 0 add
+    /// nothing, but count in that number. Metrics know no weights. The weights of several outputs are the same, unless
+    /// [`and_sample_weights`](Self::and_sample_weights) gives them others.
+    ///
+    /// ```
+    /// use cnn_runtime::data::Examples;
+    /// use cnn_runtime::ndarray::array;
+    ///
+    /// let examples = Examples::labelled(array![[0.0], [1.0], [2.0]], [0, 1, 1])?
+    ///     .with_sample_weights([1.0, 0.5, 2.0])?;
+    /// # let _ = examples;
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Count`], and [`Error::SampleWeight`] of a weight that is negative or not finite.
+    pub fn with_sample_weights(
+        mut self,
+        weights: impl IntoIterator<Item = f32>,
+    ) -> Result<Self, Error> {
+        self.weights.clear();
+        self.and_sample_weights(weights)
+    }
+
+    /// The same with weights under the loss of the next output: the first call is for the first output, as
+    /// [`with_sample_weights`](Self::with_sample_weights). Outputs without weights of their own have those of the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_sample_weights`](Self::with_sample_weights), and [`Error::Parts`] of more weights than targets.
+    pub fn and_sample_weights(
+        mut self,
+        weights: impl IntoIterator<Item = f32>,
+    ) -> Result<Self, Error> {
+        let weights: Vec<f32> = weights.into_iter().collect();
+        if weights.len() != self.len {
+            return Err(Error::Count {
+                inputs: self.len,
+                targets: weights.len(),
+            });
+        }
+        let mut all = weights.iter().enumerate();
+        all.try_for_each(|(index, weight)| targets::check_weight(index, *weight))?;
+        if self.weights.len() == self.targets.len() {
+            return Err(Error::Parts {
+                what: "sample weights",
+                expected: self.targets.len(),
+                found: self.weights.len() + 1,
+            });
+        }
+        self.weights.push(weights.into());
+        Ok(self)
     }
 
     /// The number of examples.
@@ -351,6 +412,9 @@ impl<'a> Examples<'a> {
             targets: (self.targets.iter())
                 .map(|targets| targets.slice(range.clone()))
                 .collect(),
+            weights: (self.weights.iter())
+                .map(|weights| part(weights, range.clone(), 1).into())
+                .collect(),
         }
     }
 
@@ -406,6 +470,11 @@ impl Dataset for Examples<'_> {
 
     fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
         self.targets[target].read(index, out);
+    }
+
+    fn weight_of(&self, target: usize, index: usize) -> f32 {
+        let of_target = self.weights.get(target).or(self.weights.first());
+        of_target.map_or(1.0, |weights| weights[index])
     }
 
     fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {

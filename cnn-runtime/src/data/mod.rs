@@ -34,8 +34,10 @@ use cnn_ir::Loss;
 ///
 /// | the loss | takes targets |
 /// |---|---|
-/// | of classes, at each position of an image: `categorical_crossentropy` | from 0 to 1, which sum to at most 1 along the last axis. One-hot and soft labels sum to 1 (or up to 1.01, for rounding); zeros belong to an example without a label, which adds nothing to the loss and counts as wrong in the accuracy |
+/// | of classes, at each position of an image: `categorical_crossentropy`, `kl_divergence`, `categorical_hinge` | from 0 to 1, which sum to at most 1 along the last axis. One-hot and soft labels sum to 1 (or up to 1.01, for rounding); zeros belong to an example without a label, which adds nothing to the loss and counts as wrong in the accuracy |
 /// | of yes and no: `binary_crossentropy` | from 0 to 1 |
+/// | of signs: `hinge`, `squared_hinge` | -1 or 0 for no, 1 for yes |
+/// | of numbers that are not negative: `msle`, `poisson` | that are zero or more, and finite |
 /// | of numbers: `mse` | that are finite |
 ///
 /// Others are [`Error::TargetValue`] or [`Error::TargetSum`] before they change any weight.
@@ -136,6 +138,13 @@ pub trait Dataset: Sync {
         self.read_target(index, out);
     }
 
+    /// How much example `index` counts in the loss of output number `target`, beside the other examples: zero or more.
+    /// See [`Examples::with_sample_weights`].
+    fn weight_of(&self, target: usize, index: usize) -> f32 {
+        let _ = (target, index);
+        1.0
+    }
+
     /// Says whether the examples fit a network with these inputs and outputs. The default asks
     /// [`check`](Self::check) where there is one of each, and else compares how many there are, and the shapes of the
     /// inputs.
@@ -206,6 +215,16 @@ pub(crate) fn read_inputs(data: &dyn Dataset, inputs: &[Port], index: usize, row
     for (input, port) in inputs.iter().enumerate() {
         data.read_input_of(input, index, &mut row[port.range()]);
     }
+}
+
+/// Reads how much an example counts in the loss of each output. Whether that is 1 in all.
+pub(crate) fn read_weights(data: &dyn Dataset, index: usize, weights: &mut [f32]) -> bool {
+    let mut all = true;
+    for (target, weight) in weights.iter_mut().enumerate() {
+        *weight = data.weight_of(target, index);
+        all &= *weight == 1.0;
+    }
+    all
 }
 
 /// Reads all targets of an example into a row.

@@ -56,6 +56,10 @@ impl Dataset for Share<'_> {
         self.data.read_target_of(target, self.index(index), out);
     }
 
+    fn weight_of(&self, target: usize, index: usize) -> f32 {
+        self.data.weight_of(target, self.index(index))
+    }
+
     fn check_all(&self, inputs: &[&[usize]], outputs: &[&[usize]]) -> Result<(), Error> {
         self.data.check_all(inputs, outputs)
     }

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use cnn_ir::Loss;
-use cnn_ir::loss::Output;
+use cnn_ir::loss::Targets;
 
 use super::Dataset;
 use crate::error::Error;
@@ -20,25 +20,19 @@ const ROUNDING: f32 = 0.01;
 
 /// Whether `loss` takes `target`, which belongs to example `index` and has the shape `output`.
 ///
-/// - Classes: probabilities, each from 0 to 1, which sum to at most 1 in a row. One-hot and soft labels sum to 1;
-///   a row of zeros belongs to an example without a label and adds nothing to the loss.
-/// - Yes or no: probabilities, each from 0 to 1.
-/// - Numbers: any that are finite.
+/// See [`Targets`]: one-hot and soft labels of classes sum to 1; a row of zeros belongs to an example without a label and
+/// adds nothing to the loss.
 pub(super) fn check(
     loss: Loss,
     output: &[usize],
     index: usize,
     target: &[f32],
 ) -> Result<(), Error> {
-    let meaning = loss.properties().output;
-    let is_taken = |value: f32| match meaning {
-        Output::Classes | Output::Binary => (0.0..=1.0).contains(&value),
-        Output::Values => value.is_finite(),
-    };
+    let taken = loss.properties().targets;
     // Without a branch, so that LLVM may use vectors.
-    let all_taken = target.iter().fold(true, |all, t| all & is_taken(*t));
+    let all_taken = target.iter().fold(true, |all, t| all & taken.contains(*t));
     if !all_taken {
-        let wrong = target.iter().position(|value| !is_taken(*value));
+        let wrong = target.iter().position(|value| !taken.contains(*value));
         let place = wrong.unwrap_or(0);
         return Err(Error::TargetValue {
             index,
@@ -48,13 +42,10 @@ pub(super) fn check(
             },
             value: target[place],
             loss,
-            expected: match meaning {
-                Output::Classes | Output::Binary => "from 0 to 1",
-                Output::Values => "finite",
-            },
+            expected: taken.describe(),
         });
     }
-    if meaning == Output::Classes {
+    if taken == Targets::Distribution {
         let (&classes, positions) = output.split_last().unwrap_or((&1, &[]));
         let sums = target.chunks(classes.max(1)).map(|row| row.iter().sum());
         let mut large = sums.enumerate().filter(|(_, sum)| *sum > 1.0 + ROUNDING);
@@ -70,6 +61,14 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Whether an example can count so much in the loss.
+pub(super) fn check_weight(index: usize, weight: f32) -> Result<(), Error> {
+    match weight.is_finite() && weight >= 0.0 {
+        true => Ok(()),
+        false => Err(Error::SampleWeight { index, weight }),
+    }
+}
+
 /// The coordinates of place `index` in an array of this shape, in order of its axes.
 pub(super) fn position(shape: &[usize], index: usize) -> Vec<usize> {
     let mut rest = index;
@@ -83,12 +82,12 @@ pub(super) fn position(shape: &[usize], index: usize) -> Vec<usize> {
     position
 }
 
-/// A dataset that notes targets which the losses do not take.
+/// A dataset that notes targets which the losses do not take, and weights of examples that make no sense.
 pub(crate) struct Checked<'a> {
     data: &'a dyn Dataset,
     objectives: &'a [Objective],
     outputs: &'a [Port],
-    /// Of the examples with a wrong target that have been read, the first in the dataset's order.
+    /// Of the examples with a wrong target or weight that have been read, the first in the dataset's order.
     wrong: Mutex<Option<(usize, Error)>>,
 }
 
@@ -107,11 +106,19 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Whether all targets that have been read since the last call are such as the loss takes.
+    /// Notes that an example is wrong.
+    fn note(&self, index: usize, error: Error) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.as_ref().is_none_or(|(first, _)| index < *first) {
+            *wrong = Some((index, error));
+        }
+    }
+
+    /// Whether all targets that have been read since the last call are such as the loss takes, and all weights.
     ///
     /// # Errors
     ///
-    /// [`Error::TargetValue`] and [`Error::TargetSum`].
+    /// [`Error::TargetValue`], [`Error::TargetSum`] and [`Error::SampleWeight`].
     pub(crate) fn verdict(&self) -> Result<(), Error> {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         wrong.take().map_or(Ok(()), |(_, error)| Err(error))
@@ -155,10 +162,15 @@ impl Dataset for Checked<'_> {
         self.data.read_target_of(target, index, out);
         let (loss, shape) = (self.objectives[target].loss, self.outputs[target].shape);
         if let Err(error) = check(loss, shape, index, out) {
-            let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-            if wrong.as_ref().is_none_or(|(first, _)| index < *first) {
-                *wrong = Some((index, error));
-            }
+            self.note(index, error);
         }
+    }
+
+    fn weight_of(&self, target: usize, index: usize) -> f32 {
+        let weight = self.data.weight_of(target, index);
+        if let Err(error) = check_weight(index, weight) {
+            self.note(index, error);
+        }
+        weight
     }
 }

@@ -29,9 +29,9 @@ const fn rows_at_once(channels: usize) -> usize {
 }
 
 /// The square root of a positive number, without `std`: Newton's method for its inverse, from an estimate by half the
-/// exponent. As exact as an `f64` is but for a few of its last bits.
+/// exponent. As exact as an `f64` is but for a few of its last bits. NaN stays NaN.
 pub(crate) fn square_root(x: f64) -> f64 {
-    let mut inverse = f64::from_bits(0x5FE6_EB50_C7B5_37A9 - (x.to_bits() >> 1));
+    let mut inverse = f64::from_bits(0x5FE6_EB50_C7B5_37A9_u64.wrapping_sub(x.to_bits() >> 1));
     for _ in 0..5 {
         inverse *= 1.5 - 0.5 * x * inverse * inverse;
     }

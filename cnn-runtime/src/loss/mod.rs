@@ -5,16 +5,27 @@
 //! pass reads those.
 
 mod binary_crossentropy;
+mod binary_focal_crossentropy;
 mod categorical_crossentropy;
+mod categorical_focal_crossentropy;
+mod categorical_hinge;
+mod cosine_similarity;
+mod hinge;
 mod huber;
+mod kl_divergence;
+mod log_cosh;
+mod mean_absolute_error;
+mod mean_absolute_percentage_error;
 mod mean_squared_error;
+mod mean_squared_logarithmic_error;
+mod poisson;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::kernels::Isa;
 use crate::kernels::simd::Loop;
+use crate::kernels::{Isa, math};
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
 use cnn_ir::Loss;
@@ -37,30 +48,128 @@ trait Function: Copy {
     fn slope<T: Real>(self, y: &[T], t: &[T]) -> Vec<T>;
 }
 
+/// A function of an output and its target, whose mean over the values of an example is a loss.
+trait Pointwise: Copy {
+    fn value(self, y: f32, t: f32) -> f32;
+
+    /// With respect to the output. Where the function has a kink, one of the slopes on its sides or between them.
+    fn derivative(self, y: f32, t: f32) -> f32;
+
+    /// By definition.
+    #[cfg(any(test, feature = "reference"))]
+    fn twin<T: Real>(self, y: T, t: T) -> T;
+
+    /// The derivative of [`twin`](Self::twin).
+    #[cfg(any(test, feature = "reference"))]
+    fn slope<T: Real>(self, y: T, t: T) -> T;
+}
+
+/// The mean of a [`Pointwise`] function.
+#[derive(Clone, Copy)]
+struct Mean<P>(P);
+
+impl<P: Pointwise> Function for Mean<P> {
+    #[inline(always)]
+    fn forward(self, units: usize, output: &mut [f32], target: &[f32], losses: &mut [f32]) {
+        means(units, output, target, losses, |y, t| self.0.value(y, t));
+    }
+
+    #[inline(always)]
+    fn backward(self, output: &[f32], target: &[f32], scale: f32, gradient: &mut [f32]) {
+        let factor = scale / output.len() as f32;
+        for ((g, y), t) in gradient.iter_mut().zip(output).zip(target) {
+            *g = factor * self.0.derivative(*y, *t);
+        }
+    }
+
+    #[cfg(any(test, feature = "reference"))]
+    fn twin<T: Real>(self, y: &[T], t: &[T]) -> T {
+        let mean = T::from_f64(1.0 / y.len() as f64);
+        let values = y.iter().zip(t).map(|(y, t)| self.0.twin(*y, *t) * mean);
+        values.sum()
+    }
+
+    #[cfg(any(test, feature = "reference"))]
+    fn slope<T: Real>(self, y: &[T], t: &[T]) -> Vec<T> {
+        let mean = T::from_f64(1.0 / y.len() as f64);
+        let slopes = y.iter().zip(t).map(|(y, t)| self.0.slope(*y, *t) * mean);
+        slopes.collect()
+    }
+}
+
 /// Calls a body with the [`Function`] of a loss over outputs of a shape.
 macro_rules! with_function {
-    ($loss:expr, $shape:expr, $function:ident => $body:expr) => {
+    ($loss:expr, $shape:expr, $function:ident => $body:expr) => {{
+        use $crate::loss::{self, Mean};
+        let classes = loss::classes($shape);
+        // A copy of the body for each loss, as each is a type of its own.
+        macro_rules! run {
+            ($value:expr) => {{
+                let $function = $value;
+                $body
+            }};
+        }
         match $loss {
-            Loss::CategoricalCrossentropy => {
-                let $function = $crate::loss::categorical_crossentropy::CategoricalCrossentropy {
-                    classes: $crate::loss::classes($shape),
-                };
-                $body
+            Loss::CategoricalCrossentropy { label_smoothing } => {
+                run!(loss::categorical_crossentropy::CategoricalCrossentropy {
+                    classes,
+                    label_smoothing,
+                })
             }
-            Loss::BinaryCrossentropy => {
-                let $function = $crate::loss::binary_crossentropy::BinaryCrossentropy;
-                $body
+            Loss::BinaryCrossentropy { label_smoothing } => {
+                run!(loss::binary_crossentropy::BinaryCrossentropy { label_smoothing })
             }
             Loss::MeanSquaredError => {
-                let $function = $crate::loss::mean_squared_error::MeanSquaredError;
-                $body
+                run!(Mean(loss::mean_squared_error::MeanSquaredError))
             }
-            Loss::Huber { delta } => {
-                let $function = $crate::loss::huber::Huber { delta };
-                $body
+            Loss::MeanAbsoluteError => {
+                run!(Mean(loss::mean_absolute_error::MeanAbsoluteError))
             }
+            Loss::MeanAbsolutePercentageError => {
+                run!(Mean(
+                    loss::mean_absolute_percentage_error::MeanAbsolutePercentageError
+                ))
+            }
+            Loss::MeanSquaredLogarithmicError => {
+                run!(Mean(
+                    loss::mean_squared_logarithmic_error::MeanSquaredLogarithmicError
+                ))
+            }
+            Loss::Huber { delta } => run!(Mean(loss::huber::Huber { delta })),
+            Loss::LogCosh => run!(Mean(loss::log_cosh::LogCosh)),
+            Loss::Hinge => run!(Mean(loss::hinge::Hinge)),
+            Loss::SquaredHinge => run!(Mean(loss::hinge::SquaredHinge)),
+            Loss::CategoricalHinge => run!(loss::categorical_hinge::CategoricalHinge { classes }),
+            Loss::KlDivergence => run!(loss::kl_divergence::KlDivergence { classes }),
+            Loss::Poisson => run!(Mean(loss::poisson::Poisson)),
+            Loss::CosineSimilarity => {
+                run!(loss::cosine_similarity::CosineSimilarity { length: classes })
+            }
+            Loss::BinaryFocalCrossentropy {
+                alpha,
+                gamma,
+                apply_class_balancing,
+                label_smoothing,
+            } => run!(loss::binary_focal_crossentropy::BinaryFocalCrossentropy {
+                alpha,
+                gamma,
+                apply_class_balancing,
+                label_smoothing,
+            }),
+            Loss::CategoricalFocalCrossentropy {
+                alpha,
+                gamma,
+                label_smoothing,
+            } => run!(
+                loss::categorical_focal_crossentropy::CategoricalFocalCrossentropy {
+                    classes,
+                    alpha,
+                    gamma,
+                    label_smoothing,
+                }
+            ),
         }
-    };
+    }};
 }
 #[cfg(any(test, feature = "reference"))]
 use with_function;
@@ -177,6 +286,32 @@ impl Loop for Backward<'_> {
                 function.backward(output, target, scale, gradient);
             }
         });
+    }
+}
+
+/// Keras' `epsilon`, which keeps divisors and arguments of logarithms away from 0.
+const EPSILON: f32 = 1e-7;
+
+/// -1, 0 or 1; NaN stays NaN.
+#[inline(always)]
+fn sign(x: f32) -> f32 {
+    if x > 0.0 {
+        1.0
+    } else if x < 0.0 {
+        -1.0
+    } else {
+        x
+    }
+}
+
+/// `x^exponent` of a number from 0 on; NaN stays NaN.
+#[inline(always)]
+fn power(x: f32, exponent: f32) -> f32 {
+    match exponent {
+        0.0 => 1.0 + 0.0 * x,
+        1.0 => x,
+        2.0 => x * x,
+        _ => math::exp(exponent * math::ln(x)),
     }
 }
 

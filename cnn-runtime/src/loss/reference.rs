@@ -33,3 +33,12 @@ pub fn backward<T: Real>(
     let dy: Vec<T> = dy.into_iter().map(|d| scale * d).collect();
     activation::backward(fused, classes, output, &dy)
 }
+
+/// `x^exponent` of a number from 0 on, where `0^0` is 1.
+pub(super) fn power<T: Real>(x: T, exponent: T) -> T {
+    let zero = T::from_f64(0.0);
+    match x > zero || exponent > zero {
+        true => (exponent * x.ln()).exp(),
+        false => T::from_f64(1.0),
+    }
+}

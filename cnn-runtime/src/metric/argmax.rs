@@ -1,6 +1,5 @@
 //! The place of the largest value of a row: the class that a network chooses.
 
-#[cfg(feature = "std")]
 use ndarray::{Array, ArrayRef, Axis, RemoveAxis};
 
 /// The place of the largest value along the last axis: the classes that `[N, classes]` outputs choose,
@@ -20,7 +19,6 @@ use ndarray::{Array, ArrayRef, Axis, RemoveAxis};
 /// # Panics
 ///
 /// When there are no axes, or the last one is empty and the others are not.
-#[cfg(feature = "std")]
 pub fn argmax<A: PartialOrd, D: RemoveAxis>(values: &ArrayRef<A, D>) -> Array<usize, D::Smaller> {
     let last = values.ndim().checked_sub(1).expect("at least one axis");
     values.map_axis(Axis(last), |row| {

@@ -1,8 +1,8 @@
-//! Evaluation: the mean loss and metrics over a dataset, in chunks that the threads share.
+//! Evaluation: the mean loss and the metrics over a dataset, in chunks that the threads share.
 //!
 //! ```text
 //! dataset ──▶ chunks of examples ──▶ each thread takes some: read, forward, loss and metrics ──▶ sums of a chunk
-//! sums of all chunks ──added in their order──▶ means
+//! sums of all chunks ──added in their order──▶ scores
 //! ```
 
 use super::prediction::CHUNK;
@@ -12,18 +12,18 @@ use crate::data::{self, Dataset};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::objective;
+use crate::objective::{self, Weights};
 use crate::spec::{Port, Spec, Training, aligned, split_workspace};
 use crate::thread_count::threads;
 use crate::train::penalties;
 
 impl Model {
-    /// The mean loss and metrics over `data`.
+    /// The mean loss and the metrics over `data`.
     ///
     /// # Errors
     ///
     /// [`Error::NotTrainable`] without a `train` block, [`Error::EmptyDataset`], what
-    /// [`Dataset::check`] finds, and [`Error::TargetValue`] or [`Error::TargetSum`].
+    /// [`Dataset::check`] finds, and [`Error::TargetValue`], [`Error::TargetSum`] or [`Error::SampleWeight`].
     pub fn evaluate(&self, data: &dyn Dataset) -> Result<Scores, Error> {
         let training = check_trainable(self.spec)?;
         check_data(self.spec, data)?;
@@ -37,53 +37,104 @@ impl Model {
         data: &dyn Dataset,
         threads: usize,
     ) -> Result<Scores, Error> {
+        let (objectives, outputs) = (training.objectives, self.spec.outputs);
+        let columns = objective::columns(objectives, outputs);
+        let mut sums = self.sum_over(training, data, threads, columns, |chunk, sums| {
+            let Chunk {
+                output,
+                target,
+                losses,
+            } = chunk;
+            objective::sum(objectives, outputs, output, target, losses, sums);
+        })?;
+        let penalty = penalties::total(self.spec, training.penalties, &self.parameters);
+        sums[0] += penalty * data.len() as f64;
+        Ok(Scores::of_sums(outputs, objectives, &sums, data.len()))
+    }
+
+    /// Sums over all examples of data that [`check_data`] has accepted, `columns` of them. `sum` makes those of a chunk,
+    /// in place of zeros.
+    pub(super) fn sum_over(
+        &self,
+        training: &Training,
+        data: &dyn Dataset,
+        threads: usize,
+        columns: usize,
+        sum: impl Fn(Chunk<'_>, &mut [f64]) + Sync,
+    ) -> Result<Vec<f64>, Error> {
+        /// The most sums that are kept at once, if that is a chunk or more for each thread.
+        const KEPT: usize = 1 << 17;
         let data = Checked::new(data, training.objectives, self.spec.outputs);
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let (objectives, outputs) = (training.objectives, self.spec.outputs);
-        let (columns, of_losses) = (
-            objective::columns(objectives),
-            objective::losses(objectives),
-        );
+        let of_losses = objective::losses(objectives);
         let isa = Isa::detect();
-        let mut sums = vec![0.0; data.len().div_ceil(CHUNK) * columns];
-        let mut chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
-        for_each(threads, &mut chunks, |index, sums| {
-            let first = index * CHUNK;
-            let examples = CHUNK.min(data.len() - first);
-            let lengths = [
-                examples * inputs,
-                examples * units,
-                examples * units,
-                examples * of_losses,
-            ];
-            let values: usize = lengths.iter().map(|&length| aligned(length)).sum();
-            let mut buffer = self.buffers.take();
-            buffer.reserve(values + self.spec.workspace.floats(examples));
-            let ([input, target, output, losses], workspace) =
-                split_workspace(&mut buffer, lengths);
-            for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
-                data::read_inputs(&data, self.spec.inputs, first + offset, input);
-            }
-            for (offset, target) in target.chunks_exact_mut(units).enumerate() {
-                data::read_targets(&data, outputs, first + offset, target);
-            }
-            self.predictor().forward(examples, input, output, workspace);
-            objective::forward(objectives, outputs, isa, output, target, losses);
-            objective::sum(objectives, outputs, output, target, losses, sums);
-            self.buffers.give_back(buffer);
-        });
-        data.verdict()?;
-
+        let chunks = data.len().div_ceil(CHUNK);
+        let at_once = (KEPT / columns).max(threads).clamp(1, chunks);
         let mut totals = vec![0.0; columns];
-        for chunk in chunks {
-            for (total, sum) in totals.iter_mut().zip(chunk) {
-                *total += *sum;
+        let mut sums = vec![0.0; at_once * columns];
+        for start in (0..chunks).step_by(at_once) {
+            let count = at_once.min(chunks - start);
+            let sums = &mut sums[..count * columns];
+            sums.fill(0.0);
+            let mut of_chunks: Vec<&mut [f64]> = sums.chunks_mut(columns).collect();
+            for_each(threads, &mut of_chunks, |index, sums| {
+                let first = (start + index) * CHUNK;
+                let examples = CHUNK.min(data.len() - first);
+                let lengths = [
+                    examples * inputs,
+                    examples * units,
+                    examples * units,
+                    examples * outputs.len(),
+                    examples * of_losses,
+                ];
+                let values: usize = lengths.iter().map(|&length| aligned(length)).sum();
+                let mut buffer = self.buffers.take();
+                buffer.reserve(values + self.spec.workspace.floats(examples));
+                let ([input, target, output, weights, losses], workspace) =
+                    split_workspace(&mut buffer, lengths);
+                for (offset, input) in input.chunks_exact_mut(inputs).enumerate() {
+                    data::read_inputs(&data, self.spec.inputs, first + offset, input);
+                }
+                for (offset, target) in target.chunks_exact_mut(units).enumerate() {
+                    data::read_targets(&data, outputs, first + offset, target);
+                }
+                let mut are_even = true;
+                for (offset, weights) in weights.chunks_exact_mut(outputs.len()).enumerate() {
+                    are_even &= data::read_weights(&data, first + offset, weights);
+                }
+                let weights = Weights {
+                    examples: if are_even { &[] } else { weights },
+                    classes: &[],
+                };
+                self.predictor().forward(examples, input, output, workspace);
+                objective::forward(objectives, outputs, isa, output, target, weights, losses);
+                let chunk = Chunk {
+                    output,
+                    target,
+                    losses,
+                };
+                sum(chunk, sums);
+                self.buffers.give_back(buffer);
+            });
+            for chunk in of_chunks {
+                for (total, sum) in totals.iter_mut().zip(chunk) {
+                    *total += *sum;
+                }
             }
         }
-        let penalty = penalties::total(self.spec, training.penalties, &self.parameters);
-        totals[0] += penalty * data.len() as f64;
-        Ok(Scores::mean(outputs, objectives, &totals, data.len()))
+        data.verdict()?;
+        Ok(totals)
     }
+}
+
+/// Some examples whose losses are known.
+pub(super) struct Chunk<'a> {
+    /// `[examples, ..]`, of all outputs.
+    pub(super) output: &'a [f32],
+    pub(super) target: &'a [f32],
+    /// `[examples, losses]`.
+    pub(super) losses: &'a [f32],
 }
 
 /// How the network is trained, which says what its loss is.

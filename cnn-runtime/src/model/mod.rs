@@ -7,7 +7,7 @@
 //! parameters ──▶ tensors, views
 //!      │    ╰──▶ checkpoint
 //!      ▼
-//!   packed ──▶ prediction, evaluation ──▶ scores
+//!   packed ──▶ prediction, evaluation ──▶ scores, confusion
 //! ```
 //!
 //! A model carries the state of its training, but what is in there only [`train`](crate::train) knows. Training reads
@@ -15,6 +15,7 @@
 
 pub(crate) mod buffer_pool;
 pub(crate) mod checkpoint;
+mod confusion;
 pub(crate) mod evaluation;
 mod initialize;
 mod matching;
@@ -27,6 +28,7 @@ pub(crate) mod scores;
 mod tensors;
 pub mod view;
 
+pub use confusion::ConfusionMatrix;
 pub use matching::{OtherShape, Report};
 pub use network::{AsModel, Network, Trainable};
 pub use scores::Scores;

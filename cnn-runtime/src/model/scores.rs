@@ -1,4 +1,4 @@
-//! [`Scores`]: the mean loss and metrics over some examples.
+//! [`Scores`]: the mean loss and the metrics over some examples.
 
 use std::fmt;
 
@@ -13,55 +13,58 @@ use cnn_ir::Metric;
 pub struct Scores {
     /// The mean loss of an example.
     pub loss: f64,
-    /// The mean of each metric; of a network with several outputs none: see [`outputs`](Self::outputs).
+    /// Each metric; of a network with several outputs none: see [`outputs`](Self::outputs).
     pub metrics: Vec<(Metric, f64)>,
     /// The scores of each output, by its label, where the network has several.
     pub outputs: Vec<(&'static str, Self)>,
 }
 
 impl Scores {
-    /// The means of sums over so many examples, as [`objective`](crate::objective) orders them.
-    pub(crate) fn mean(
+    /// From the sums over so many examples, as [`objective`](crate::objective) orders them.
+    pub(crate) fn of_sums(
         outputs: &[Port],
         objectives: &[Objective],
         sums: &[f64],
         examples: usize,
     ) -> Self {
         let count = objective::losses(objectives);
-        let mut means = sums.iter().map(|sum| sum / examples as f64);
-        let losses: Vec<f64> = means.by_ref().take(count).collect();
-        let mut metrics = |objective: &Objective| -> Vec<(Metric, f64)> {
-            let metrics = objective.metrics.iter().copied();
-            metrics.zip(means.by_ref()).collect()
+        let mean = |sum: &f64| sum / examples as f64;
+        let losses: Vec<f64> = sums[..count].iter().map(mean).collect();
+        let mut values = objective::values(objectives, outputs, sums, examples);
+        let mut scores = |objective: &Objective, loss: f64| Self {
+            loss,
+            metrics: (objective.metrics.iter().copied())
+                .zip(values.by_ref())
+                .collect(),
+            outputs: Vec::new(),
         };
         if let [objective] = objectives {
-            return Self {
-                loss: losses[0],
-                metrics: metrics(objective),
-                outputs: Vec::new(),
-            };
+            return scores(objective, losses[0]);
         }
         let each = outputs.iter().zip(objectives).zip(&losses[1..]);
-        let of_output = |((port, objective), &loss): ((&Port, &Objective), &f64)| {
-            let scores = Self {
-                loss,
-                metrics: metrics(objective),
-                outputs: Vec::new(),
-            };
-            (port.name, scores)
-        };
+        let each = each.map(|((port, objective), loss)| (port.name, scores(objective, *loss)));
         Self {
             loss: losses[0],
-            outputs: each.map(of_output).collect(),
+            outputs: each.collect(),
             metrics: Vec::new(),
         }
     }
 
-    /// Each score with its name: `loss`, `accuracy`, and `digit_loss`, `digit_accuracy` of an output.
+    /// Each score with its name: `loss`, `accuracy`, and `digit_loss`, `digit_accuracy` of an output. A metric that is
+    /// there several times with different settings is numbered, as in Keras: `recall`, `recall_1`.
     pub fn named(&self) -> Vec<(String, f64)> {
         let mut named = vec![("loss".to_owned(), self.loss)];
-        let metrics = self.metrics.iter();
-        named.extend(metrics.map(|(metric, value)| (metric.name().to_owned(), *value)));
+        for (place, (metric, value)) in self.metrics.iter().enumerate() {
+            let before = self.metrics[..place].iter();
+            let name = match before
+                .filter(|(other, _)| other.name() == metric.name())
+                .count()
+            {
+                0 => metric.name().to_owned(),
+                number => format!("{}_{number}", metric.name()),
+            };
+            named.push((name, *value));
+        }
         for (output, scores) in &self.outputs {
             let of_output = scores.named().into_iter();
             named.extend(of_output.map(|(name, value)| (format!("{output}_{name}"), value)));
@@ -160,13 +163,20 @@ mod tests {
 
     #[test]
     fn scores_are_means_and_read_as_in_keras() {
+        let port = |name| Port {
+            name,
+            shape: &[1],
+            offset: 0,
+            activation: Activation::Linear,
+        };
         let of = |loss| Objective {
             loss,
             weight: 1.0,
+            class_weights: &[],
             metrics: &[Metric::Accuracy, Metric::MeanAbsoluteError],
         };
         let objectives = [of(Loss::MeanSquaredError)];
-        let scores = Scores::mean(&[], &objectives, &[5.0, 9.0, 2.5], 10);
+        let scores = Scores::of_sums(&[port("a")], &objectives, &[5.0, 9.0, 2.5], 10);
         assert_eq!(
             scores.to_string(),
             "loss: 0.5000 - accuracy: 0.9000 - mae: 0.2500"
@@ -174,18 +184,12 @@ mod tests {
         assert_eq!(scores.accuracy(), Some(0.9));
         assert_eq!(scores.metric(Metric::MeanSquaredError), None);
 
-        let port = |name| Port {
-            name,
-            shape: &[1],
-            offset: 0,
-            activation: Activation::Linear,
-        };
         let one = Objective {
             metrics: &[Metric::Accuracy],
             ..objectives[0]
         };
         let sums = [3.0, 1.0, 4.0, 1.0, 5.0];
-        let scores = Scores::mean(&[port("a"), port("b")], &[one, one], &sums, 10);
+        let scores = Scores::of_sums(&[port("a"), port("b")], &[one, one], &sums, 10);
         assert_eq!(
             scores.to_string(),
             "loss: 0.3000 - a_loss: 0.1000 - a_accuracy: 0.1000 - b_loss: 0.4000 - b_accuracy: 0.5000"

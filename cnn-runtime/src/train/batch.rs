@@ -17,7 +17,7 @@ use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
 use crate::model::{packed, size};
-use crate::objective;
+use crate::objective::{self, Weights};
 use crate::ops::{self, Direction};
 use crate::spec::{Meeting, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
@@ -27,6 +27,8 @@ use crate::train::reduction::{self, Partials};
 pub(crate) struct Batch {
     pub(super) spec: &'static Spec,
     training: &'static Training,
+    /// How much each class counts, if not as the objective says.
+    pub(super) class_weights: Vec<f32>,
     pub(super) isa: Isa,
     /// The most threads to use.
     pub(super) threads: usize,
@@ -50,6 +52,8 @@ pub(crate) struct Batch {
 struct Values {
     input: Buffer,
     target: Buffer,
+    /// Of each example under the loss of each output.
+    weights: Vec<f32>,
     output: Buffer,
     losses: Buffer,
     slots: Vec<Buffer>,
@@ -69,6 +73,9 @@ struct Share<'a> {
     examples: usize,
     input: &'a mut [f32],
     target: &'a mut [f32],
+    weights: &'a mut [f32],
+    /// Whether all of them are 1.
+    are_even: bool,
     output: &'a mut [f32],
     losses: &'a mut [f32],
     slots: Vec<&'a mut [f32]>,
@@ -92,17 +99,19 @@ impl Batch {
     ) -> Self {
         let isa = Isa::detect();
         let partials = reduction::count(batch_size);
-        let columns = objective::columns(training.objectives);
+        let columns = objective::columns(training.objectives, spec.outputs);
         let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
             spec,
             training,
+            class_weights: Vec::new(),
             isa,
             threads,
             examples: 0,
             values: Values {
                 input: values(&size(spec.input)),
                 target: values(&size(spec.output)),
+                weights: vec![1.0; batch_size * spec.outputs.len()],
                 output: values(&size(spec.output)),
                 losses: values(&objective::losses(training.objectives)),
                 slots: training.slots.iter().map(values).collect(),
@@ -152,12 +161,12 @@ impl Batch {
         seed: u64,
     ) {
         let (spec, training, isa) = (self.spec, self.training, self.isa);
-        let columns = objective::columns(training.objectives);
+        let columns = objective::columns(training.objectives, spec.outputs);
         let scale = 1.0 / batch.len() as f32;
         let (total, partial_sums) = self.sums.split_at_mut(columns);
         // The backward pass takes about twice as long as the forward pass.
         let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
-        let weights = &self.packed;
+        let (weights, classes) = (&self.packed, &self.class_weights[..]);
         let mut shares = shares(
             spec,
             training,
@@ -187,6 +196,13 @@ impl Batch {
                     packed_backward: &weights.backward,
                     input: share.input,
                     target: share.target,
+                    weights: Weights {
+                        examples: match share.are_even {
+                            true => &[],
+                            false => share.weights,
+                        },
+                        classes,
+                    },
                     output: share.output,
                     losses: share.losses,
                     slots: &mut share.slots,
@@ -224,7 +240,7 @@ impl Batch {
 
     /// The sums of the loss and of each metric over the examples of the last batch.
     pub(crate) fn sums(&self) -> &[f64] {
-        &self.sums[..objective::columns(self.training.objectives)]
+        &self.sums[..objective::columns(self.training.objectives, self.spec.outputs)]
     }
 
     /// The values of the last batch at `source`, `len` for each example.
@@ -260,12 +276,17 @@ impl Share<'_> {
         for (&example, target) in examples.iter().zip(self.target.chunks_exact_mut(units)) {
             data::read_targets(data, spec.outputs, example, target);
         }
+        self.are_even = true;
+        let weights = self.weights.chunks_exact_mut(spec.outputs.len());
+        for (&example, weights) in examples.iter().zip(weights) {
+            self.are_even &= data::read_weights(data, example, weights);
+        }
     }
 
     /// Sums up the losses and the metrics over each of its partials, of a batch of so many examples.
     fn sum_up(&mut self, spec: &Spec, training: &Training, batch: usize) {
         let (units, losses) = (size(spec.output), objective::losses(training.objectives));
-        let columns = objective::columns(training.objectives);
+        let columns = objective::columns(training.objectives, spec.outputs);
         let sums = self.sums.chunks_exact_mut(columns);
         for (partial, sums) in self.partials.clone().zip(sums) {
             let [start, end] =
@@ -335,10 +356,11 @@ fn shares<'a>(
 ) -> Vec<Share<'a>> {
     let count = reduction::count(examples);
     let threads = threads.clamp(1, count.max(1));
-    let columns = objective::columns(training.objectives);
+    let columns = objective::columns(training.objectives, spec.outputs);
     let (inputs, units) = (size(spec.input), size(spec.output));
     let mut input = &mut values.input[..];
     let mut target = &mut values.target[..];
+    let mut weights = &mut values.weights[..];
     let mut output = &mut values.output[..];
     let mut losses = &mut values.losses[..];
     let mut slots: Vec<_> = values.slots.iter_mut().map(|slot| &mut slot[..]).collect();
@@ -358,6 +380,8 @@ fn shares<'a>(
                 examples: n,
                 input: cut(&mut input, n * inputs),
                 target: cut(&mut target, n * units),
+                weights: cut(&mut weights, n * spec.outputs.len()),
+                are_even: true,
                 output: cut(&mut output, n * units),
                 losses: cut(&mut losses, n * objective::losses(training.objectives)),
                 slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),

@@ -26,6 +26,7 @@ impl Settings<'_> {
         let spec = model.spec();
         let training = check_trainable(spec)?;
         let optimizer = self.check(training)?;
+        self.check_class_weights(training.objectives, spec.outputs)?;
         let check = |data: &dyn Dataset| {
             check_data(spec, data)?;
             let mut outputs = training.objectives.iter().zip(spec.outputs).enumerate();
@@ -52,8 +53,8 @@ impl Settings<'_> {
         };
         let first_of_validation = self.validation_split.map_or(0, |_| trained);
 
-        let columns = objective::columns(training.objectives);
-        let example = Scores::mean(spec.outputs, training.objectives, &vec![0.0; columns], 1);
+        let columns = objective::columns(training.objectives, spec.outputs);
+        let example = Scores::of_sums(spec.outputs, training.objectives, &vec![0.0; columns], 1);
         let scores = Score::all(&example, validation.is_some());
         let batch_size = self.batch_size.min(data.len());
         let constant = constant(optimizer.learning_rate);
@@ -112,7 +113,7 @@ impl Settings<'_> {
             return Ok(());
         }
         model.take_up_weights(optimizer.ema_momentum > 0.0);
-        let run = Run {
+        let mut run = Run {
             settings: self,
             training,
             outputs: spec.outputs,
@@ -126,6 +127,7 @@ impl Settings<'_> {
             learning_rate_is_constant: constant.is_some(),
             history,
         };
+        run.step.set_class_weights(&self.class_weights);
         run.epochs(subject)
     }
 }

@@ -299,6 +299,6 @@ impl Run<'_> {
 
     /// The mean loss and metrics of so many examples.
     fn scores_of(&self, sums: &[f64], examples: usize) -> Scores {
-        Scores::mean(self.outputs, self.training.objectives, sums, examples)
+        Scores::of_sums(self.outputs, self.training.objectives, sums, examples)
     }
 }

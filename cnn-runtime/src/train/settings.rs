@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::spec::{Spec, Training};
+use crate::objective::Objective;
+use crate::spec::{Port, Spec, Training};
 use crate::thread_count;
 use crate::train::callbacks::{
     Callback, Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau, Saving, Score,
@@ -34,6 +35,7 @@ pub(super) struct Settings<'a> {
     pub(super) csv_log: Option<CsvLog>,
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) resume_from: Option<PathBuf>,
+    pub(super) class_weights: Vec<f32>,
 }
 
 impl Settings<'_> {
@@ -60,6 +62,7 @@ impl Settings<'_> {
             csv_log: None,
             checkpoints: Vec::new(),
             resume_from: None,
+            class_weights: Vec::new(),
         }
     }
 
@@ -84,6 +87,36 @@ impl Settings<'_> {
         }
         check_optimizer(&optimizer)?;
         Ok(optimizer)
+    }
+
+    /// Whether there is a weight for each class of the output.
+    pub(super) fn check_class_weights(
+        &self,
+        objectives: &[Objective],
+        outputs: &[Port],
+    ) -> Result<(), Error> {
+        let weights = &self.class_weights;
+        if weights.is_empty() {
+            return Ok(());
+        }
+        let refused = |expected| {
+            Err(Error::Setting {
+                name: "class_weights",
+                value: format!("{weights:?}"),
+                expected,
+            })
+        };
+        let ([objective], [port]) = (objectives, outputs) else {
+            return refused("left out, as there are several outputs: their losses take them");
+        };
+        match objective.classes(port.shape) {
+            None => refused("left out, as the loss is of numbers, which have no classes"),
+            Some(classes) if classes != weights.len() => refused("a weight for each class"),
+            Some(_) if !weights.iter().all(|w| w.is_finite() && *w >= 0.0) => {
+                refused("zero or more and finite")
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// How many of so many examples to train on: all but those that [`Trainer::validation_split`] holds back.

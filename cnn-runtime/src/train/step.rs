@@ -97,7 +97,7 @@ impl Step {
         Self {
             batch: Batch::new(spec, training, parameters, batch_size, threads),
             batch_size,
-            sums: vec![0.0; objective::columns(training.objectives)],
+            sums: vec![0.0; objective::columns(training.objectives, spec.outputs)],
             gradients: Gradients::new(spec),
             clipping: Clipping::new(spec, optimizer.clip, threads),
             running: Running::new(spec, training),
@@ -192,6 +192,11 @@ impl Step {
     /// Whether a moving average of the weights is kept up.
     pub(crate) fn has_average(&self) -> bool {
         self.average.is_some()
+    }
+
+    /// How much each class counts; as the objective says where this is empty.
+    pub(crate) fn set_class_weights(&mut self, class_weights: &[f32]) {
+        self.batch.class_weights = class_weights.to_vec();
     }
 
     /// The steps from the next one on have this learning rate.

@@ -241,6 +241,35 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
+    /// How much each class counts, Keras' `class_weight`: the loss of an example is multiplied by the weight of its class
+    /// while training, and the mean is still over the number of examples. The scores of the validation have no weights, and
+    /// metrics never have.
+    ///
+    /// There is a weight for each class, zero or more, in place of those that the loss has in the `train` block; of a yes or
+    /// no, first that of no. The class is that with the largest target. At each position of an image, it is that of the
+    /// position. Weights of examples multiply, see [`Examples::with_sample_weights`](crate::Examples::with_sample_weights).
+    /// A network with several outputs takes them as arguments of its losses alone.
+    ///
+    /// ```
+    /// # cnn::network! {
+    /// #     network Rare {
+    /// #         input(2);
+    /// #         dense(1, activation = sigmoid);
+    /// #         train { loss = binary_crossentropy; metrics = [recall]; }
+    /// #     }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [2.0, 1.0]];
+    /// # let train = cnn::Examples::labelled(&inputs, [0, 0, 0, 0, 1])?;
+    /// # let mut net = Rare::new(0);
+    /// // One of five is a yes.
+    /// net.trainer().class_weights([1.0, 4.0]).fit(&train)?;
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn class_weights(mut self, weights: impl IntoIterator<Item = f32>) -> Self {
+        self.settings.class_weights = weights.into_iter().collect();
+        self
+    }
+
     /// Whether each epoch takes the examples in a new random order; it does by default.
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.settings.shuffle = shuffle;
