@@ -249,15 +249,14 @@ fn weighted_gradients_are_slopes() {
         let data = data.with_sample_weights(weights()).unwrap();
         let (loss, gradients) = model.gradients(&data, 0).unwrap();
         assert!((loss - model.evaluate(&data).unwrap().loss).abs() < 1e-6);
-        let parameters = model.parameters().len();
-        for place in 0..parameters {
+        for (place, gradient) in gradients.into_iter().enumerate() {
             let shifted = |by: f32| {
                 let mut copy = model.clone();
                 copy.parameters_mut()[place] += by;
                 copy.evaluate(&data).unwrap().loss
             };
             let difference = (shifted(1.0 / 128.0) - shifted(-1.0 / 128.0)) * 64.0;
-            let found = f64::from(gradients[place]);
+            let found = f64::from(gradient);
             let name = model.spec().name;
             assert!(
                 (difference - found).abs() < 2e-4,
