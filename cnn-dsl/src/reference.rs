@@ -1,7 +1,7 @@
 //! The reference page of the language, from the rows that the compiler reads by.
 
 use crate::check::arguments::default;
-use crate::check::optimizer;
+use crate::check::{objectives, optimizer};
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
 use cnn_ir::{
@@ -30,11 +30,13 @@ pub fn reference() -> String {
              Norms are Euclidean, of the weights of each output: over all axes of a kernel but the last, of a depthwise \
              one over height and width; over the whole of a bias, a gamma or a beta.\n\n";
     page += &words(Constraint::WORDS);
-    page += "\n## Losses\n\n`loss = …`. Of several outputs each has its loss, which takes a `weight`. The losses of classes and of \
-             answers of yes or no take `class_weights = […]`, a weight for each class: the loss of an example, or of a \
-             position, is multiplied by that of its class. `categorical_crossentropy(class_weights = [1, 5, 1])`; of a yes \
-             or no, first that of no.\n\n";
+    page += "\n## Losses\n\n`loss = …`\n\n";
     page += &words(Loss::WORDS);
+    page += "\nEvery loss takes `weight`, and those of classes and of a yes or no take `class_weights` too: \
+             `categorical_crossentropy(class_weights = [1, 5, 1])`.\n\n| argument | default | |\n|---|---|---|\n";
+    for parameter in objectives::shared_arguments() {
+        page += &row(parameter, false);
+    }
     page +=
         "\n## Optimizers\n\n`optimizer = …`; `rmsprop` where nothing is written, as in Keras.\n\n";
     page += &optimizers();

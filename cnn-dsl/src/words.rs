@@ -3,8 +3,8 @@
 //! A [`Word`] is a name that somebody wrote, with the [`Place`] in which it stands, whether or not it means something
 //! there: `con` is a word in the place of a layer. [`entries`] are the words that mean something in a place.
 
-use crate::check::optimizer;
 use crate::check::train::SETTINGS;
+use crate::check::{objectives, optimizer};
 use crate::layers::{self, INTERPOLATIONS, PADDING, PADDINGS};
 use crate::syntax::{
     Argument, Call, LayerSyntax, Name, NetworkSyntax, Span, Statement, TrainSyntax, Value,
@@ -212,7 +212,11 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         .map(|kind| (kind.name, kind.parameters))
         .collect();
     arguments.extend(of_words(Activation::WORDS));
-    arguments.extend(of_words(Loss::WORDS));
+    arguments.extend(
+        Loss::WORDS
+            .iter()
+            .map(|word| (word.name, objectives::arguments(word))),
+    );
     arguments.extend(of_words(Metric::WORDS));
     arguments.extend(of_words(Initializer::WORDS));
     arguments.extend(of_words(Regularizer::WORDS));

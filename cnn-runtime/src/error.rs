@@ -137,7 +137,7 @@ pub enum Error {
         value: f32,
         /// The loss.
         loss: Loss,
-        /// What its targets must be: `from 0 to 1`, or `finite`.
+        /// What its targets must be: `from 0 to 1`, `finite`, or as another loss takes them.
         expected: &'static str,
     },
     /// The targets of classes are probabilities, but those of an example sum to more than 1.

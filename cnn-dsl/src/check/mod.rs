@@ -15,7 +15,7 @@ mod lines;
 mod lint;
 mod metrics;
 pub(crate) mod names;
-mod objectives;
+pub(crate) mod objectives;
 pub(crate) mod optimizer;
 mod references;
 pub(crate) mod resolve;

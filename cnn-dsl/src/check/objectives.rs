@@ -4,6 +4,8 @@
 //! entries name an output: `loss = [digit = categorical_crossentropy, parity = binary_crossentropy(weight = 0.5)];`. A
 //! metric without a name is computed for every output. Whether the metrics fit is checked in `metrics`.
 
+use std::sync::LazyLock;
+
 use crate::check::arguments::{Context, Given, Reported};
 use crate::check::convert;
 use crate::check::metrics::WrittenMetric;
@@ -11,9 +13,10 @@ use crate::check::names::unraw;
 use crate::diagnostic::suggest::{Vocabulary, closest_of};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::graph::{Activation, Loss, Metric, Node, Objective, Port};
-use crate::syntax::{Argument, Call, Name, Span, TrainSyntax, Value, ValueKind};
+use crate::layers::{Kind, Parameter};
+use crate::syntax::{Argument, Name, Span, TrainSyntax, Value, ValueKind};
 use cnn_ir::loss::Output;
-use cnn_ir::vocabulary::Range;
+use cnn_ir::vocabulary::{Range, Word};
 
 /// A loss that was written, and where.
 #[derive(Clone)]
@@ -25,11 +28,50 @@ struct Written {
     place: Span,
 }
 
-/// The argument of a loss that says how much it counts.
 const WEIGHT: &str = "weight";
-
-/// The argument of a loss that says how much each class counts.
 const CLASS_WEIGHTS: &str = "class_weights";
+
+/// What every loss takes, and then what every loss of classes takes.
+const SHARED: [Parameter; 2] = [
+    Parameter {
+        name: WEIGHT,
+        docs: &[" How much the loss counts beside those of the other outputs."],
+        kind: Kind::number(Range::Positive, 1.0),
+    },
+    Parameter {
+        name: CLASS_WEIGHTS,
+        docs: &[
+            " A weight for each class, by which the loss of an example or of a position of that class is multiplied;",
+            " of a yes or no, first that of no.",
+        ],
+        kind: Kind::Other(Some("none")),
+    },
+];
+
+/// The arguments of each loss, in the order of [`Loss::WORDS`].
+static ARGUMENTS: LazyLock<Vec<Vec<Parameter>>> = LazyLock::new(|| {
+    let arguments = |word: &Word<Loss>| {
+        let loss = (word.make)(&convert::defaults(word, false));
+        let shared = match loss.properties().output {
+            Output::Values => &SHARED[..1],
+            Output::Classes | Output::Binary | Output::Signs => &SHARED,
+        };
+        [word.parameters, shared].concat()
+    };
+    Loss::WORDS.iter().map(arguments).collect()
+});
+
+/// The arguments of a loss: its own, then those that every loss has.
+pub(crate) fn arguments(word: &'static Word<Loss>) -> &'static [Parameter] {
+    let mut words = Loss::WORDS.iter().zip(&*ARGUMENTS);
+    let found = words.find(|(other, _)| other.name == word.name);
+    found.map_or(&[], |(_, arguments)| arguments)
+}
+
+/// The arguments that losses have beside their own.
+pub(crate) fn shared_arguments() -> &'static [Parameter] {
+    &SHARED
+}
 
 impl Context<'_> {
     /// The objective of each output.
@@ -214,28 +256,30 @@ impl Context<'_> {
 
     /// A loss, its weight and those of its classes.
     fn loss(&mut self, value: &Value) -> Result<Written, Reported> {
-        let mut plain = value.clone();
-        let mut take = |name: &str| {
-            let ValueKind::Call(Call { arguments, .. }) = &mut plain.kind else {
-                return None;
-            };
-            let is_it =
-                |argument: &Argument| argument.name.as_ref().is_some_and(|n| n.text == name);
-            let place = arguments.iter().position(is_it)?;
-            Some(arguments.remove(place).value)
+        let words = (Vocabulary::Loss, Loss::WORDS);
+        let (word, named) = self.called(words, ("loss", "a loss"), value, arguments)?;
+        let bound = &named.bound;
+        let loss = self.make(word, bound);
+        let weight = self.number(WEIGHT, bound.get(WEIGHT), Range::Positive);
+        let class_weights = match arguments(word)
+            .iter()
+            .any(|other| other.name == CLASS_WEIGHTS)
+        {
+            true => {
+                let is_none = |value: &&Value| value.kind == ValueKind::Name("none".to_owned());
+                let written = bound.get(CLASS_WEIGHTS);
+                let written = written.map(|value| value.filter(|value| !is_none(value)));
+                self.numbers(CLASS_WEIGHTS, written, Range::NonNegative)
+            }
+            false => Ok(None),
         };
-        let [weight, class_weights] = [WEIGHT, CLASS_WEIGHTS].map(&mut take);
-        let weight = self.number(WEIGHT, Ok(weight.as_ref()), Range::Positive);
-        let classes = class_weights.as_ref();
-        let weights = self.numbers(CLASS_WEIGHTS, Ok(classes), Range::NonNegative);
-        let (weight, weights) = (weight?.unwrap_or(1.0), weights?);
-        let weights = weights.map(|weights| weights.iter().map(|w| *w as f32).collect());
-        let vocabulary = (Vocabulary::Loss, Loss::WORDS);
-        let (loss, named) = self.vocabulary(vocabulary, ("loss", "a loss"), &plain)?;
+        let (loss, weight, class_weights) = (loss?, weight?.unwrap_or(1.0), class_weights?);
+        let class_weights =
+            class_weights.map(|weights| weights.iter().map(|weight| *weight as f32).collect());
         Ok(Written {
             loss,
             weight,
-            class_weights: weights.zip(class_weights.map(|value| value.span)),
+            class_weights: class_weights.zip(bound.span(CLASS_WEIGHTS)),
             place: named.span,
         })
     }
@@ -304,14 +348,8 @@ impl Context<'_> {
         let classes = match written.loss.properties().output {
             Output::Classes => last.shape.0.last().copied().unwrap_or(1),
             Output::Binary | Output::Signs => 2,
-            Output::Values => {
-                let message = format!(
-                    "`{}` is of numbers, which have no classes",
-                    written.loss.name()
-                );
-                self.report(Diagnostic::new(Code::LossMismatch, *span, message));
-                return;
-            }
+            // They do not take the argument.
+            Output::Values => return,
         };
         if weights.len() != classes {
             let found = match weights.len() {

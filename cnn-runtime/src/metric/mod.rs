@@ -72,7 +72,7 @@ fn with<R>(metric: Metric, loss: Loss, shape: &[usize], f: impl FnOnce(&dyn Func
         Metric::MeanIou => f(&counts(Ratio::Iou, 0.5)),
         Metric::BinaryIou { threshold } => f(&counts(Ratio::Iou, threshold)),
         Metric::Auc { num_thresholds } => f(&auc::Auc {
-            buckets: num_thresholds as usize - 1,
+            buckets: (num_thresholds as usize).saturating_sub(1).max(1),
         }),
         Metric::MeanAbsoluteError => f(&errors::absolute(units)),
         Metric::MeanSquaredError => f(&errors::squared(units)),
