@@ -262,7 +262,7 @@ fn a_file_that_is_far_too_large_is_not_read() {
             Error::Checkpoint {
                 source: CheckpointError::TooLarge { limit },
                 ..
-            } if limit < 1 << 25
+            } if limit < 1 << 21
         ),
         "{error}"
     );

@@ -11,6 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cnn::callbacks::{Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau};
 use cnn::runtime::{CheckpointError, Error, Model};
@@ -246,8 +248,8 @@ fn without_seconds(log: &Path) -> String {
 fn checkpoints_are_written_when_they_are_due() {
     let folder = Folder::new("due");
     let path = folder.file("run.safetensors");
-    // How many epochs and steps the file knows of, after each step.
-    let seen = |checkpoint: Checkpoint| {
+    // How many steps the file knows of, after each step: what is expected, once the thread that writes has come to it.
+    let seen = |checkpoint: Checkpoint, expected: &[u64; 13]| {
         let _ = fs::remove_file(&path);
         let (mut net, mut seen) = (Normalized::new(1), Vec::new());
         let trainer = net
@@ -256,33 +258,37 @@ fn checkpoints_are_written_when_they_are_due() {
             .progress(false)
             .checkpoint(checkpoint);
         let trainer = trainer.on_step(|_, _| {
-            // The thread that writes has time to.
-            std::thread::sleep(std::time::Duration::from_millis(60));
+            let expected = expected[seen.len()];
+            // A file too many would be there by then.
+            thread::sleep(Duration::from_millis(20));
+            let begun = Instant::now();
+            while steps_of(&path) < expected && begun.elapsed() < Duration::from_secs(20) {
+                thread::sleep(Duration::from_millis(1));
+            }
             seen.push(steps_of(&path));
         });
         trainer.fit(&data()).unwrap();
         seen.push(steps_of(&path));
-        seen
+        assert_eq!(seen, expected);
     };
     let of = |path| Checkpoint::new(path);
     // The callback of a step comes before the checkpoint of the same step.
-    let every_epoch = [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9, 12];
-    assert_eq!(seen(of(&path)), every_epoch);
-    assert_eq!(
-        seen(of(&path).every_epochs(3)),
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 12]
+    seen(of(&path), &[0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9, 12]);
+    seen(
+        of(&path).every_epochs(3),
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 12],
     );
-    assert_eq!(
-        seen(of(&path).every_steps(2)),
-        [0, 0, 2, 2, 2, 5, 5, 5, 8, 8, 8, 11, 12]
+    seen(
+        of(&path).every_steps(2),
+        &[0, 0, 2, 2, 2, 5, 5, 5, 8, 8, 8, 11, 12],
     );
-    assert_eq!(
-        seen(of(&path).every_minutes(1e-6)),
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    seen(
+        of(&path).every_minutes(1e-6),
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
     );
-    assert_eq!(
-        seen(of(&path).every_minutes(10.0)),
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12]
+    seen(
+        of(&path).every_minutes(10.0),
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12],
     );
 }
 

@@ -32,8 +32,17 @@ use crate::optimizer::MAX_SLOTS;
 use crate::spec::{FILE_VERSION, Spec};
 use cnn_ir::tensor::TRAINING;
 
-/// Bytes that a header may take beside what the network's own needs: for metadata, and for the history of a training.
-const HEADER_ALLOWANCE: u64 = 1 << 24;
+/// Bytes that a header may take beside what the network's own needs.
+const HEADER_ALLOWANCE: u64 = 1 << 20;
+
+/// Bytes that the record of a training may take: each epoch has a few hundred.
+const RECORD_ALLOWANCE: u64 = 1 << 24;
+
+/// The entry of the metadata that holds the record of a training.
+pub(crate) const RECORD: &str = "cnn_training";
+
+/// The record stands this close to the beginning of a file that has one: behind the other metadata.
+const BEFORE_RECORD: usize = 1 << 16;
 
 /// Writes `parameters` to the file `path`.
 pub(crate) fn save(spec: &Spec, parameters: &[f32], path: &Path) -> Result<(), Error> {
@@ -113,29 +122,47 @@ fn header(spec: &Spec, metadata: &[(&str, &str)], tensors: &[Named<'_>]) -> Stri
 
 const TO_A_STRING: &str = "writing to a string does not fail";
 
-/// The largest file that is read for a network: the state of training may be in there, with this many values for each
-/// parameter, and room for twice their width, so that a wrong type is called by its name.
-fn limit(spec: &Spec) -> u64 {
-    const VALUES: usize = 4 + MAX_SLOTS;
-    let bytes = |text: &str| text.len() + 64;
-    let names: usize = spec.parameters.iter().map(|p| bytes(p.name)).sum();
-    (VALUES * (spec.parameter_count * size_of::<f64>() + names)) as u64 + HEADER_ALLOWANCE
+/// The largest file with so many values for each parameter: with room for twice their width, so that a wrong type is
+/// called by its name.
+fn limit(spec: &Spec, values: usize) -> u64 {
+    /// What a header says of a tensor beside its name, at most.
+    const ROW: usize = 256;
+    let rows: usize = spec.parameters.iter().map(|p| p.name.len() + ROW).sum();
+    (values * (spec.parameter_count * size_of::<f64>() + rows)) as u64 + HEADER_ALLOWANCE
 }
 
-/// Reads the bytes of the file `path`, unless it is larger than one of the network can be.
+/// Reads the bytes of the file `path`, unless it is larger than one of the network can be. One that says to hold the
+/// state of a training may be larger than one of weights alone.
 pub(crate) fn read(spec: &Spec, path: &Path) -> Result<Vec<u8>, Error> {
     let io_error = |source| Error::Io {
         path: path.to_path_buf(),
         source,
     };
-    let limit = limit(spec);
-    let file = File::open(path).map_err(io_error)?;
+    // The parameters, the weights whose average they are, the best ones, and what the optimizer remembers.
+    const MOST_VALUES: usize = 3 + MAX_SLOTS;
+    let mut limit = limit(spec, 1);
+    let mut file = File::open(path).map_err(io_error)?;
     let mut bytes = Vec::new();
-    let read = file.take(limit + 1).read_to_end(&mut bytes);
-    if read.map_err(io_error)? as u64 > limit {
-        return Err(CheckpointError::TooLarge { limit }.in_file(path));
+    let mut read_to = |limit: u64, bytes: &mut Vec<u8>| {
+        let rest = limit + 1 - bytes.len() as u64;
+        (&mut file).take(rest).read_to_end(bytes).map_err(io_error)
+    };
+    read_to(limit, &mut bytes)?;
+    if bytes.len() as u64 > limit && has_record(&bytes) {
+        limit = self::limit(spec, MOST_VALUES) + RECORD_ALLOWANCE;
+        read_to(limit, &mut bytes)?;
     }
-    Ok(bytes)
+    match bytes.len() as u64 > limit {
+        true => Err(CheckpointError::TooLarge { limit }.in_file(path)),
+        false => Ok(bytes),
+    }
+}
+
+/// Whether the beginning of a file says that it holds the state of a training.
+fn has_record(bytes: &[u8]) -> bool {
+    let name = RECORD.as_bytes();
+    let beginning = &bytes[..bytes.len().min(BEFORE_RECORD)];
+    beginning.windows(name.len()).any(|window| window == name)
 }
 
 /// Reads the parameters of a network from the file `path`.

@@ -18,7 +18,7 @@ use crate::thread_count::threads;
 use crate::train::penalties;
 
 impl Model {
-    /// The mean loss and the metrics over `data`.
+    /// The mean loss, with the penalties of regularizers, and the metrics over `data`.
     ///
     /// # Errors
     ///

@@ -74,7 +74,7 @@ fn wanted(constraint: Constraint, norm: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::regularized::{KERNEL, spec};
+    use super::super::test_spec::{KERNEL, spec};
     use super::*;
 
     /// Of Keras 3: see `tests/fixtures/constraints.py`.

@@ -36,8 +36,6 @@ pub(crate) mod penalties;
 #[cfg(feature = "std")]
 mod progress;
 pub(crate) mod reduction;
-#[cfg(test)]
-mod regularized;
 #[cfg(feature = "std")]
 mod run;
 #[cfg(feature = "std")]
@@ -50,6 +48,8 @@ mod slow_build;
 pub(crate) mod state;
 #[cfg(feature = "std")]
 mod step;
+#[cfg(test)]
+mod test_spec;
 #[cfg(feature = "std")]
 mod trainer;
 #[cfg(feature = "std")]

@@ -43,7 +43,7 @@ pub(crate) fn add_gradients(
 
 #[cfg(test)]
 mod tests {
-    use super::super::regularized::{KERNEL, spec};
+    use super::super::test_spec::{KERNEL, spec};
     use super::*;
     use cnn_ir::Regularizer;
 

@@ -217,9 +217,10 @@ impl Run<'_> {
             .collect();
         self.save(model, &due)?;
         let failed = &mut self.history.checkpoint_error;
-        for checkpoint in &mut self.checkpoints {
-            checkpoint.finish(failed)?;
-        }
+        // Of several files, each is written to its end, also where another one fails.
+        let checkpoints = self.checkpoints.iter_mut();
+        let finished: Vec<_> = checkpoints.map(|of| of.finish(failed)).collect();
+        finished.into_iter().collect::<Result<(), Error>>()?;
         for callback in &self.callbacks {
             if let Some(parameters) = callback.end_of_training(self.history) {
                 model.parameters_mut().copy_from_slice(parameters);

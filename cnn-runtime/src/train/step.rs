@@ -211,8 +211,8 @@ impl Step {
 }
 
 impl Model {
-    /// The mean loss over `data` as one batch, and its gradients in the order of the parameters. Dropout
-    /// drops what `seed` says.
+    /// The mean loss over `data` as one batch, and its gradients in the order of the parameters, both with the penalties
+    /// of regularizers. Dropout drops what `seed` says.
     ///
     /// Both are returned as they are: infinite or not a number, where the arithmetic comes to that. Gradients of
     /// tensors that are not trained are zero.

@@ -380,7 +380,8 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
-    /// Called after each step with the network as it is then. What it takes is part of the time of the training.
+    /// Called after each step with the network as it is then: with the weights themselves, where the optimizer keeps a
+    /// moving average of them. The time that it takes is not part of [`Epoch::seconds`].
     pub fn on_step(mut self, callback: impl FnMut(&Step, &N) + 'a) -> Self {
         self.observers.on_step = Some(Box::new(callback));
         self
@@ -472,9 +473,9 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// # Errors
     ///
     /// Before the first step: [`Error::NotTrainable`], [`Error::Setting`], [`Error::Monitor`], [`Error::Io`] of the
-    /// log, and what is wrong with either dataset as a whole: [`Error::EmptyDataset`], what [`Dataset::check`] and
+    /// log, [`Error::Io`] and [`Error::Checkpoint`] of the file to resume from, and what is wrong with either dataset as a whole: [`Error::EmptyDataset`], what [`Dataset::check`] and
     /// [`Dataset::check_targets`] find. While training: [`Error::NonFiniteLoss`], [`Error::NonFiniteGradient`],
-    /// [`Error::NonFiniteUpdate`], [`Error::Io`] of the log, and [`Error::TargetValue`] and [`Error::TargetSum`] of
+    /// [`Error::NonFiniteUpdate`], [`Error::Io`] of the log or a checkpoint, and [`Error::TargetValue`] and [`Error::TargetSum`] of
     /// targets that are first looked at when they are read. The model is then as the step
     /// before left it: parameters, optimizer and counters, so that training can go on with other data as if the step
     /// that failed had never been tried. [`history`](Self::history) tells what was trained until then.

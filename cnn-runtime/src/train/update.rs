@@ -298,28 +298,8 @@ fn pieces<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Workspace;
+    use crate::train::test_spec::spec;
     use cnn_ir::UpdateRule;
-
-    static NOTHING: Spec = Spec {
-        name: "Nothing",
-        input: &[1],
-        output: &[1],
-        inputs: &[],
-        outputs: &[],
-        layers: &[],
-        parameters: &[],
-        parameter_count: 0,
-        forward: |_| {},
-        workspace: Workspace {
-            per_example: 0,
-            single: 0,
-            batch: 0,
-        },
-        packed: &[],
-        exposed: &[],
-        training: None,
-    };
 
     /// Otherwise every step would take the slow way.
     #[test]
@@ -357,7 +337,7 @@ mod tests {
         ];
         for rule in rules {
             let optimizer = Optimizer::from(rule).with_learning_rate(0.1);
-            let mut update = Update::new(&NOTHING, &[], optimizer, 1);
+            let mut update = Update::new(spec(), &[], optimizer, 1);
             let state = TrainingState::default();
             let step = Step::new(&optimizer, 1);
             assert!(!update.advance_bounds(step, 1.0), "nothing is known yet");

@@ -238,9 +238,22 @@ impl Record {
         })
     }
 
-    /// Whether a training can have been there, of a network with so many sums of scores: counters that would overflow,
-    /// or contradict each other, come from a damaged file.
-    pub(super) fn is_possible(&self, columns: usize) -> Result<(), CheckpointError> {
+    /// Whether the epochs had the scores that they have now, which are computed from so many sums.
+    pub(super) fn fits_scores(&self, columns: usize) -> Result<(), CheckpointError> {
+        let found = self.progress.sums.len();
+        match found == columns {
+            true => Ok(()),
+            false => Err(CheckpointError::Setting {
+                name: "metrics",
+                expected: format!("of {found} sums"),
+                found: format!("those of {columns}"),
+            }),
+        }
+    }
+
+    /// Whether a training can have been there: counters that would overflow, or contradict each other, come from a
+    /// damaged file.
+    pub(super) fn is_possible(&self) -> Result<(), CheckpointError> {
         /// More than any training counts to.
         const MOST: u64 = 1 << 48;
         let progress = &self.progress;
@@ -255,10 +268,6 @@ impl Record {
         let damaged = |reason| Err(CheckpointError::Record { reason });
         if let Some((name, count)) = counters.iter().find(|(_, count)| *count > MOST) {
             return damaged(format!("`{name}` is {count}"));
-        }
-        if progress.sums.len() != columns {
-            let found = progress.sums.len();
-            return damaged(format!("there are {found} sums, not {columns}"));
         }
         if !(progress.learning_rate >= 0.0 && progress.learning_rate.is_finite()) {
             let found = progress.learning_rate;

@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use super::{Pass, Record};
 use crate::error::Error;
 use crate::file;
-use crate::model::checkpoint::{self, CheckpointError, Named};
+use crate::model::checkpoint::{self, CheckpointError, Named, RECORD};
 use crate::model::parameters::Buffer;
 use crate::model::{Model, Scores};
 use crate::spec::Spec;
@@ -18,9 +18,6 @@ use crate::train::history::Epoch;
 use crate::train::state::{MovingAverage, OptimizerState};
 use cnn_ir::UpdateRule;
 use cnn_ir::tensor::TRAINING;
-
-/// The entry of the metadata that holds the [`Record`].
-const RECORD: &str = "cnn_training";
 
 /// The parameters of the best epoch.
 const BEST: &str = "best";
@@ -129,7 +126,8 @@ impl Snapshot {
     ) -> Result<Vec<Epoch>, CheckpointError> {
         self.record.fits_rule(rule)?;
         self.record.fits_pass(pass)?;
-        self.record.is_possible(columns)?;
+        self.record.fits_scores(columns)?;
+        self.record.is_possible()?;
         self.record.history(example)
     }
 

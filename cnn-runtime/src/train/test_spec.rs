@@ -1,4 +1,4 @@
-//! A tensor for the tests of penalties and constraints.
+//! A network of one tensor, for tests of what changes parameters.
 
 use crate::spec::{Gradient, Parameter, Spec, Workspace};
 use cnn_ir::{Initializer, Role};
