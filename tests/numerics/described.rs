@@ -260,6 +260,11 @@ described! {
         tanh(from = a); flatten; dense(3); add(b);
         train { loss = mse; }
     }
+    ReshapedThereAndBack {
+        input(7x6x2); a: conv2d(3, 1x1, activation = tanh); reshape(7x1x18); reshape(7x6x3);
+        cropping2d(top = 0, bottom = 1, left = 0, right = 2); flatten; dense(2);
+        train { loss = mse; }
+    }
     Reshaped {
         input(24); dense(32); reshape(4x4x2); relu; conv2d(3, 2x2, padding = same, activation = tanh);
         reshape(3x4x4); max_pool2d(2x2); reshape(1x2x4); a: conv2d(4, 1x1); reshape(4x2); sigmoid; b: reshape(2x1x4);

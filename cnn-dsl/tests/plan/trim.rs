@@ -54,6 +54,11 @@ fn what_nobody_reads_is_not_computed() {
             "input(6x6x1); conv2d(2, 1x1); reshape(4x9x2); max_pool2d(3x3);",
             &["6x6x2", "1x3x2"],
         ),
+        // Two that end where they began move nothing.
+        (
+            "input(6x6x1); conv2d(2, 1x1); reshape(4x9x2); reshape(6x6x2); cropping2d(right = 2);",
+            &["6x4x2", "6x4x2"],
+        ),
         // Cells of a transposed convolution reach as far as its kernel; within a layer, as outside.
         (
             "input(9x9x1); relu; conv2d_transpose(2, 3x3, strides = 2, padding = same); max_pool2d(5x5);",
@@ -126,7 +131,9 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
         if !is_needed[id] {
             continue;
         }
-        for &input in &node.inputs {
+        let inputs = node.inputs.iter().map(|&input| source(network, input));
+        let inputs: Vec<_> = inputs.collect();
+        for &input in &inputs {
             is_needed[input] = true;
         }
         for axis in 0..2 {
@@ -141,7 +148,7 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 .iter_mut()
                 .take(last.unwrap_or(0) + 1)
                 .for_each(|read| *read = true);
-            for &input in &node.inputs {
+            for &input in &inputs {
                 let output = read[id][axis].clone();
                 let cells = &mut read[input][axis];
                 // What is flattened or reshaped is read whole.
@@ -167,6 +174,26 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
         }
     }
     read
+}
+
+/// Where a value of this shape comes from: reshapes that end in the shape with which they began move nothing.
+fn source(network: &Network, id: NodeId) -> NodeId {
+    let shape = &network.nodes[id].shape;
+    let (mut at, mut found) = (id, id);
+    loop {
+        let node = &network.nodes[at];
+        let is_view = node
+            .op
+            .operations(&node.input_shapes, &node.shape)
+            .is_empty();
+        match node.inputs[..] {
+            [input] if is_view => at = input,
+            _ => return found,
+        }
+        if network.nodes[at].shape == *shape {
+            found = at;
+        }
+    }
 }
 
 /// The cells, of so many on an axis, that a cell of the output reads, those beside the image included.
