@@ -1,4 +1,4 @@
-//! How long a training step and a prediction take, for five networks.
+//! How long a training step and a prediction take, for eight networks.
 //!
 //! ```text
 //! cargo run --release --example bench
@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use measure::Work;
 use networks::NETWORKS;
 
-/// Times training steps and predictions of five networks.
+/// Times training steps and predictions of eight networks.
 #[derive(Parser)]
 struct Options {
     /// Which networks [default: all]
@@ -84,7 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for (name, spec, _) in networks {
         let model = Model::new(spec(), 0);
-        let (images, labels) = digits.pictures(spec().input)?;
+        let classes = spec().output.iter().product();
+        let (images, labels) = digits.pictures(spec().input, classes)?;
         for &batch in &options.batches {
             let works: &[Work] = match batch {
                 1 => &[Work::Train, Work::Infer, Work::Predict],

@@ -1,4 +1,4 @@
-//! Images to time with: digits of MNIST, or coloured ones where a network takes 32x32x3.
+//! Images to time with: digits of MNIST, or enlarged and coloured ones where a network takes other images.
 //!
 //! Kernels that leave out what is zero are as fast as the data let them be, so noise would not do:
 //! a network soon dies of learning noise, and dead units cost nothing.
@@ -27,8 +27,12 @@ impl Digits {
         Ok(Self { test })
     }
 
-    /// [`COUNT`] images of the shape that a network takes, and their labels.
-    pub fn pictures(&self, shape: &[usize]) -> Result<(ArrayD<f32>, Vec<usize>), Box<dyn Error>> {
+    /// [`COUNT`] images of the shape that a network takes, and their labels, below `classes`.
+    pub fn pictures(
+        &self,
+        shape: &[usize],
+        classes: usize,
+    ) -> Result<(ArrayD<f32>, Vec<usize>), Box<dyn Error>> {
         let count = COUNT.min(self.test.len());
         let size: usize = shape.iter().product();
         let mut values = vec![0.0; count * size];
@@ -43,18 +47,19 @@ impl Digits {
             }
         }
         let shape = [&[count], shape].concat();
-        let labels = (0..count).filter_map(|index| self.test.label(index));
+        let labels = (0..count).filter_map(|index| Some(self.test.label(index)? % classes));
         Ok((ArrayD::from_shape_vec(shape, values)?, labels.collect()))
     }
 }
 
-/// Draws `digit` in the middle of `image`, both it and what is behind it in a colour of its own.
+/// Draws `digit` in the middle of `image`, as often enlarged as it fits, both it and what is behind it in a colour of
+/// its own. What does not fit is cut off.
 fn colour(digit: &[f32], image: &mut [f32], [height, width, channels]: [usize; 3], index: usize) {
-    let (top, left) = ((height - SIDE) / 2, (width - SIDE) / 2);
+    let times = (height.min(width) / SIDE).max(1);
     for (place, value) in image.iter_mut().enumerate() {
         let (pixel, channel) = (place / channels, place % channels);
-        let row = (pixel / width).checked_sub(top).filter(|&y| y < SIDE);
-        let column = (pixel % width).checked_sub(left).filter(|&x| x < SIDE);
+        let row = in_digit(pixel / width, height, times);
+        let column = in_digit(pixel % width, width, times);
         let ink = match (row, column) {
             (Some(y), Some(x)) => digit[y * SIDE + x],
             _ => 0.0,
@@ -63,4 +68,11 @@ fn colour(digit: &[f32], image: &mut [f32], [height, width, channels]: [usize; 3
         let behind = ((index * 37 + channel * 91) % 128) as f32 / 256.0;
         *value = behind + (1.0 - behind) * ink;
     }
+}
+
+/// Which row of a digit, enlarged `times` times, lies in the row `place` of an image with `size` rows, if any does.
+fn in_digit(place: usize, size: usize, times: usize) -> Option<usize> {
+    let from_middle = place + SIDE * times / 2;
+    let row = from_middle.checked_sub(size / 2)? / times;
+    (row < SIDE).then_some(row)
 }

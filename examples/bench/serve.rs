@@ -136,7 +136,7 @@ impl Loaded {
         output
     }
 
-    /// One step on the first `batch` images; returns the loss over them before and after it.
+    /// One step on the first `batch` images, written to `file`, and another one; returns the losses of both.
     fn step(
         &self,
         optimizer: Optimizer,
@@ -146,15 +146,20 @@ impl Loaded {
         let labels = self.labels.iter().copied().take(batch);
         let examples = Examples::labelled(self.first(batch), labels)?;
         let mut model = self.model.clone();
-        let trainer = model.trainer().optimizer(optimizer).batch_size(batch);
-        let history = trainer
-            .threads(cnn::threads())
-            .epochs(1)
-            .shuffle(false)
-            .progress(false)
-            .fit(&examples)?;
-        let after = model.evaluate(&examples)?.loss;
-        model.save(file)?;
-        Ok([history.epochs[0].scores.loss, after])
+        let mut step = || -> Result<(f64, Model), Box<dyn Error>> {
+            let trainer = model.trainer().optimizer(optimizer).batch_size(batch);
+            let history = trainer
+                .threads(cnn::threads())
+                .epochs(1)
+                .shuffle(false)
+                .progress(false)
+                .fit(&examples)?;
+            Ok((history.epochs[0].scores.loss, model.clone()))
+        };
+        let (before, trained) = step()?;
+        // The loss of a step is the one before it, with a batch's own statistics where there is a normalization.
+        let (after, _) = step()?;
+        trained.save(file)?;
+        Ok([before, after])
     }
 }

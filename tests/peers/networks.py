@@ -1,11 +1,13 @@
 """The timed networks, as `examples/bench/networks.rs` has them, for all peers that Python drives.
 
-A network is an input shape (height, width, channels) and a row of layers. Convolutions and all
-dense layers but the last end in relu; the last gives the logits, which a softmax follows.
+A network is an input shape (height, width, channels) and a row of lines. Where nothing else is said,
+convolutions and all dense layers but the last end in relu; the last gives the logits, which a softmax follows.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,30 @@ from safetensors.numpy import save_file
 @dataclass(frozen=True)
 class Conv:
     filters: int
+    kernel: int | tuple[int, int]
+    strides: int = 1
+    padding: str = "valid"
+    relu: bool = True
+
+
+@dataclass(frozen=True)
+class DepthwiseConv:
     kernel: int
     strides: int = 1
     padding: str = "valid"
+    relu: bool = True
+
+
+@dataclass(frozen=True)
+class BatchNormalization:
+    relu: bool = True
+
+
+@dataclass(frozen=True)
+class Add:
+    """Of the two values that its line reads."""
+
+    relu: bool = True
 
 
 @dataclass(frozen=True)
@@ -28,6 +51,11 @@ class MaxPool:
 @dataclass(frozen=True)
 class AvgPool:
     size: int
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool:
+    pass
 
 
 @dataclass(frozen=True)
@@ -43,14 +71,136 @@ class Dense:
 
 LOGITS = Dense(10, relu=False)
 
+#: What the crate calls the layers.
+KEYWORDS = {
+    Conv: "conv2d",
+    DepthwiseConv: "depthwise_conv2d",
+    BatchNormalization: "batch_normalization",
+    Add: "add",
+    MaxPool: "max_pool2d",
+    AvgPool: "avg_pool2d",
+    GlobalAvgPool: "global_avg_pool2d",
+    Flatten: "flatten",
+    Dense: "dense",
+}
+
+#: The value that a first line reads.
+INPUT = "input"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A layer, its name, and the names of the values that it reads."""
+
+    layer: object
+    name: str
+    reads: tuple[str, ...]
+
+
+@dataclass
+class Lines:
+    """Lines one after the other, named as the crate names them: numbered by their keyword, within their block."""
+
+    lines: list[Line] = field(default_factory=list)
+    scopes: list[tuple[str, Counter]] = field(default_factory=lambda: [("", Counter())])
+
+    @property
+    def last(self) -> str:
+        return self.lines[-1].name if self.lines else INPUT
+
+    def name(self, keyword: str) -> str:
+        prefix, counts = self.scopes[-1]
+        counts[keyword] += 1
+        return f"{prefix}{keyword}_{counts[keyword]}"
+
+    def add(self, layer, *reads: str, label: str | None = None) -> str:
+        """Adds a line that reads `reads`, or the line above; returns its name."""
+        name = self.scopes[-1][0] + label if label else self.name(KEYWORDS[type(layer)])
+        self.lines.append(Line(layer, name, reads or (self.last,)))
+        return name
+
+    @contextmanager
+    def block(self, keyword: str, label: str | None = None):
+        """What is added meanwhile is in a block; gives the value that flows into it."""
+        name = self.scopes[-1][0] + label if label else self.name(keyword)
+        self.scopes.append((f"{name}.", Counter()))
+        yield self.last
+        self.scopes.pop()
+
+
+def sequence(*layers) -> list[Line]:
+    net = Lines()
+    for layer in layers:
+        net.add(layer)
+    return net.lines
+
+
+def resnet8() -> list[Line]:
+    """ResNet-8 of MLPerf Tiny: the projections have no normalization."""
+    net = Lines()
+
+    def conv_bn(filters, strides=1, relu=True, label=None):
+        with net.block("conv_bn", label):
+            net.add(Conv(filters, 3, strides, "same", relu=False))
+            return net.add(BatchNormalization(relu))
+
+    conv_bn(16)
+    with net.block("residual") as before:
+        conv_bn(16)
+        net.add(Add(), conv_bn(16, relu=False), before)
+    for filters in (32, 64):
+        with net.block("downsample") as before:
+            conv_bn(filters, strides=2)
+            main = conv_bn(filters, relu=False, label="main")
+            projection = Conv(filters, 1, 2, "same", relu=False)
+            shortcut = net.add(projection, before, label="shortcut")
+            net.add(Add(), main, shortcut)
+    net.add(GlobalAvgPool())
+    net.add(LOGITS)
+    return net.lines
+
+
+def separable(net: Lines, filters: int, strides: int = 1):
+    with net.block("separable"):
+        net.add(DepthwiseConv(3, strides, "same", relu=False))
+        net.add(BatchNormalization())
+        net.add(Conv(filters, 1, relu=False))
+        net.add(BatchNormalization())
+
+
+def ds_cnn() -> list[Line]:
+    """The keyword spotter of MLPerf Tiny, without its dropout: libraries drop different units."""
+    net = Lines()
+    net.add(Conv(64, (10, 4), 2, "same", relu=False))
+    net.add(BatchNormalization())
+    for _ in range(4):
+        separable(net, 64)
+    net.add(GlobalAvgPool())
+    net.add(Dense(12, relu=False))
+    return net.lines
+
+
+def mobilenet() -> list[Line]:
+    """MobileNetV1 0.25 of MLPerf Tiny."""
+    net = Lines()
+    net.add(Conv(8, 3, 2, "same", relu=False))
+    net.add(BatchNormalization())
+    widths = [16, 32, 32, 64, 64, *[128] * 6, 256, 256]
+    for place, filters in enumerate(widths):
+        separable(net, filters, strides=2 if place in (1, 3, 5, 11) else 1)
+    net.add(GlobalAvgPool())
+    net.add(Dense(2, relu=False))
+    return net.lines
+
+
 NETWORKS = {
     "tutorial": (
         (28, 28, 1),
-        [Conv(32, 3), MaxPool(2), Conv(64, 3), MaxPool(2), Flatten(), Dense(64), LOGITS],
+        sequence(Conv(32, 3), MaxPool(2), Conv(64, 3), MaxPool(2), Flatten(), Dense(64), LOGITS),
     ),
     "lenet5": (
         (28, 28, 1),
-        [
+        sequence(
             Conv(6, 5, padding="same"),
             MaxPool(2),
             Conv(16, 5),
@@ -59,11 +209,11 @@ NETWORKS = {
             Dense(120),
             Dense(84),
             LOGITS,
-        ],
+        ),
     ),
     "vgg": (
         (32, 32, 3),
-        [
+        sequence(
             Conv(32, 3, padding="same"),
             Conv(32, 3, padding="same"),
             MaxPool(2),
@@ -76,12 +226,12 @@ NETWORKS = {
             Flatten(),
             Dense(128),
             LOGITS,
-        ],
+        ),
     ),
-    "mlp": ((784,), [Dense(512), Dense(512), LOGITS]),
+    "mlp": ((784,), sequence(Dense(512), Dense(512), LOGITS)),
     "pointwise": (
         (32, 32, 3),
-        [
+        sequence(
             Conv(32, 3, strides=2, padding="same"),
             Conv(64, 1),
             Conv(64, 1),
@@ -91,54 +241,76 @@ NETWORKS = {
             AvgPool(8),
             Flatten(),
             LOGITS,
-        ],
+        ),
     ),
+    "resnet8": ((32, 32, 3), resnet8()),
+    "ds_cnn": ((49, 10, 1), ds_cnn()),
+    "mobilenet": ((96, 96, 3), mobilenet()),
 }
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer with its name, as the crate numbers them, and the shapes around it."""
+    """A layer with its name, what it reads, and the shapes around it."""
 
     layer: object
     name: str
+    reads: tuple[str, ...]
     input: tuple
     output: tuple
 
     @property
-    def pads(self) -> tuple[int, int]:
-        """Rows (and columns) that a convolution adds before and after; TensorFlow's `same`."""
+    def pads(self) -> list[tuple[int, int]]:
+        """What a convolution adds before and after, of rows and of columns; TensorFlow's `same`."""
         if self.layer.padding == "valid":
-            return 0, 0
-        total = max(
-            (self.output[0] - 1) * self.layer.strides + self.layer.kernel - self.input[0], 0
-        )
-        return total // 2, total - total // 2
+            return [(0, 0), (0, 0)]
+        pads = []
+        for before, after, kernel in zip(self.input, self.output, pair(self.layer.kernel)):
+            total = max((after - 1) * self.layer.strides + kernel - before, 0)
+            pads.append((total // 2, total - total // 2))
+        return pads
+
+
+def pair(kernel: int | tuple[int, int]) -> tuple[int, int]:
+    return kernel if isinstance(kernel, tuple) else (kernel, kernel)
 
 
 def layers(network: str) -> list[Placed]:
-    shape, row = NETWORKS[network]
-    placed, counts = [], {}
-    for layer in row:
-        match layer:
-            case Conv(filters, kernel, strides, padding):
-                side = shape[0] if padding == "same" else shape[0] - kernel + 1
-                side = -(-side // strides)
-                kind, output = "conv2d", (side, side, filters)
-            case MaxPool(size):
-                kind = "max_pool2d"
+    shape, lines = NETWORKS[network]
+    shapes, placed = {INPUT: shape}, []
+    for line in lines:
+        shape = shapes[line.reads[0]]
+        match line.layer:
+            case Conv() | DepthwiseConv() as layer:
+                sides = [
+                    -(-(side if layer.padding == "same" else side - kernel + 1) // layer.strides)
+                    for side, kernel in zip(shape, pair(layer.kernel))
+                ]
+                output = (*sides, layer.filters if isinstance(layer, Conv) else shape[2])
+            case MaxPool(size) | AvgPool(size):
                 output = (shape[0] // size, shape[1] // size, shape[2])
-            case AvgPool(size):
-                kind = "avg_pool2d"
-                output = (shape[0] // size, shape[1] // size, shape[2])
+            case BatchNormalization() | Add():
+                output = shape
+            case GlobalAvgPool():
+                output = (shape[2],)
             case Flatten():
-                kind, output = "flatten", (int(np.prod(shape)),)
+                output = (int(np.prod(shape)),)
             case Dense(units, _):
-                kind, output = "dense", (units,)
-        counts[kind] = counts.get(kind, 0) + 1
-        placed.append(Placed(layer, f"{kind}_{counts[kind]}", shape, output))
-        shape = output
+                output = (units,)
+        shapes[line.name] = output
+        placed.append(Placed(line.layer, line.name, line.reads, shape, output))
     return placed
+
+
+def is_sequence(network: str) -> bool:
+    """Whether each line reads the one above, and no other."""
+    lines = NETWORKS[network][1]
+    above = [INPUT, *(line.name for line in lines)]
+    return all(line.reads == (name,) for line, name in zip(lines, above))
+
+
+def classes(network: str) -> int:
+    return layers(network)[-1].output[0]
 
 
 def input_shape(network: str) -> tuple:
@@ -146,25 +318,43 @@ def input_shape(network: str) -> tuple:
 
 
 def random_weights(network: str, seed: int) -> dict[str, np.ndarray]:
-    """Glorot uniform kernels, and biases that are not zero, so that a lost one is seen.
+    """Glorot uniform kernels, and biases and statistics that differ from 0 and 1, so that a lost one is seen.
 
-    Kernels of convolutions are `[height, width, in, out]`, of dense layers `[in, out]`.
+    Kernels of convolutions are `[height, width, in, out]`, depthwise ones `[height, width, channels, 1]`, those of
+    dense layers `[in, out]`.
     """
     random = np.random.default_rng(seed)
     weights = {}
     for placed in layers(network):
+        name, channels = placed.name, placed.input[-1]
         match placed.layer:
-            case Conv(filters, kernel, _, _):
-                shape = (kernel, kernel, placed.input[-1], filters)
+            case Conv(filters, kernel):
+                shape = (*pair(kernel), channels, filters)
+            case DepthwiseConv(kernel):
+                shape = (*pair(kernel), channels, 1)
             case Dense(units, _):
-                shape = (placed.input[0], units)
+                shape = (channels, units)
+            case BatchNormalization():
+                weights[f"{name}.gamma"] = random.uniform(0.5, 1.5, channels)
+                weights[f"{name}.beta"] = random.uniform(-0.05, 0.05, channels)
+                weights[f"{name}.{STATE[0]}"] = random.uniform(-0.05, 0.05, channels)
+                weights[f"{name}.{STATE[1]}"] = random.uniform(0.5, 1.5, channels)
+                continue
             case _:
                 continue
         fan = np.prod(shape[:-2]) * (shape[-2] + shape[-1])
         limit = np.sqrt(6 / fan)
-        weights[f"{placed.name}.kernel"] = random.uniform(-limit, limit, shape)
-        weights[f"{placed.name}.bias"] = random.uniform(-0.05, 0.05, shape[-1])
+        weights[f"{name}.kernel"] = random.uniform(-limit, limit, shape)
+        weights[f"{name}.bias"] = random.uniform(-0.05, 0.05, placed.output[-1])
     return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+#: The statistics of a normalization: no gradient changes them.
+STATE = ("moving_mean", "moving_variance")
+
+
+def is_trained(tensor: str) -> bool:
+    return not tensor.endswith(STATE)
 
 
 def channels_first_rows(placed: Placed, kernel: np.ndarray, flattened: tuple | None):
@@ -179,7 +369,7 @@ def channels_first_rows(placed: Placed, kernel: np.ndarray, flattened: tuple | N
 
 
 def pictures(network: str, digits: np.ndarray) -> np.ndarray:
-    """`digits` `[N, 28, 28, 1]` in the network's shape; in colours where it takes 32x32x3.
+    """`digits` `[N, 28, 28, 1]` in the network's shape: as they are, or enlarged, in the middle and in colours.
 
     As `examples/bench/pictures.rs` does, which says why it is no noise.
     """
@@ -187,20 +377,31 @@ def pictures(network: str, digits: np.ndarray) -> np.ndarray:
     if np.prod(shape) == 784:
         return digits.reshape(-1, *shape)
     height, width, channels = shape
-    rows, columns = (height - 28) // 2, (width - 28) // 2
-    ink = np.pad(digits, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+    times = max(1, min(height, width) // 28)
+    ink = digits.repeat(times, axis=1).repeat(times, axis=2)
+    ink = in_the_middle(in_the_middle(ink, 1, height), 2, width)
     index = np.arange(len(digits))[:, None] * 37 + np.arange(channels)[None, :] * 91
     behind = ((index % 128) / 256).astype(np.float32)[:, None, None, :]
     return np.ascontiguousarray(behind + (1 - behind) * ink)
 
 
+def in_the_middle(images: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """`images` with zeros around them on `axis`, or cut there, to `size`."""
+    missing = size - images.shape[axis]
+    if missing < 0:
+        return images.take(range(-missing // 2, -missing // 2 + size), axis)
+    pads = [(0, 0)] * images.ndim
+    pads[axis] = (missing // 2, missing - missing // 2)
+    return np.pad(images, pads)
+
+
 def description(network: str) -> dict:
-    """The network for peers that are not written in Python."""
+    """The network for peers that are not written in Python; they know sequences with square kernels alone."""
     row = []
     for placed in layers(network):
         layer = {"name": placed.name, "kind": type(placed.layer).__name__, **asdict(placed.layer)}
         if isinstance(placed.layer, Conv):
-            layer["pads"] = placed.pads
+            layer["pads"] = placed.pads[0]
         row.append(layer)
     return {"input": input_shape(network), "layers": row}
 
@@ -211,4 +412,4 @@ def write_folder(folder: Path, network: str, digits: np.ndarray, labels: np.ndar
     (folder / "network.json").write_text(json.dumps(description(network)))
     save_file(random_weights(network, 0), folder / "weights.safetensors")
     pictures(network, digits).astype("<f4").tofile(folder / "images.f32")
-    labels.astype(np.uint8).tofile(folder / "labels.u8")
+    (labels % classes(network)).astype(np.uint8).tofile(folder / "labels.u8")

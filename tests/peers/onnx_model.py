@@ -7,68 +7,85 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import networks
-from networks import AvgPool, Conv, Dense, Flatten, MaxPool
+from networks import (
+    Add,
+    AvgPool,
+    BatchNormalization,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+)
 
 
 def write(network: str, weights: dict, batch: int, path: Path):
     """Images are `[batch, channels, height, width]`, as ONNX has them."""
     nodes, tensors = [], []
-    value, flattened = "input", None
+    flattened = None
+    # The values by the names of their lines: with a relu, that of the relu.
+    values = {networks.INPUT: "input"}
 
-    def add(operation, name, inputs=(), **attributes):
-        nonlocal value
-        nodes.append(helper.make_node(operation, [value, *inputs], [name], name, **attributes))
-        value = name
+    def add(operation, name, inputs, **attributes):
+        nodes.append(helper.make_node(operation, inputs, [name], name, **attributes))
+        return name
 
-    def constant(name, array):
+    def constant(name, array=None):
+        array = weights[name] if array is None else array
         tensors.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     for placed in networks.layers(network):
-        name = placed.name
+        name, relu = placed.name, False
+        reads = [values[read] for read in placed.reads]
         match placed.layer:
-            case Conv(_, kernel, strides, _):
-                before, after = placed.pads
-                weight = weights[f"{name}.kernel"].transpose(3, 2, 0, 1)
-                inputs = [
-                    constant(f"{name}.kernel", weight),
-                    constant(f"{name}.bias", weights[f"{name}.bias"]),
-                ]
-                add(
+            case Conv(_, kernel, strides, _, relu) | DepthwiseConv(kernel, strides, _, relu):
+                (top, bottom), (left, right) = placed.pads
+                depthwise = isinstance(placed.layer, DepthwiseConv)
+                order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+                weight = constant(f"{name}.kernel", weights[f"{name}.kernel"].transpose(order))
+                value = add(
                     "Conv",
                     name,
-                    inputs,
-                    kernel_shape=[kernel, kernel],
+                    [*reads, weight, constant(f"{name}.bias")],
+                    kernel_shape=list(networks.pair(kernel)),
                     strides=[strides, strides],
-                    pads=[before, before, after, after],
+                    pads=[top, left, bottom, right],
+                    group=placed.input[-1] if depthwise else 1,
                 )
-                add("Relu", f"{name}.relu")
+            case BatchNormalization(relu):
+                names = ("gamma", "beta", *networks.STATE)
+                tensor_names = [constant(f"{name}.{tensor}") for tensor in names]
+                value = add("BatchNormalization", name, [*reads, *tensor_names], epsilon=1e-3)
+            case Add(relu):
+                value = add("Add", name, reads)
             case MaxPool(size):
-                add("MaxPool", name, kernel_shape=[size, size], strides=[size, size])
+                value = add("MaxPool", name, reads, kernel_shape=[size] * 2, strides=[size] * 2)
             case AvgPool(size):
-                add("AveragePool", name, kernel_shape=[size, size], strides=[size, size])
+                value = add("AveragePool", name, reads, kernel_shape=[size] * 2, strides=[size] * 2)
+            case GlobalAvgPool():
+                value = add("GlobalAveragePool", f"{name}.image", reads)
+                value = add("Flatten", name, [value], axis=1)
             case Flatten():
                 flattened = placed.input
-                add("Flatten", name, axis=1)
+                value = add("Flatten", name, reads, axis=1)
             case Dense(_, relu):
                 kernel = networks.channels_first_rows(placed, weights[f"{name}.kernel"], flattened)
                 flattened = None
-                inputs = [
-                    constant(f"{name}.kernel", kernel),
-                    constant(f"{name}.bias", weights[f"{name}.bias"]),
-                ]
-                add("Gemm", name, inputs)
-                if relu:
-                    add("Relu", f"{name}.relu")
-    add("Softmax", "output", axis=1)
+                weight = constant(f"{name}.kernel", kernel)
+                value = add("Gemm", name, [*reads, weight, constant(f"{name}.bias")])
+        values[name] = add("Relu", f"{name}.relu", [value]) if relu else value
+    add("Softmax", "output", [value], axis=1)
 
     shape = networks.input_shape(network)
     shape = (batch, shape[2], shape[0], shape[1]) if len(shape) == 3 else (batch, *shape)
+    output = (batch, networks.classes(network))
     graph = helper.make_graph(
         nodes,
         network,
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (batch, 10))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, output)],
         tensors,
     )
     # An old version of both formats, so that every reader knows it.

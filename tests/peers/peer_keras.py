@@ -72,10 +72,11 @@ class Keras(Peer):
         return step, rule
 
     def parameters(self):
-        trained = {}
-        for layer in keras_model.trained_layers(self.model):
-            trained[f"{layer.name}.kernel"], trained[f"{layer.name}.bias"] = layer.get_weights()
-        return trained
+        return {
+            name: value
+            for layer in keras_model.trained_layers(self.model)
+            for name, value in zip(keras_model.names(layer, self.weights), layer.get_weights())
+        }
 
 
 if __name__ == "__main__":

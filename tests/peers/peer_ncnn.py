@@ -18,6 +18,8 @@ RELU = "9=1"
 
 
 def write(network: str, weights: dict, param: Path, binary: Path):
+    if not networks.is_sequence(network):
+        raise ValueError("only sequences are written for it")
     lines, blob, flattened = [], "input", None
     shape = networks.input_shape(network)
     sizes = [shape[1], shape[0], shape[2]] if len(shape) == 3 else shape
@@ -39,8 +41,8 @@ def write(network: str, weights: dict, param: Path, binary: Path):
         for placed in networks.layers(network):
             name = placed.name
             match placed.layer:
-                case Conv(filters, kernel, strides, _):
-                    before, after = placed.pads
+                case Conv(filters, kernel, strides, _, True):
+                    before, after = placed.pads[0]
                     weight = weights[f"{name}.kernel"]
                     add(
                         "Convolution",
@@ -66,6 +68,8 @@ def write(network: str, weights: dict, param: Path, binary: Path):
                     add("InnerProduct", name, f"{parameters} {RELU}" if relu else parameters)
                     tensor(kernel.T, True)
                     tensor(weights[f"{name}.bias"], False)
+                case layer:
+                    raise ValueError(f"{type(layer).__name__} is not written for it")
         add("Softmax", "output", "0=0 1=1")
     text = "\n".join(["7767517", f"{len(lines)} {len(lines)}", *lines])
     param.write_text(text + "\n")

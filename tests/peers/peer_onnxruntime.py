@@ -2,6 +2,7 @@
 
 import onnxruntime
 
+import networks
 import onnx_model
 from peer import Peer, serve
 
@@ -22,12 +23,13 @@ class OnnxRuntime(Peer):
         options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        shape = [batch, networks.classes(self.network)]
         bindings = []
         for first in range(0, len(self.images) - batch + 1, batch):
             binding = session.io_binding()
             images = onnxruntime.OrtValue.ortvalue_from_numpy(self.images[first : first + batch])
             binding.bind_ortvalue_input("input", images)
-            output = onnxruntime.OrtValue.ortvalue_from_shape_and_type([batch, 10], "float32")
+            output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, "float32")
             binding.bind_ortvalue_output("output", output)
             bindings.append((binding, output))
 

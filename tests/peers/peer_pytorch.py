@@ -9,7 +9,17 @@ from torch import nn
 from torch.nn import functional as F
 
 import networks
-from networks import AvgPool, Conv, Dense, Flatten, MaxPool
+from networks import (
+    Add,
+    AvgPool,
+    BatchNormalization,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+)
 from peer import Peer, serve
 
 COMPILE = os.environ.get("PEER_COMPILE") == "1"
@@ -24,30 +34,86 @@ class ChannelsLastFlatten(nn.Module):
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-def module(network: str, weights: dict) -> nn.Module:
-    row = []
+class Sum(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+
+class Mean(nn.Module):
+    """Over all positions of an image."""
+
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+class Graph(nn.Module):
+    """Modules that read values by their names, in order; the last value is the output."""
+
+    def __init__(self, lines: list[tuple[str, tuple[str, ...], nn.Module]]):
+        super().__init__()
+        self.names = [name for name, _, _ in lines]
+        self.reads = [reads for _, reads, _ in lines]
+        self.parts = nn.ModuleList(part for _, _, part in lines)
+
+    def forward(self, x):
+        values = {networks.INPUT: x}
+        for name, reads, part in zip(self.names, self.reads, self.parts):
+            values[name] = x = part(*(values[read] for read in reads))
+        return x
+
+
+def module(network: str, weights: dict) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """The network, and its layers with weights by their names."""
+    lines, trained = [], {}
     for placed in networks.layers(network):
+        name, relu, pad = placed.name, False, None
+        channels = placed.input[-1]
         match placed.layer:
-            case Conv(filters, kernel, strides, _):
-                before, after = placed.pads
-                if before != after:
-                    row.append(nn.ZeroPad2d((before, after, before, after)))
-                padding = before if before == after else 0
-                layer = nn.Conv2d(placed.input[-1], filters, kernel, strides, padding)
-                kernel = weights[f"{placed.name}.kernel"].transpose(3, 2, 0, 1)
-                row += [set_weights(layer, kernel, weights[f"{placed.name}.bias"]), nn.ReLU()]
+            case Conv(_, kernel, strides, _, relu) | DepthwiseConv(kernel, strides, _, relu):
+                (top, bottom), (left, right) = placed.pads
+                even = top == bottom and left == right
+                if not even:
+                    pad = nn.ZeroPad2d((left, right, top, bottom))
+                groups = channels if isinstance(placed.layer, DepthwiseConv) else 1
+                layer = trained[name] = nn.Conv2d(
+                    channels,
+                    placed.output[-1],
+                    kernel,
+                    strides,
+                    (top, left) if even else 0,
+                    groups=groups,
+                )
+            case BatchNormalization(relu):
+                layer = nn.BatchNorm2d if len(placed.input) == 3 else nn.BatchNorm1d
+                # PyTorch's momentum is one minus that of Keras.
+                layer = trained[name] = layer(channels, eps=1e-3, momentum=0.01)
+            case Add(relu):
+                layer = Sum()
             case MaxPool(size):
-                row.append(nn.MaxPool2d(size))
+                layer = nn.MaxPool2d(size)
             case AvgPool(size):
-                row.append(nn.AvgPool2d(size))
+                layer = nn.AvgPool2d(size)
+            case GlobalAvgPool():
+                layer = Mean()
             case Flatten():
-                row.append(ChannelsLastFlatten())
+                layer = ChannelsLastFlatten()
             case Dense(units, relu):
-                layer = nn.Linear(placed.input[0], units)
-                kernel = weights[f"{placed.name}.kernel"].T
-                row.append(set_weights(layer, kernel, weights[f"{placed.name}.bias"]))
-                row += [nn.ReLU()] if relu else []
-    return nn.Sequential(*row).to(memory_format=torch.channels_last)
+                layer = trained[name] = nn.Linear(channels, units)
+        reads = placed.reads
+        if pad:
+            lines.append((f"{name}.pad", reads, pad))
+            reads = (f"{name}.pad",)
+        if not relu:
+            lines.append((name, reads, layer))
+        else:
+            lines += [(f"{name}.linear", reads, layer), (name, (f"{name}.linear",), nn.ReLU())]
+    for name, layer in trained.items():
+        set_weights(layer, name, weights)
+    if networks.is_sequence(network):
+        net = nn.Sequential(*(part for _, _, part in lines))
+    else:
+        net = Graph(lines)
+    return net.to(memory_format=torch.channels_last), trained
 
 
 def compiled(net: nn.Module) -> nn.Module:
@@ -55,11 +121,41 @@ def compiled(net: nn.Module) -> nn.Module:
     return torch.compile(net, dynamic=False) if COMPILE else net
 
 
+#: What PyTorch calls the tensors of a layer.
+TENSORS = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def axes(layer: nn.Module, tensor: str) -> tuple[list[int], list[int]]:
+    """The order in which PyTorch has the axes of a tensor of ours, and the way back."""
+    if tensor != "kernel":
+        return [0], [0]
+    match layer:
+        case nn.Conv2d() if layer.groups > 1:
+            return [2, 3, 0, 1], [2, 3, 0, 1]
+        case nn.Conv2d():
+            return [3, 2, 0, 1], [2, 3, 1, 0]
+        case _:
+            return [1, 0], [1, 0]
+
+
+def tensors(layer: nn.Module, name: str, weights: dict):
+    """Of each tensor of a layer: our name, PyTorch's value, and the axes."""
+    for tensor, theirs in TENSORS.items():
+        if f"{name}.{tensor}" in weights:
+            yield f"{name}.{tensor}", getattr(layer, theirs), axes(layer, tensor)
+
+
 @torch.no_grad()
-def set_weights(layer, kernel, bias):
-    layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-    layer.bias.copy_(torch.from_numpy(bias))
-    return layer
+def set_weights(layer: nn.Module, name: str, weights: dict):
+    for tensor, value, (there, _) in tensors(layer, name, weights):
+        value.copy_(torch.from_numpy(np.ascontiguousarray(weights[tensor].transpose(there))))
 
 
 class PyTorch(Peer):
@@ -80,14 +176,14 @@ class PyTorch(Peer):
         # A permuted view: channels first by its shape, channels last in memory.
         self.images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images
         self.labels = torch.from_numpy(labels)
-        self.net = module(network, weights)
+        self.net, self.trained = module(network, weights)
         self.run = compiled(self.net)
         self.initial = {name: value.clone() for name, value in self.net.state_dict().items()}
 
     def infer_step(self, batch):
         if COMPILE:
             torch.compiler.reset()
-        net = compiled(module(self.network, self.weights).eval())
+        net = compiled(module(self.network, self.weights)[0].eval())
         images = self.images.split(batch)
 
         def step(i):
@@ -114,19 +210,11 @@ class PyTorch(Peer):
         return step
 
     def parameters(self):
-        trained = [layer for layer in self.net if isinstance(layer, (nn.Conv2d, nn.Linear))]
-        names = [name.removesuffix(".kernel") for name in self.weights if name.endswith(".kernel")]
-        parameters = {}
-        # The file lists tensors by name, the network by place.
-        for placed in networks.layers(self.network):
-            if placed.name not in names:
-                continue
-            layer = trained.pop(0)
-            kernel = layer.weight.detach().numpy()
-            axes = (2, 3, 1, 0) if kernel.ndim == 4 else (1, 0)
-            parameters[f"{placed.name}.kernel"] = kernel.transpose(axes)
-            parameters[f"{placed.name}.bias"] = layer.bias.detach().numpy().copy()
-        return parameters
+        return {
+            tensor: value.detach().numpy().transpose(back).copy()
+            for name, layer in self.trained.items()
+            for tensor, value, (_, back) in tensors(layer, name, self.weights)
+        }
 
 
 if __name__ == "__main__":

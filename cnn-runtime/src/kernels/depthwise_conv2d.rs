@@ -8,6 +8,7 @@
 //!
 //! With several output channels for each of the input's (`depth_multiplier`) loads of the input are repeated.
 
+mod forward;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 #[cfg(test)]
@@ -38,13 +39,22 @@ pub(crate) fn forward(
 ) {
     check(conv, n, x.len(), kernel.len(), y.len());
     assert!(bias.is_empty() || bias.len() == conv.output[2], "bias");
-    isa.run_loop(Forward {
-        conv,
-        x,
-        kernel,
-        bias,
-        y,
-    });
+    match conv.multiplier() {
+        1 => isa.run(forward::Forward {
+            conv,
+            x,
+            kernel,
+            bias,
+            y,
+        }),
+        _ => isa.run_loop(Multiplied {
+            conv,
+            x,
+            kernel,
+            bias,
+            y,
+        }),
+    }
 }
 
 /// Adds the gradient of the kernel, from `dy`, `[n, ..output]`, before the activation.
@@ -154,7 +164,8 @@ fn lanes(values: &[f32], first: usize) -> [f32; LANES] {
     load::<false>(values, first, 1)
 }
 
-struct Forward<'a> {
+/// The forward pass with several output channels for each of the input's, a tap of all channels at a time.
+struct Multiplied<'a> {
     conv: &'a DepthwiseConv2d,
     x: &'a [f32],
     kernel: &'a [f32],
@@ -162,52 +173,35 @@ struct Forward<'a> {
     y: &'a mut [f32],
 }
 
-impl Loop for Forward<'_> {
+impl Loop for Multiplied<'_> {
     #[inline(always)]
     fn run(self) {
-        match self.conv.multiplier() {
-            1 => self.with::<false>(),
-            _ => self.with::<true>(),
-        }
-    }
-}
-
-impl Forward<'_> {
-    #[inline(always)]
-    fn with<const M: bool>(self) {
         let Self { conv, .. } = self;
         let ([height, width, channels], [rows, columns, filters]) = (conv.input, conv.output);
         let multiplier = conv.multiplier();
         let images = self.x.chunks_exact(height * width * channels);
         for (x, y) in images.zip(self.y.chunks_exact_mut(rows * columns * filters)) {
             for (row, y) in y.chunks_exact_mut(columns * filters).enumerate() {
-                let kernel_rows = taps(conv, 0, row);
                 for (column, y) in y.chunks_exact_mut(filters).enumerate() {
-                    let kernel_columns = taps(conv, 1, column);
-                    for first in (0..filters).step_by(LANES) {
-                        let mut sums = match self.bias.is_empty() {
-                            true => [0.0; LANES],
-                            false => lanes(self.bias, first),
-                        };
-                        for tap_row in kernel_rows.clone() {
-                            let from = place(conv, 0, row, tap_row) * width;
-                            for tap_column in kernel_columns.clone() {
-                                let cell = from + place(conv, 1, column, tap_column);
-                                let x = load::<M>(
-                                    &x[cell * channels..(cell + 1) * channels],
-                                    first,
-                                    multiplier,
-                                );
-                                let tap = tap_row * conv.kernel[1] + tap_column;
-                                let k =
-                                    lanes(&self.kernel[tap * filters..(tap + 1) * filters], first);
-                                for lane in 0..LANES {
-                                    sums[lane] += x[lane] * k[lane];
+                    match self.bias.is_empty() {
+                        true => y.fill(0.0),
+                        false => y.copy_from_slice(self.bias),
+                    }
+                    for tap_row in taps(conv, 0, row) {
+                        let from = place(conv, 0, row, tap_row) * width;
+                        for tap_column in taps(conv, 1, column) {
+                            let cell = from + place(conv, 1, column, tap_column);
+                            let x = &x[cell * channels..(cell + 1) * channels];
+                            let tap = tap_row * conv.kernel[1] + tap_column;
+                            let k = &self.kernel[tap * filters..(tap + 1) * filters];
+                            let groups = y.chunks_exact_mut(multiplier);
+                            for (x, (y, k)) in x.iter().zip(groups.zip(k.chunks_exact(multiplier)))
+                            {
+                                for (y, k) in y.iter_mut().zip(k) {
+                                    *y += x * k;
                                 }
                             }
                         }
-                        let width = LANES.min(filters - first);
-                        y[first..first + width].copy_from_slice(&sums[..width]);
                     }
                 }
             }
