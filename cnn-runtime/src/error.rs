@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use cnn_ir::Loss;
 
 pub use crate::data::idx::IdxError;
+#[cfg(feature = "npy")]
+pub use crate::data::npy::NpyError;
 pub use crate::model::checkpoint::CheckpointError;
 
 /// An error of the runtime.
@@ -159,6 +161,27 @@ pub enum Error {
         /// Its weight.
         weight: f32,
     },
+    /// An input is infinite or not a number, where the statistics of all are asked for.
+    InputValue {
+        /// The index of the example.
+        index: usize,
+        /// Where in the input, along its axes: row, column and channel.
+        position: Vec<usize>,
+        /// The first such number of the input.
+        value: f32,
+    },
+    /// An example is asked for that a dataset does not have.
+    ExampleIndex {
+        /// The index, counted from 0.
+        index: usize,
+        /// How many examples there are.
+        examples: usize,
+    },
+    /// An example has no class label, where examples are divided by class.
+    Unlabelled {
+        /// The index of the example.
+        index: usize,
+    },
     /// The data to train on are wrong, in a call of `fit`.
     Training {
         /// What is wrong.
@@ -231,6 +254,14 @@ pub enum Error {
         /// The cause.
         source: IdxError,
     },
+    /// A file of numpy is not as it should be.
+    #[cfg(feature = "npy")]
+    Npy {
+        /// The file; of an archive in memory, `archive`.
+        path: PathBuf,
+        /// The cause.
+        source: NpyError,
+    },
     /// A checkpoint does not fit the network, or is damaged.
     Checkpoint {
         /// The file; `None` when it was read from memory.
@@ -248,15 +279,15 @@ impl Error {
         }
     }
 
-    /// This error, found in examples of which the first is number `first` of its dataset.
-    pub(crate) fn counted_from(mut self, first: usize) -> Self {
-        if let Self::TargetValue { index, .. }
-        | Self::TargetSum { index, .. }
-        | Self::SampleWeight { index, .. } = &mut self
-        {
-            *index += first;
+    /// The number of the example that is wrong, if a single one is.
+    pub(crate) fn example(&self) -> Option<usize> {
+        match self {
+            Self::Label { index, .. }
+            | Self::TargetValue { index, .. }
+            | Self::TargetSum { index, .. }
+            | Self::SampleWeight { index, .. } => Some(*index),
+            _ => None,
         }
-        self
     }
 
     /// This error, found in the data for the validation.
@@ -401,6 +432,22 @@ impl fmt::Display for Error {
                 f,
                 "the weight of example {index} is {weight}, but must be zero or more and finite"
             ),
+            Error::InputValue {
+                index,
+                position,
+                value,
+            } => write!(
+                f,
+                "the input of example {index} is {value}{}, but must be finite",
+                At(position)
+            ),
+            Error::ExampleIndex { index, examples } => write!(
+                f,
+                "there is no example {index}: there are {examples}, counted from 0"
+            ),
+            Error::Unlabelled { index } => {
+                write!(f, "the target of example {index} is no class label")
+            }
             Error::Training { source } => write!(f, "training data: {source}"),
             Error::Validation { source } => write!(f, "validation data: {source}"),
             Error::NonFiniteLoss { epoch, step, loss } => write!(
@@ -439,6 +486,8 @@ impl fmt::Display for Error {
             ),
             Error::ReadOnly { path } => write!(f, "`{}` is read-only", path.display()),
             Error::Idx { path, source } => write!(f, "`{}`: {source}", path.display()),
+            #[cfg(feature = "npy")]
+            Error::Npy { path, source } => write!(f, "`{}`: {source}", path.display()),
             Error::Checkpoint {
                 path: Some(path),
                 source,
@@ -454,6 +503,8 @@ impl std::error::Error for Error {
             Error::Training { source } | Error::Validation { source } => Some(source),
             Error::Io { source, .. } => Some(source),
             Error::Idx { source, .. } => Some(source),
+            #[cfg(feature = "npy")]
+            Error::Npy { source, .. } => Some(source),
             Error::Checkpoint { source, .. } => Some(source),
             _ => None,
         }

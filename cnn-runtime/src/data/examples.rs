@@ -477,6 +477,10 @@ impl Dataset for Examples<'_> {
         of_target.map_or(1.0, |weights| weights[index])
     }
 
+    fn label_of(&self, index: usize) -> Option<usize> {
+        self.label(index)
+    }
+
     fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
         self.check_all(&[input], &[output])
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Files compressed with gzip are recognised by their first bytes and read with the feature
-//! `gzip`. Nothing in a header is believed: memory is reserved for at most what the file can
+//! `gzip`. Nothing in a header is believed: memory is reserved for at most what the file is likely to
 //! hold, and a compressed file is not unpacked beyond what its header announces.
 
 use std::fmt;
@@ -17,14 +17,12 @@ use std::path::Path;
 
 use ndarray::{Array, ArrayD, Dimension, IxDyn};
 
+use super::bounded::{self, WrongLength};
 use crate::error::{Error, Shape};
 
 /// Unsigned bytes.
 const U8: u8 = 0x08;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Deflate spends at least one bit on 129 bytes (a match of 258 bytes takes two).
-#[cfg(feature = "gzip")]
-const DEFLATE_RATIO: u64 = 1032;
 
 /// What is wrong with an IDX file.
 #[derive(Debug)]
@@ -155,13 +153,7 @@ pub fn read<D: Dimension>(path: impl AsRef<Path>) -> Result<Array<u8, D>, Error>
         source,
     };
     let file = File::open(path).map_err(io_error)?;
-    // Only regular files have a length that means something; of others only what was read counts.
-    let metadata = file.metadata().map_err(io_error)?;
-    let length = if metadata.is_file() {
-        metadata.len()
-    } else {
-        0
-    };
+    let length = bounded::length(&file).map_err(io_error)?;
     decode(BufReader::new(file), length).map_err(|source| Error::Idx {
         path: path.to_path_buf(),
         source,
@@ -185,14 +177,17 @@ fn decode<D: Dimension>(mut reader: impl BufRead, length: u64) -> Result<Array<u
     #[cfg(feature = "gzip")]
     {
         let reader = flate2::bufread::MultiGzDecoder::new(reader);
-        decode_plain(reader, length.saturating_mul(DEFLATE_RATIO))
+        decode_plain(reader, length.saturating_mul(bounded::LIKELY_RATIO))
     }
     #[cfg(not(feature = "gzip"))]
     Err(IdxError::GzipDisabled)
 }
 
-/// Reads an array from `reader`, which holds no more than `limit` bytes if it is a file's.
-fn decode_plain<D: Dimension>(mut reader: impl Read, limit: u64) -> Result<Array<u8, D>, IdxError> {
+/// Reads an array from `reader`, which holds `likely` bytes or not many more if it is a file's.
+fn decode_plain<D: Dimension>(
+    mut reader: impl Read,
+    likely: u64,
+) -> Result<Array<u8, D>, IdxError> {
     let shape = read_header(&mut reader)?;
     if let Some(expected) = D::NDIM
         && shape.len() != expected
@@ -203,33 +198,23 @@ fn decode_plain<D: Dimension>(mut reader: impl Read, limit: u64) -> Result<Array
         });
     }
 
-    // `ndarray` wants the product of the axes that are not empty to fit an `isize`.
-    let capacity = shape
-        .iter()
-        .filter(|&&axis| axis != 0)
-        .try_fold(1_usize, |product, &axis| product.checked_mul(axis))
-        .filter(|&product| isize::try_from(product).is_ok());
-    let Some(capacity) = capacity else {
+    let Some(size) = bounded::elements(&shape, 1) else {
         return Err(IdxError::TooLarge { shape });
     };
-    let size = if shape.contains(&0) { 0 } else { capacity };
-
-    let mut elements = Vec::new();
-    let reserve = usize::try_from(limit).map_or(size, |limit| size.min(limit));
-    if elements.try_reserve_exact(reserve).is_err() {
-        return Err(IdxError::TooLarge { shape });
-    }
-    (&mut reader).take(size as u64).read_to_end(&mut elements)?;
-    if elements.len() < size {
-        return Err(IdxError::Truncated {
-            expected: size,
-            found: elements.len(),
-        });
-    }
-    // Also makes the decompressor check its checksum.
-    if reader.take(1).read_to_end(&mut Vec::new())? != 0 {
-        return Err(IdxError::TrailingBytes { expected: size });
-    }
+    let elements = match bounded::read(reader, size, likely) {
+        Ok(elements) => elements,
+        Err(wrong) => {
+            return Err(match wrong {
+                WrongLength::TooLarge => IdxError::TooLarge { shape },
+                WrongLength::Truncated(found) => IdxError::Truncated {
+                    expected: size,
+                    found,
+                },
+                WrongLength::TrailingBytes => IdxError::TrailingBytes { expected: size },
+                WrongLength::Io(source) => IdxError::Io(source),
+            });
+        }
+    };
 
     let array = ArrayD::from_shape_vec(IxDyn(&shape), elements)
         .expect("as many elements as the shape holds were read");

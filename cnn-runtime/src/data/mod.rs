@@ -3,24 +3,37 @@
 //! A [`Dataset`] hands out one example at a time, into buffers that the trainer owns; several
 //! threads read at once. [`Examples`] is the dataset over arrays in memory, [`idx`] reads the files
 //! of the MNIST family, and [`mnist`] finds the four files of MNIST in a folder.
+//!
+//! ```text
+//! files ──idx, mnist──▶ Examples ──split, select, shuffled──▶ Subset ──map_input, normalize──▶ MapInput ──▶ fit
+//! ```
 
 mod batch;
+mod bounded;
 mod columns;
 mod examples;
+mod forward;
 pub mod idx;
 mod inputs;
 mod label;
+mod map;
 mod mnist;
-mod share;
+mod normalization;
+#[cfg(feature = "npy")]
+pub mod npy;
+mod subset;
 pub(crate) mod targets;
 
 pub use batch::IntoBatch;
 pub use examples::{Examples, Target};
 pub use inputs::{Inputs, IntoInputs};
 pub use label::Label;
+pub use map::{ChangeInput, MapInput, MapTarget};
 pub use mnist::mnist;
-pub(crate) use share::Share;
+pub use normalization::Normalization;
+pub use subset::Subset;
 
+use self::targets::Checked;
 use crate::error::Error;
 use crate::spec::Port;
 use cnn_ir::Loss;
@@ -208,17 +221,192 @@ pub trait Dataset: Sync {
         let _ = (loss, output);
         Ok(())
     }
+
+    /// Writes input number `input` of example `index` into `out`, where reading may fail, as it may in files. The default
+    /// cannot, and calls [`read_input_of`](Self::read_input_of). Training, evaluation and prediction read by this method,
+    /// and return the error before anything is done with the example.
+    ///
+    /// # Errors
+    ///
+    /// As an implementation says. What `out` holds then does not matter.
+    fn try_read_input_of(&self, input: usize, index: usize, out: &mut [f32]) -> Result<(), Error> {
+        self.read_input_of(input, index, out);
+        Ok(())
+    }
+
+    /// Writes target number `target` of example `index` into `out`, where reading may fail, as
+    /// [`try_read_input_of`](Self::try_read_input_of) does with an input.
+    ///
+    /// # Errors
+    ///
+    /// As an implementation says. What `out` holds then does not matter.
+    fn try_read_target_of(
+        &self,
+        target: usize,
+        index: usize,
+        out: &mut [f32],
+    ) -> Result<(), Error> {
+        self.read_target_of(target, index, out);
+        Ok(())
+    }
+
+    /// The class of example `index`, counted from 0, where its first target is a class label.
+    /// [`split_stratified`](Self::split_stratified) asks for it.
+    fn label_of(&self, index: usize) -> Option<usize> {
+        let _ = index;
+        None
+    }
+
+    /// The number by which errors name example `index`: of a subset, the number in the dataset that it is taken from.
+    fn original_index(&self, index: usize) -> usize {
+        index
+    }
+
+    /// Says in which order examples are going to be read, one after the other or by several threads from several places
+    /// on. It is called before each pass over the data, and replaces what was said before. A dataset that reads ahead
+    /// begins to do so; nothing depends on it otherwise.
+    fn will_read(&self, examples: &mut dyn Iterator<Item = usize>) {
+        let _ = examples;
+    }
+
+    /// The examples of these numbers, in this order. A number may come several times.
+    ///
+    /// This method and those below take the dataset itself or a reference to it: `(&data).select(…)` leaves `data` where it
+    /// is.
+    ///
+    /// ```
+    /// use cnn_runtime::data::{Dataset, Examples};
+    /// use cnn_runtime::ndarray::array;
+    ///
+    /// let examples = Examples::labelled(array![[0.0], [1.0], [2.0]], [0, 1, 2])?;
+    /// let without_ones = (&examples).select([0, 2])?;
+    /// assert_eq!(without_ones.label_of(1), Some(2));
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ExampleIndex`] of a number that is not below [`len`](Self::len).
+    fn select(self, indices: impl IntoIterator<Item = usize>) -> Result<Subset<Self>, Error>
+    where
+        Self: Sized,
+    {
+        Subset::select(self, indices)
+    }
+
+    /// All examples in a random order, which `seed` determines. Training shuffles by itself in each epoch.
+    fn shuffled(self, seed: u64) -> Subset<Self>
+    where
+        Self: Sized,
+    {
+        Subset::shuffled(self, seed)
+    }
+
+    /// Two parts of the examples, chosen at random as `seed` says: `round(fraction * N)` of them, and the others.
+    ///
+    /// ```
+    /// use cnn_runtime::data::{Dataset, Examples};
+    /// use cnn_runtime::ndarray::Array2;
+    ///
+    /// let examples = Examples::labelled(Array2::<f32>::zeros((10, 4)), (0..10).map(|n| n % 2))?;
+    /// let (training, validation) = examples.split(0.8, 42)?;
+    /// assert_eq!((training.len(), validation.len()), (8, 2));
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] of a fraction that is not from 0 to 1.
+    fn split(&self, fraction: f64, seed: u64) -> Result<(Subset<&Self>, Subset<&Self>), Error>
+    where
+        Self: Sized,
+    {
+        let [first, second] = subset::split(self.len(), fraction, seed)?;
+        Ok((Subset::list(self, first), Subset::list(self, second)))
+    }
+
+    /// [`split`](Self::split) such that each class has the same fraction of its examples in the first part: up to one
+    /// example, and of all classes together as many as `split` takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] of a fraction that is not from 0 to 1, [`Error::Unlabelled`] where targets are no class labels.
+    fn split_stratified(
+        &self,
+        fraction: f64,
+        seed: u64,
+    ) -> Result<(Subset<&Self>, Subset<&Self>), Error>
+    where
+        Self: Sized,
+    {
+        let [first, second] = subset::split_stratified(self, fraction, seed)?;
+        Ok((Subset::list(self, first), Subset::list(self, second)))
+    }
+
+    /// The dataset with its first input changed by `function` each time it is read: the values of one input, last axis
+    /// fastest, in place. Inputs and targets are changed apart, because they are read apart: a prediction reads no
+    /// targets.
+    ///
+    /// ```
+    /// use cnn_runtime::data::{Dataset, Examples};
+    /// use cnn_runtime::ndarray::array;
+    ///
+    /// let examples = Examples::with_values(array![[1.0], [4.0]], array![[10.0], [1000.0]])?;
+    /// let data = examples
+    ///     .map_input(|input| input.iter_mut().for_each(|x| *x = x.sqrt()))
+    ///     .map_target(|target| target.iter_mut().for_each(|y| *y = y.log10()));
+    /// let (mut input, mut target) = ([0.0], [0.0]);
+    /// data.read_input(1, &mut input);
+    /// data.read_target(1, &mut target);
+    /// assert_eq!((input, target), ([2.0], [3.0]));
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    fn map_input<F: Fn(&mut [f32]) + Sync>(self, function: F) -> MapInput<Self, F>
+    where
+        Self: Sized,
+    {
+        self.map_input_of(0, function)
+    }
+
+    /// [`map_input`](Self::map_input) of input number `input`, of several.
+    fn map_input_of<F: Fn(&mut [f32]) + Sync>(self, input: usize, function: F) -> MapInput<Self, F>
+    where
+        Self: Sized,
+    {
+        MapInput::new(self, input, function)
+    }
+
+    /// The dataset with its first target changed by `function` each time it is read, in place, as the network's output
+    /// has it: a class is one-hot there. Whether the loss takes the result is checked as it is read.
+    fn map_target<F: Fn(&mut [f32]) + Sync>(self, function: F) -> MapTarget<Self, F>
+    where
+        Self: Sized,
+    {
+        self.map_target_of(0, function)
+    }
+
+    /// [`map_target`](Self::map_target) of target number `target`, of several.
+    fn map_target_of<F: Fn(&mut [f32]) + Sync>(
+        self,
+        target: usize,
+        function: F,
+    ) -> MapTarget<Self, F>
+    where
+        Self: Sized,
+    {
+        MapTarget::new(self, target, function)
+    }
 }
 
 /// Reads all inputs of an example into a row.
-pub(crate) fn read_inputs(data: &dyn Dataset, inputs: &[Port], index: usize, row: &mut [f32]) {
+pub(crate) fn read_inputs(data: &Checked<'_>, inputs: &[Port], index: usize, row: &mut [f32]) {
     for (input, port) in inputs.iter().enumerate() {
         data.read_input_of(input, index, &mut row[port.range()]);
     }
 }
 
 /// Reads how much an example counts in the loss of each output. Whether that is 1 in all.
-pub(crate) fn read_weights(data: &dyn Dataset, index: usize, weights: &mut [f32]) -> bool {
+pub(crate) fn read_weights(data: &Checked<'_>, index: usize, weights: &mut [f32]) -> bool {
     let mut all = true;
     for (target, weight) in weights.iter_mut().enumerate() {
         *weight = data.weight_of(target, index);
@@ -228,7 +416,7 @@ pub(crate) fn read_weights(data: &dyn Dataset, index: usize, weights: &mut [f32]
 }
 
 /// Reads all targets of an example into a row.
-pub(crate) fn read_targets(data: &dyn Dataset, outputs: &[Port], index: usize, row: &mut [f32]) {
+pub(crate) fn read_targets(data: &Checked<'_>, outputs: &[Port], index: usize, row: &mut [f32]) {
     for (target, port) in outputs.iter().enumerate() {
         data.read_target_of(target, index, &mut row[port.range()]);
     }

@@ -1,4 +1,4 @@
-//! Which targets a loss takes, and a dataset whose targets are checked as they are read.
+//! Which targets a loss takes, and a dataset whose examples are checked as they are read.
 //!
 //! What a [`Dataset`] reads may be larger than memory and made on the way, so nothing is read for the sake of
 //! the check alone: [`Checked`] stands between the dataset and the threads that read it, looks at each target
@@ -11,6 +11,7 @@ use cnn_ir::Loss;
 use cnn_ir::loss::Targets;
 
 use super::Dataset;
+use super::forward::forward;
 use crate::error::Error;
 use crate::objective::Objective;
 use crate::spec::Port;
@@ -82,16 +83,22 @@ pub(super) fn position(shape: &[usize], index: usize) -> Vec<usize> {
     position
 }
 
-/// A dataset that notes targets which the losses do not take, and weights of examples that make no sense.
+/// A dataset that notes inputs and targets which cannot be read, targets which the losses do not take, and weights of
+/// examples that make no sense.
 pub(crate) struct Checked<'a> {
     data: &'a dyn Dataset,
     objectives: &'a [Objective],
     outputs: &'a [Port],
-    /// Of the examples with a wrong target or weight that have been read, the first in the dataset's order.
+    /// Of the wrong examples that have been read, the first in the dataset's order.
     wrong: Mutex<Option<(usize, Error)>>,
 }
 
 impl<'a> Checked<'a> {
+    /// The inputs of `data`, for a prediction.
+    pub(crate) fn inputs_of(data: &'a dyn Dataset) -> Self {
+        Self::new(data, &[], &[])
+    }
+
     /// `data` for a network with these outputs.
     pub(crate) fn new(
         data: &'a dyn Dataset,
@@ -114,11 +121,12 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Whether all targets that have been read since the last call are such as the loss takes, and all weights.
+    /// Whether all examples that have been read since the last call could be read, whether all targets are such as the loss
+    /// takes, and all weights.
     ///
     /// # Errors
     ///
-    /// [`Error::TargetValue`], [`Error::TargetSum`] and [`Error::SampleWeight`].
+    /// [`Error::TargetValue`], [`Error::TargetSum`] and [`Error::SampleWeight`], and what reading finds.
     pub(crate) fn verdict(&self) -> Result<(), Error> {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         wrong.take().map_or(Ok(()), |(_, error)| Err(error))
@@ -126,49 +134,35 @@ impl<'a> Checked<'a> {
 }
 
 impl Dataset for Checked<'_> {
-    fn len(&self) -> usize {
-        self.data.len()
-    }
-
-    fn input_shape(&self) -> &[usize] {
-        self.data.input_shape()
-    }
+    forward!(this => this.data; len, input_shape, inputs, targets, shape_of_input, label_of, original_index, will_read);
 
     fn read_input(&self, index: usize, out: &mut [f32]) {
-        self.data.read_input(index, out);
+        self.read_input_of(0, index, out);
     }
 
     fn read_target(&self, index: usize, out: &mut [f32]) {
         self.read_target_of(0, index, out);
     }
 
-    fn inputs(&self) -> usize {
-        self.data.inputs()
-    }
-
-    fn targets(&self) -> usize {
-        self.data.targets()
-    }
-
-    fn shape_of_input(&self, input: usize) -> &[usize] {
-        self.data.shape_of_input(input)
-    }
-
     fn read_input_of(&self, input: usize, index: usize, out: &mut [f32]) {
-        self.data.read_input_of(input, index, out);
+        if let Err(error) = self.data.try_read_input_of(input, index, out) {
+            out.fill(f32::NAN);
+            self.note(index, error);
+        }
     }
 
     fn read_target_of(&self, target: usize, index: usize, out: &mut [f32]) {
-        self.data.read_target_of(target, index, out);
         let (loss, shape) = (self.objectives[target].loss, self.outputs[target].shape);
-        if let Err(error) = check(loss, shape, index, out) {
+        let read = self.data.try_read_target_of(target, index, out);
+        let checked = read.and_then(|()| check(loss, shape, self.original_index(index), out));
+        if let Err(error) = checked {
             self.note(index, error);
         }
     }
 
     fn weight_of(&self, target: usize, index: usize) -> f32 {
         let weight = self.data.weight_of(target, index);
-        if let Err(error) = check_weight(index, weight) {
+        if let Err(error) = check_weight(self.original_index(index), weight) {
             self.note(index, error);
         }
         weight

@@ -69,6 +69,7 @@ impl Model {
         let (objectives, outputs) = (training.objectives, self.spec.outputs);
         let of_losses = objective::losses(objectives);
         let isa = Isa::detect();
+        data.will_read(&mut (0..data.len()));
         let chunks = data.len().div_ceil(CHUNK);
         let at_once = (KEPT / columns).max(threads).clamp(1, chunks);
         let mut totals = vec![0.0; columns];

@@ -14,6 +14,7 @@ use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 use super::parameters::Buffer;
 use super::parts::Parts;
 use super::{Model, packed, size};
+use crate::data::targets::Checked;
 use crate::data::{self, Dataset, check_input};
 use crate::error::Error;
 use crate::kernels::Isa;
@@ -238,6 +239,8 @@ impl Predictor<'_> {
         let mut outputs = ArrayD::zeros(shape);
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
+        let data = &Checked::inputs_of(data);
+        data.will_read(&mut (0..data.len()));
         let threads = threads();
         let chunk = data.len().div_ceil(threads).clamp(1, CHUNK);
         let mut chunks: Vec<_> = flat.chunks_mut(chunk * units).collect();
@@ -252,6 +255,7 @@ impl Predictor<'_> {
             self.predict_chunk(examples, values, output);
             self.model.buffers.give_back(input);
         });
+        data.verdict()?;
         Ok(typed(outputs))
     }
 

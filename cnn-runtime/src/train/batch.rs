@@ -12,7 +12,8 @@
 
 use std::ops::Range;
 
-use crate::data::{self, Dataset};
+use crate::data;
+use crate::data::targets::Checked;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
@@ -156,7 +157,7 @@ impl Batch {
     pub(crate) fn forward_backward(
         &mut self,
         parameters: &[f32],
-        data: &dyn Dataset,
+        data: &Checked<'_>,
         batch: &[usize],
         seed: u64,
     ) {
@@ -267,7 +268,7 @@ impl Batch {
 
 impl Share<'_> {
     /// Reads its examples, of those that `batch` lists.
-    fn read(&mut self, spec: &Spec, data: &dyn Dataset, batch: &[usize]) {
+    fn read(&mut self, spec: &Spec, data: &Checked<'_>, batch: &[usize]) {
         let (inputs, units) = (size(spec.input), size(spec.output));
         let examples = &batch[self.first..self.first + self.examples];
         for (&example, input) in examples.iter().zip(self.input.chunks_exact_mut(inputs)) {

@@ -2,7 +2,7 @@
 //! epochs run, which are in `run`.
 
 use crate::data::targets::Checked;
-use crate::data::{Dataset, Share};
+use crate::data::{Dataset, Subset};
 use crate::error::Error;
 use crate::model::Scores;
 use crate::model::evaluation::{check_data, check_trainable};
@@ -39,19 +39,12 @@ impl Settings<'_> {
             check(validation).map_err(Error::in_validation)?;
         }
         let trained = self.split(data.len())?;
-        let held_back = Share {
-            data,
-            range: trained..data.len(),
-        };
-        let data = &Share {
-            data,
-            range: 0..trained,
-        };
+        let held_back = Subset::range(data, trained..data.len());
+        let data = &Subset::range(data, 0..trained);
         let validation: Option<&dyn Dataset> = match self.validation_split {
             Some(_) => Some(&held_back),
             None => self.validation,
         };
-        let first_of_validation = self.validation_split.map_or(0, |_| trained);
 
         let columns = objective::columns(training.objectives, spec.outputs);
         let example = Scores::of_sums(spec.outputs, training.objectives, &vec![0.0; columns], 1);
@@ -120,7 +113,6 @@ impl Settings<'_> {
             step: Step::new(model, training, optimizer, batch_size, self.threads),
             data: Checked::new(data, training.objectives, spec.outputs),
             validation,
-            first_of_validation,
             callbacks,
             checkpoints,
             progress,

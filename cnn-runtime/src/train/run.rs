@@ -48,8 +48,6 @@ pub(super) struct Run<'r> {
     pub(super) step: Step,
     pub(super) data: Checked<'r>,
     pub(super) validation: Option<&'r dyn Dataset>,
-    /// The number of the first example of the validation in the dataset that it is a part of.
-    pub(super) first_of_validation: usize,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
     pub(super) checkpoints: Vec<Saving>,
     pub(super) progress: Progress,
@@ -109,9 +107,7 @@ impl Run<'_> {
         if let (Some(validation), false) = (self.validation, self.history.stopped) {
             let model = subject.model();
             let scores = model.evaluate_checked(self.training, validation, settings.threads);
-            let scores = scores
-                .map_err(|error| error.counted_from(self.first_of_validation).in_validation())?;
-            epoch.validation = Some(scores);
+            epoch.validation = Some(scores.map_err(Error::in_validation)?);
         }
         let learning_rate_changes =
             !self.learning_rate_is_constant || settings.reduce_on_plateau.is_some();
@@ -130,6 +126,9 @@ impl Run<'_> {
         let has_begun = self.progress.steps > 0;
         let epoch = subject.model().training().epochs - u64::from(has_begun);
         let order = self.order(epoch);
+        let (first, end) = (self.progress.steps, self.steps());
+        let steps = order.chunks(self.step_size()).take(end).skip(first);
+        self.data.will_read(&mut steps.flatten().copied());
         let batches = order.chunks(self.step_size()).enumerate();
         for (step, batch) in batches.take(self.steps()).skip(self.progress.steps) {
             self.one_step(step, batch, subject, bar)?;
