@@ -9,7 +9,11 @@ use std::path::PathBuf;
 
 use cnn_ir::Loss;
 
+#[cfg(feature = "csv")]
+pub use crate::data::csv::CsvError;
 pub use crate::data::idx::IdxError;
+#[cfg(feature = "images")]
+pub use crate::data::images::ImageError;
 #[cfg(feature = "npy")]
 pub use crate::data::npy::NpyError;
 pub use crate::model::checkpoint::CheckpointError;
@@ -254,6 +258,14 @@ pub enum Error {
         /// The cause.
         source: IdxError,
     },
+    /// A table of text is not as it should be.
+    #[cfg(feature = "csv")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: CsvError,
+    },
     /// A file of numpy is not as it should be.
     #[cfg(feature = "npy")]
     Npy {
@@ -261,6 +273,14 @@ pub enum Error {
         path: PathBuf,
         /// The cause.
         source: NpyError,
+    },
+    /// A picture, or a folder of pictures, is not as it should be.
+    #[cfg(feature = "images")]
+    Image {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: ImageError,
     },
     /// A checkpoint does not fit the network, or is damaged.
     Checkpoint {
@@ -486,8 +506,12 @@ impl fmt::Display for Error {
             ),
             Error::ReadOnly { path } => write!(f, "`{}` is read-only", path.display()),
             Error::Idx { path, source } => write!(f, "`{}`: {source}", path.display()),
+            #[cfg(feature = "csv")]
+            Error::Csv { path, source } => write!(f, "`{}`: {source}", path.display()),
             #[cfg(feature = "npy")]
             Error::Npy { path, source } => write!(f, "`{}`: {source}", path.display()),
+            #[cfg(feature = "images")]
+            Error::Image { path, source } => write!(f, "`{}`: {source}", path.display()),
             Error::Checkpoint {
                 path: Some(path),
                 source,
@@ -503,8 +527,12 @@ impl std::error::Error for Error {
             Error::Training { source } | Error::Validation { source } => Some(source),
             Error::Io { source, .. } => Some(source),
             Error::Idx { source, .. } => Some(source),
+            #[cfg(feature = "csv")]
+            Error::Csv { source, .. } => Some(source),
             #[cfg(feature = "npy")]
             Error::Npy { source, .. } => Some(source),
+            #[cfg(feature = "images")]
+            Error::Image { source, .. } => Some(source),
             Error::Checkpoint { source, .. } => Some(source),
             _ => None,
         }

@@ -11,9 +11,13 @@
 mod batch;
 mod bounded;
 mod columns;
+#[cfg(feature = "csv")]
+pub mod csv;
 mod examples;
 mod forward;
 pub mod idx;
+#[cfg(feature = "images")]
+pub mod images;
 mod inputs;
 mod label;
 mod map;
