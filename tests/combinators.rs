@@ -366,9 +366,10 @@ impl Dataset for Failing {
     }
 
     fn try_read_input_of(&self, _: usize, index: usize, out: &mut [f32]) -> Result<(), Error> {
+        self.read_input(index, out);
         match index {
             5 | 7 => Err(Error::Unlabelled { index }),
-            _ => Ok(self.read_input(index, out)),
+            _ => Ok(()),
         }
     }
 }
@@ -403,4 +404,91 @@ fn an_example_that_cannot_be_read_is_an_error_wherever_examples_are_read() {
         assert!(error.as_ref().is_some_and(is_fifth), "{error:?}");
     }
     model.fit(&(&data).select([0, 1, 2, 8]).unwrap()).unwrap();
+}
+
+#[test]
+fn chunks_become_one() {
+    let parts = |range: std::ops::Range<usize>| {
+        let inputs = Array2::from_shape_fn((range.len(), 2), |(n, f)| {
+            ((range.start + n) * 2 + f) as f32
+        });
+        Examples::labelled(inputs, range)
+    };
+    let whole = parts(0..9).unwrap();
+    let all = Examples::from_chunks([0..4, 4..4, 4..9].map(parts)).unwrap();
+    assert_eq!(
+        (all.len(), all.labels(), all.inputs()),
+        (9, whole.labels(), whole.inputs())
+    );
+    assert_eq!(all.weight_of(0, 3), 1.0);
+
+    // Chunks of other forms: bytes, scales, weights.
+    let bytes = Examples::labelled(array![[2_u8, 4]], [1])
+        .unwrap()
+        .scaled(0.5);
+    let same = Examples::labelled(array![[6_u8, 8]], [2])
+        .unwrap()
+        .scaled(0.5);
+    let weighted = parts(3..5)
+        .unwrap()
+        .with_sample_weights([0.5, 2.0])
+        .unwrap();
+    let chunks = || [bytes.take(1), same.take(1), weighted.take(2), bytes.take(1)];
+    let all = Examples::from_chunks(chunks().map(Ok::<_, Error>)).unwrap();
+    let expected = [[1.0, 2.0], [3.0, 4.0], [6.0, 7.0], [8.0, 9.0], [1.0, 2.0]];
+    assert_eq!(all.inputs(), ndarray::arr2(&expected).into_dyn());
+    assert_eq!(all.labels().unwrap().to_vec(), [1, 2, 3, 4, 1]);
+    let weights = [0, 1, 2, 3, 4].map(|index| all.weight_of(0, index));
+    assert_eq!(weights, [1.0, 1.0, 0.5, 2.0, 1.0]);
+    // As each chunk says by itself.
+    let mut start = 0;
+    for chunk in chunks() {
+        for index in 0..chunk.len() {
+            assert_eq!(all.input(start + index), chunk.input(index));
+            assert_eq!(all.weight_of(0, start + index), chunk.weight_of(0, index));
+        }
+        start += chunk.len();
+    }
+
+    // Weights of two outputs, of one for both, and of none.
+    let two = || parts(0..2).and_then(|part| part.and_labels([0, 1]));
+    let of_both = two().and_then(|part| part.with_sample_weights([0.25, 0.5]));
+    let of_each = two().and_then(|part| {
+        let part = part.with_sample_weights([3.0, 4.0])?;
+        part.and_sample_weights([5.0, 6.0])
+    });
+    let chunks = [two(), of_both, of_each].map(Result::unwrap);
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let picked = order.map(|place| Ok::<_, Error>(chunks[place].clone()));
+        let all = Examples::from_chunks(picked).unwrap();
+        for (place, chunk) in order.into_iter().enumerate() {
+            for (output, index) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let (found, expected) = (
+                    all.weight_of(output, 2 * place + index),
+                    chunks[chunk].weight_of(output, index),
+                );
+                assert_eq!(found, expected, "{order:?}, output {output}");
+            }
+        }
+    }
+
+    let none = Examples::from_chunks(Vec::<Result<Examples<'_>, Error>>::new());
+    assert!(matches!(none, Err(Error::EmptyDataset)));
+    let values = Examples::with_values(array![[0.0, 1.0]], array![[1.0, 2.0]]);
+    let wide = Examples::labelled(array![[0.0, 1.0, 2.0]], [0]);
+    let two = parts(0..1).and_then(|part| part.and_input(array![[1.0]]));
+    for (other, expected) in [
+        (values, "a target is 2"),
+        (wide, "an example is 3"),
+        (two, "examples of 1 inputs, these have 2"),
+        (
+            parts(0..1).and_then(|part| part.and_labels([-1])),
+            "counted from 0",
+        ),
+    ] {
+        let error = Examples::from_chunks([parts(0..2), other])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -306,7 +306,10 @@ fn a_folder_of_pictures_has_a_class_for_each_folder() {
             );
         }
         lazy.check(&[12, 17, channels], &[3]).unwrap();
-        assert!(matches!(lazy.check(&[12, 17], &[3]), Err(Error::InputShape { .. })));
+        assert!(matches!(
+            lazy.check(&[12, 17], &[3]),
+            Err(Error::InputShape { .. })
+        ));
     }
     let first = picture::<3>("rgb.jpg");
     let examples = folder.read().unwrap();

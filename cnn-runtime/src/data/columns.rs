@@ -70,6 +70,48 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Adds the examples of another column with inputs of the same shape.
+    pub(super) fn append(&mut self, other: Input<'_>) -> Result<(), Error> {
+        check_input(&other.shape, &self.shape)?;
+        match (&mut self.elements, other.elements) {
+            (Elements::Floats(floats), Elements::Floats(more)) if self.scale == other.scale => {
+                floats.to_mut().extend_from_slice(&more);
+            }
+            (Elements::Bytes(bytes), Elements::Bytes(more)) if self.scale == other.scale => {
+                bytes.to_mut().extend_from_slice(&more);
+            }
+            // What differs in its form becomes floats of scale 1.
+            (_, elements) => {
+                let mut floats = self.scaled();
+                let other = Input {
+                    shape: Vec::new(),
+                    elements,
+                    scale: other.scale,
+                };
+                floats.append(&mut other.scaled());
+                self.elements = Elements::Floats(floats.into());
+                self.scale = 1.0;
+            }
+        }
+        Ok(())
+    }
+
+    /// All elements as they are read.
+    fn scaled(&self) -> Vec<f32> {
+        let mut floats = vec![0.0; self.elements.len()];
+        self.read(0..floats.len(), &mut floats);
+        floats
+    }
+
+    /// The same column with elements of its own.
+    pub(super) fn into_owned(self) -> Input<'static> {
+        Input {
+            shape: self.shape,
+            elements: self.elements.into_owned(),
+            scale: self.scale,
+        }
+    }
+
     /// Whether a network with this input takes it.
     pub(super) fn check(&self, expected: &[usize]) -> Result<(), Error> {
         check_input(&self.shape, expected)?;
@@ -173,6 +215,50 @@ impl<'a> Targets<'a> {
             Self::Values { shape, values } => Targets::Values {
                 shape: shape.clone(),
                 values: part(values, range, shape.iter().product()).into(),
+            },
+        }
+    }
+
+    /// Adds the targets of another column of the same kind and shape.
+    pub(super) fn append(&mut self, other: Targets<'_>) -> Result<(), Error> {
+        match (self, other) {
+            (
+                Self::Labels { shape, labels },
+                Targets::Labels {
+                    shape: other,
+                    labels: more,
+                },
+            ) if *shape == other => labels.to_mut().extend_from_slice(&more),
+            (
+                Self::Values { shape, values },
+                Targets::Values {
+                    shape: other,
+                    values: more,
+                },
+            ) if *shape == other => values.to_mut().extend_from_slice(&more),
+            (
+                Self::Labels { shape, .. } | Self::Values { shape, .. },
+                Targets::Labels { shape: found, .. } | Targets::Values { shape: found, .. },
+            ) => {
+                return Err(Error::TargetShape {
+                    expected: shape.clone(),
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same column with targets of its own.
+    pub(super) fn into_owned(self) -> Targets<'static> {
+        match self {
+            Self::Labels { shape, labels } => Targets::Labels {
+                shape,
+                labels: labels.into_owned().into(),
+            },
+            Self::Values { shape, values } => Targets::Values {
+                shape,
+                values: values.into_owned().into(),
             },
         }
     }

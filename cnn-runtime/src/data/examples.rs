@@ -134,6 +134,92 @@ impl<'a> Examples<'a> {
         })
     }
 
+    /// The examples of all chunks, one after the other: of an iterator that reads a file at a time, say. Chunks may come as
+    /// results, whose first error is returned.
+    ///
+    /// What does not fit in memory is a [`Dataset`] of its own, or is trained on chunk by chunk, with
+    /// `fit(&chunk)` in a loop: the optimizer goes on where it was.
+    ///
+    /// ```
+    /// use cnn_runtime::Error;
+    /// use cnn_runtime::data::Examples;
+    /// use cnn_runtime::ndarray::Array2;
+    ///
+    /// let read = |file: usize| Examples::labelled(Array2::<f32>::zeros((4, 2)), [file; 4]);
+    /// let examples: Examples = Examples::from_chunks((0..3).map(read))?;
+    /// assert_eq!((examples.len(), examples.label(11)), (12, Some(2)));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyDataset`] without a chunk; [`Error::Parts`], [`Error::InputShape`] and [`Error::TargetShape`] where a
+    /// chunk is not as the first one, with labels or values of the same shape; and those of the iterator.
+    pub fn from_chunks<'c, E: From<Error>>(
+        chunks: impl IntoIterator<Item = Result<Examples<'c>, E>>,
+    ) -> Result<Examples<'static>, E> {
+        let mut chunks = chunks.into_iter();
+        let Some(first) = chunks.next() else {
+            return Err(Error::EmptyDataset.into());
+        };
+        let mut all = first?.into_owned();
+        for chunk in chunks {
+            all.append(chunk?)?;
+        }
+        Ok(all)
+    }
+
+    /// Adds examples at the end.
+    fn append(&mut self, chunk: Examples<'_>) -> Result<(), Error> {
+        for (what, expected, found) in [
+            ("inputs", self.inputs.len(), chunk.inputs.len()),
+            ("targets", self.targets.len(), chunk.targets.len()),
+        ] {
+            if expected != found {
+                return Err(Error::Parts {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+        }
+        // Weights of the first output hold for the others where these have none.
+        let of_first = |weights: &[Cow<'_, [f32]>], len| match weights.first() {
+            Some(weights) => weights.to_vec(),
+            None => vec![1.0; len],
+        };
+        let (before, after) = (
+            of_first(&self.weights, self.len),
+            of_first(&chunk.weights, chunk.len),
+        );
+        let count = self.weights.len().max(chunk.weights.len());
+        self.weights.resize(count, before.into());
+        for (place, weights) in self.weights.iter_mut().enumerate() {
+            let more = chunk.weights.get(place).map_or(&after[..], |more| more);
+            weights.to_mut().extend_from_slice(more);
+        }
+        for (input, more) in self.inputs.iter_mut().zip(chunk.inputs) {
+            input.append(more)?;
+        }
+        for (targets, more) in self.targets.iter_mut().zip(chunk.targets) {
+            targets.append(more)?;
+        }
+        self.len += chunk.len;
+        Ok(())
+    }
+
+    /// The same examples with arrays of their own.
+    pub fn into_owned(self) -> Examples<'static> {
+        Examples {
+            len: self.len,
+            inputs: self.inputs.into_iter().map(Input::into_owned).collect(),
+            targets: self.targets.into_iter().map(Targets::into_owned).collect(),
+            weights: (self.weights.into_iter())
+                .map(|weights| weights.into_owned().into())
+                .collect(),
+        }
+    }
+
     /// The same examples with one more input, for a network of several: they come in the order of its inputs.
     ///
     /// ```

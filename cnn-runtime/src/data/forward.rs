@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use cnn_ir::Loss;
-
 use super::Dataset;
-use crate::error::Error;
 
 /// Writes methods of [`Dataset`] that ask another dataset the same:
 /// `forward!(this => this.data; input_shape, inputs);`
@@ -61,7 +58,7 @@ macro_rules! forward {
             input: usize,
             index: usize,
             out: &mut [f32],
-        ) -> Result<(), Error> {
+        ) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.try_read_input_of(input, index, out)
         }
@@ -84,7 +81,7 @@ macro_rules! forward {
             target: usize,
             index: usize,
             out: &mut [f32],
-        ) -> Result<(), Error> {
+        ) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.try_read_target_of(target, index, out)
         }
@@ -114,25 +111,25 @@ macro_rules! forward {
         }
     };
     (@check_all $this:ident => $inner:expr) => {
-        fn check_all(&self, inputs: &[&[usize]], outputs: &[&[usize]]) -> Result<(), Error> {
+        fn check_all(&self, inputs: &[&[usize]], outputs: &[&[usize]]) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.check_all(inputs, outputs)
         }
     };
     (@check $this:ident => $inner:expr) => {
-        fn check(&self, input: &[usize], output: &[usize]) -> Result<(), Error> {
+        fn check(&self, input: &[usize], output: &[usize]) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.check(input, output)
         }
     };
     (@check_target $this:ident => $inner:expr) => {
-        fn check_target(&self, target: usize, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        fn check_target(&self, target: usize, loss: cnn_ir::Loss, output: &[usize]) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.check_target(target, loss, output)
         }
     };
     (@check_targets $this:ident => $inner:expr) => {
-        fn check_targets(&self, loss: Loss, output: &[usize]) -> Result<(), Error> {
+        fn check_targets(&self, loss: cnn_ir::Loss, output: &[usize]) -> Result<(), $crate::error::Error> {
             let $this = self;
             $inner.check_targets(loss, output)
         }

@@ -17,6 +17,22 @@ pub enum Elements<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+impl Elements<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Floats(floats) => floats.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    pub(super) fn into_owned(self) -> Elements<'static> {
+        match self {
+            Self::Floats(floats) => Elements::Floats(floats.into_owned().into()),
+            Self::Bytes(bytes) => Elements::Bytes(bytes.into_owned().into()),
+        }
+    }
+}
+
 /// An `ndarray` array, a view of one, or a reference to either: `[N, …]`, of `f32`, `f64` or `u8`.
 ///
 /// Arrays whose elements do not lie in order in memory are copied, and so are those of `f64`, which are

@@ -25,6 +25,7 @@ mod mnist;
 mod normalization;
 #[cfg(feature = "npy")]
 pub mod npy;
+mod read_ahead;
 mod subset;
 pub(crate) mod targets;
 
@@ -35,6 +36,7 @@ pub use label::Label;
 pub use map::{ChangeInput, MapInput, MapTarget};
 pub use mnist::mnist;
 pub use normalization::Normalization;
+pub use read_ahead::ReadAhead;
 pub use subset::Subset;
 
 use self::targets::Checked;
@@ -399,6 +401,29 @@ pub trait Dataset: Sync {
         Self: Sized,
     {
         MapTarget::new(self, target, function)
+    }
+
+    /// The dataset with its inputs read on a thread of their own, up to `examples` of them before they are needed: for
+    /// datasets that take long to read one, such as files. Two or three batches are enough. The values are the same, and so
+    /// is what a network learns; an input that cannot be read is an error when it is its turn.
+    ///
+    /// Targets are read when they are needed.
+    ///
+    /// ```
+    /// use cnn_runtime::data::{Dataset, Examples};
+    /// use cnn_runtime::ndarray::Array2;
+    ///
+    /// let examples = Examples::labelled(Array2::<f32>::zeros((10, 4)), (0..10).map(|n| n % 2))?;
+    /// let data = examples.read_ahead(64); // in earnest: a dataset of files
+    /// let (training, validation) = data.split(0.8, 42)?;
+    /// # let _ = (training, validation);
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    fn read_ahead(self, examples: usize) -> ReadAhead<Self>
+    where
+        Self: Sized + Send + 'static,
+    {
+        ReadAhead::new(self, examples)
     }
 }
 
