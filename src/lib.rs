@@ -72,13 +72,15 @@
 //!
 //! Images are `[N, H, W, C]`. [`Examples`] holds arrays in memory with class labels, label maps or values;
 //! anything else implements [`Dataset`]. [`data::mnist`] and [`data::idx`] read the files of
-//! the MNIST family (gzipped ones with the feature `gzip`). `predict_dataset` predicts all inputs of
+//! the MNIST family (gzipped ones with the feature `gzip`); with the features `npy`, `csv` and `images`, `data::npy`,
+//! `data::csv` and `data::images` read arrays of numpy, tables of text, and PNG and JPEG files. [`Dataset`] has methods
+//! for parts of any dataset, and [`data::Normalization`] for inputs of mean 0. `predict_dataset` predicts all inputs of
 //! a dataset, and [`argmax`] tells the classes.
 //!
 //! # Features
 //!
 //! `std` (default) adds training, threads, `ndarray` and safetensors, `progress` (default) the progress bar of
-//! `fit`, `gzip` the reading of gzipped data. Without `std` the crate allocates nothing, and there are no values of
+//! `fit`, `gzip` the reading of gzipped data, `npy`, `csv` and `images` that of such files. Without `std` the crate allocates nothing, and there are no values of
 //! a network: it has its constants, `infer` and `infer_into`. What compiles without `std` also compiles with it,
 //! because another crate of the same program may enable it.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -285,3 +287,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/deployment.md")]
 struct Deployment;
+
+/// And that of the page on data, with the features that it is about.
+#[cfg(all(doctest, feature = "csv", feature = "images", feature = "npy"))]
+#[doc = include_str!("../docs/data.md")]
+struct Data;
