@@ -180,6 +180,7 @@ fn pictures_are_those_that_pillow_reads() {
         "rgba.png",
         "palette.png",
         "bits.png",
+        "grey16.png",
         "grey.jpg",
         "rgb.jpg",
         "progressive.jpg",

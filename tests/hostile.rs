@@ -744,6 +744,17 @@ fn pictures() {
     ] {
         cases.check(name, expected, bytes, || read(&file));
     }
+    // All coefficients of a progressive file are kept until its end: six bytes for a pixel, and the samples.
+    let progressive = include_bytes!("fixtures/files/progressive.jpg");
+    let frame = progressive
+        .windows(2)
+        .position(|marker| marker == [0xff, 0xc2])
+        .unwrap();
+    let mut file = progressive.to_vec();
+    file[frame + 5..][..4]
+        .copy_from_slice(&[4096_u16.to_be_bytes(), 8192_u16.to_be_bytes()].concat());
+    let name = "as large as may be, progressive";
+    cases.check(name, "Decode(", 10 << 25, || read(&file));
     // More pixels than announced, and metadata that are huge: nothing of either is unpacked, or not much.
     for (name, file) in [
         (

@@ -26,7 +26,8 @@ pub use self::folder::Folder;
 pub use self::lazy::LazyFolder;
 pub use self::resize::Resize;
 
-/// The most pixels of a picture, unless [`Folder::max_pixels`] says otherwise: 8192x4096, 128 MiB while it is decoded.
+/// The most pixels of a picture, unless [`Folder::max_pixels`] says otherwise: 8192x4096. Decoding takes 1 to 4 bytes for
+/// a pixel, and 9 for that of a progressive JPEG file.
 pub const MAX_PIXELS: u64 = 1 << 25;
 
 /// A picture as typed networks take it, `[H, W, C]`.
