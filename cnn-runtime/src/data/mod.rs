@@ -2,11 +2,14 @@
 //!
 //! A [`Dataset`] hands out one example at a time, into buffers that the trainer owns; several
 //! threads read at once. [`Examples`] is the dataset over arrays in memory, [`idx`] reads the files
-//! of the MNIST family, and [`mnist`] finds the four files of MNIST in a folder.
+//! of the MNIST family, and [`mnist`] finds the four files of MNIST in a folder. With the features of the same names,
+//! `npy` reads arrays of numpy, `csv` tables of text, and `images` PNG and JPEG files.
 //!
 //! ```text
-//! files ──idx, mnist──▶ Examples ──split, select, shuffled──▶ Subset ──map_input, normalize──▶ MapInput ──▶ fit
+//! files ──idx, npy, csv, images──▶ Examples ──split, select──▶ Subset ──map_input, normalize──▶ MapInput ──▶ fit
 //! ```
+//!
+//! A dataset around another one hands on what it does not change, by the macro in `forward`.
 
 mod batch;
 mod bounded;
