@@ -80,13 +80,16 @@
 //! # Features
 //!
 //! `std` (default) adds training, threads, `ndarray` and safetensors, `progress` (default) the progress bar of
-//! `fit`, `gzip` the reading of gzipped data, `npy`, `csv` and `images` that of such files. Without `std` the crate allocates nothing, and there are no values of
+//! `fit`, `gzip` the reading of gzipped data, `npy`, `csv` and `images` that of such files, `plots`
+//! pictures of networks and of their training. Without `std` the crate allocates nothing, and there are no values of
 //! a network: it has its constants, `infer` and `infer_into`. What compiles without `std` also compiles with it,
 //! because another crate of the same program may enable it.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "plots")]
+pub use cnn_plots as plots;
 pub use cnn_runtime as runtime;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{

@@ -48,6 +48,26 @@ pub struct ConfusionMatrix {
 }
 
 impl ConfusionMatrix {
+    /// The matrix of answers that were counted elsewhere, `[actual, found]`. The names of the classes are their numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where there are more or fewer columns than rows.
+    pub fn from_counts(counts: Array2<u64>) -> Result<Self, Error> {
+        let (rows, columns) = counts.dim();
+        if rows != columns {
+            return Err(Error::Setting {
+                name: "counts",
+                value: format!("{rows}x{columns}"),
+                expected: "as many columns as rows in a confusion matrix",
+            });
+        }
+        Ok(Self {
+            counts,
+            names: numbers(rows),
+        })
+    }
+
     /// How often each class was found, `[actual, found]`.
     pub fn counts(&self) -> ArrayView2<'_, u64> {
         self.counts.view()
@@ -120,6 +140,11 @@ impl ConfusionMatrix {
         let both = self.counts.column(class).sum() + self.counts.row(class).sum();
         share(2 * self.counts[[class, class]], both)
     }
+}
+
+/// The names of classes that have none.
+fn numbers(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -233,7 +258,7 @@ impl Model {
         let count = |(actual, found)| sums[actual * classes + found] as u64;
         Ok(ConfusionMatrix {
             counts: Array2::from_shape_fn((classes, classes), count),
-            names: (0..classes).map(|class| class.to_string()).collect(),
+            names: numbers(classes),
         })
     }
 }
