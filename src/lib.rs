@@ -286,6 +286,11 @@ macro_rules! __needs_std {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// So is that of the page on pictures.
+#[cfg(all(doctest, feature = "plots"))]
+#[doc = include_str!("../docs/pictures.md")]
+struct Pictures;
+
 /// So is that of the page on deployment.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/deployment.md")]

@@ -161,7 +161,9 @@ fn tiles(
         _ => 46.0,
     };
     let (tile_width, tile_height) = shown((height, width), side);
-    let columns = ((WIDTH + GAP) / (tile_width + GAP)).floor().max(1.0) as usize;
+    let fit = ((WIDTH + GAP) / (tile_width + GAP)).floor().max(1.0) as usize;
+    // Rows of about the same length.
+    let columns = count.div_ceil(count.div_ceil(fit));
     let size = (tile_width, tile_height);
     let mut sheet = Sheet::new((height, width), size, GAP, (columns, count));
     for channel in 0..count {

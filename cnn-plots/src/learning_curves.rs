@@ -10,7 +10,7 @@ use cnn_runtime::{Epoch, History, Scores};
 
 use crate::picture::Picture;
 use crate::scale::{Scale, short};
-use crate::svg::{Anchor, Area, Number, Svg};
+use crate::svg::{Anchor, Area, BOLD, Number, Svg, text_width};
 use crate::theme::{TEXT, WIDTH};
 
 /// The room of a panel for its heading, for the labels of its axes, and between panels.
@@ -253,6 +253,7 @@ fn panel(svg: &mut Svg, area: Area, epochs: &[Epoch], series: &Series, best: Opt
         let x = x(epochs[best].number as f64);
         svg.line((x, plot.y), (x, plot.bottom()), "best");
     }
+    let mut curves = Vec::new();
     for (values, class, what) in [
         (&series.training, "one", "training"),
         (&series.validation, "two", "validation"),
@@ -281,6 +282,7 @@ fn panel(svg: &mut Svg, area: Area, epochs: &[Epoch], series: &Series, best: Opt
                 svg.circle(*point, 3.0, &format!("dot {class}"), &tip);
             }
         }
+        curves.push(points);
     }
     if !has_values {
         let at = (middle, plot.y + plot.height / 2.0);
@@ -289,38 +291,79 @@ fn panel(svg: &mut Svg, area: Area, epochs: &[Epoch], series: &Series, best: Opt
     if let Some(best) = best
         && series.kind != Kind::LearningRate
     {
-        mark(svg, series, best, plot, x(epochs[best].number as f64), y);
+        let at = |value: f64| (x(epochs[best].number as f64), y(value));
+        let (value, class) = match series.validation[best] {
+            value if value.is_finite() => (value, "two"),
+            _ => (series.training[best], "one"),
+        };
+        if value.is_finite() {
+            let best = Best {
+                at: at(value),
+                value,
+                class,
+            };
+            mark(svg, &best, plot, &curves);
+        }
     }
 }
 
-/// A ring around the value of the best epoch, with its number beside it.
-fn mark(svg: &mut Svg, series: &Series, best: usize, plot: Area, x: f64, y: impl Fn(f64) -> f64) {
-    let (value, class) = match series.validation[best] {
-        value if value.is_finite() => (value, "two"),
-        _ => (series.training[best], "one"),
-    };
-    if !value.is_finite() {
-        return;
-    }
-    let y = y(value);
-    svg.circle((x, y), 6.0, &format!("ring {class}"), "");
+/// A ring around the value of the best epoch, with its number beside it, at the place where it hides least of the curves.
+fn mark(svg: &mut Svg, best: &Best<'_>, plot: Area, curves: &[Vec<Option<(f64, f64)>>]) {
+    let Best { at, value, class } = *best;
+    svg.circle(at, 6.0, &format!("ring {class}"), "");
     let text = short(value);
-    // On the side of the line where there is room. The other curve is most often that of the training, whose loss is
-    // less and whose metrics are higher.
-    let is_right = x + 12.0 + crate::svg::text_width(&text, TEXT) > plot.right();
-    let (x, anchor) = match is_right {
-        true => (x - 10.0, Anchor::End),
-        false => (x + 10.0, Anchor::Start),
+    let width = text_width(&text, TEXT * BOLD);
+    let (x, y) = at;
+    let places = [
+        (10.0, -11.0),
+        (10.0, 21.0),
+        (-10.0 - width, -11.0),
+        (-10.0 - width, 21.0),
+    ];
+    let hidden = |(right, down): &(f64, f64)| {
+        let area = Area::new(x + right, y + down - TEXT, width, TEXT + 3.0);
+        let is_outside = area.right() > plot.right()
+            || area.bottom() > plot.bottom()
+            || area.x < plot.x
+            || area.y < plot.y;
+        let hidden = curves
+            .iter()
+            .map(|curve| hidden(curve, area))
+            .sum::<usize>();
+        // Outside is worse than on any curve.
+        (is_outside, hidden)
     };
-    let below = y + 21.0;
-    let above = y - 11.0;
-    let y = match series.kind == Kind::Metric {
-        false if above > plot.y + 10.0 => above,
-        false => below,
-        true if below < plot.bottom() - 4.0 => below,
-        true => above,
+    let Some((right, down)) = places.into_iter().min_by_key(hidden) else {
+        return;
     };
-    svg.text((x, y), anchor, "bold", &text);
+    svg.text((x + right, y + down), Anchor::Start, "bold", &text);
+}
+
+/// The value of the best epoch in a panel.
+struct Best<'a> {
+    at: (f64, f64),
+    value: f64,
+    class: &'a str,
+}
+
+/// How much of a curve lies in a part of the picture: of 16 points on each of its lines.
+fn hidden(curve: &[Option<(f64, f64)>], area: Area) -> usize {
+    const POINTS: usize = 16;
+    let lines = curve
+        .windows(2)
+        .filter_map(|ends| Some((ends[0]?, ends[1]?)));
+    // Most lines are beside the area.
+    let near = lines.filter(|((x1, _), (x2, _))| *x2 >= area.x && *x1 <= area.right());
+    let points = near.flat_map(|((x1, y1), (x2, y2))| {
+        (0..=POINTS).map(move |place| {
+            let t = place as f64 / POINTS as f64;
+            (x1 + (x2 - x1) * t, y1 + (y2 - y1) * t)
+        })
+    });
+    let is_inside = |(x, y): &(f64, f64)| {
+        (area.x..=area.right()).contains(x) && (area.y..=area.bottom()).contains(y)
+    };
+    points.filter(is_inside).count()
 }
 
 /// The path through points, with gaps where there are none; empty where no two points are neighbours.

@@ -15,6 +15,8 @@ use crate::svg::Svg;
 #[derive(Clone, PartialEq)]
 pub struct Picture {
     svg: String,
+    /// In pixels.
+    width: f64,
     /// The images in it, for a file of pixels.
     raster: Option<Raster>,
 }
@@ -24,6 +26,7 @@ impl Picture {
     pub(crate) fn new(svg: Svg, (width, height): (f64, f64), description: &str) -> Self {
         Self {
             svg: svg.finish(width, height, description),
+            width,
             raster: None,
         }
     }
@@ -39,6 +42,11 @@ impl Picture {
     /// The text of the SVG file. It can also stand within an HTML page.
     pub fn svg(&self) -> &str {
         &self.svg
+    }
+
+    /// The width at which it is shown, in pixels.
+    pub(crate) fn width(&self) -> f64 {
+        self.width
     }
 
     /// The images of the picture as a PNG file, at their places and without the texts: of [`mistakes`](crate::mistakes),

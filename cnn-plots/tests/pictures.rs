@@ -436,7 +436,7 @@ fn files_are_written_by_their_extension() {
 #[test]
 fn pictures_are_as_they_were() {
     for (name, picture) in gallery() {
-        if !["curves", "matrix_2", "graph"].contains(&name) {
+        if !["curves", "matrix_2", "graph"].contains(name) {
             continue;
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.svg"));

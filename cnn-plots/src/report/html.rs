@@ -61,8 +61,10 @@ pub(super) fn figure(picture: &Picture, caption: &str) -> String {
         "" => String::new(),
         caption => format!("<figcaption>{}</figcaption>", escape(caption)),
     };
+    // On a narrow screen a picture is moved rather than made unreadable.
+    let least = picture.width().min(560.0).ceil();
     format!(
-        "<figure><div class=\"wide\">{}</div>{caption}</figure>\n",
+        "<figure><div class=\"wide\"><div style=\"min-width:{least}px\">{}</div></div>{caption}</figure>\n",
         picture.svg()
     )
 }

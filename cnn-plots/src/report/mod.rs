@@ -204,12 +204,12 @@ impl Report {
 
     /// A [picture](crate::confusion_matrix) of the matrix, and a table of precision, recall and F1 score of each class.
     pub fn confusion_matrix(self, matrix: &ConfusionMatrix) -> Self {
-        let caption = "A cell has the number of examples and their share of the row.";
+        let caption = "A cell has the number of examples and their share of the row. Recall is the accuracy within a class.";
         let mut body = figure(&crate::confusion_matrix(matrix), caption);
         let mut table = Table::new(&[
             ("class", Align::Left),
             ("examples", Align::Right),
-            ("recall (accuracy within the class)", Align::Right),
+            ("recall", Align::Right),
             ("precision", Align::Right),
             ("F1 score", Align::Right),
         ]);

@@ -1,6 +1,8 @@
 //! Pictures of all kinds from data that is made up: usual, odd and hostile.
 #![allow(dead_code, reason = "each test file uses its share")]
 
+use std::sync::LazyLock;
+
 use cnn_plots::{
     FeatureMap, Node, Picture, confusion_matrix, feature_maps, filters, gradients, graph,
     learning_curves, mistakes, weights,
@@ -209,7 +211,12 @@ pub fn maps() -> Picture {
 }
 
 /// Every picture with its name.
-pub fn gallery() -> Vec<(&'static str, Picture)> {
+pub fn gallery() -> &'static [(&'static str, Picture)] {
+    static GALLERY: LazyLock<Vec<(&'static str, Picture)>> = LazyLock::new(pictures);
+    &GALLERY
+}
+
+fn pictures() -> Vec<(&'static str, Picture)> {
     let mut one = history(1);
     one.epochs[0].validation = None;
     let mut gaps = history(12);

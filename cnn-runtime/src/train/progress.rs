@@ -2,11 +2,14 @@
 //! elsewhere.
 //!
 //! A step costs a counter and a look at the clock; the bar is drawn anew a few times a second, for the width that the
-//! terminal has then. What it looks like is in `layout`. Without the feature `progress`, or on WebAssembly, which has
-//! no such stream, nothing is written.
+//! terminal has then. What it looks like is in `layout`; how the loss went so far, as a line of blocks, in `sparkline`.
+//! Without the feature `progress`, or on WebAssembly, which has no such stream, nothing is written.
 
 #[cfg(all(feature = "progress", not(target_family = "wasm")))]
 mod layout;
+
+#[cfg(all(feature = "progress", not(target_family = "wasm")))]
+mod sparkline;
 
 #[cfg(all(feature = "progress", not(target_family = "wasm")))]
 pub(crate) use shown::Bar;
@@ -44,6 +47,7 @@ mod shown {
     use console::Term;
 
     use super::layout::{self, Layout, rows_above};
+    use super::sparkline::Sparkline;
     use crate::clock::Stopwatch;
     use crate::model::Scores;
     use crate::train::history::Epoch;
@@ -105,7 +109,9 @@ mod shown {
             {
                 let layout = Layout::new(screen.width(), steps);
                 let elapsed = screen.started.seconds();
-                screen.draw(&layout.running(step, elapsed, &scores()));
+                let scores = scores();
+                screen.losses.push(step, scores.loss);
+                screen.draw(&layout.running(step, elapsed, &scores, &screen.sparkline()));
             }
         }
 
@@ -137,7 +143,8 @@ mod shown {
                 Output::Terminal(screen) => {
                     screen.draw("");
                     let layout = Layout::new(screen.width(), self.steps);
-                    screen.lines(&layout.finished(self.step, epoch, is_scheduled));
+                    let sparkline = screen.sparkline();
+                    screen.lines(&layout.finished(self.step, epoch, is_scheduled, &sparkline));
                 }
             }
         }
@@ -151,6 +158,9 @@ mod shown {
         drawn: Stopwatch,
         /// The columns that the line takes.
         columns: usize,
+        losses: Sparkline,
+        /// Whether it shows blocks of all heights.
+        is_unicode: bool,
     }
 
     impl Screen {
@@ -161,6 +171,16 @@ mod shown {
                 started,
                 drawn: started,
                 columns: 0,
+                losses: Sparkline::default(),
+                is_unicode: is_unicode(|name| std::env::var(name).ok()),
+            }
+        }
+
+        /// How the loss went so far; empty where the terminal cannot show it.
+        fn sparkline(&self) -> String {
+            match self.is_unicode {
+                true => self.losses.text(),
+                false => String::new(),
             }
         }
 
@@ -194,11 +214,51 @@ mod shown {
         }
     }
 
+    /// Whether a terminal shows Unicode, by the variables of its environment: on Windows the terminal that does sets one,
+    /// elsewhere the first of those of the locale that has a value names the encoding (POSIX.1-2017, 8.2). The terminals of
+    /// macOS do without.
+    fn is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+        if cfg!(windows) {
+            return variable("WT_SESSION").is_some();
+        }
+        let locale = (["LC_ALL", "LC_CTYPE", "LANG"].into_iter())
+            .filter_map(variable)
+            .find(|value| !value.is_empty());
+        match locale.map(|locale| locale.to_ascii_uppercase()) {
+            Some(locale) => locale.contains("UTF-8") || locale.contains("UTF8"),
+            None => cfg!(target_os = "macos"),
+        }
+    }
+
     impl Drop for Screen {
         /// An error ends the epoch, and its message gets a line of its own.
         fn drop(&mut self) {
             if self.columns > 0 {
                 self.lines(&[String::new()]);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        #[cfg(all(unix, not(target_os = "macos")))]
+        fn the_locale_says_whether_there_is_unicode() {
+            let cases: [(&[(&str, &str)], bool); 7] = [
+                (&[], false),
+                (&[("LANG", "en_US.UTF-8")], true),
+                (&[("LANG", "C")], false),
+                (&[("LC_CTYPE", "C.utf8"), ("LANG", "C")], true),
+                (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], false),
+                (&[("LC_ALL", ""), ("LANG", "en_US.UTF-8")], true),
+                (&[("WT_SESSION", "1")], false),
+            ];
+            for (variables, expected) in cases {
+                let variable = |name: &str| {
+                    let found = variables.iter().find(|(other, _)| *other == name);
+                    found.map(|(_, value)| (*value).to_owned())
+                };
+                assert_eq!(super::is_unicode(variable), expected, "{variables:?}");
             }
         }
     }

@@ -35,8 +35,15 @@ impl Layout {
         }
     }
 
-    /// One line: the bar, the time left and the scores so far, as many as there is room for.
-    pub(super) fn running(&self, step: usize, elapsed: f64, scores: &Scores) -> String {
+    /// One line: the bar, the time left and the scores so far, as many as there is room for. Behind the loss stands
+    /// `sparkline`, where there is room for that too.
+    pub(super) fn running(
+        &self,
+        step: usize,
+        elapsed: f64,
+        scores: &Scores,
+        sparkline: &str,
+    ) -> String {
         // A line that fills its last column makes some terminals begin a new one.
         let room = self.width.saturating_sub(1);
         let per_step = elapsed / step.max(1) as f64;
@@ -44,16 +51,39 @@ impl Layout {
         let pad = digits(self.steps);
         let line = format!("{step:>pad$}/{} {}", self.steps, self.bar(step));
         let line = line + &self.times(per_step * left as f64, per_step);
-        fold(line, items("", scores), 0, room).swap_remove(0)
+        let items = items("", scores);
+        let longer = fold(line.clone(), with_sparkline(&items, sparkline), 0, room).swap_remove(0);
+        let line = fold(line, items, 0, room).swap_remove(0);
+        // No score makes room for it.
+        match longer.replacen(&format!(" {sparkline}"), "", 1) == line {
+            true => longer,
+            false => line,
+        }
     }
 
-    /// The lines that stay on the screen.
-    pub(super) fn finished(&self, step: usize, epoch: &Epoch, is_scheduled: bool) -> Vec<String> {
+    /// The lines that stay on the screen. Behind the loss stands `sparkline`, where there is room for that too.
+    pub(super) fn finished(
+        &self,
+        step: usize,
+        epoch: &Epoch,
+        is_scheduled: bool,
+        sparkline: &str,
+    ) -> Vec<String> {
         let line = format!("{step}/{} ", self.steps);
         let indent = line.len();
         let line = line + &self.bar(step);
         let line = line + &self.times(epoch.seconds, epoch.seconds / step.max(1) as f64);
-        fold(line, all_items(epoch, is_scheduled), indent, self.width)
+        let items = all_items(epoch, is_scheduled);
+        let longer = with_sparkline(&items, sparkline);
+        let longer = fold(line.clone(), longer, indent, self.width);
+        let lines = fold(line, items, indent, self.width);
+        // The loss keeps its line.
+        let line_of_loss =
+            |lines: &[String]| lines.iter().position(|line| line.contains(" loss: "));
+        match longer.len() == lines.len() && line_of_loss(&longer) == line_of_loss(&lines) {
+            true => longer,
+            false => lines,
+        }
     }
 
     /// The bar and the blank behind it, if there is room for one.
@@ -109,15 +139,28 @@ pub(super) fn rows_above(columns: usize, width: usize) -> usize {
     columns.saturating_sub(1) / width.max(1)
 }
 
+/// The same items with `sparkline` behind the loss.
+fn with_sparkline(items: &[String], sparkline: &str) -> Vec<String> {
+    let item = |item: &String| match item.starts_with("loss: ") && !sparkline.is_empty() {
+        true => format!("{item} {sparkline}"),
+        false => item.clone(),
+    };
+    items.iter().map(item).collect()
+}
+
 /// Puts `items` behind `line`, and in new lines where it would become longer than `width`. The new lines are indented
 /// as far as there is room for that.
 fn fold(mut line: String, items: Vec<String>, indent: usize, width: usize) -> Vec<String> {
-    let longest = items.iter().map(String::len).max().unwrap_or_default();
+    let longest = items
+        .iter()
+        .map(|item| item.chars().count())
+        .max()
+        .unwrap_or_default();
     let room = width.saturating_sub(longest);
     let indent = " ".repeat(if room < indent { room.min(2) } else { indent });
     let mut lines = Vec::new();
     for item in items {
-        if line.chars().count() + " - ".len() + item.len() > width {
+        if line.chars().count() + " - ".len() + item.chars().count() > width {
             lines.push(std::mem::replace(&mut line, format!("{indent}{item}")));
         } else {
             line += " - ";
@@ -287,16 +330,39 @@ mod tests {
         for (width, running, finished) in cases {
             let layout = Layout::new(width, 938);
             let epoch = epoch();
-            let found = layout.running(63, 3.0, &epoch.scores);
+            let found = layout.running(63, 3.0, &epoch.scores, "");
             if found != running {
                 wrong.push(format!("{width} columns: {found:?}, not {running:?}"));
             }
-            let found = layout.finished(938, &epoch, false);
+            let found = layout.finished(938, &epoch, false, "");
             if found != finished {
                 wrong.push(format!("{width} columns: {found:#?}, not {finished:#?}"));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_sparkline_stands_behind_the_loss_where_there_is_room() {
+        let (line, epoch) = ("█▅▃▂▂▁▁▁", epoch());
+        let without =
+            " 63/938 ━─────────────────── 42s 48ms/step - accuracy: 0.9478 - loss: 0.1705";
+        let with = format!("{without} {line}");
+        // The last column stays free.
+        let least = with.chars().count() + 1;
+        for (width, expected) in [(200, with.as_str()), (least, &with), (least - 1, without)] {
+            let found = Layout::new(width, 938).running(63, 3.0, &epoch.scores, line);
+            assert_eq!(found, expected, "{width} columns");
+        }
+        let finished = Layout::new(100, 938).finished(938, &epoch, false, line);
+        let expected = [
+            "938/938 ━━━━━━━━━━━━━━━━━━━━ 3s 3ms/step - accuracy: 0.9478 - loss: 0.1705 █▅▃▂▂▁▁▁",
+            "        val_accuracy: 0.9811 - val_loss: 0.0623",
+        ];
+        assert_eq!(finished, expected);
+        // It would begin a line of its own here.
+        let finished = Layout::new(77, 938).finished(938, &epoch, false, line);
+        assert!(!finished.concat().contains(line), "{finished:#?}");
     }
 
     #[test]
@@ -307,8 +373,8 @@ mod tests {
                 for step in [0, 1, steps / 2, steps] {
                     let (layout, epoch) = (Layout::new(width, steps), epoch());
                     let columns = |line: &String| line.chars().count();
-                    let running = columns(&layout.running(step, 1e9, &epoch.scores));
-                    let finished = layout.finished(step, &epoch, true);
+                    let running = columns(&layout.running(step, 1e9, &epoch.scores, "▁▁▁▁▁▁▁▁"));
+                    let finished = layout.finished(step, &epoch, true, "▁▁▁▁▁▁▁▁");
                     let headline = headline(width, 9, 10);
                     let longest = finished.iter().chain(&headline).map(columns).max();
                     // One column has to be written to where there is but one.
@@ -329,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_stopped_epoch_shows_how_far_it_came() {
-        let lines = Layout::new(80, 10).finished(5, &epoch(), false);
+        let lines = Layout::new(80, 10).finished(5, &epoch(), false, "");
         let expected = "5/10 ━━━━━━━━━━────────── 3s 580ms/step - ";
         assert!(lines[0].starts_with(expected), "{lines:?}");
     }
