@@ -115,6 +115,55 @@ fn a_report_has_its_sections_in_order() {
     assert_eq!(pictures.count(), 9);
 }
 
+cnn::network! {
+    network Product {
+        image: input(8x8x1);
+        meta: input(4);
+        flatten(from = image);
+        seen: dense(4, activation = relu);
+        both: concat(seen, meta);
+        kind: dense(3, activation = softmax);
+        size: dense(1, from = both);
+        output(kind, size);
+
+        train {
+            loss = [kind = categorical_crossentropy, size = mse(weight = 0.5)];
+            optimizer = adamw(learning_rate = cosine_decay(1e-3, decay_steps = 100));
+            metrics = [kind = accuracy, kind = recall];
+            epochs = 7;
+            batch_size = 16;
+            accumulate = 2;
+        }
+    }
+}
+
+cnn::network! {
+    network Untrained { input(3); softmax; }
+}
+
+#[test]
+fn the_train_block_is_a_table() {
+    let html = Report::new("").train_block(&Product::new(0)).html();
+    let rows = [
+        ("network", "Product"),
+        ("loss", "kind: categorical_crossentropy"),
+        ("metrics", "kind: accuracy, recall"),
+        ("loss", "size: mse"),
+        ("optimizer", "adamw"),
+        ("learning rate", "cosine_decay"),
+        ("weight decay", "0.004"),
+        ("epochs", "7"),
+        ("batch size", "16"),
+        ("batches in a step", "2"),
+        ("seed", "0"),
+        ("parameters", "296"),
+    ];
+    let rows = rows.map(|(name, value)| format!("<tr><td>{name}</td><td>{value}</td></tr>\n"));
+    assert!(html.contains(&rows.concat()), "{html}");
+    let html = Report::new("").train_block(&Untrained::new(0)).html();
+    assert!(!html.contains("<section"));
+}
+
 #[test]
 fn a_report_needs_nothing_from_elsewhere() {
     let html = report("shirt").html();

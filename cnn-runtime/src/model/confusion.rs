@@ -50,6 +50,17 @@ pub struct ConfusionMatrix {
 impl ConfusionMatrix {
     /// The matrix of answers that were counted elsewhere, `[actual, found]`. The names of the classes are their numbers.
     ///
+    /// ```
+    /// use cnn_runtime::ConfusionMatrix;
+    /// use ndarray::array;
+    ///
+    /// let matrix = ConfusionMatrix::from_counts(array![[95, 5], [10, 90]])?;
+    /// assert_eq!((matrix.accuracy(), matrix.recall(0), matrix.names()[1].as_str()), (0.925, 0.95, "1"));
+    /// let error = ConfusionMatrix::from_counts(array![[95, 5]]).unwrap_err();
+    /// assert!(error.to_string().contains("1x2"));
+    /// # Ok::<(), cnn_runtime::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Setting`] where there are more or fewer columns than rows.
