@@ -129,7 +129,11 @@ fn histogram(svg: &mut Svg, area: Area, what: &str, name: &str, values: &[f32]) 
         svg.text((area.right(), line), Anchor::End, "warn", &text);
     }
     if numbers.count > 0 {
-        let text = format!("{} ± {}", short(numbers.mean), short(numbers.deviation));
+        let text = format!(
+            "mean {} ± {}",
+            short(numbers.mean),
+            short(numbers.deviation)
+        );
         svg.text((area.x, line + 16.0), Anchor::Start, "note", &text);
     }
 }

@@ -208,7 +208,7 @@ fn percent(score: f32) -> String {
     match score {
         score if !(0.0..=1.0).contains(&score) => short(f64::from(score)),
         // Rounding must not turn it into certainty.
-        score if (0.999..1.0).contains(&score) => "> 99.9 %".to_owned(),
+        score if (0.999..1.0).contains(&score) => ">99.9 %".to_owned(),
         score if score < 0.995 => format!("{:.0} %", score * 100.0),
         score => format!("{:.1} %", score * 100.0),
     }
@@ -224,7 +224,7 @@ mod tests {
             (0.5, "50 %"),
             (0.994, "99 %"),
             (0.9951, "99.5 %"),
-            (0.9996, "> 99.9 %"),
+            (0.9996, ">99.9 %"),
             (1.0, "100.0 %"),
             (4.25, "4.25"),
             (-1.0, "-1"),

@@ -381,7 +381,12 @@ fn layers_and_tensors_are_named_with_their_shapes() {
     says(&filters(kernel.view()), text);
     let values = [1.0f32, 2.0, 3.0, f32::NAN];
     let picture = weights([("dense_1.bias", &values)]);
-    for text in ["dense_1.bias", "4 weights", "2 ± 0.816", "1 not finite"] {
+    for text in [
+        "dense_1.bias",
+        "4 weights",
+        "mean 2 ± 0.816",
+        "1 not finite",
+    ] {
         says(&picture, text);
     }
 }
