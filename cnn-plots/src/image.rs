@@ -4,6 +4,10 @@ use crate::color::{ColorMap, NOT_FINITE};
 use crate::raster::{Raster, Rgba};
 use crate::svg::{Area, Svg};
 
+/// The most pixels of an image's side in a file. Of larger images some rows and columns are left out, as they are shown
+/// smaller than this anyway.
+const MOST_PIXELS: usize = 256;
+
 /// An image from a function of row and column.
 pub(crate) fn mapped(
     (height, width): (usize, usize),
@@ -41,8 +45,10 @@ pub(crate) fn photograph(
             _ => NOT_FINITE,
         }
     };
+    let (rows, columns) = (height.min(MOST_PIXELS), width.min(MOST_PIXELS));
     matches!(channels, 1 | 3).then(|| {
-        Raster::from_fn(width, height, |row, column| {
+        Raster::from_fn(columns, rows, |row, column| {
+            let (row, column) = (row * height / rows, column * width / columns);
             let place = (row * width + column) * channels;
             color(&values[place..place + channels])
         })
@@ -67,7 +73,8 @@ pub(crate) struct Sheet {
     raster: Raster,
     /// The tiles of a row.
     columns: usize,
-    /// The size of a tile and the gap between two, in pixels of the image, of which there is at least one for each value.
+    /// The size of a tile and the gap between two, in pixels of the image: one or more for each value, but not more than
+    /// [`MOST_PIXELS`] because of many values.
     tile: (usize, usize),
     gap: usize,
     /// How large one of these pixels is in the picture.
@@ -84,7 +91,7 @@ impl Sheet {
         (columns, count): (usize, usize),
     ) -> Self {
         let longest = size.0.max(size.1);
-        let pixel = (longest / height.max(width).max(1) as f64).min(1.0);
+        let pixel = (longest / height.max(width).clamp(1, MOST_PIXELS) as f64).min(1.0);
         let pixels = |length: f64| (length / pixel).round().max(1.0) as usize;
         let (tile, gap) = ((pixels(size.0), pixels(size.1)), pixels(gap));
         let (columns, rows) = (columns.min(count).max(1), count.div_ceil(columns.max(1)));
@@ -174,6 +181,38 @@ mod tests {
             assert_eq!(image, expected, "{values:?}");
         }
         assert_eq!(photograph((1, 1, 2), &[0.0, 1.0]), None);
+    }
+
+    /// Images of any size, and in any number, take files of a few megabytes at most.
+    #[test]
+    fn large_images_are_reduced() {
+        let ramp = |pixels: usize| (0..pixels).map(|place| place as f32).collect::<Vec<_>>();
+        let cases = [
+            ((1000, 500), (256, 256)),
+            ((1, 1000), (256, 1)),
+            ((96, 96), (96, 96)),
+        ];
+        for ((height, width), size) in cases {
+            let values = ramp(height * width);
+            let image = photograph((height, width, 1), &values).unwrap();
+            assert_eq!(image.size(), size, "{height}x{width}");
+        }
+        let cases = [
+            ((1000, 1000), 46.0, 1),
+            ((1, 100_000), 112.0, 1),
+            ((4, 4), 46.0, 9),
+        ];
+        for (values, side, count) in cases {
+            let size = shown(values, side);
+            let sheet = Sheet::new(values, size, 3.0, (3, count));
+            let (width, height) = sheet.raster.size();
+            let longest = width.max(height);
+            assert!(longest <= 300, "{values:?}: {longest}");
+            let area = sheet.area((0.0, 0.0));
+            let rows = count.div_ceil(3) as f64;
+            let expected = rows * size.1 + (rows - 1.0) * 3.0;
+            assert!((area.height - expected).abs() < 0.5, "{values:?}: {area:?}");
+        }
     }
 
     #[test]
