@@ -18,9 +18,9 @@ LOSS = 1e-4
 STEP = 1e-2
 #: Of the change in a step of RMSprop, relative to the learning rate.
 RMSPROP_STEP = 2e-2
-#: A tensor that changes by less, relative to the largest change of all, has a gradient of zero but for rounding, as
-#: the bias of a convolution in front of a batch normalization. Its step is compared with this.
-ZERO = 1e-5
+#: How much more `LOSS` and `STEP` allow where batches are normalized: rounding grows with each normalization. Of the
+#: MobileNet's loss, 0.81983, PyTorch and Keras are off by 2e-4 in float32, measured against PyTorch in float64.
+NORMALIZED = 5
 
 
 def infer(ours: Library, library: Library, batch: int, folder: Path) -> float:
@@ -39,7 +39,9 @@ def infer(ours: Library, library: Library, batch: int, folder: Path) -> float:
     return difference
 
 
-def train(ours: Library, library: Library, epsilon: str, batch: int, folder: Path) -> float:
+def train(
+    ours: Library, library: Library, network: str, epsilon: str, batch: int, folder: Path
+) -> float:
     """Compares a step of SGD with ours, and one of RMSprop with its formula.
 
     Returns the largest difference in a step of SGD, relative to the largest change in the tensor.
@@ -52,17 +54,18 @@ def train(ours: Library, library: Library, epsilon: str, batch: int, folder: Pat
         trained = load_file(file)
         return reply, {name: trained[name] - value for name, value in weights.items()}
 
+    more = NORMALIZED if any(name.endswith(networks.STATE) for name in weights) else 1
+    # The gradient of a bias in front of a normalization is zero but for rounding.
+    compared = weights.keys() - networks.normalized_biases(network)
     our_losses, our_step = step(ours, "sgd")
     losses, sgd = step(library, "sgd")
     for key in ("loss", "loss_after"):
-        if not abs(losses[key] / our_losses[key] - 1) <= LOSS:
+        if not abs(losses[key] / our_losses[key] - 1) <= more * LOSS:
             raise Failed(f"{key} is {losses[key]:.6f}, ours {our_losses[key]:.6f}")
     worst = 0.0
-    largest = {name: np.abs(our_step[name]).max() for name in weights}
-    zero = ZERO * max(largest.values())
-    for name in weights:
-        difference = np.abs(sgd[name] - our_step[name]).max() / max(largest[name], zero)
-        if not difference <= STEP:
+    for name in compared:
+        difference = np.abs(sgd[name] - our_step[name]).max() / np.abs(our_step[name]).max()
+        if not difference <= more * STEP:
             raise Failed(f"the step of `{name}` differs by {difference:.1e} of the largest")
         worst = max(worst, float(difference))
 
@@ -70,9 +73,7 @@ def train(ours: Library, library: Library, epsilon: str, batch: int, folder: Pat
     # library's own, those of a learning rate of 0.1. Ours would not do: epsilon inside the root makes a
     # difference of 1e-5 between small gradients 3e-2 of the rate.
     _, rmsprop = step(library, "rmsprop")
-    for name in filter(networks.is_trained, weights):
-        if largest[name] < zero:
-            continue
+    for name in filter(networks.is_trained, compared):
         gradient = sgd[name] / -0.1
         square = 0.1 * gradient**2
         root = np.sqrt(square + 1e-7) if epsilon == "inside" else np.sqrt(square) + 1e-7

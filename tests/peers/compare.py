@@ -166,7 +166,8 @@ def run_network(options, libraries, network, works, threads, folder, result, ski
             if work == "infer":
                 checked = (check.infer, ours, library, batch, folder / network)
             else:
-                checked = (check.train, ours, library, epsilon[name], batch, folder / network)
+                case = (network, epsilon[name], batch, folder / network)
+                checked = (check.train, ours, library, *case)
             difference = attempt(name, where, *checked)
             if difference is None:
                 continue

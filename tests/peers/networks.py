@@ -357,6 +357,15 @@ def is_trained(tensor: str) -> bool:
     return not tensor.endswith(STATE)
 
 
+def normalized_biases(network: str) -> set[str]:
+    """The biases of layers that only a normalization reads."""
+    return {
+        f"{placed.reads[0]}.bias"
+        for placed in layers(network)
+        if isinstance(placed.layer, BatchNormalization)
+    }
+
+
 def channels_first_rows(placed: Placed, kernel: np.ndarray, flattened: tuple | None):
     """The rows of a dense kernel in the order of a flattened `[channels, height, width]`.
 
