@@ -91,11 +91,13 @@
 #[cfg(feature = "plots")]
 pub use cnn_plots as plots;
 pub use cnn_runtime as runtime;
+#[cfg(feature = "inspect")]
+pub use cnn_runtime::inspect;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, ConfusionMatrix, Dataset, Epoch, Error, Examples, History, IdxError, Model,
-    Network, OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data, ndarray,
-    set_threads, threads,
+    Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data,
+    ndarray, set_threads, threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

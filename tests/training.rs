@@ -767,6 +767,7 @@ fn a_loss_that_is_not_finite_ends_training_before_its_step() {
                 epoch: 1,
                 step: 3,
                 loss,
+                ..
             }) => assert!(!loss.is_finite()),
             other => panic!("{poison}: {other:?}"),
         }

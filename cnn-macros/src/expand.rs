@@ -32,7 +32,7 @@ pub fn network(tokens: TokenStream) -> TokenStream {
     let attributes = Attributes::new(written.map(|range| source.tokens(*range)));
     let reports = reports(&analysis, &attributes, |d| report::report(d, &source));
     let span = |range| source.spans(range).0;
-    let code = code(&analysis, &attributes, &krate, &span);
+    let code = code(&analysis, &attributes, &source.text, &krate, &span);
     let hover = hover::layers(&analysis.outline, &attributes, &span);
     let words = match analysis.network {
         Some(_) => TokenStream::new(),
@@ -77,7 +77,7 @@ pub fn network_file(tokens: TokenStream) -> TokenStream {
             Severity::Warning => report::warning(message, span),
         }
     });
-    let code = code(&analysis, &attributes, &krate, &|_| span);
+    let code = code(&analysis, &attributes, text, &krate, &|_| span);
     let (bytes, variables) = (file.bytes(), file.variables());
     quote! {
         const _: &[::core::primitive::u8] = #bytes;
@@ -125,6 +125,7 @@ fn reports(
 fn code(
     analysis: &Analysis,
     attributes: &Attributes,
+    description: &str,
     krate: &TokenStream,
     span: &dyn Fn(Range) -> Span,
 ) -> TokenStream {
@@ -138,12 +139,14 @@ fn code(
                     (network, plan)
                 })
                 .collect();
-            let context = |network, plan| Context::new(network, plan, attributes, krate, span);
+            let context = |network, plan, description| {
+                Context::new(network, plan, attributes, description, krate, span)
+            };
             let exposed: Vec<_> = exposed
                 .iter()
-                .map(|(network, plan)| context(network, plan))
+                .map(|(network, plan)| context(network, plan, ""))
                 .collect();
-            codegen::network(&context(network, &plan), &exposed)
+            codegen::network(&context(network, &plan, description), &exposed)
         }
         None => codegen::stub(&analysis.outline, attributes, krate, span),
     }

@@ -17,6 +17,7 @@ pub use crate::data::images::ImageError;
 #[cfg(feature = "npy")]
 pub use crate::data::npy::NpyError;
 pub use crate::model::checkpoint::CheckpointError;
+pub use crate::non_finite::NonFinite;
 
 /// An error of the runtime.
 #[derive(Debug)]
@@ -24,6 +25,11 @@ pub use crate::model::checkpoint::CheckpointError;
 pub enum Error {
     /// The network has no `train` block, so neither a loss nor an optimizer is known.
     NotTrainable {
+        /// The network's name.
+        network: &'static str,
+    },
+    /// The values of the network cannot be inspected, because its description is not known: `network!` has not made it.
+    NotDescribed {
         /// The network's name.
         network: &'static str,
     },
@@ -204,6 +210,9 @@ pub enum Error {
         step: usize,
         /// The mean loss of the step's batch.
         loss: f64,
+        /// What was infinite or not a number first, where that is known. With the feature `inspect` it says which
+        /// layer has computed it.
+        origin: Option<Box<NonFinite>>,
     },
     /// The loss of a step is finite, but a gradient is infinite or not a number. The model is as it was before the
     /// step.
@@ -214,6 +223,9 @@ pub enum Error {
         step: usize,
         /// The first such tensor in the order of the network: `conv2d_1.kernel`.
         tensor: &'static str,
+        /// What was infinite or not a number first in the order of computation, in which the gradients of the last layers
+        /// come first.
+        origin: Option<Box<NonFinite>>,
     },
     /// The gradients of a step are finite, but the update by the optimizer overflows: a parameter, or what the
     /// optimizer remembers of it, would become infinite or not a number. The model is as it was before the step.
@@ -292,6 +304,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// What was infinite or not a number first, where a step of training failed by that.
+    pub fn origin(&self) -> Option<&NonFinite> {
+        match self {
+            Self::NonFiniteLoss { origin, .. } | Self::NonFiniteGradient { origin, .. } => {
+                origin.as_deref()
+            }
+            _ => None,
+        }
+    }
+
     /// This error, found in the data to train on.
     pub(crate) fn in_training(self) -> Self {
         Self::Training {
@@ -325,6 +347,12 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "`{network}` has no `train` block, so its loss is not known"
+                )
+            }
+            Error::NotDescribed { network } => {
+                write!(
+                    f,
+                    "the description of `{network}` is not known, so its values cannot be inspected"
                 )
             }
             Error::Setting {
@@ -470,25 +498,40 @@ impl fmt::Display for Error {
             }
             Error::Training { source } => write!(f, "training data: {source}"),
             Error::Validation { source } => write!(f, "validation data: {source}"),
-            Error::NonFiniteLoss { epoch, step, loss } => write!(
-                f,
-                "the loss is {loss} in step {step} of epoch {epoch}; the weights are those before that step"
-            ),
+            Error::NonFiniteLoss {
+                epoch,
+                step,
+                loss,
+                origin,
+            } => {
+                write!(f, "the loss is {loss}")?;
+                if let Some(origin) = origin {
+                    write!(f, " ({origin})")?;
+                }
+                write!(f, " in step {step} of epoch {epoch}{UNCHANGED}")
+            }
             Error::NonFiniteGradient {
                 epoch,
                 step,
                 tensor,
-            } => write!(
-                f,
-                "the gradient of `{tensor}` is not finite in step {step} of epoch {epoch}; the weights are those before that step"
-            ),
+                origin,
+            } => {
+                write!(f, "the gradient of `{tensor}` is not finite")?;
+                match origin.as_deref() {
+                    // It is said already.
+                    Some(NonFinite::Gradient { tensor: first, .. }) if first == tensor => {}
+                    Some(origin) => write!(f, " ({origin})")?,
+                    None => {}
+                }
+                write!(f, " in step {step} of epoch {epoch}{UNCHANGED}")
+            }
             Error::NonFiniteUpdate {
                 epoch,
                 step,
                 tensor,
             } => write!(
                 f,
-                "the update of `{tensor}` overflows in step {step} of epoch {epoch}; the weights are those before that step"
+                "the update of `{tensor}` overflows in step {step} of epoch {epoch}{UNCHANGED}"
             ),
             Error::MissingFile { folder, names } => {
                 write!(f, "`{}` holds none of ", folder.display())?;
@@ -539,6 +582,9 @@ impl std::error::Error for Error {
     }
 }
 
+/// What an error says of a step that was not applied.
+const UNCHANGED: &str = "; the weights are those before that step";
+
 /// Writes a shape as the language does: `28x28x1`; a single number is `a scalar`.
 pub(crate) struct Shape<'a>(pub(crate) &'a [usize]);
 
@@ -553,7 +599,7 @@ impl fmt::Display for Shape<'_> {
 }
 
 /// Writes a position in an image: ` at row 2, column 5`. Nothing where there are no coordinates.
-struct At<'a>(&'a [usize]);
+pub(crate) struct At<'a>(pub(crate) &'a [usize]);
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,6 +30,8 @@ pub use cnn_ir::{
     Role, Schedule, UpdateRule,
 };
 // The constants of a network stand in a module of their own, also where there is no prelude.
+#[cfg(feature = "inspect")]
+pub use crate::inspect::Inspection;
 pub use core::option::Option::{None, Some};
 #[cfg(feature = "std")]
 pub use {
@@ -296,6 +298,76 @@ pub trait ReturnsOutput {}
     note = "without `std` there are the constants, `weights!`, `infer` and `infer_into`"
 )]
 pub trait NeedsStd {}
+
+/// The description of a network, where something reads it.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "inspect")]
+macro_rules! __description {
+    ($text:literal) => {
+        $text
+    };
+}
+
+/// The description of a network is not a part of programs that do not read it.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "inspect"))]
+macro_rules! __description {
+    ($text:literal) => {
+        ""
+    };
+}
+
+/// The method `inspect` of a network.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "inspect")]
+macro_rules! __inspect {
+    ($network:ident $method:item) => {
+        impl $network {
+            $method
+        }
+    };
+}
+
+/// A call of `inspect` is an error that says what is missing. The lifetime delays the check of the bound until then.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "inspect"))]
+macro_rules! __inspect {
+    ($network:ident $method:item) => {
+        impl $network {
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            pub fn inspect<T>(&self, _: T)
+            where
+                for<'a> Self: $crate::generated::NeedsInspect,
+            {
+            }
+        }
+    };
+}
+
+pub use crate::{__description as description, __inspect as inspect_method};
+
+/// What a method needs that is there with the feature `inspect` only. Nothing implements it.
+#[cfg(not(feature = "inspect"))]
+#[diagnostic::on_unimplemented(
+    message = "`inspect` of `{Self}` needs the feature `inspect` of `cnn`",
+    label = "needs the feature `inspect`"
+)]
+pub trait NeedsInspect {}
+
+/// [`Model::inspect`] of inputs whose types say how long they are.
+///
+/// # Panics
+/// If they are not those of the network.
+#[cfg(feature = "inspect")]
+pub fn inspect(model: &Model, inputs: &[&[f32]]) -> crate::inspect::Inspection {
+    let inspection = model.inspect(inputs);
+    inspection.expect("a generated network, and inputs of its types")
+}
 
 /// The names and shapes of tensors.
 pub const fn tensor_table<const N: usize>(parameters: &[Parameter; N]) -> [Tensor; N] {

@@ -27,6 +27,8 @@ mod field;
 mod file;
 #[doc(hidden)]
 pub mod generated;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 // The only place where the compiler has to be told that something is safe.
 #[allow(unsafe_code)]
 pub mod kernels;
@@ -35,6 +37,8 @@ pub mod loss;
 pub mod metric;
 #[cfg(feature = "std")]
 mod model;
+#[cfg(feature = "std")]
+mod non_finite;
 pub mod objective;
 pub mod ops;
 #[cfg(feature = "std")]
@@ -58,6 +62,7 @@ pub use {
     metric::argmax,
     model::{AsModel, ConfusionMatrix, Model, Network, OtherShape, Report, Scores},
     ndarray,
+    non_finite::NonFinite,
     thread_count::{set_threads, threads},
     train::{Epoch, History, Step, Trainer, callbacks},
 };

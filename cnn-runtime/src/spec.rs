@@ -54,6 +54,8 @@ pub struct Spec {
     pub exposed: &'static [&'static Self],
     /// How the network is trained, if its description says so.
     pub training: Option<Training>,
+    /// The description as it was written, which `inspect` reads; empty without the feature of that name.
+    pub description: &'static str,
 }
 
 /// A value that flows in or out.

@@ -31,6 +31,7 @@ const METHODS: &[&str] = &[
     "from_parameters",
     "infer",
     "infer_into",
+    "inspect",
     "load",
     "model",
     "model_mut",

@@ -189,6 +189,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
     };
     let exposed = context.network.exposed.iter();
     let exposed = join(exposed.map(|port| format!("&{}::SPEC", exposed_module(&port.name))));
+    let description = context.description;
     tokens(&format!(
         "{constants}
         {lengths}
@@ -206,6 +207,7 @@ pub fn spec(context: &Context<'_>) -> TokenStream {
             packed: &PACKED_INFERENCE,
             exposed: &[{exposed}],
             training: rt::{training},
+            description: rt::description!({description:?}),
         }};"
     ))
 }

@@ -240,6 +240,16 @@ pub fn methods(context: &Context<'_>, exposed: &[Context<'_>]) -> TokenStream {
     let views = layer_views(context);
     let (layers, groups) = (views.methods, views.structs);
     let training = training_methods(context.network.train.is_some());
+    let inspect = quote! {
+        rt::inspect_method! {
+            #name
+            /// Every value of the network for one input, layer by layer. It is slow, and for looking inside.
+            #[must_use]
+            pub fn inspect(&self, #input: #input_type) -> rt::Inspection {
+                rt::inspect(rt::Network::model(self), &[#(#flat_inputs),*])
+            }
+        }
+    };
     let trainable = context
         .network
         .train
@@ -354,6 +364,8 @@ pub fn methods(context: &Context<'_>, exposed: &[Context<'_>]) -> TokenStream {
 
         #groups
 
+        #inspect
+
         impl rt::Network for #name {
             fn spec() -> &'static rt::Spec {
                 &plan::SPEC
@@ -444,7 +456,7 @@ fn exposed_names(port: &Port) -> [Ident; 2] {
 
 /// The names of [`methods`].
 pub fn names(context: &Context<'_>) -> TokenStream {
-    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate confusion_matrix save \
+    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate confusion_matrix inspect save \
                          load from_bytes from_parameters parameters tensors tensors_mut";
     let names = tokens(NAMES);
     let layers = context.network.nodes.iter();

@@ -58,6 +58,8 @@ pub struct Context<'a> {
     layers: &'a str,
     /// The attributes in front of it.
     pub attributes: &'a Attributes,
+    /// The description as it was written; empty for the network of an exposed value.
+    pub description: &'a str,
     /// The path of the facade crate: `$crate` of the wrapping macro.
     pub krate: &'a TokenStream,
     /// The token at a place of the description.
@@ -72,6 +74,7 @@ impl<'a> Context<'a> {
         network: &'a Network,
         plan: &'a Plan,
         attributes: &'a Attributes,
+        description: &'a str,
         krate: &'a TokenStream,
         span: &'a dyn Fn(Range) -> Span,
     ) -> Self {
@@ -97,6 +100,7 @@ impl<'a> Context<'a> {
             plan,
             layers: LAYERS,
             attributes,
+            description,
             krate,
             span,
             identifiers,

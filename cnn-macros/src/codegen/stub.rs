@@ -185,6 +185,10 @@ pub fn stub(
                     #(#exposed)*
                 }
                 #groups
+                rt::inspect_method! {
+                    #name
+                    pub fn inspect<#input_generic>(&self, input: #input_type) -> rt::Inspection { ::core::unreachable!() }
+                }
                 impl rt::Network for #name {
                     fn spec() -> &'static rt::Spec { ::core::unreachable!() }
                     fn from_model(model: rt::Model) -> Self { ::core::unreachable!() }

@@ -40,7 +40,7 @@ fn every_mistake_expands_to_rust() {
     assert!(count > 300, "{count} mistakes");
 }
 
-/// Does what `__with_std!` and `__needs_std!` do with the feature `std`.
+/// Does what `__with_std!` and `__needs_std!` do with the feature `std`, and `inspect_method!` with `inspect`.
 fn with_std(tokens: TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut expanded = Vec::new();
@@ -54,6 +54,16 @@ fn with_std(tokens: TokenStream) -> TokenStream {
                 rest = &rest[8..];
             }
             ("__needs_std", Some(TokenTree::Group(_))) => rest = &rest[8..],
+            // `rt::inspect_method! { … }` is six tokens; the body begins with the name of the struct.
+            _ if rest.get(3).map(ToString::to_string).as_deref() == Some("inspect_method") => {
+                if let TokenTree::Group(body) = &rest[5] {
+                    let mut tokens = body.stream().into_iter();
+                    let name = tokens.next();
+                    let method: TokenStream = tokens.collect();
+                    expanded.extend(quote::quote!(impl #name { #method }));
+                }
+                rest = &rest[6..];
+            }
             _ => {
                 expanded.push(match first {
                     TokenTree::Group(group) => {

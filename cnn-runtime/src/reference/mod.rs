@@ -8,6 +8,8 @@
 
 pub mod conv2d;
 pub mod dense;
+#[cfg(feature = "inspect")]
+pub mod network;
 pub mod operation;
 pub mod pool2d;
 mod real;

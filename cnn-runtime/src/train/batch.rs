@@ -244,6 +244,28 @@ impl Batch {
         &self.sums[..objective::columns(self.training.objectives, self.spec.outputs)]
     }
 
+    /// The inputs of the last batch, `[examples, ..input]`.
+    pub(super) fn input(&self) -> &[f32] {
+        self.source(Source::Input, size(self.spec.input))
+    }
+
+    /// The first example of the last batch whose loss is not finite: its place in the batch, the output of which it is
+    /// the loss, and the loss.
+    pub(super) fn first_not_finite_loss(&self) -> Option<(usize, &'static str, f32)> {
+        let columns = objective::losses(self.training.objectives);
+        let losses = &self.values.losses[..self.examples * columns];
+        losses
+            .chunks_exact(columns)
+            .enumerate()
+            .find_map(|(example, losses)| {
+                // Of several outputs, the sum comes before the loss of each.
+                let each = if columns == 1 { losses } else { &losses[1..] };
+                let mut outputs = self.spec.outputs.iter().zip(each);
+                let (output, loss) = outputs.find(|(_, loss)| !loss.is_finite())?;
+                Some((example, output.name, *loss))
+            })
+    }
+
     /// The values of the last batch at `source`, `len` for each example.
     pub(super) fn source(&self, source: Source, len: usize) -> &[f32] {
         let values = match source {

@@ -7,7 +7,7 @@
 //!
 //! `trainer` is the interface, `settings` holds what it collects, `fit` runs the epochs. `step` runs the three phases
 //! of a step, one file each; `running` keeps up running statistics; `reduction` adds up what threads have computed
-//! apart. `state` is what outlives a call of `fit`. `history` and `progress` report; `callbacks` act at the end of each
+//! apart; `origin` finds what made a step fail. `state` is what outlives a call of `fit`. `history` and `progress` report; `callbacks` act at the end of each
 //! epoch.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
@@ -31,6 +31,8 @@ mod fit;
 mod gradients;
 #[cfg(feature = "std")]
 mod history;
+#[cfg(feature = "std")]
+mod origin;
 #[cfg(feature = "std")]
 pub(crate) mod penalties;
 #[cfg(feature = "std")]

@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::mix;
+use crate::non_finite::NonFinite;
 use crate::objective;
 use crate::spec::{Penalty, Training};
 use crate::thread_count::threads;
@@ -32,6 +33,7 @@ use crate::train::average::Average;
 use crate::train::batch::Batch;
 use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
+use crate::train::origin;
 use crate::train::penalties;
 use crate::train::running::Running;
 use crate::train::update::Update;
@@ -56,10 +58,10 @@ pub(crate) struct Step {
 pub(crate) enum Rejection {
     /// A target that the loss does not take.
     Target(Error),
-    /// The mean loss of the batch, which is not finite.
-    Loss(f64),
-    /// The first tensor whose gradient is not finite.
-    Gradient(&'static str),
+    /// The mean loss of the batch, which is not finite, and why.
+    Loss(f64, Option<Box<NonFinite>>),
+    /// The first tensor whose gradient is not finite, and why.
+    Gradient(&'static str, Option<Box<NonFinite>>),
     /// The first tensor that would no longer be finite, or what the optimizer remembers of it.
     Update(&'static str),
 }
@@ -69,11 +71,17 @@ impl Rejection {
     pub(crate) fn in_step(self, epoch: usize, step: usize) -> Error {
         match self {
             Self::Target(error) => error.in_training(),
-            Self::Loss(loss) => Error::NonFiniteLoss { epoch, step, loss },
-            Self::Gradient(tensor) => Error::NonFiniteGradient {
+            Self::Loss(loss, origin) => Error::NonFiniteLoss {
+                epoch,
+                step,
+                loss,
+                origin,
+            },
+            Self::Gradient(tensor, origin) => Error::NonFiniteGradient {
                 epoch,
                 step,
                 tensor,
+                origin,
             },
             Self::Update(tensor) => Error::NonFiniteUpdate {
                 epoch,
@@ -144,12 +152,19 @@ impl Step {
             data.verdict().map_err(Rejection::Target)?;
             let loss = batch.sums()[0];
             if !loss.is_finite() {
-                return Err(Rejection::Loss(loss / of_batch.len() as f64));
+                let origin = origin::of_loss(model, batch, of_batch);
+                return Err(Rejection::Loss(
+                    loss / of_batch.len() as f64,
+                    origin.map(Box::new),
+                ));
             }
             for (total, sum) in sums.iter_mut().zip(batch.sums()) {
                 *total += sum;
             }
-            gradients.complete(batch).map_err(Rejection::Gradient)?;
+            gradients.complete(batch).map_err(|tensor| {
+                let origin = origin::of_gradient(model, batch, gradients.values(), of_batch);
+                Rejection::Gradient(tensor, origin.map(Box::new))
+            })?;
             if !is_one_batch {
                 let share = of_batch.len() as f64 / examples.len() as f64;
                 gradients.accumulate(share, is_first);
@@ -163,11 +178,15 @@ impl Step {
             let (spec, parameters) = (model.spec(), model.parameters());
             let penalty = penalties::total(spec, penalties, parameters);
             if !penalty.is_finite() {
-                return Err(Rejection::Loss(penalty));
+                let origin = origin::of_penalties(model, penalties);
+                return Err(Rejection::Loss(penalty, origin.map(Box::new)));
             }
             sums[0] += penalty * examples.len() as f64;
             let added = gradients.add_penalties(spec, penalties, parameters);
-            added.map_err(Rejection::Gradient)?;
+            added.map_err(|tensor| {
+                let origin = origin::last_gradient(spec, gradients.values());
+                Rejection::Gradient(tensor, origin.map(Box::new))
+            })?;
         }
         if let Some(clipping) = clipping {
             gradients.clip(clipping);

@@ -33,6 +33,7 @@ pub(super) fn spec() -> &'static Spec {
         packed: &[],
         exposed: &[],
         training: None,
+        description: "",
     };
     &SPEC
 }
