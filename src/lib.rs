@@ -52,6 +52,7 @@
 //! | `fit(&examples)` | training as the `train` block says |
 //! | `trainer()…fit(&examples)` | training with other settings; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
+//! | `inspect(&image)` | every value, layer by layer, with the feature `inspect`; see `docs/inspect.md` |
 //! | `confusion_matrix(&examples)` | which classes are taken for which; see [`ConfusionMatrix`] |
 //! | `save(path)`, `Mnist::load(path)`, `Mnist::from_bytes(bytes)` | safetensors |
 //! | `Mnist::from_parameters(WEIGHTS)` | parameters from an array, as [`weights!`] gives them |
@@ -81,7 +82,7 @@
 //!
 //! `std` (default) adds training, threads, `ndarray` and safetensors, `progress` (default) the progress bar of
 //! `fit`, `gzip` the reading of gzipped data, `npy`, `csv` and `images` that of such files, `plots`
-//! pictures of networks and of their training. Without `std` the crate allocates nothing, and there are no values of
+//! pictures of networks and of their training, `inspect` the values of every layer. Without `std` the crate allocates nothing, and there are no values of
 //! a network: it has its constants, `infer` and `infer_into`. What compiles without `std` also compiles with it,
 //! because another crate of the same program may enable it.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -302,3 +303,7 @@ struct Deployment;
 #[cfg(all(doctest, feature = "csv", feature = "images", feature = "npy"))]
 #[doc = include_str!("../docs/data.md")]
 struct Data;
+/// And that of the page on what is inside.
+#[cfg(all(doctest, feature = "inspect"))]
+#[doc = include_str!("../docs/inspect.md")]
+struct Inspect;
