@@ -1,5 +1,9 @@
 //! What the tests of numbers share: the fixtures' files, and the slow twin of a whole network.
 
+#[allow(dead_code, reason = "each test file uses its share")]
+pub mod backward;
+#[allow(dead_code, reason = "each test file uses its share")]
+pub mod batch;
 pub mod fixture;
 pub mod oracle;
 
