@@ -50,6 +50,7 @@
 //! | `predict_batch(&images)` | `ndarray`, `[N, 28, 28, 1]` to `[N, 10]` |
 //! | `predict_dataset(&examples)` | the outputs for all inputs of a dataset, `[N, 10]` |
 //! | `fit(&examples)` | training as the `train` block says |
+//! | `freeze("conv2d_1")`, `unfreeze(…)`, `trainable_parameters()` | layers and blocks that training leaves as they are |
 //! | `trainer()…fit(&examples)` | training with other settings; see [`Trainer`] |
 //! | `evaluate(&examples)` | loss and metrics; see [`Scores`] |
 //! | `inspect(&image)` | every value, layer by layer, with the feature `inspect`; see `docs/inspect.md` |
@@ -96,9 +97,9 @@ pub use cnn_runtime as runtime;
 pub use cnn_runtime::inspect;
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
-    CheckpointError, ConfusionMatrix, Dataset, Epoch, Error, Examples, History, IdxError, Model,
-    Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, argmax, callbacks, data,
-    ndarray, set_threads, threads,
+    CheckpointError, ConfusionMatrix, CustomMetric, Dataset, Epoch, Error, Examples, History,
+    IdxError, Model, Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, argmax,
+    callbacks, data, gradient_deviation, ndarray, set_threads, threads,
 };
 pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 

@@ -327,8 +327,8 @@ fn optimizers() -> String {
             shared = rest;
         }
     }
-    text += "\nEvery optimizer takes these too, of the last three at most one (`weight_decay = 0.004` is the default of \
-             `adamw`):\n\n| argument | default | |\n|---|---|---|\n";
+    text += "\nEvery optimizer takes these too, of the three for clipping at most one (`weight_decay = 0.004` is the default \
+             of `adamw` and `muon`):\n\n| argument | default | |\n|---|---|---|\n";
     for parameter in shared {
         text += &row(parameter, false);
     }

@@ -160,6 +160,42 @@ vocabulary! {
             /// How much of the mean gradient is kept.
             beta_2: f64 = Kind::number(Range::Fraction, 0.99),
         } with ELEMENTS;
+
+        /// Muon (Jordan et al. 2024) for kernels of dense layers, which are matrices, and AdamW for all other tensors.
+        ///
+        /// `m = momentum * m + g`, `X = g + momentum * m` with `nesterov`, else `m`, divided by its norm;
+        /// `ns_steps` times `X = a * X + (b * A + c * A * A) * X` with `A = X * transpose(X)`, which brings the singular
+        /// values of `X` near 1; `w -= learning_rate * rms_rate * sqrt(max(rows, columns)) * X`. Weight decay is
+        /// `weight_decay` for matrices, and `adam_weight_decay` for other tensors.
+        muon => Muon {
+            /// Of AdamW: how much of the mean gradient is kept.
+            adam_beta_1: f64 = Kind::number(Range::Fraction, 0.9),
+            /// Of AdamW: how much of the mean square is kept.
+            adam_beta_2: f64 = Kind::number(Range::Fraction, 0.999),
+            /// Of AdamW: the weight decay.
+            adam_weight_decay: f64 = Kind::number(Range::NonNegative, 0.004),
+            /// Of AdamW: added to the root of the mean square.
+            epsilon: f64 = Kind::number(Range::Positive, 1e-7),
+            /// The first coefficient of a Newton-Schulz step.
+            muon_a: f64 = Kind::number(Range::Any, 3.4445),
+            /// The second one.
+            muon_b: f64 = Kind::number(Range::Any, -4.7750),
+            /// The third one.
+            muon_c: f64 = Kind::number(Range::Any, 2.0315),
+            /// Of AdamW: what the learning rate is multiplied by.
+            adam_lr_ratio: f64 = Kind::number(Range::Positive, 1.0),
+            /// How much of the momentum is kept.
+            momentum: f64 = Kind::number(Range::Fraction, 0.95),
+            /// Newton-Schulz steps.
+            ns_steps: u64 = Kind::Count { least: 1, default: Some(5) },
+            /// Whether the step looks ahead.
+            nesterov: bool = Kind::switch(true),
+            /// How large an update is, beside one of Adam; 0 leaves it as it is.
+            rms_rate: f64 = Kind::number(Range::NonNegative, 0.2),
+            /// Whether kernels of convolutions are matrices too, of `height * width * inputs` rows and a column for each
+            /// filter. Keras leaves them to AdamW.
+            flatten_kernels: bool = Kind::switch(false),
+        } with Properties { scope: Scope::Tensor, weight_decay: 0.004, ..ELEMENTS };
     }
 }
 
@@ -347,7 +383,7 @@ macro_rules! constructors {
     };
 }
 
-constructors!(sgd rmsprop adam adamw nadam adamax adagrad adadelta lion);
+constructors!(sgd rmsprop adam adamw nadam adamax adagrad adadelta lion muon);
 
 /// As Keras' `compile` without an optimizer: RMSprop with its defaults.
 impl Default for Optimizer {

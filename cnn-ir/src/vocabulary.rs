@@ -8,7 +8,7 @@
 //! makes it: `Activation::LeakyRelu { negative_slope: 0.3 }`.
 
 /// The most parameters of a word.
-pub const MOST: usize = 6;
+pub const MOST: usize = 13;
 
 /// A word of the language and the value that it names.
 #[derive(Clone, Copy, Debug)]

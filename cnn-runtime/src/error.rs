@@ -56,6 +56,26 @@ pub enum Error {
         /// The outputs that there are.
         outputs: Vec<&'static str>,
     },
+    /// The network has no layer, block or tensor of a name.
+    Name {
+        /// The name.
+        name: String,
+        /// What was looked for: `layer or block`.
+        expected: &'static str,
+        /// The name that was probably meant.
+        nearest: Option<&'static str>,
+    },
+    /// A layer or a block has no tensors, so there is nothing to freeze or to train.
+    NoTensors {
+        /// Its name.
+        name: String,
+    },
+    /// A layer, a block or a tensor has no gradients: its description says `trainable = false`, or it holds running
+    /// statistics.
+    NotTrained {
+        /// Its name.
+        name: String,
+    },
     /// There are no examples to train on or to evaluate.
     EmptyDataset,
     /// A batch without a batch axis.
@@ -372,6 +392,22 @@ impl fmt::Display for Error {
                     _ => write!(f, "there is no output `{name}`, but there is `{outputs}`"),
                 }
             }
+            Error::Name {
+                name,
+                expected,
+                nearest,
+            } => {
+                write!(f, "there is no {expected} `{name}`")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None => Ok(()),
+                }
+            }
+            Error::NoTensors { name } => write!(f, "`{name}` has no tensors"),
+            Error::NotTrained { name } => write!(
+                f,
+                "`{name}` has no gradients: it has `trainable = false` in the description, or is running statistics"
+            ),
             Error::EmptyDataset => f.write_str("the dataset holds no examples"),
             Error::Scalar => f.write_str("an array without axes holds no examples"),
             Error::Parts {

@@ -61,7 +61,7 @@ pub mod parameters {
             )*
         };
     }
-    functions! { bytes examples input input_row inputs isa model output output_row outputs parameters path seed workspace }
+    functions! { bytes examples input input_row inputs isa layer model output output_row outputs parameters path seed workspace }
 }
 
 impl Layer {

@@ -63,6 +63,7 @@ pub use {
     model::{AsModel, ConfusionMatrix, Model, Network, OtherShape, Report, Scores},
     ndarray,
     non_finite::NonFinite,
+    objective::custom::{CustomMetric, gradient_deviation},
     thread_count::{set_threads, threads},
     train::{Epoch, History, Step, Trainer, callbacks},
 };

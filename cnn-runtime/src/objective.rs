@@ -9,14 +9,23 @@
 //!
 //! Where examples or classes have [`Weights`], the loss of each example is multiplied by its weight, and the mean is still
 //! over their number, as in Keras. Metrics know no weights.
+//!
+//! A trainer may put losses of one's own into the place of those of the objectives, and add metrics: see `custom`.
+
+#[cfg(feature = "std")]
+pub(crate) mod custom;
 
 use crate::kernels::Isa;
 use crate::loss;
 #[cfg(feature = "std")]
 use crate::metric;
+#[cfg(feature = "std")]
+use crate::model::Scores;
 use crate::spec::Port;
 use cnn_ir::loss::Output;
 use cnn_ir::{Loss, Metric};
+#[cfg(feature = "std")]
+use custom::{Custom, Replacement};
 
 /// What is asked of one output.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,13 +40,17 @@ pub struct Objective {
     pub metrics: &'static [Metric],
 }
 
-/// How much each example counts beside the others.
+/// What a step says beside the objectives: how much each example counts beside the others, and what is minimised in place
+/// of their losses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weights<'a> {
     /// Of each example under the loss of each output, `[n, outputs]`; empty where all count the same.
     pub examples: &'a [f32],
     /// Of each class, in place of those of the objective; empty where these stay.
     pub classes: &'a [f32],
+    /// The loss of one's own for each output that has one; empty if none has.
+    #[cfg(feature = "std")]
+    pub losses: &'a [Option<Replacement<'a>>],
 }
 
 impl Objective {
@@ -139,7 +152,17 @@ impl<'a> Weights<'a> {
     /// Whether all examples of a network count the same.
     fn are_even(self, objectives: &[Objective]) -> bool {
         let mut classes = objectives.iter().map(|objective| self.classes(objective));
-        self.examples.is_empty() && classes.all(<[f32]>::is_empty)
+        #[cfg(feature = "std")]
+        let are_replaced = !self.losses.is_empty();
+        #[cfg(not(feature = "std"))]
+        let are_replaced = false;
+        !are_replaced && self.examples.is_empty() && classes.all(<[f32]>::is_empty)
+    }
+
+    /// The loss in the place of that of an output.
+    #[cfg(feature = "std")]
+    fn replacement(self, output: usize) -> Option<Replacement<'a>> {
+        self.losses.get(output).copied().flatten()
     }
 
     /// That of an example under the loss of an output.
@@ -196,6 +219,47 @@ impl Of<'_> {
     }
 }
 
+/// All that is measured: what the description asks, and what a trainer adds.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy)]
+pub(crate) struct Measures<'a> {
+    pub(crate) objectives: &'a [Objective],
+    pub(crate) outputs: &'a [Port],
+    pub(crate) custom: &'a Custom<'a>,
+}
+
+#[cfg(feature = "std")]
+impl Measures<'_> {
+    /// How many sums there are over examples: of the losses, of the metrics, and of those of one's own.
+    pub(crate) fn columns(self) -> usize {
+        columns(self.objectives, self.outputs) + self.custom.columns()
+    }
+
+    /// The sums over examples, [`Self::columns`] of them, from what [`forward`] left.
+    ///
+    /// # Panics
+    /// If a slice is of another length.
+    pub(crate) fn sum(self, output: &[f32], target: &[f32], losses: &[f32], sums: &mut [f64]) {
+        let (own, added) = sums.split_at_mut(columns(self.objectives, self.outputs));
+        sum(self.objectives, self.outputs, output, target, losses, own);
+        self.custom.sum(self.outputs, output, target, added);
+    }
+
+    /// The mean losses and the metrics, from the sums over so many examples.
+    pub(crate) fn scores(self, sums: &[f64], examples: usize) -> Scores {
+        let (own, added) = sums.split_at(columns(self.objectives, self.outputs));
+        let mut scores = Scores::of_sums(self.outputs, self.objectives, own, examples);
+        for (output, name, value) in self.custom.values(added, examples) {
+            let of_output = match scores.outputs.get_mut(output) {
+                Some((_, scores)) => scores,
+                None => &mut scores,
+            };
+            of_output.custom.push((name.to_owned(), value));
+        }
+        scores
+    }
+}
+
 /// The value of each metric, output by output, from the sums over so many examples.
 #[cfg(feature = "std")]
 pub(crate) fn values<'a>(
@@ -240,6 +304,8 @@ pub fn forward(
         return;
     }
     let row = floats(outputs);
+    #[cfg(feature = "std")]
+    let mut scratch = vec![0.0; if weights.losses.is_empty() { 0 } else { row }];
     let rows = output.chunks_exact_mut(row).zip(target.chunks_exact(row));
     let losses = losses.chunks_exact_mut(self::losses(objectives));
     for (example, ((output, target), losses)) in rows.zip(losses).enumerate() {
@@ -247,8 +313,22 @@ pub fn forward(
         total[0] = 0.0;
         for (place, (objective, port)) in objectives.iter().zip(outputs).enumerate() {
             let (output, target) = (&mut output[port.range()], &target[port.range()]);
-            let own = objective.forward(port, isa, output, target, weights.classes(objective))
-                * weights.of(example, place, outputs.len());
+            let weight = weights.of(example, place, outputs.len());
+            #[cfg(feature = "std")]
+            let replaced = weights.replacement(place).map(|replacement| {
+                let scratch = &mut scratch[port.range()];
+                replacement.forward(port, isa, output, target, scratch)
+            });
+            #[cfg(not(feature = "std"))]
+            let replaced = None;
+            let own = weight
+                * match replaced {
+                    Some(loss) => loss,
+                    None => {
+                        let classes = weights.classes(objective);
+                        objective.forward(port, isa, output, target, classes)
+                    }
+                };
             total[0] += objective.weight * own;
             if let Some(loss) = each.get_mut(place) {
                 *loss = own;
@@ -283,15 +363,16 @@ pub fn backward(
     {
         for (place, (objective, port)) in objectives.iter().zip(outputs).enumerate() {
             let range = port.range();
-            objective.backward(
-                port,
-                isa,
-                &output[range.clone()],
-                &target[range.clone()],
-                weights.classes(objective),
-                scale * objective.weight * weights.of(example, place, outputs.len()),
-                &mut gradient[range],
-            );
+            let (output, target) = (&output[range.clone()], &target[range.clone()]);
+            let gradient = &mut gradient[range];
+            let scale = scale * objective.weight * weights.of(example, place, outputs.len());
+            #[cfg(feature = "std")]
+            if let Some(replacement) = weights.replacement(place) {
+                replacement.backward(port, isa, output, target, scale, gradient);
+                continue;
+            }
+            let classes = weights.classes(objective);
+            objective.backward(port, isa, output, target, classes, scale, gradient);
         }
     }
 }
@@ -468,6 +549,7 @@ mod tests {
                 let weights = Weights {
                     examples: &examples,
                     classes,
+                    losses: &[],
                 };
                 let mean = |z: &[f32]| {
                     let (mut output, mut losses) = (z.to_vec(), vec![f32::NAN; count]);
@@ -547,6 +629,7 @@ mod tests {
                 let weights = Weights {
                     examples,
                     classes: &[],
+                    losses: &[],
                 };
                 let isa = Isa::detect();
                 let (mut output, mut losses) = (z.clone(), vec![f32::NAN; 6]);

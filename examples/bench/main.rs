@@ -4,11 +4,13 @@
 //! cargo run --release --example bench
 //! cargo run --release --example bench -- --networks tutorial --batches 1,64 --threads 1
 //! cargo run --release --example bench -- --plans
+//! cargo run --release --example bench -- --watched --rounds 15 --seconds 1
 //! ```
 //!
 //! ```text
 //! networks ──▶ measure ──▶ table (here)
-//!                  ╰─────▶ serve, which answers `tests/peers/compare.py`
+//!                  ├─────▶ serve, which answers `tests/peers/compare.py`
+//!                  ╰─────▶ watched: what progress, metrics and callbacks cost
 //! pictures ──▶
 //! ```
 //!
@@ -20,6 +22,7 @@ mod measure;
 mod networks;
 mod pictures;
 mod serve;
+mod watched;
 
 use clap::Parser;
 use cnn::Model;
@@ -53,6 +56,9 @@ struct Options {
     /// Prints how each network is computed instead
     #[arg(long)]
     plans: bool,
+    /// Compares training steps with progress, metrics and callbacks to bare ones instead
+    #[arg(long)]
+    watched: bool,
     /// Answers commands on standard input instead, for a comparison with other libraries
     #[arg(long)]
     serve: bool,
@@ -77,6 +83,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let digits = pictures::Digits::read(&options.data)?;
 
+    if options.watched {
+        return watched::run(&digits, &options.threads, options.rounds, options.seconds);
+    }
     println!("medians of {} rounds", options.rounds);
     println!(
         "{:<10} {:<14} {:>5} {:>7} {:>12} {:>12}",

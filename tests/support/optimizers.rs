@@ -17,7 +17,7 @@ pub fn optimizers() -> Vec<Optimizer> {
             for (setting, parameter) in settings.iter_mut().zip(word.parameters) {
                 match parameter.kind.default(false) {
                     _ if on && parameter.name == "momentum" => *setting = Setting::Number(0.9),
-                    Some(number @ Setting::Number(_)) => *setting = number,
+                    Some(number @ (Setting::Number(_) | Setting::Count(_))) => *setting = number,
                     _ => {}
                 }
             }

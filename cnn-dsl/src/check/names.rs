@@ -26,6 +26,7 @@ const METHODS: &[&str] = &[
     "evaluate",
     "fit",
     "fmt",
+    "freeze",
     "from_bytes",
     "from_model",
     "from_parameters",
@@ -45,7 +46,9 @@ const METHODS: &[&str] = &[
     "spec",
     "tensors",
     "tensors_mut",
+    "trainable_parameters",
     "trainer",
+    "unfreeze",
 ];
 
 /// Methods that Rust's prelude gives to every value that can be cloned. A label would hide `to_owned`, and be

@@ -623,7 +623,6 @@ const KNOWN: &[(Vocabulary, &str, &str)] = &[
     (Optimizer, "adafactor", ""),
     (Optimizer, "ftrl", ""),
     (Optimizer, "lamb", ""),
-    (Optimizer, "muon", ""),
     (Optimizer, "radam", ""),
     (
         Schedule,

@@ -100,10 +100,11 @@ impl Facts for BatchNormalization {
     fn statistics(&self) -> Option<BatchStatistics> {
         let channels = self.channels();
         (!self.frozen).then_some(BatchStatistics {
-            // Count, mean and sum of squared deviations.
+            // Count, mean and sum of squared deviations; mean, variance, one over the deviation, and whether they are the
+            // running statistics.
             forward: StatisticsSizes {
                 partial: 1 + 2 * channels,
-                total: 3 * channels,
+                total: 3 * channels + 1,
             },
             backward: StatisticsSizes {
                 partial: 2 * channels,

@@ -456,7 +456,8 @@ fn exposed_names(port: &Port) -> [Ident; 2] {
 
 /// The names of [`methods`].
 pub fn names(context: &Context<'_>) -> TokenStream {
-    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate confusion_matrix inspect save \
+    const NAMES: &str = "new predict predict_slice predict_batch predict_dataset fit trainer evaluate confusion_matrix inspect \
+                         freeze unfreeze trainable_parameters save \
                          load from_bytes from_parameters parameters tensors tensors_mut";
     let names = tokens(NAMES);
     let layers = context.network.nodes.iter();
@@ -528,6 +529,40 @@ fn training_methods(train: bool) -> TokenStream {
         #bound
         {
             rt::Network::model(self).confusion_matrix(examples)
+        }
+
+        /// Training leaves a layer, or all layers of a block, as it is from now on: `conv2d_1`, `backbone`. A
+        /// `batch_normalization` uses its running statistics then.
+        ///
+        /// # Errors
+        ///
+        /// When there is no such layer or block, or it has no tensors.
+        #hidden
+        pub fn freeze(&mut self, layer: &str) -> ::core::result::Result<(), rt::Error>
+        #bound
+        {
+            rt::Network::model_mut(self).freeze(layer)
+        }
+
+        /// Training goes on with what [`Self::freeze`] has frozen.
+        ///
+        /// # Errors
+        ///
+        /// When there is no such layer or block, or its description says `trainable = false`.
+        #hidden
+        pub fn unfreeze(&mut self, layer: &str) -> ::core::result::Result<(), rt::Error>
+        #bound
+        {
+            rt::Network::model_mut(self).unfreeze(layer)
+        }
+
+        /// How many numbers training changes: those of layers that are not frozen.
+        #hidden
+        #[must_use]
+        pub fn trainable_parameters(&self) -> usize
+        #bound
+        {
+            rt::Network::model(self).trainable_parameters()
         }
     }
 }

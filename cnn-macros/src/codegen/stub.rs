@@ -164,6 +164,13 @@ pub fn stub(
                     ) -> ::core::result::Result<rt::ConfusionMatrix, rt::Error> {
                         ::core::unreachable!()
                     }
+                    pub fn freeze(&mut self, layer: &str) -> ::core::result::Result<(), rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn unfreeze(&mut self, layer: &str) -> ::core::result::Result<(), rt::Error> {
+                        ::core::unreachable!()
+                    }
+                    pub fn trainable_parameters(&self) -> usize { ::core::unreachable!() }
                     pub fn save(&self, path: impl ::core::convert::AsRef<rt::Path>) -> ::core::result::Result<(), rt::Error> {
                         ::core::unreachable!()
                     }

@@ -9,6 +9,7 @@ use super::{Model, size};
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::metric::Answers;
+use crate::objective::custom::Custom;
 use crate::thread_count::threads;
 
 /// The most classes of a matrix, which then takes 128 MiB.
@@ -265,7 +266,14 @@ impl Model {
                 });
             }
         };
-        let sums = self.sum_over(training, data, threads(), classes * classes, sum)?;
+        let sums = self.sum_over(
+            training,
+            &Custom::default(),
+            data,
+            threads(),
+            classes * classes,
+            sum,
+        )?;
         let count = |(actual, found)| sums[actual * classes + found] as u64;
         Ok(ConfusionMatrix {
             counts: Array2::from_shape_fn((classes, classes), count),

@@ -12,7 +12,8 @@ use crate::data::{self, Dataset};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
-use crate::objective::{self, Weights};
+use crate::objective::custom::Custom;
+use crate::objective::{self, Measures, Weights};
 use crate::spec::{Port, Spec, Training, aligned, split_workspace};
 use crate::thread_count::threads;
 use crate::train::penalties;
@@ -27,29 +28,35 @@ impl Model {
     pub fn evaluate(&self, data: &dyn Dataset) -> Result<Scores, Error> {
         let training = check_trainable(self.spec)?;
         check_data(self.spec, data)?;
-        self.evaluate_checked(training, data, threads())
+        self.evaluate_checked(training, &Custom::default(), data, threads())
     }
 
     /// [`evaluate`](Self::evaluate) of data that [`check_data`] has accepted.
     pub(crate) fn evaluate_checked(
         &self,
         training: &Training,
+        custom: &Custom<'_>,
         data: &dyn Dataset,
         threads: usize,
     ) -> Result<Scores, Error> {
-        let (objectives, outputs) = (training.objectives, self.spec.outputs);
-        let columns = objective::columns(objectives, outputs);
-        let mut sums = self.sum_over(training, data, threads, columns, |chunk, sums| {
+        let measures = Measures {
+            objectives: training.objectives,
+            outputs: self.spec.outputs,
+            custom,
+        };
+        let columns = measures.columns();
+        let mut sums = self.sum_over(training, custom, data, threads, columns, |chunk, sums| {
             let Chunk {
                 output,
                 target,
                 losses,
             } = chunk;
-            objective::sum(objectives, outputs, output, target, losses, sums);
+            measures.sum(output, target, losses, sums);
         })?;
-        let penalty = penalties::total(self.spec, training.penalties, &self.parameters);
+        let penalties = penalties::of(training, &self.training.frozen);
+        let penalty = penalties::total(self.spec, &penalties, &self.parameters);
         sums[0] += penalty * data.len() as f64;
-        Ok(Scores::of_sums(outputs, objectives, &sums, data.len()))
+        Ok(measures.scores(&sums, data.len()))
     }
 
     /// Sums over all examples of data that [`check_data`] has accepted, `columns` of them. `sum` makes those of a chunk,
@@ -57,6 +64,7 @@ impl Model {
     pub(super) fn sum_over(
         &self,
         training: &Training,
+        custom: &Custom<'_>,
         data: &dyn Dataset,
         threads: usize,
         columns: usize,
@@ -68,6 +76,7 @@ impl Model {
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let (objectives, outputs) = (training.objectives, self.spec.outputs);
         let of_losses = objective::losses(objectives);
+        let replacements = custom.losses(outputs.len());
         let isa = Isa::detect();
         data.will_read(&mut (0..data.len()));
         let chunks = data.len().div_ceil(CHUNK);
@@ -107,6 +116,7 @@ impl Model {
                 let weights = Weights {
                     examples: if are_even { &[] } else { weights },
                     classes: &[],
+                    losses: &replacements,
                 };
                 self.predictor().forward(examples, input, output, workspace);
                 objective::forward(objectives, outputs, isa, output, target, weights, losses);

@@ -19,6 +19,7 @@ mod confusion;
 pub(crate) mod evaluation;
 mod initialize;
 mod matching;
+pub(crate) mod names;
 mod network;
 pub(crate) mod packed;
 pub(crate) mod parameters;

@@ -15,6 +15,8 @@ pub struct Scores {
     pub loss: f64,
     /// Each metric; of a network with several outputs none: see [`outputs`](Self::outputs).
     pub metrics: Vec<(Metric, f64)>,
+    /// Each metric of one's own, by its name: see [`Trainer::metric`](crate::Trainer::metric).
+    pub custom: Vec<(String, f64)>,
     /// The scores of each output, by its label, where the network has several.
     pub outputs: Vec<(&'static str, Self)>,
 }
@@ -36,6 +38,7 @@ impl Scores {
             metrics: (objective.metrics.iter().copied())
                 .zip(values.by_ref())
                 .collect(),
+            custom: Vec::new(),
             outputs: Vec::new(),
         };
         if let [objective] = objectives {
@@ -47,6 +50,7 @@ impl Scores {
             loss: losses[0],
             outputs: each.collect(),
             metrics: Vec::new(),
+            custom: Vec::new(),
         }
     }
 
@@ -65,6 +69,7 @@ impl Scores {
             };
             named.push((name, *value));
         }
+        named.extend(self.custom.iter().cloned());
         for (output, scores) in &self.outputs {
             let of_output = scores.named().into_iter();
             named.extend(of_output.map(|(name, value)| (format!("{output}_{name}"), value)));
@@ -83,6 +88,9 @@ impl Scores {
     fn fill<'v>(&mut self, values: &mut impl Iterator<Item = &'v f64>) -> Option<()> {
         self.loss = *values.next()?;
         for (_, value) in &mut self.metrics {
+            *value = *values.next()?;
+        }
+        for (_, value) in &mut self.custom {
             *value = *values.next()?;
         }
         let mut outputs = self.outputs.iter_mut();

@@ -8,6 +8,9 @@
 //!              dx = gamma / sqrt(variance + epsilon) (dy - mean of dy - x̂ mean of dy x̂)
 //! ```
 //!
+//! A layer that is frozen at run time has its running statistics in the total of the forward pass, and its backward pass
+//! leaves the means out; with `trainable = false` in its description, no statistics are computed at all.
+//!
 //! The variance is the biased one, also in the running statistics, as Keras has it.
 
 use super::{
@@ -113,16 +116,20 @@ struct Total<'a> {
     variance: &'a [f32],
     /// One over the standard deviation.
     scale: &'a [f32],
+    /// Whether they are the running statistics, which do not depend on the batch.
+    are_running: bool,
 }
 
 impl<'a> Total<'a> {
     fn of(total: &'a [f32], channels: usize) -> Self {
         let (mean, rest) = total.split_at(channels);
-        let (variance, scale) = rest.split_at(channels);
+        let (variance, rest) = rest.split_at(channels);
+        let (scale, are_running) = rest.split_at(channels);
         Self {
             mean,
             variance,
             scale,
+            are_running: are_running[0] != 0.0,
         }
     }
 }
@@ -162,7 +169,17 @@ impl Execute for BatchNormalization {
             if dx.is_empty() {
                 return;
             }
-            let Total { mean, scale, .. } = Total::of(forward, channels);
+            let total = Total::of(forward, channels);
+            let Total { mean, scale, .. } = total;
+            if total.are_running {
+                let (factor, _) = call.scratch.split_at_mut(channels);
+                for channel in 0..channels {
+                    factor[channel] = tensors.gamma(channel) * scale[channel];
+                }
+                kernels::scale(isa, factor, dy);
+                dx.copy_from_slice(dy);
+                return;
+            }
             let means = &backward[self.trained() * channels..];
             let (mean_of_products, mean_of_gradients) = means.split_at(channels);
             let (factor, rest) = call.scratch.split_at_mut(channels);
@@ -218,6 +235,18 @@ impl Execute for BatchNormalization {
             *value = *value * self.momentum + batch * (1.0 - self.momentum);
         }
     }
+
+    fn take_state(&self, tensor: usize, values: &[f32], total: &mut [f32]) {
+        let channels = self.channels();
+        let place = tensor - self.running_mean();
+        total[place * channels..][..channels].copy_from_slice(values);
+        if place == 1 {
+            for (scale, variance) in total[2 * channels..].iter_mut().zip(values) {
+                *scale = inverse_deviation(f64::from(*variance), self.epsilon);
+            }
+            total[3 * channels] = 1.0;
+        }
+    }
 }
 
 /// Applies to the output of [`normalize`] what that has not.
@@ -264,7 +293,7 @@ fn undo_activation(
     activation::backward(layer.activation, isa, layer.channels(), saved, dy);
 }
 
-/// Mean, variance and one over the standard deviation of the batch.
+/// Mean, variance and one over the standard deviation of the batch, and that they are its own.
 fn merge_moments(layer: &BatchNormalization, partials: &[&[f32]], total: &mut [f32]) {
     let channels = layer.channels();
     for channel in 0..channels {
@@ -283,6 +312,7 @@ fn merge_moments(layer: &BatchNormalization, partials: &[&[f32]], total: &mut [f
         total[channels + channel] = variance as f32;
         total[2 * channels + channel] = inverse_deviation(variance, layer.epsilon);
     }
+    total[3 * channels] = 0.0;
 }
 
 /// The gradients of gamma and beta, and the means that they come from.

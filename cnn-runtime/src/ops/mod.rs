@@ -190,6 +190,12 @@ pub trait Execute {
         let _ = (tensor, total, values);
     }
 
+    /// Writes what a tensor that is kept without a gradient brings to the total of the forward pass where the operation
+    /// is frozen: in place of [`merge`](Self::merge), once for each such tensor.
+    fn take_state(&self, tensor: usize, values: &[f32], total: &mut [f32]) {
+        let _ = (tensor, values, total);
+    }
+
     /// Writes the tensors in the form that a pass wants them in, as many floats as [`Sizes`] says.
     fn pack(&self, pass: Pass, isa: Isa, tensors: &[&[f32]], packed: &mut [f32]) {
         let _ = (pass, isa, tensors, packed);

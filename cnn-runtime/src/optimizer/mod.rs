@@ -12,6 +12,7 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod lion;
+mod muon;
 mod nadam;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
@@ -25,7 +26,8 @@ use crate::kernels::Isa;
 use crate::kernels::simd::Loop;
 #[cfg(any(test, feature = "reference"))]
 use crate::reference::Real;
-use cnn_ir::{Optimizer, UpdateRule};
+use crate::spec::{Gradient, Parameter};
+use cnn_ir::{Operation, Optimizer, Role, UpdateRule};
 
 /// The most [`slots`] of any rule.
 pub(crate) const MAX_SLOTS: usize = 3;
@@ -60,6 +62,8 @@ pub struct Step {
     pub learning_rate: f64,
     /// The share of each parameter that is taken from it before the update: `weight_decay * learning_rate`.
     pub decay: f64,
+    /// Rows and columns, where the whole slice is a matrix that the rule updates [as one](matrix).
+    pub matrix: Option<[usize; 2]>,
 }
 
 impl Step {
@@ -70,6 +74,16 @@ impl Step {
             iteration,
             learning_rate: schedule::learning_rate(&optimizer.learning_rate, before),
             decay: 0.0,
+            matrix: None,
+        }
+    }
+
+    /// The same update with the learning rate multiplied, of parameters that do not decay.
+    #[must_use]
+    pub fn times(self, multiplier: f64) -> Self {
+        Self {
+            learning_rate: self.learning_rate * multiplier,
+            ..self
         }
     }
 
@@ -77,7 +91,7 @@ impl Step {
     #[must_use]
     pub fn decaying(self, optimizer: &Optimizer) -> Self {
         Self {
-            decay: optimizer.weight_decay * self.learning_rate,
+            decay: weight_decay(optimizer, self.matrix) * self.learning_rate,
             ..self
         }
     }
@@ -87,6 +101,18 @@ impl Step {
 trait Rule: Copy {
     /// The buffers of state that it keeps, by what they hold.
     fn slots(self) -> &'static [&'static str];
+
+    /// Whether it updates kernels of two axes as matrices, or those of convolutions when they are flattened to two.
+    fn takes_matrices(self, is_flattened: bool) -> bool {
+        let _ = is_flattened;
+        false
+    }
+
+    /// The weight decay of tensors, where the optimizer has `weight_decay`.
+    fn weight_decay(self, weight_decay: f64, is_matrix: bool) -> f64 {
+        let _ = is_matrix;
+        weight_decay
+    }
 
     /// What they hold before the first update.
     fn initial(self) -> f32 {
@@ -129,6 +155,10 @@ macro_rules! with_rule {
             Adagrad => adagrad::Adagrad { initial_accumulator_value, epsilon }
             Adadelta => adadelta::Adadelta { rho, epsilon }
             Lion => lion::Lion { beta_1, beta_2 }
+            Muon => muon::Muon {
+                adam_beta_1, adam_beta_2, adam_weight_decay, epsilon, muon_a, muon_b, muon_c, adam_lr_ratio, momentum, ns_steps,
+                nesterov, rms_rate, flatten_kernels
+            }
         }
     };
     (
@@ -150,6 +180,32 @@ use with_rule;
 /// and [`initial`] at first.
 pub fn slots(rule: &UpdateRule) -> &'static [&'static str] {
     with_rule!(*rule, rule => rule.slots())
+}
+
+/// Rows and columns of a tensor that the rule updates as one matrix; `None` of all others.
+///
+/// Those of a dense kernel are its inputs and units. The kernel of a convolution is flattened to
+/// `[height * width * inputs, filters]`, where the rule says so. Depthwise kernels mix no channels, and are no matrices.
+pub(crate) fn matrix(rule: &UpdateRule, parameter: &Parameter) -> Option<[usize; 2]> {
+    let takes = |is_flattened| with_rule!(*rule, rule => rule.takes_matrices(is_flattened));
+    let is_depthwise = match parameter.gradient {
+        Gradient::Frozen | Gradient::Total(_) => return None,
+        Gradient::Partials { operation, .. } | Gradient::Batch { operation, .. } => {
+            matches!(operation, Operation::DepthwiseConv2d(_))
+        }
+    };
+    match *parameter.shape {
+        _ if parameter.role != Role::Weight || is_depthwise => None,
+        [rows, columns] => takes(false).then_some([rows, columns]),
+        [_, _, _, columns] => takes(true).then_some([parameter.len() / columns, columns]),
+        _ => None,
+    }
+}
+
+/// The weight decay of a tensor, which is a [`matrix`] or not.
+pub(crate) fn weight_decay(optimizer: &Optimizer, matrix: Option<[usize; 2]>) -> f64 {
+    let rule = optimizer.rule;
+    with_rule!(rule, rule => rule.weight_decay(optimizer.weight_decay, matrix.is_some()))
 }
 
 /// The value of all slots before the first update.

@@ -86,6 +86,34 @@ fn three_steps_are_those_of_keras() {
     };
     let adadelta = UpdateRule::Adadelta { rho: 0.95, epsilon };
     let lion = UpdateRule::Lion { beta_1, beta_2 };
+    let muon = match UpdateRule::muon() {
+        UpdateRule::Muon {
+            muon_a,
+            muon_b,
+            muon_c,
+            momentum,
+            ns_steps,
+            nesterov,
+            rms_rate,
+            flatten_kernels,
+            ..
+        } => UpdateRule::Muon {
+            adam_beta_1: beta_1,
+            adam_beta_2: beta_2,
+            adam_weight_decay: 0.04,
+            epsilon,
+            muon_a,
+            muon_b,
+            muon_c,
+            adam_lr_ratio: 0.5,
+            momentum,
+            ns_steps,
+            nesterov,
+            rms_rate,
+            flatten_kernels,
+        },
+        other => panic!("{other:?}"),
+    };
     let optimizer = |rule: UpdateRule| Optimizer {
         learning_rate: Schedule::constant(0.1),
         weight_decay: 0.0,
@@ -118,6 +146,7 @@ fn three_steps_are_those_of_keras() {
         (optimizer(adagrad), [[0.9024099927051467, -1.925464400750007], [0.8585570917397952, -1.8424189208962671], [0.8304964150764795, -1.7644376341597616]]),
         (optimizer(adadelta), [[0.8845299461620749, -1.9528595479208968], [0.8145159419606744, -1.8700102457874035], [0.7656918069651916, -1.760392976572099]]),
         (optimizer(lion), [[0.9, -1.9], [0.8, -1.7999999999999998], [0.7000000000000001, -1.6999999999999997]]),
+        (optimizer(muon), [[0.9626666666666667, -1.9753333333333334], [0.9266062186709306, -1.9420042787118936], [0.8923250132936327, -1.9031249470902962]]),
         (scheduled, [[1.0, -2.0], [0.899, -1.898], [0.7566366083333333, -1.69027905]]),
     ];
     let mut failures = Failures::default();
@@ -254,12 +283,9 @@ fn any(random: &mut Random) -> UpdateRule {
                     }
                 }
             }),
-            Kind::Count { .. }
-            | Kind::Counts
-            | Kind::Numbers(_)
-            | Kind::OneOf { .. }
-            | Kind::Other(_) => {
-                unreachable!("rules have numbers and switches")
+            Kind::Count { least, .. } => Setting::Count(least + random.below(5) as u64),
+            Kind::Counts | Kind::Numbers(_) | Kind::OneOf { .. } | Kind::Other(_) => {
+                unreachable!("rules have numbers, counts and switches")
             }
         };
     }
@@ -307,6 +333,7 @@ fn bounds_hold_for_any_magnitudes() {
                 iteration,
                 learning_rate,
                 decay,
+                matrix: None,
             };
             let mut update = |iteration: u64, parameters: &mut [f32], gradients: &[f32]| {
                 let mut views: Vec<&mut [f32]> =

@@ -38,6 +38,7 @@ impl Average {
 
     /// Takes the weights after a step into the average.
     pub(crate) fn advance(&self, weights: &Buffer, state: &mut TrainingState) {
+        let frozen = &state.frozen;
         let Some(MovingAverage { aside, .. }) = &mut state.average else {
             state.average = Some(MovingAverage {
                 aside: weights.clone(),
@@ -45,6 +46,11 @@ impl Average {
             });
             return;
         };
+        // The average of a frozen tensor stands still, wherever it was when the tensor was frozen.
+        let standing: Vec<_> = (self.spec.parameters.iter().enumerate())
+            .filter(|(place, _)| frozen.contains(*place))
+            .map(|(_, tensor)| (tensor.range(), aside[tensor.range()].to_vec()))
+            .collect();
         let mut pieces: Vec<_> = aside.chunks_mut(PIECE).zip(weights.chunks(PIECE)).collect();
         let threads = worthwhile(self.threads, 4 * weights.len() as u64);
         let new = 1.0 - self.momentum;
@@ -56,6 +62,9 @@ impl Average {
         let others = self.spec.parameters.iter();
         for tensor in others.filter(|tensor| matches!(tensor.gradient, Gradient::Frozen)) {
             aside[tensor.range()].copy_from_slice(&weights[tensor.range()]);
+        }
+        for (range, values) in standing {
+            aside[range].copy_from_slice(&values);
         }
     }
 }

@@ -18,16 +18,24 @@ use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
 use crate::model::{packed, size};
-use crate::objective::{self, Weights};
+use crate::objective::custom::{Custom, Replacement};
+use crate::objective::{self, Measures, Weights};
 use crate::ops::{self, Direction};
 use crate::spec::{Meeting, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
+use crate::train::frozen::Frozen;
 use crate::train::reduction::{self, Partials};
 
 /// The buffers that a batch flows through, used for one batch after the other.
-pub(crate) struct Batch {
+pub(crate) struct Batch<'c> {
     pub(super) spec: &'static Spec,
     training: &'static Training,
+    /// What is asked beside the objectives.
+    custom: &'c Custom<'c>,
+    /// Its losses, by output.
+    replacements: Vec<Option<Replacement<'c>>>,
+    /// The tensors that the step leaves as they are.
+    frozen: Frozen,
     /// How much each class counts, if not as the objective says.
     pub(super) class_weights: Vec<f32>,
     pub(super) isa: Isa,
@@ -89,22 +97,27 @@ struct Share<'a> {
     sums: &'a mut [f64],
 }
 
-impl Batch {
-    /// Buffers for batches of up to `batch_size` examples of a network with `parameters`.
+impl<'c> Batch<'c> {
+    /// Buffers for batches of up to `batch_size` examples of a network with `parameters`, some of which are `frozen`.
     pub(crate) fn new(
         spec: &'static Spec,
         training: &'static Training,
         parameters: &[f32],
+        frozen: &Frozen,
+        custom: &'c Custom<'c>,
         batch_size: usize,
         threads: usize,
     ) -> Self {
         let isa = Isa::detect();
         let partials = reduction::count(batch_size);
-        let columns = objective::columns(training.objectives, spec.outputs);
+        let columns = measures(spec, training, custom).columns();
         let values = |len: &usize| Buffer::zeros(batch_size * len);
         Self {
             spec,
             training,
+            custom,
+            replacements: custom.losses(spec.outputs.len()),
+            frozen: frozen.clone(),
             class_weights: Vec::new(),
             isa,
             threads,
@@ -162,15 +175,18 @@ impl Batch {
         seed: u64,
     ) {
         let (spec, training, isa) = (self.spec, self.training, self.isa);
-        let columns = objective::columns(training.objectives, spec.outputs);
+        let measures = measures(spec, training, self.custom);
+        let columns = measures.columns();
         let scale = 1.0 / batch.len() as f32;
         let (total, partial_sums) = self.sums.split_at_mut(columns);
         // The backward pass takes about twice as long as the forward pass.
         let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
         let (weights, classes) = (&self.packed, &self.class_weights[..]);
+        let replacements = &self.replacements[..];
         let mut shares = shares(
             spec,
             training,
+            columns,
             batch.len(),
             threads.min(self.workspaces.len()),
             &mut self.values,
@@ -203,6 +219,7 @@ impl Batch {
                             false => share.weights,
                         },
                         classes,
+                        losses: replacements,
                     },
                     output: share.output,
                     losses: share.losses,
@@ -220,10 +237,20 @@ impl Batch {
                     seed,
                 });
                 if is_last {
-                    share.sum_up(spec, training, batch.len());
+                    share.sum_up(spec, measures, batch.len());
                 }
             });
             for meeting in pass.meetings {
+                if take_state(
+                    meeting,
+                    spec,
+                    training,
+                    &self.frozen,
+                    parameters,
+                    &mut self.totals,
+                ) {
+                    continue;
+                }
                 meet(meeting, training, batch.len(), &shares, &mut self.totals);
             }
         }
@@ -241,7 +268,8 @@ impl Batch {
 
     /// The sums of the loss and of each metric over the examples of the last batch.
     pub(crate) fn sums(&self) -> &[f64] {
-        &self.sums[..objective::columns(self.training.objectives, self.spec.outputs)]
+        let measures = measures(self.spec, self.training, self.custom);
+        &self.sums[..measures.columns()]
     }
 
     /// The inputs of the last batch, `[examples, ..input]`.
@@ -307,18 +335,16 @@ impl Share<'_> {
     }
 
     /// Sums up the losses and the metrics over each of its partials, of a batch of so many examples.
-    fn sum_up(&mut self, spec: &Spec, training: &Training, batch: usize) {
-        let (units, losses) = (size(spec.output), objective::losses(training.objectives));
-        let columns = objective::columns(training.objectives, spec.outputs);
+    fn sum_up(&mut self, spec: &Spec, measures: Measures<'_>, batch: usize) {
+        let (units, losses) = (size(spec.output), objective::losses(measures.objectives));
+        let columns = measures.columns();
         let sums = self.sums.chunks_exact_mut(columns);
         for (partial, sums) in self.partials.clone().zip(sums) {
             let [start, end] =
                 [partial, partial + 1].map(|partial| reduction::start(partial, batch));
             let examples = start - self.first..end - self.first;
             let of = |len: usize| examples.start * len..examples.end * len;
-            objective::sum(
-                training.objectives,
-                spec.outputs,
+            measures.sum(
                 &self.output[of(units)],
                 &self.target[of(units)],
                 &self.losses[of(losses)],
@@ -326,6 +352,32 @@ impl Share<'_> {
             );
         }
     }
+}
+
+/// Makes the total of a frozen operation of its running statistics, and says whether it is one.
+fn take_state(
+    meeting: &Meeting,
+    spec: &Spec,
+    training: &Training,
+    frozen: &Frozen,
+    parameters: &[f32],
+    totals: &mut [f32],
+) -> bool {
+    let states = match meeting.direction {
+        Direction::Forward => training.states,
+        Direction::Backward => &[],
+    };
+    let states = states.iter();
+    let states =
+        states.filter(|state| state.total == meeting.total && frozen.contains(state.parameter));
+    let mut is_frozen = false;
+    for state in states {
+        is_frozen = true;
+        let values = &parameters[spec.parameters[state.parameter].range()];
+        let total = &mut totals[meeting.total..];
+        ops::execute(&state.operation).take_state(state.tensor, values, total);
+    }
+    is_frozen
 }
 
 /// Makes the total of the statistics that the threads have left in the partials of a batch of so many examples.
@@ -360,6 +412,15 @@ fn meet(
     operation.merge(meeting.direction, examples, &partials, total);
 }
 
+/// All that is measured of the outputs.
+fn measures<'a>(spec: &'a Spec, training: &'a Training, custom: &'a Custom<'a>) -> Measures<'a> {
+    Measures {
+        objectives: training.objectives,
+        outputs: spec.outputs,
+        custom,
+    }
+}
+
 /// Floating-point operations of the forward pass for one example.
 fn flops(spec: &Spec) -> u64 {
     spec.layers.iter().map(|layer| layer.flops).sum()
@@ -370,6 +431,7 @@ fn flops(spec: &Spec) -> u64 {
 fn shares<'a>(
     spec: &Spec,
     training: &Training,
+    columns: usize,
     examples: usize,
     threads: usize,
     values: &'a mut Values,
@@ -379,7 +441,6 @@ fn shares<'a>(
 ) -> Vec<Share<'a>> {
     let count = reduction::count(examples);
     let threads = threads.clamp(1, count.max(1));
-    let columns = objective::columns(training.objectives, spec.outputs);
     let (inputs, units) = (size(spec.input), size(spec.output));
     let mut input = &mut values.input[..];
     let mut target = &mut values.target[..];

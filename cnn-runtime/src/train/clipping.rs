@@ -13,9 +13,10 @@ use std::ops::Range;
 use crate::kernels::Isa;
 use crate::kernels::simd::Loop;
 use crate::kernels::thread_pool::for_each;
-use crate::spec::{Gradient, Parameter, Spec};
+use crate::spec::Spec;
 use crate::thread_count::worthwhile;
 use crate::train::batch::cut;
+use crate::train::frozen::Frozen;
 use cnn_ir::Clip;
 
 /// Values of a piece: enough to be worth a thread's while.
@@ -46,20 +47,18 @@ struct Piece<'a> {
 
 impl Clipping {
     /// Clips by `clip` on up to `threads` threads; `None` if nothing is clipped.
-    pub(crate) fn new(spec: &Spec, clip: Clip, threads: usize) -> Option<Self> {
+    pub(crate) fn new(spec: &Spec, frozen: &Frozen, clip: Clip, threads: usize) -> Option<Self> {
         let clip = match clip {
             Clip::None => return None,
             Clip::Value(most) => Kind::Value(most as f32),
             Clip::Norm(most) => Kind::Norm(most),
             Clip::GlobalNorm(most) => Kind::GlobalNorm(most),
         };
-        let trained = spec.parameters.iter();
-        let trained = trained.filter(|parameter| !matches!(parameter.gradient, Gradient::Frozen));
         let pieces = |Range { start, end }: Range<usize>| {
             let starts = (start..end).step_by(PIECE);
             starts.map(move |start| start..end.min(start + PIECE))
         };
-        let tensors = trained.map(Parameter::range);
+        let tensors = frozen.trained(spec).map(|(_, parameter)| parameter.range());
         Some(Self {
             isa: Isa::detect(),
             threads,

@@ -4,9 +4,8 @@
 use crate::data::targets::Checked;
 use crate::data::{Dataset, Subset};
 use crate::error::Error;
-use crate::model::Scores;
 use crate::model::evaluation::{check_data, check_trainable};
-use crate::objective;
+use crate::objective::Measures;
 use crate::train::callbacks::Score;
 use crate::train::checkpoint::{Pass, Progress, Snapshot};
 use crate::train::history::History;
@@ -27,6 +26,7 @@ impl Settings<'_> {
         let training = check_trainable(spec)?;
         let optimizer = self.check(training)?;
         self.check_class_weights(training.objectives, spec.outputs)?;
+        self.custom.check(training.objectives, spec.outputs)?;
         let check = |data: &dyn Dataset| {
             check_data(spec, data)?;
             let mut outputs = training.objectives.iter().zip(spec.outputs).enumerate();
@@ -46,9 +46,14 @@ impl Settings<'_> {
             None => self.validation,
         };
 
-        let columns = objective::columns(training.objectives, spec.outputs);
-        let example = Scores::of_sums(spec.outputs, training.objectives, &vec![0.0; columns], 1);
-        let scores = Score::all(&example, validation.is_some());
+        let measures = Measures {
+            objectives: training.objectives,
+            outputs: spec.outputs,
+            custom: &self.custom,
+        };
+        let columns = measures.columns();
+        let example = measures.scores(&vec![0.0; columns], 1);
+        let scores = Score::all(&example, &self.custom, validation.is_some());
         let batch_size = self.batch_size.min(data.len());
         let constant = constant(optimizer.learning_rate);
         let mut progress = Progress {
@@ -67,12 +72,15 @@ impl Settings<'_> {
                 seed: self.seed,
             },
             stopped_early: false,
+            multipliers: self.multipliers.record(spec),
+            losses: self.custom.loss_names(spec.outputs),
+            metrics: self.custom.metric_names(spec.outputs),
         };
 
         let mut resumed = None;
         if let Some(path) = &self.resume_from {
             let snapshot = Snapshot::load(spec, path)?;
-            let checked = snapshot.check(&optimizer.rule, &progress.pass, &example, columns);
+            let checked = snapshot.check(&optimizer.rule, &progress, &example, columns);
             let epochs = checked.map_err(|source| source.in_file(path))?;
             resumed = Some((snapshot, epochs));
         }
@@ -99,6 +107,8 @@ impl Settings<'_> {
                     None => progress.learning_rate,
                 },
                 pass: progress.pass,
+                multipliers: progress.multipliers,
+                losses: progress.losses,
                 ..before
             };
         }
@@ -110,7 +120,15 @@ impl Settings<'_> {
             settings: self,
             training,
             outputs: spec.outputs,
-            step: Step::new(model, training, optimizer, batch_size, self.threads),
+            step: Step::new(
+                model,
+                training,
+                optimizer,
+                &self.multipliers,
+                &self.custom,
+                batch_size,
+                self.threads,
+            ),
             data: Checked::new(data, training.objectives, spec.outputs),
             validation,
             callbacks,

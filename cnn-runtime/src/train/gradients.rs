@@ -19,6 +19,7 @@ use crate::spec::{Gradient, Penalty, Source, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::{Batch, cut};
 use crate::train::clipping::Clipping;
+use crate::train::frozen::Frozen;
 use crate::train::penalties;
 
 /// Values of a part of a tensor: a quarter of a small second-level cache.
@@ -26,8 +27,10 @@ const PART: usize = 16 * 1024;
 
 /// The gradients of a batch.
 pub(crate) struct Gradients {
-    /// Laid out as the parameters; those of frozen tensors are zero.
+    /// Laid out as the parameters; those of tensors that are not trained are zero.
     values: Buffer,
+    /// The tensors whose gradients are left out.
+    frozen: Frozen,
     /// The largest magnitude of `values`.
     largest: f32,
     /// The mean over the batches of a step so far, if there are several.
@@ -62,10 +65,11 @@ struct Part<'a> {
 }
 
 impl Gradients {
-    /// Zeros.
-    pub(crate) fn new(spec: &Spec) -> Self {
+    /// Zeros, of a network with these frozen tensors.
+    pub(crate) fn new(spec: &Spec, frozen: &Frozen) -> Self {
         Self {
             values: Buffer::zeros(spec.parameter_count),
+            frozen: frozen.clone(),
             largest: 0.0,
             accumulated: None,
             scratch: BufferPool::default(),
@@ -143,9 +147,9 @@ impl Gradients {
     /// # Errors
     ///
     /// The first tensor whose gradient is infinite or not a number. The gradients are complete all the same.
-    pub(crate) fn complete(&mut self, batch: &Batch) -> Result<(), &'static str> {
+    pub(crate) fn complete(&mut self, batch: &Batch<'_>) -> Result<(), &'static str> {
         let (spec, isa, examples) = (batch.spec, batch.isa, batch.examples);
-        let mut parts = parts(spec, &mut self.values);
+        let mut parts = parts(spec, &self.frozen, &mut self.values);
         for scratch in self.scratch.idle() {
             scratch.packed_for = None;
         }
@@ -198,7 +202,7 @@ impl Part<'_> {
     }
 
     /// Computes its gradient.
-    fn complete(&mut self, batch: &Batch, scratch: &mut Scratch) {
+    fn complete(&mut self, batch: &Batch<'_>, scratch: &mut Scratch) {
         let (isa, examples) = (batch.isa, batch.examples);
         let len = self.gradients.len();
         match batch.spec.parameters[self.tensor].gradient {
@@ -258,11 +262,14 @@ impl Part<'_> {
 
 /// Cuts the gradients of all tensors that are trained into parts. A tensor whose sums are laid out otherwise stays
 /// whole; one that is a product over the batch is cut where its operation says.
-fn parts<'a>(spec: &Spec, gradients: &'a mut [f32]) -> Vec<Part<'a>> {
+fn parts<'a>(spec: &Spec, frozen: &Frozen, gradients: &'a mut [f32]) -> Vec<Part<'a>> {
     let mut rest = gradients;
     let mut parts = Vec::new();
     for (tensor, parameter) in spec.parameters.iter().enumerate() {
         let values = cut(&mut rest, parameter.len());
+        if frozen.contains(tensor) {
+            continue;
+        }
         let longest = match parameter.gradient {
             Gradient::Frozen => continue,
             Gradient::Total(_) => values.len(),

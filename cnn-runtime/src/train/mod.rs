@@ -7,7 +7,8 @@
 //!
 //! `trainer` is the interface, `settings` holds what it collects, `fit` runs the epochs. `step` runs the three phases
 //! of a step, one file each; `running` keeps up running statistics; `reduction` adds up what threads have computed
-//! apart; `origin` finds what made a step fail. `state` is what outlives a call of `fit`. `history` and `progress` report; `callbacks` act at the end of each
+//! apart; `origin` finds what made a step fail. `state` is what outlives a call of `fit`; `frozen` says which tensors it
+//! leaves alone. `history` and `progress` report; `callbacks` act at the end of each
 //! epoch.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
@@ -28,9 +29,13 @@ mod constraints;
 #[cfg(feature = "std")]
 mod fit;
 #[cfg(feature = "std")]
+pub(crate) mod frozen;
+#[cfg(feature = "std")]
 mod gradients;
 #[cfg(feature = "std")]
 mod history;
+#[cfg(feature = "std")]
+mod multipliers;
 #[cfg(feature = "std")]
 mod origin;
 #[cfg(feature = "std")]

@@ -3,7 +3,15 @@
 //! With `w` a tensor, `l1 * sum(|w|) + l2 * sum(w^2)` is added to the mean loss of a batch, and so
 //! `l1 * sign(w) + 2 * l2 * w` to the gradient of the tensor. Sums are made in `f64` in the order of the values.
 
-use crate::spec::{Penalty, Spec};
+use crate::spec::{Penalty, Spec, Training};
+use crate::train::frozen::Frozen;
+
+/// The penalties on tensors that are not frozen: those of others are constant, and Keras leaves them out.
+pub(crate) fn of(training: &Training, frozen: &Frozen) -> Vec<Penalty> {
+    let penalties = training.penalties.iter();
+    let penalties = penalties.filter(|penalty| !frozen.contains(penalty.tensor));
+    penalties.copied().collect()
+}
 
 /// What is added to the mean loss, for these parameters.
 pub(crate) fn total(spec: &Spec, penalties: &[Penalty], parameters: &[f32]) -> f64 {

@@ -16,6 +16,7 @@ use crate::data::targets::Checked;
 use crate::error::Error;
 use crate::model::parameters::{mix, shuffle, stream};
 use crate::model::{Model, Scores};
+use crate::objective::Measures;
 use crate::spec::{Port, Training};
 use crate::train::callbacks::{Callback, CallbackRecord, EndOfEpoch, Saving};
 use crate::train::checkpoint::{Progress, Snapshot};
@@ -45,7 +46,7 @@ pub(super) struct Run<'r> {
     pub(super) settings: &'r Settings<'r>,
     pub(super) training: &'static Training,
     pub(super) outputs: &'static [Port],
-    pub(super) step: Step,
+    pub(super) step: Step<'r>,
     pub(super) data: Checked<'r>,
     pub(super) validation: Option<&'r dyn Dataset>,
     pub(super) callbacks: Vec<Box<dyn Callback>>,
@@ -106,7 +107,9 @@ impl Run<'_> {
         };
         if let (Some(validation), false) = (self.validation, self.history.stopped) {
             let model = subject.model();
-            let scores = model.evaluate_checked(self.training, validation, settings.threads);
+            let custom = &settings.custom;
+            let scores =
+                model.evaluate_checked(self.training, custom, validation, settings.threads);
             epoch.validation = Some(scores.map_err(Error::in_validation)?);
         }
         let learning_rate_changes =
@@ -299,6 +302,11 @@ impl Run<'_> {
 
     /// The mean loss and metrics of so many examples.
     fn scores_of(&self, sums: &[f64], examples: usize) -> Scores {
-        Scores::of_sums(self.outputs, self.training.objectives, sums, examples)
+        let measures = Measures {
+            objectives: self.training.objectives,
+            outputs: self.outputs,
+            custom: &self.settings.custom,
+        };
+        measures.scores(sums, examples)
     }
 }

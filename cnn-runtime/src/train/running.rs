@@ -7,33 +7,37 @@ use crate::model::parameters::Buffer;
 use crate::ops;
 use crate::spec::{Parameter, Spec, State, Training};
 use crate::train::batch::{Batch, cut};
+use crate::train::frozen::Frozen;
 
 /// The values of all tensors that are kept up, after the step that is under way.
 pub(crate) struct Running {
     spec: &'static Spec,
-    states: &'static [State],
+    states: Vec<State>,
     /// One tensor after the other.
     values: Buffer,
 }
 
 impl Running {
     /// Room for the values.
-    pub(crate) fn new(spec: &'static Spec, training: &Training) -> Self {
-        let states = training.states;
+    pub(crate) fn new(spec: &'static Spec, training: &Training, frozen: &Frozen) -> Self {
+        let states = training.states.iter().copied();
+        let states: Vec<_> = states
+            .filter(|state| !frozen.contains(state.parameter))
+            .collect();
         let lengths = states
             .iter()
             .map(|state| spec.parameters[state.parameter].len());
         Self {
             spec,
-            states,
             values: Buffer::zeros(lengths.sum()),
+            states,
         }
     }
 
     /// Begins a step with the values of `parameters`.
     pub(crate) fn begin(&mut self, parameters: &[f32]) {
         let mut rest = &mut self.values[..];
-        for state in self.states {
+        for state in &self.states {
             let parameter = &self.spec.parameters[state.parameter];
             let values = cut(&mut rest, parameter.len());
             values.copy_from_slice(&parameters[parameter.range()]);
@@ -45,9 +49,9 @@ impl Running {
     /// # Errors
     ///
     /// The first tensor that would become infinite or not a number.
-    pub(crate) fn advance(&mut self, batch: &Batch) -> Result<(), &'static str> {
+    pub(crate) fn advance(&mut self, batch: &Batch<'_>) -> Result<(), &'static str> {
         let mut rest = &mut self.values[..];
-        for state in self.states {
+        for state in &self.states {
             let parameter = &self.spec.parameters[state.parameter];
             let values = cut(&mut rest, parameter.len());
             let total = &batch.totals()[state.total..];

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::objective::Objective;
+use crate::objective::custom::Custom;
 use crate::spec::{Port, Spec, Training};
 use crate::thread_count;
 use crate::train::callbacks::{
     Callback, Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau, Saving, Score,
 };
+use crate::train::multipliers::Multipliers;
 use cnn_ir::vocabulary::{Kind, Parameter, Range, Setting};
 use cnn_ir::{Clip, Optimizer, Schedule};
 
@@ -23,6 +25,7 @@ pub(super) struct Settings<'a> {
     pub(super) accumulate: usize,
     pub(super) optimizer: Option<Optimizer>,
     pub(super) learning_rate: Option<Schedule>,
+    pub(super) multipliers: Multipliers,
     pub(super) threads: usize,
     pub(super) seed: u64,
     pub(super) shuffle: bool,
@@ -36,6 +39,7 @@ pub(super) struct Settings<'a> {
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) resume_from: Option<PathBuf>,
     pub(super) class_weights: Vec<f32>,
+    pub(super) custom: Custom<'a>,
 }
 
 impl Settings<'_> {
@@ -50,6 +54,7 @@ impl Settings<'_> {
             accumulate: training.map_or(1, |training| training.accumulate),
             optimizer: None,
             learning_rate: None,
+            multipliers: Multipliers::default(),
             threads: thread_count::threads(),
             seed: training.map_or(0, |training| training.seed),
             shuffle: true,
@@ -63,6 +68,7 @@ impl Settings<'_> {
             checkpoints: Vec::new(),
             resume_from: None,
             class_weights: Vec::new(),
+            custom: Custom::default(),
         }
     }
 
@@ -109,6 +115,9 @@ impl Settings<'_> {
         let ([objective], [port]) = (objectives, outputs) else {
             return refused("left out, as there are several outputs: their losses take them");
         };
+        if self.custom.has_losses() {
+            return refused("left out, as a loss of one's own may weigh the classes itself");
+        }
         match objective.classes(port.shape) {
             None => refused("left out, as the loss is of numbers, which have no classes"),
             Some(classes) if classes != weights.len() => refused("a weight for each class"),

@@ -1,10 +1,12 @@
 //! What training remembers from one step to the next, beside the parameters.
 //!
 //! Parameters and [`TrainingState`] together decide every later step, so a checkpoint that resumes training to the
-//! bit holds these two. Whatever training has to remember from one call of `fit` to the next belongs here. A step changes the state when it is accepted, and only then.
+//! bit holds these two. Whatever training has to remember from one call of `fit` to the next belongs here. A step changes the
+//! state when it is accepted, and only then; what is [`Frozen`] changes between calls alone.
 
 use crate::model::parameters::Buffer;
 use crate::optimizer;
+use crate::train::frozen::Frozen;
 use cnn_ir::UpdateRule;
 
 /// How far a model has been trained.
@@ -18,6 +20,8 @@ pub(crate) struct TrainingState {
     pub(crate) optimizer: Option<OptimizerState>,
     /// The moving average of the weights, where the optimizer has one and a step was accepted.
     pub(crate) average: Option<MovingAverage>,
+    /// The tensors that steps leave as they are.
+    pub(crate) frozen: Frozen,
 }
 
 /// The weights that steps go on from, and their moving average: the model has one of them.

@@ -26,13 +26,15 @@ use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::model::parameters::mix;
 use crate::non_finite::NonFinite;
-use crate::objective;
+use crate::objective::Measures;
+use crate::objective::custom::Custom;
 use crate::spec::{Penalty, Training};
 use crate::thread_count::threads;
 use crate::train::average::Average;
 use crate::train::batch::Batch;
 use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
+use crate::train::multipliers::Multipliers;
 use crate::train::origin;
 use crate::train::penalties;
 use crate::train::running::Running;
@@ -40,8 +42,8 @@ use crate::train::update::Update;
 use cnn_ir::Optimizer;
 
 /// The buffers of a training step, used for every step of a call of `fit`.
-pub(crate) struct Step {
-    batch: Batch,
+pub(crate) struct Step<'c> {
+    batch: Batch<'c>,
     batch_size: usize,
     /// The sums of the loss and of each metric over the examples of the last step.
     sums: Vec<f64>,
@@ -50,7 +52,7 @@ pub(crate) struct Step {
     running: Running,
     update: Update,
     average: Option<Average>,
-    penalties: &'static [Penalty],
+    penalties: Vec<Penalty>,
 }
 
 /// Why a step was not applied.
@@ -92,26 +94,43 @@ impl Rejection {
     }
 }
 
-impl Step {
+impl<'c> Step<'c> {
     /// Buffers for steps in batches of up to `batch_size` examples.
     pub(crate) fn new(
         model: &Model,
         training: &'static Training,
         optimizer: Optimizer,
+        multipliers: &Multipliers,
+        custom: &'c Custom<'c>,
         batch_size: usize,
         threads: usize,
     ) -> Self {
         let (spec, parameters) = (model.spec(), model.parameters());
+        let frozen = &model.training().frozen;
+        let measures = Measures {
+            objectives: training.objectives,
+            outputs: spec.outputs,
+            custom,
+        };
         Self {
-            batch: Batch::new(spec, training, parameters, batch_size, threads),
+            batch: Batch::new(
+                spec, training, parameters, frozen, custom, batch_size, threads,
+            ),
             batch_size,
-            sums: vec![0.0; objective::columns(training.objectives, spec.outputs)],
-            gradients: Gradients::new(spec),
-            clipping: Clipping::new(spec, optimizer.clip, threads),
-            running: Running::new(spec, training),
-            update: Update::new(spec, training.constraints, optimizer, threads),
+            sums: vec![0.0; measures.columns()],
+            gradients: Gradients::new(spec, frozen),
+            clipping: Clipping::new(spec, frozen, optimizer.clip, threads),
+            running: Running::new(spec, training, frozen),
+            update: Update::new(
+                spec,
+                frozen,
+                multipliers,
+                training.constraints,
+                optimizer,
+                threads,
+            ),
             average: Average::new(spec, optimizer.ema_momentum, threads),
-            penalties: training.penalties,
+            penalties: penalties::of(training, frozen),
         }
     }
 
@@ -244,17 +263,26 @@ impl Model {
         let training = check_trainable(self.spec())?;
         check_data(self.spec(), data)?;
         let examples: Vec<usize> = (0..data.len()).collect();
-        let parameters = self.parameters();
-        let mut batch = Batch::new(self.spec(), training, parameters, examples.len(), threads());
+        let (parameters, frozen) = (self.parameters(), &self.training().frozen);
+        let custom = Custom::default();
+        let mut batch = Batch::new(
+            self.spec(),
+            training,
+            parameters,
+            frozen,
+            &custom,
+            examples.len(),
+            threads(),
+        );
         let data = Checked::new(data, training.objectives, self.spec().outputs);
         batch.forward_backward(parameters, &data, &examples, seed);
         data.verdict()?;
-        let mut gradients = Gradients::new(self.spec());
+        let mut gradients = Gradients::new(self.spec(), frozen);
         // Whether they are finite is for the caller to judge.
         let _ = gradients.complete(&batch);
-        let (spec, penalties) = (self.spec(), training.penalties);
-        let _ = gradients.add_penalties(spec, penalties, parameters);
-        let penalty = penalties::total(spec, penalties, parameters);
+        let (spec, penalties) = (self.spec(), penalties::of(training, frozen));
+        let _ = gradients.add_penalties(spec, &penalties, parameters);
+        let penalty = penalties::total(spec, &penalties, parameters);
         let loss = batch.sums()[0] / examples.len() as f64 + penalty;
         Ok((loss, gradients.values().to_vec()))
     }

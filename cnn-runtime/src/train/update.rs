@@ -22,11 +22,13 @@ use crate::kernels::magnitude::largest_magnitude;
 use crate::kernels::thread_pool::for_each;
 use crate::model::parameters::Buffer;
 use crate::optimizer::{self, Bounds, MAX_SLOTS, Step};
-use crate::spec::{Constrained, Gradient, Parameter, Spec};
+use crate::spec::{Constrained, Parameter, Spec};
 use crate::thread_count::worthwhile;
 use crate::train::batch::cut;
 use crate::train::constraints;
+use crate::train::frozen::Frozen;
 use crate::train::gradients::Gradients;
+use crate::train::multipliers::Multipliers;
 use crate::train::state::{OptimizerState, TrainingState};
 use cnn_ir::optimizer::Scope;
 use cnn_ir::{Optimizer, Role};
@@ -40,9 +42,13 @@ pub(crate) struct Update {
     isa: Isa,
     threads: usize,
     optimizer: Optimizer,
-    constraints: &'static [Constrained],
+    constraints: Vec<Constrained>,
     /// What the optimizer may update at once, ascending.
     ranges: Vec<Updated>,
+    /// The largest multiplier of a learning rate, 1 or more.
+    largest_multiplier: f64,
+    /// The largest weight decay of a tensor.
+    largest_decay: f64,
     /// The learning rate of the last update; 0 before the first one.
     learning_rate: f64,
     /// Bounds of the parameters and slots that the last step left.
@@ -53,33 +59,61 @@ pub(crate) struct Update {
 struct Updated {
     /// In values of the flat buffer.
     range: Range<usize>,
-    /// Whether weight decay applies.
-    decays: bool,
+    /// 0 where it does not decay.
+    weight_decay: f64,
+    /// Of the learning rate.
+    multiplier: f64,
+    /// Rows and columns, where it is updated as a matrix.
+    matrix: Option<[usize; 2]>,
 }
 
 /// Some of the parameters, with what the optimizer remembers of them.
 struct Piece<'a> {
-    decays: bool,
+    updated: &'a Updated,
     parameters: &'a mut [f32],
     slots: [&'a mut [f32]; MAX_SLOTS],
     gradients: &'a [f32],
 }
 
+impl Updated {
+    /// Its update in a step.
+    fn step(&self, step: Step) -> Step {
+        let step = step.times(self.multiplier);
+        Step {
+            decay: self.weight_decay * step.learning_rate,
+            matrix: self.matrix,
+            ..step
+        }
+    }
+}
+
 impl Update {
-    /// Updates by `optimizer`, on up to `threads` threads.
+    /// Updates by `optimizer` of all tensors but the `frozen` ones, on up to `threads` threads.
     pub(crate) fn new(
         spec: &'static Spec,
-        constraints: &'static [Constrained],
+        frozen: &Frozen,
+        multipliers: &Multipliers,
+        constraints: &[Constrained],
         optimizer: Optimizer,
         threads: usize,
     ) -> Self {
+        let constraints = constraints.iter().copied();
+        let ranges = ranges(spec, frozen, multipliers, &optimizer);
+        let multipliers = ranges.iter().map(|part| part.multiplier);
+        let largest_multiplier = multipliers.fold(1.0, f64::max);
+        let decays = ranges.iter().map(|part| part.weight_decay);
+        let largest_decay = decays.fold(optimizer.weight_decay, f64::max);
         Self {
             spec,
             isa: Isa::detect(),
             threads,
             optimizer,
-            constraints,
-            ranges: ranges(spec, &optimizer),
+            constraints: constraints
+                .filter(|constrained| !frozen.contains(constrained.tensor))
+                .collect(),
+            ranges,
+            largest_multiplier,
+            largest_decay,
             learning_rate: 0.0,
             bounds: Bounds::UNKNOWN,
         }
@@ -110,9 +144,9 @@ impl Update {
             state.optimizer = old_optimizer;
             return Err(tensor);
         }
-        constraints::apply(self.spec, self.constraints, parameters);
+        constraints::apply(self.spec, &self.constraints, parameters);
         let bound = &mut self.bounds.parameters;
-        *bound = bound.max(constraints::largest(self.constraints));
+        *bound = bound.max(constraints::largest(&self.constraints));
         state.steps += 1;
         self.learning_rate = step.learning_rate;
         Ok(())
@@ -149,8 +183,9 @@ impl Update {
         const LIMIT: f64 = f32::MAX as f64 / 2.0;
         /// For rounding in many updates one after the other.
         const SLACK: f64 = 1.0 + 1e-5;
-        // Those of parameters that decay hold for the others too.
-        let step = step.decaying(&self.optimizer);
+        // Those of parameters that decay hold for the others too, and those of a larger learning rate for smaller ones.
+        let mut step = step.times(self.largest_multiplier);
+        step.decay = self.largest_decay * step.learning_rate;
         let Bounds { parameters, slots } =
             optimizer::bounds(&self.optimizer.rule, step, self.bounds, gradient.into());
         // Also false for a bound that is not a number.
@@ -204,14 +239,10 @@ impl Update {
         let count = state.slots.len();
         let rule = &state.rule;
         let mut pieces = pieces(&self.ranges, parameters, &mut state.slots, gradients);
-        let decaying = step.decaying(&self.optimizer);
         // About as many operations as an optimizer has for a value.
         let threads = worthwhile(self.threads, 32 * gradients.len() as u64);
         for_each(threads, &mut pieces, |_, piece| {
-            let step = match piece.decays {
-                true => decaying,
-                false => step,
-            };
+            let step = piece.updated.step(step);
             let slots = &mut piece.slots[..count];
             optimizer::update(
                 rule,
@@ -238,25 +269,36 @@ impl Update {
 }
 
 /// What an optimizer updates at once. Frozen tensors are left out.
-fn ranges(spec: &Spec, optimizer: &Optimizer) -> Vec<Updated> {
-    let trained = spec.parameters.iter();
-    let trained = trained.filter(|parameter| !matches!(parameter.gradient, Gradient::Frozen));
+fn ranges(
+    spec: &Spec,
+    frozen: &Frozen,
+    multipliers: &Multipliers,
+    optimizer: &Optimizer,
+) -> Vec<Updated> {
+    let trained = frozen.trained(spec);
     let longest = match optimizer.rule.properties().scope {
         Scope::Elements => PIECE,
-        // No optimizer yet. One that works on matrices, as Muon does, also needs `Parameter::shape` of each range.
         Scope::Tensor => usize::MAX,
     };
-    let pieces = |parameter: &Parameter| {
+    let pieces = |(place, parameter): (usize, &Parameter)| {
+        let multiplier = multipliers.of(place);
         let decays = match parameter.role {
             Role::Weight => true,
             Role::Bias => optimizer.decay_biases,
             Role::State => false,
         };
+        let matrix = optimizer::matrix(&optimizer.rule, parameter);
+        let weight_decay = match decays {
+            true => optimizer::weight_decay(optimizer, matrix),
+            false => 0.0,
+        };
         let Range { start, end } = parameter.range();
         let starts = (start..end).step_by(longest);
         starts.map(move |start| Updated {
             range: start..end.min(start.saturating_add(longest)),
-            decays,
+            weight_decay,
+            multiplier,
+            matrix,
         })
     };
     trained.flat_map(pieces).collect()
@@ -264,7 +306,7 @@ fn ranges(spec: &Spec, optimizer: &Optimizer) -> Vec<Updated> {
 
 /// Cuts all buffers at `ranges`.
 fn pieces<'a>(
-    ranges: &[Updated],
+    ranges: &'a [Updated],
     mut parameters: &'a mut [f32],
     slots: &'a mut [Buffer],
     gradients: &'a [f32],
@@ -275,7 +317,8 @@ fn pieces<'a>(
         *rest = slot;
     }
     let mut end = 0;
-    let pieces = ranges.iter().map(|Updated { range, decays }| {
+    let pieces = ranges.iter().map(|updated| {
+        let range = &updated.range;
         let gap = range.start - end;
         end = range.end;
         let next = |rest: &mut &'a mut [f32]| {
@@ -286,7 +329,7 @@ fn pieces<'a>(
             &mut []
         };
         Piece {
-            decays: *decays,
+            updated,
             parameters: next(&mut parameters),
             slots: rests.each_mut().map(next),
             gradients: &gradients[range.clone()],
@@ -334,10 +377,18 @@ mod tests {
             UpdateRule::adamax(),
             UpdateRule::adagrad(),
             UpdateRule::lion(),
+            UpdateRule::muon(),
         ];
         for rule in rules {
             let optimizer = Optimizer::from(rule).with_learning_rate(0.1);
-            let mut update = Update::new(spec(), &[], optimizer, 1);
+            let mut update = Update::new(
+                spec(),
+                &Frozen::default(),
+                &Multipliers::default(),
+                &[],
+                optimizer,
+                1,
+            );
             let state = TrainingState::default();
             let step = Step::new(&optimizer, 1);
             assert!(!update.advance_bounds(step, 1.0), "nothing is known yet");

@@ -3,6 +3,7 @@
 use super::{EndOfEpoch, VALIDATION};
 use crate::error::Error;
 use crate::model::Scores;
+use crate::objective::custom::Custom;
 
 /// Whether a score gets better by becoming less or greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +22,20 @@ pub enum Mode {
 pub(in crate::train) struct Score {
     /// `loss`, `accuracy`, `digit_loss`, and those of the validation with `val_` before them.
     pub(in crate::train) name: String,
-    larger_is_better: bool,
+    /// Not known of a metric of one's own that does not say it.
+    larger_is_better: Option<bool>,
 }
 
 impl Score {
-    /// The scores of an epoch, of which `scores` are an example, with or without a validation.
-    pub(in crate::train) fn all(scores: &Scores, is_validated: bool) -> Vec<Self> {
+    /// The scores of an epoch, of which `scores` are an example, with these metrics of one's own, with or without a
+    /// validation.
+    pub(in crate::train) fn all(
+        scores: &Scores,
+        custom: &Custom<'_>,
+        is_validated: bool,
+    ) -> Vec<Self> {
         let names = scores.named().into_iter().map(|(name, _)| name);
-        let mut all: Vec<_> = (names.zip(directions(scores)))
+        let mut all: Vec<_> = (names.zip(directions(scores, custom, 0)))
             .map(|(name, larger_is_better)| Self {
                 name,
                 larger_is_better,
@@ -46,13 +53,17 @@ impl Score {
     }
 }
 
-/// Whether larger is better, for each of [`Scores::named`].
-fn directions(scores: &Scores) -> Vec<bool> {
-    let mut all = vec![false];
+/// Whether larger is better, for each of [`Scores::named`] of output `place`, or of a network.
+fn directions(scores: &Scores, custom: &Custom<'_>, place: usize) -> Vec<Option<bool>> {
+    let mut all = vec![Some(false)];
     let metrics = scores.metrics.iter();
-    all.extend(metrics.map(|(metric, _)| metric.properties().larger_is_better));
-    let outputs = scores.outputs.iter();
-    all.extend(outputs.flat_map(|(_, of_output)| directions(of_output)));
+    all.extend(metrics.map(|(metric, _)| Some(metric.properties().larger_is_better)));
+    // Of a network with several outputs, they are those of the outputs.
+    if scores.outputs.is_empty() {
+        all.extend(custom.directions(place));
+    }
+    let outputs = scores.outputs.iter().enumerate();
+    all.extend(outputs.flat_map(|(place, (_, of_output))| directions(of_output, custom, place)));
     all
 }
 
@@ -134,10 +145,17 @@ impl Monitor {
         };
         Ok(Monitored {
             place,
-            larger_is_better: match mode {
-                Mode::Auto => scores[place].larger_is_better,
-                Mode::Min => false,
-                Mode::Max => true,
+            larger_is_better: match (mode, scores[place].larger_is_better) {
+                (Mode::Auto, Some(larger_is_better)) => larger_is_better,
+                (Mode::Auto, None) => {
+                    return Err(Error::Setting {
+                        name: "mode",
+                        value: "`Auto`".to_owned(),
+                        expected: "`Min` or `Max`, as nothing is known of a metric of one's own",
+                    });
+                }
+                (Mode::Min, _) => false,
+                (Mode::Max, _) => true,
             },
             min_delta: *min_delta,
         })

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Callback, EarlyStopping, EndOfEpoch, Mode, ReduceOnPlateau, Score};
 use crate::error::Error;
 use crate::model::Scores;
+use crate::objective::custom::Custom;
 use crate::train::history::{Epoch, History};
 use cnn_ir::Metric;
 
@@ -15,6 +16,7 @@ fn scores(loss: f64) -> Scores {
     Scores {
         loss,
         metrics: Vec::new(),
+        custom: Vec::new(),
         outputs: Vec::new(),
     }
 }
@@ -95,7 +97,7 @@ fn reduce_on_plateau(text: &str) -> ReduceOnPlateau {
 
 #[test]
 fn decisions_are_those_of_keras() {
-    let all = Score::all(&scores(0.0), true);
+    let all = Score::all(&scores(0.0), &Custom::default(), true);
     let mut wrong = String::new();
     for line in KERAS.lines() {
         let fields: Vec<_> = line.split('|').map(str::trim).collect();
@@ -135,7 +137,7 @@ fn decisions_are_those_of_keras() {
 
 #[test]
 fn what_is_not_a_number_is_worse_than_any_number() {
-    let all = Score::all(&scores(0.0), true);
+    let all = Score::all(&scores(0.0), &Custom::default(), true);
     let losses = [f64::NAN, f64::NAN, 3.0, f64::NAN, 2.0, f64::NAN, f64::NAN];
     for mode in [Mode::Min, Mode::Max] {
         let settings = EarlyStopping::new().patience(2).mode(mode);
@@ -157,6 +159,7 @@ fn scores_have_the_direction_of_their_names() {
     let of_output = Scores {
         loss: 2.0,
         metrics: vec![(Metric::Accuracy, 3.0), (Metric::MeanAbsoluteError, 4.0)],
+        custom: Vec::new(),
         outputs: Vec::new(),
     };
     let epoch = Epoch {
@@ -164,6 +167,7 @@ fn scores_have_the_direction_of_their_names() {
         scores: Scores {
             loss: 1.0,
             metrics: Vec::new(),
+            custom: Vec::new(),
             outputs: vec![("digit", of_output.clone())],
         },
         validation: None,
@@ -171,7 +175,7 @@ fn scores_have_the_direction_of_their_names() {
         examples: 1,
         seconds: 0.0,
     };
-    let all = Score::all(&epoch.scores, true);
+    let all = Score::all(&epoch.scores, &Custom::default(), true);
     let names: Vec<_> = all.iter().map(|score| score.name.as_str()).collect();
     let expected = ["loss", "digit_loss", "digit_accuracy", "digit_mae"];
     assert_eq!(names[..4], expected);
@@ -183,6 +187,7 @@ fn scores_have_the_direction_of_their_names() {
         scores: Scores {
             loss,
             metrics: Vec::new(),
+            custom: Vec::new(),
             outputs: vec![(
                 "digit",
                 Scores {
@@ -190,13 +195,14 @@ fn scores_have_the_direction_of_their_names() {
                     metrics: (of_output.metrics.iter())
                         .map(|(metric, _)| (*metric, loss))
                         .collect(),
+                    custom: Vec::new(),
                     outputs: Vec::new(),
                 },
             )],
         },
         ..epoch.clone()
     };
-    let all = Score::all(&epoch.scores, false);
+    let all = Score::all(&epoch.scores, &Custom::default(), false);
     for (name, best) in [
         ("loss", 1),
         ("digit_loss", 1),
@@ -223,7 +229,7 @@ fn scores_have_the_direction_of_their_names() {
 
 #[test]
 fn settings_without_sense_are_refused() {
-    let all = Score::all(&scores(0.0), false);
+    let all = Score::all(&scores(0.0), &Custom::default(), false);
     let (early, plateau) = (EarlyStopping::new, ReduceOnPlateau::new);
     let cases = [
         (

@@ -15,6 +15,6 @@ mod record;
 mod snapshot;
 mod writer;
 
-pub(super) use record::{Pass, Progress, Record};
+pub(super) use record::{Multiplier, Pass, Progress, Record};
 pub(super) use snapshot::Snapshot;
 pub(super) use writer::Writer;

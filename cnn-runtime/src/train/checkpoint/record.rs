@@ -8,6 +8,7 @@ use crate::model::checkpoint::CheckpointError;
 use crate::optimizer;
 use crate::spec::Spec;
 use crate::train::callbacks::CallbackRecord;
+use crate::train::frozen::Frozen;
 use crate::train::history::Epoch;
 use crate::train::state::TrainingState;
 use cnn_ir::UpdateRule;
@@ -30,6 +31,9 @@ pub(in crate::train) struct Record {
     /// Whether the parameters are a moving average of the weights.
     #[serde(default)]
     pub(super) has_average: bool,
+    /// The names of the tensors that are frozen at run time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<String>,
     pub(in crate::train) progress: Progress,
     pub(in crate::train) callbacks: CallbackRecord,
     history: Vec<EpochRecord>,
@@ -73,6 +77,23 @@ pub(in crate::train) struct Progress {
     pub(in crate::train) pass: Pass,
     /// Whether the call has ended before its last epoch.
     pub(in crate::train) stopped_early: bool,
+    /// The learning rates of tensors, beside that of the step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::train) multipliers: Vec<Multiplier>,
+    /// The names of losses of one's own: what a function computes cannot be compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::train) losses: Vec<String>,
+    /// The names of metrics of one's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::train) metrics: Vec<String>,
+}
+
+/// What the learning rate of a tensor is multiplied by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::train) struct Multiplier {
+    pub(in crate::train) tensor: String,
+    #[serde(with = "exact")]
+    pub(in crate::train) multiplier: f64,
 }
 
 /// What decides which examples the steps of an epoch take.
@@ -121,6 +142,7 @@ impl Record {
             steps: state.steps,
             optimizer,
             has_average: state.average.is_some(),
+            frozen: state.frozen.names(spec),
             progress: progress.clone(),
             callbacks,
             history: history.map(EpochRecord::new).collect(),
@@ -153,6 +175,13 @@ impl Record {
         }
         record.fits(spec)?;
         Ok(record)
+    }
+
+    /// The tensors that are frozen.
+    pub(super) fn frozen(&self, spec: &Spec) -> Result<Frozen, CheckpointError> {
+        Frozen::of_names(spec, &self.frozen).ok_or_else(|| CheckpointError::Record {
+            reason: "a tensor is frozen that the network does not have".to_owned(),
+        })
     }
 
     /// Whether the network is the one that was trained.
@@ -238,8 +267,63 @@ impl Record {
         })
     }
 
-    /// Whether the epochs had the scores that they have now, which are computed from so many sums.
-    pub(super) fn fits_scores(&self, columns: usize) -> Result<(), CheckpointError> {
+    /// Whether the tensors of an epoch that has begun are trained as fast as they would have been.
+    pub(super) fn fits_multipliers(&self, now: &[Multiplier]) -> Result<(), CheckpointError> {
+        let before = &self.progress.multipliers;
+        if self.progress.steps == 0 || before == now {
+            return Ok(());
+        }
+        let describe = |multipliers: &[Multiplier]| match multipliers {
+            [] => "none".to_owned(),
+            _ => {
+                let of = |Multiplier { tensor, multiplier }: &Multiplier| {
+                    format!("{multiplier:?} of `{tensor}`")
+                };
+                multipliers.iter().map(of).collect::<Vec<_>>().join(", ")
+            }
+        };
+        Err(CheckpointError::Setting {
+            name: "learning-rate multipliers",
+            expected: describe(before),
+            found: describe(now),
+        })
+    }
+
+    /// Whether an epoch that has begun has the same losses of one's own, by their names.
+    pub(super) fn fits_losses(&self, now: &[String]) -> Result<(), CheckpointError> {
+        let before = &self.progress.losses;
+        if self.progress.steps == 0 || before == now {
+            return Ok(());
+        }
+        let describe = |names: &[String]| match names {
+            [] => "those of the description".to_owned(),
+            _ => format!("`{}`", names.join("`, `")),
+        };
+        Err(CheckpointError::Setting {
+            name: "losses",
+            expected: describe(before),
+            found: describe(now),
+        })
+    }
+
+    /// Whether the epochs had the scores that they have now, which are computed from so many sums, with `metrics` of one's
+    /// own.
+    pub(super) fn fits_scores(
+        &self,
+        columns: usize,
+        metrics: &[String],
+    ) -> Result<(), CheckpointError> {
+        if self.progress.metrics != metrics {
+            let describe = |names: &[String]| match names {
+                [] => "of the description".to_owned(),
+                _ => format!("of the description and `{}`", names.join("`, `")),
+            };
+            return Err(CheckpointError::Setting {
+                name: "metrics",
+                expected: describe(&self.progress.metrics),
+                found: format!("those {}", describe(metrics)),
+            });
+        }
         let found = self.progress.sums.len();
         match found == columns {
             true => Ok(()),

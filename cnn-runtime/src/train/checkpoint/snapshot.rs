@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
-use super::{Pass, Record};
+use super::Record;
 use crate::error::Error;
 use crate::file;
 use crate::model::checkpoint::{self, CheckpointError, Named, RECORD};
@@ -14,6 +14,7 @@ use crate::model::{Model, Scores};
 use crate::spec::Spec;
 use crate::train::callbacks::CallbackRecord;
 use crate::train::checkpoint::Progress;
+use crate::train::frozen::Frozen;
 use crate::train::history::Epoch;
 use crate::train::state::{MovingAverage, OptimizerState};
 use cnn_ir::UpdateRule;
@@ -34,6 +35,7 @@ pub(in crate::train) struct Snapshot {
     weights: Option<Buffer>,
     /// What the optimizer remembers, slot by slot.
     slots: Vec<Buffer>,
+    frozen: Frozen,
     /// The parameters that early stopping would bring back.
     pub(in crate::train) best: Option<Buffer>,
 }
@@ -56,6 +58,7 @@ impl Snapshot {
             parameters: copy(parameters),
             weights: weights.map(copy),
             slots: slots.cloned().collect(),
+            frozen: state.frozen.clone(),
             best: best.map(copy),
         }
     }
@@ -98,6 +101,7 @@ impl Snapshot {
             return Err(CheckpointError::NoTraining);
         };
         let record = Record::read(spec, text)?;
+        let frozen = record.frozen(spec)?;
         let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
         let tensors = |name: &str| checkpoint::tensors(spec, &file, &prefix(name));
         let names = record.optimizer.iter().flat_map(|of| &of.slots);
@@ -111,22 +115,25 @@ impl Snapshot {
             parameters,
             weights,
             slots,
+            frozen,
             best,
         })
     }
 
-    /// Whether training by `rule` can go on from here, in epochs that `pass` over the data, and what it has done.
+    /// Whether training by `rule` can go on from here, with the settings of `progress`, and what it has done.
     /// `example` are scores of an epoch.
     pub(in crate::train) fn check(
         &self,
         rule: &UpdateRule,
-        pass: &Pass,
+        progress: &Progress,
         example: &Scores,
         columns: usize,
     ) -> Result<Vec<Epoch>, CheckpointError> {
         self.record.fits_rule(rule)?;
-        self.record.fits_pass(pass)?;
-        self.record.fits_scores(columns)?;
+        self.record.fits_pass(&progress.pass)?;
+        self.record.fits_multipliers(&progress.multipliers)?;
+        self.record.fits_losses(&progress.losses)?;
+        self.record.fits_scores(columns, &progress.metrics)?;
         self.record.is_possible()?;
         self.record.history(example)
     }
@@ -137,6 +144,7 @@ impl Snapshot {
         parameters.copy_from_slice(&self.parameters);
         state.epochs = self.record.epochs;
         state.steps = self.record.steps;
+        state.frozen = self.frozen.clone();
         state.average = self.weights.take().map(|aside| MovingAverage {
             aside,
             is_in_model: true,

@@ -240,6 +240,7 @@ mod tests {
         let scores = |loss, accuracy| Scores {
             loss,
             metrics: vec![(Metric::Accuracy, accuracy)],
+            custom: Vec::new(),
             outputs: Vec::new(),
         };
         Epoch {
