@@ -87,7 +87,7 @@ mod networks {
 use networks::{Trained, Untrained, WithoutBackbone, WithoutMiddle};
 
 /// The tensors of a model whose names begin with one of `prefixes`.
-fn of<'m>(model: &'m Model, prefixes: &[&str]) -> Vec<(&'static str, Vec<u32>)> {
+fn of(model: &Model, prefixes: &[&str]) -> Vec<(&'static str, Vec<u32>)> {
     let within = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let tensors = model.tensors().filter(|(name, _)| within(name));
     tensors

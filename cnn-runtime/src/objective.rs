@@ -14,18 +14,20 @@
 
 #[cfg(feature = "std")]
 pub(crate) mod custom;
+#[cfg(feature = "std")]
+mod measures;
 
 use crate::kernels::Isa;
 use crate::loss;
 #[cfg(feature = "std")]
 use crate::metric;
-#[cfg(feature = "std")]
-use crate::model::Scores;
 use crate::spec::Port;
 use cnn_ir::loss::Output;
 use cnn_ir::{Loss, Metric};
 #[cfg(feature = "std")]
-use custom::{Custom, Replacement};
+use custom::Replacement;
+#[cfg(feature = "std")]
+pub(crate) use measures::Measures;
 
 /// What is asked of one output.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -216,47 +218,6 @@ fn metrics<'a>(objectives: &'a [Objective], outputs: &'a [Port]) -> impl Iterato
 impl Of<'_> {
     fn columns(self) -> usize {
         metric::columns(self.metric, self.loss, self.port.shape)
-    }
-}
-
-/// All that is measured: what the description asks, and what a trainer adds.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy)]
-pub(crate) struct Measures<'a> {
-    pub(crate) objectives: &'a [Objective],
-    pub(crate) outputs: &'a [Port],
-    pub(crate) custom: &'a Custom<'a>,
-}
-
-#[cfg(feature = "std")]
-impl Measures<'_> {
-    /// How many sums there are over examples: of the losses, of the metrics, and of those of one's own.
-    pub(crate) fn columns(self) -> usize {
-        columns(self.objectives, self.outputs) + self.custom.columns()
-    }
-
-    /// The sums over examples, [`Self::columns`] of them, from what [`forward`] left.
-    ///
-    /// # Panics
-    /// If a slice is of another length.
-    pub(crate) fn sum(self, output: &[f32], target: &[f32], losses: &[f32], sums: &mut [f64]) {
-        let (own, added) = sums.split_at_mut(columns(self.objectives, self.outputs));
-        sum(self.objectives, self.outputs, output, target, losses, own);
-        self.custom.sum(self.outputs, output, target, added);
-    }
-
-    /// The mean losses and the metrics, from the sums over so many examples.
-    pub(crate) fn scores(self, sums: &[f64], examples: usize) -> Scores {
-        let (own, added) = sums.split_at(columns(self.objectives, self.outputs));
-        let mut scores = Scores::of_sums(self.outputs, self.objectives, own, examples);
-        for (output, name, value) in self.custom.values(added, examples) {
-            let of_output = match scores.outputs.get_mut(output) {
-                Some((_, scores)) => scores,
-                None => &mut scores,
-            };
-            of_output.custom.push((name.to_owned(), value));
-        }
-        scores
     }
 }
 
