@@ -1,9 +1,14 @@
 //! Muon in whole networks: which tensors it takes for matrices, and that threads do not change its bits.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/small.rs"]
 mod small;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cnn::{Model, Network, Optimizer, Schedule, UpdateRule};
+use folder::Folder;
 use small::{bits, stripes};
 
 mod networks {
@@ -114,6 +119,48 @@ fn kernels_are_matrices_and_other_tensors_are_not() {
     }
 }
 
+/// As Keras advises for the last layer: its kernel is updated as by AdamW, and the others as before.
+#[test]
+fn layers_can_be_excluded() {
+    let fit = |optimizer, excluded: Option<&str>| {
+        let mut model = Model::new(Mixed::spec(), 1);
+        let mut trainer = model.trainer().optimizer(optimizer).progress(false);
+        if let Some(layer) = excluded {
+            trainer = trainer.exclude_layers(layer).unwrap();
+        }
+        trainer.fit(&stripes(45)).unwrap();
+        let tensors = model
+            .tensors()
+            .map(|(_, values)| bits(values.as_slice().unwrap()));
+        tensors.collect::<Vec<_>>()
+    };
+    // One step, so that no layer sees what another one became.
+    let (plain, excluded) = (fit(muon(true), None), fit(muon(true), Some("dense_2")));
+    let adam = fit(Optimizer::adam().with_learning_rate(LEARNING_RATE), None);
+    let names: Vec<_> = Model::new(Mixed::spec(), 1)
+        .tensors()
+        .map(|(name, _)| name)
+        .collect();
+    for (place, name) in names.into_iter().enumerate() {
+        let expected = match name {
+            "dense_2.kernel" => &adam,
+            _ => &plain,
+        };
+        assert_eq!(excluded[place], expected[place], "{name}");
+    }
+    assert_ne!(plain, excluded);
+    let mut model = Model::new(Mixed::spec(), 1);
+    let error = model
+        .trainer()
+        .exclude_layers("dens_2")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "there is no layer or block `dens_2`; did you mean `dense_2`?"
+    );
+}
+
 #[test]
 fn any_number_of_threads_leaves_the_same_bits() {
     let fit = |threads| {
@@ -128,4 +175,36 @@ fn any_number_of_threads_leaves_the_same_bits() {
     for threads in [2, 3, 8] {
         assert!(fit(threads).0 == expected, "{threads} threads");
     }
+}
+
+/// What is excluded is compared within an epoch.
+#[test]
+fn a_resumed_training_excludes_the_same_layers() {
+    let folder = Folder::new("muon");
+    let path = folder.file("run.safetensors");
+    let train = |stop_after, resume, excluded: bool| {
+        let mut model = Model::new(Mixed::spec(), 1 + u64::from(resume));
+        let stop = AtomicBool::new(false);
+        let mut steps = 0;
+        let trainer = model.trainer().batch_size(16).epochs(2).progress(false);
+        let mut trainer = trainer.stop(&stop).on_step(|_, _| {
+            steps += 1;
+            stop.store(steps == stop_after, Ordering::Relaxed);
+        });
+        if excluded {
+            trainer = trainer.exclude_layers("dense_2").unwrap();
+        }
+        trainer = match resume {
+            true => trainer.resume_from(&path),
+            false => trainer.checkpoint(&path),
+        };
+        trainer.fit(&stripes(45)).map(|_| bits(model.parameters()))
+    };
+    let whole = train(0, false, true).unwrap();
+    train(2, false, true).unwrap();
+    assert!(train(0, true, true).unwrap() == whole);
+    let error = train(0, true, false).unwrap_err().to_string();
+    let expected =
+        "the `exclude_layers` `dense_2.kernel`, `dense_2.bias`, but shall be resumed with none";
+    assert!(error.ends_with(expected), "{error}");
 }

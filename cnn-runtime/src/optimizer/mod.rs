@@ -62,7 +62,7 @@ pub struct Step {
     pub learning_rate: f64,
     /// The share of each parameter that is taken from it before the update: `weight_decay * learning_rate`.
     pub decay: f64,
-    /// Rows and columns, where the whole slice is a matrix that the rule updates [as one](matrix).
+    /// Rows and columns, where the whole slice is a matrix that the rule updates as one.
     pub matrix: Option<[usize; 2]>,
 }
 

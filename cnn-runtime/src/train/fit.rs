@@ -73,6 +73,7 @@ impl Settings<'_> {
             },
             stopped_early: false,
             multipliers: self.multipliers.record(spec),
+            excluded: self.multipliers.excluded(spec),
             losses: self.custom.loss_names(spec.outputs),
             metrics: self.custom.metric_names(spec.outputs),
         };
@@ -108,6 +109,7 @@ impl Settings<'_> {
                 },
                 pass: progress.pass,
                 multipliers: progress.multipliers,
+                excluded: progress.excluded,
                 losses: progress.losses,
                 ..before
             };

@@ -1,4 +1,4 @@
-//! How much faster or slower some tensors are trained than the others: learning-rate multipliers.
+//! What is said of single tensors: learning-rate multipliers, and which kernels Muon leaves to AdamW.
 //!
 //! The learning rate of a tensor is that of the step times its multiplier, wherever the optimizer uses it: in the update
 //! and in the decoupled weight decay, as with groups of parameters in PyTorch.
@@ -12,6 +12,8 @@ use crate::train::checkpoint::Multiplier;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Multipliers {
     tensors: Vec<(usize, f64)>,
+    /// The kernels that are no matrices for the optimizer.
+    excluded: Vec<usize>,
 }
 
 impl Multipliers {
@@ -20,6 +22,32 @@ impl Multipliers {
         let mut tensors = self.tensors.iter();
         let found = tensors.find(|(place, _)| *place == tensor);
         found.map_or(1.0, |(_, multiplier)| *multiplier)
+    }
+
+    /// Whether a kernel is updated as tensors are that are no matrices.
+    pub(crate) fn excludes(&self, tensor: usize) -> bool {
+        self.excluded.contains(&tensor)
+    }
+
+    /// Excludes the kernels of a layer, or of all layers of a block, from what is updated as a matrix.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such layer or block, or it has no tensors.
+    pub(super) fn exclude(&mut self, spec: &Spec, layer: &str) -> Result<(), Error> {
+        self.excluded.extend(names::layer_tensors(spec, layer)?);
+        self.excluded.sort_unstable();
+        self.excluded.dedup();
+        Ok(())
+    }
+
+    /// For a checkpoint: the tensors that are excluded.
+    pub(super) fn excluded(&self, spec: &Spec) -> Vec<String> {
+        let names = self
+            .excluded
+            .iter()
+            .map(|place| spec.parameters[*place].name);
+        names.map(str::to_owned).collect()
     }
 
     /// Gives all tensors of a layer or a block, or the tensor with this name, a multiplier.

@@ -268,6 +268,36 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         Ok(self)
     }
 
+    /// Leaves the kernels of a layer, or of all layers of a block, to AdamW where the optimizer is `muon`: its argument
+    /// `exclude_layers` in Keras, whose documentation advises it for the last dense layer. Other optimizers treat all
+    /// tensors alike.
+    ///
+    /// ```
+    /// use cnn::Optimizer;
+    /// # cnn::network! {
+    /// #     network Sum {
+    /// #         input(2);
+    /// #         dense(8, activation = relu);
+    /// #         head: dense(1);
+    /// #         train { loss = mse; }
+    /// #     }
+    /// # }
+    /// # let inputs = cnn::ndarray::array![[0.0, 0.0], [0.0, 1.0]];
+    /// # let train = cnn::Examples::with_values(&inputs, cnn::ndarray::array![0.0, 1.0])?;
+    /// # let mut net = Sum::new(0);
+    /// net.trainer().optimizer(Optimizer::muon()).exclude_layers("head")?.fit(&train)?;
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] and [`Error::NoTensors`] if there is no such layer or block.
+    pub fn exclude_layers(mut self, layer: &str) -> Result<Self, Error> {
+        let spec = self.network.as_model().spec();
+        self.settings.multipliers.exclude(spec, layer)?;
+        Ok(self)
+    }
+
     /// How many threads to use, instead of [`threads`](crate::threads()); 0 stands for as many as
     /// the machine offers. More than 16 do not help. The result is the same for any number.
     pub fn threads(mut self, threads: usize) -> Self {
@@ -463,7 +493,8 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// have, with the same bits.
     ///
     /// The network, the kind of optimizer and the data must be those of the first call; of the data, only the number of
-    /// examples is compared, and of losses and metrics of one's own, the names. Within an epoch, `batch_size`, `accumulate`, `seed`, `shuffle` and `learning_rate_of` must be, too; between two
+    /// examples is compared, and of losses and metrics of one's own, the names. Within an epoch, `batch_size`, `accumulate`, `seed`, `shuffle`, `learning_rate_of` and `exclude_layers` must be,
+    /// too; between two
     /// epochs they may change. Everything else may change at any time: the learning rate, the number of threads, the
     /// callbacks. The bits are the same where the processor has the same vector instructions.
     pub fn resume_from(mut self, path: impl Into<PathBuf>) -> Self {

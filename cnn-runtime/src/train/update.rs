@@ -287,7 +287,10 @@ fn ranges(
             Role::Bias => optimizer.decay_biases,
             Role::State => false,
         };
-        let matrix = optimizer::matrix(&optimizer.rule, parameter);
+        let matrix = match multipliers.excludes(place) {
+            true => None,
+            false => optimizer::matrix(&optimizer.rule, parameter),
+        };
         let weight_decay = match decays {
             true => optimizer::weight_decay(optimizer, matrix),
             false => 0.0,

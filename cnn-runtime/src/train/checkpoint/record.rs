@@ -80,6 +80,9 @@ pub(in crate::train) struct Progress {
     /// The learning rates of tensors, beside that of the step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::train) multipliers: Vec<Multiplier>,
+    /// The tensors that are no matrices for the optimizer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::train) excluded: Vec<String>,
     /// The names of losses of one's own: what a function computes cannot be compared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::train) losses: Vec<String>,
@@ -289,21 +292,33 @@ impl Record {
         })
     }
 
-    /// Whether an epoch that has begun has the same losses of one's own, by their names.
-    pub(super) fn fits_losses(&self, now: &[String]) -> Result<(), CheckpointError> {
-        let before = &self.progress.losses;
-        if self.progress.steps == 0 || before == now {
-            return Ok(());
+    /// Whether an epoch that has begun has the same losses of one's own, by their names, and the same `exclude_layers`.
+    pub(super) fn fits_names(&self, now: &Progress) -> Result<(), CheckpointError> {
+        let before = &self.progress;
+        let all = [
+            (
+                "losses",
+                &before.losses,
+                &now.losses,
+                "those of the description",
+            ),
+            ("`exclude_layers`", &before.excluded, &now.excluded, "none"),
+        ];
+        let different = all.into_iter().find(|(_, before, now, _)| before != now);
+        match different {
+            Some((name, expected, found, none)) if before.steps > 0 => {
+                let describe = |names: &[String]| match names {
+                    [] => none.to_owned(),
+                    _ => format!("`{}`", names.join("`, `")),
+                };
+                Err(CheckpointError::Setting {
+                    name,
+                    expected: describe(expected),
+                    found: describe(found),
+                })
+            }
+            Some(_) | None => Ok(()),
         }
-        let describe = |names: &[String]| match names {
-            [] => "those of the description".to_owned(),
-            _ => format!("`{}`", names.join("`, `")),
-        };
-        Err(CheckpointError::Setting {
-            name: "losses",
-            expected: describe(before),
-            found: describe(now),
-        })
     }
 
     /// Whether the epochs had the scores that they have now, which are computed from so many sums, with `metrics` of one's

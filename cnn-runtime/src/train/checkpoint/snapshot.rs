@@ -132,7 +132,7 @@ impl Snapshot {
         self.record.fits_rule(rule)?;
         self.record.fits_pass(&progress.pass)?;
         self.record.fits_multipliers(&progress.multipliers)?;
-        self.record.fits_losses(&progress.losses)?;
+        self.record.fits_names(progress)?;
         self.record.fits_scores(columns, &progress.metrics)?;
         self.record.is_possible()?;
         self.record.history(example)
