@@ -7,7 +7,7 @@
 //!
 //! A layer with `trainable = false` in its description has no gradients at all, and its plan is another one. What is
 //! frozen here is a flag on the same passes: it changes between two calls of `fit`, and unfreezing goes on with what the
-//! optimizer remembers. Both train to the same bits.
+//! optimizer remembers. Both train alike.
 
 use crate::error::Error;
 use crate::model::Model;
@@ -80,8 +80,8 @@ impl Model {
     /// and no penalty, and what the optimizer remembers of them stays as well.
     ///
     /// A frozen `batch_normalization` normalizes by its running statistics while training too, which stand still, as in
-    /// Keras. Each layer trains to the same bits as with `trainable = false` in the description, which costs less: there
-    /// the gradients behind the last layer that is trained are not computed.
+    /// Keras. The results are those of `trainable = false` in the description, which costs less: there the gradients behind
+    /// the last layer that is trained are not computed.
     ///
     /// What is frozen is a part of the state of training: checkpoints of a training hold it, files of
     /// [`save`](Self::save) do not.
