@@ -23,6 +23,7 @@ pub fn scores(loss: f64, accuracy: f64) -> Scores {
     Scores {
         loss,
         metrics: vec![(Metric::Accuracy, accuracy)],
+        custom: Vec::new(),
         outputs: Vec::new(),
     }
 }
@@ -240,6 +241,7 @@ fn pictures() -> Vec<(&'static str, Picture)> {
                 let scores = Scores {
                     loss: 2.0 * loss,
                     metrics: Vec::new(),
+                    custom: Vec::new(),
                     outputs: vec![
                         ("digit", scores(loss, 1.0 - 0.1 * loss)),
                         ("odd", scores(loss, 0.9)),
