@@ -11,6 +11,7 @@
 //! | [`feature_maps`] | the values of all layers for one input |
 //! | [`weights`], [`gradients`] | histograms of tensors |
 //! | [`graph`] | the layers of a network and what flows between them |
+//! | `inspected_maps`, `inspected_graph` | feature maps and graph from what `inspect` hands out, with the feature of that name |
 //! | [`Report`] | all of these in one HTML file |
 //!
 //! ```text
@@ -53,6 +54,8 @@ mod filters;
 mod graph;
 mod histograms;
 mod image;
+#[cfg(feature = "inspect")]
+mod inspected;
 mod learning_curves;
 mod mistakes;
 mod picture;
@@ -69,6 +72,8 @@ pub use feature_maps::{FeatureMap, feature_maps};
 pub use filters::filters;
 pub use graph::{Node, graph};
 pub use histograms::{gradients, weights};
+#[cfg(feature = "inspect")]
+pub use inspected::{inspected_graph, inspected_maps};
 pub use learning_curves::learning_curves;
 pub use mistakes::mistakes;
 pub use picture::Picture;

@@ -51,7 +51,7 @@ pub fn run(
     rounds: usize,
     seconds: f64,
 ) -> Result<(), Box<dyn Error>> {
-    let (images, labels) = digits.pictures(Tutorial::spec().input)?;
+    let (images, labels) = digits.pictures(Tutorial::spec().input, 10)?;
     let data = Examples::labelled(images, labels)?;
     let folder = std::env::temp_dir().join(format!("cnn-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

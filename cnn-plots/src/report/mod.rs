@@ -71,6 +71,10 @@ struct Section {
     body: String,
 }
 
+/// What a reader has to know of feature maps.
+const MAPS_CAPTION: &str =
+    "All channels of a layer have the same scale, which stands beside its name.";
+
 impl Report {
     /// A report of today (UTC) without sections.
     pub fn new(title: impl Into<String>) -> Self {
@@ -254,8 +258,25 @@ impl Report {
     /// Those of [`feature_maps`](crate::feature_maps).
     pub fn feature_maps(self, maps: &[FeatureMap<'_>]) -> Result<Self, PlotError> {
         let picture = crate::feature_maps(maps)?;
-        let caption = "All channels of a layer have the same scale, which stands beside its name.";
-        Ok(self.figure("Feature maps", caption, &picture))
+        Ok(self.figure("Feature maps", MAPS_CAPTION, &picture))
+    }
+
+    /// The graph of a network and the values of all its layers for one input: see
+    /// [`inspected_graph`](crate::inspected_graph) and [`inspected_maps`](crate::inspected_maps).
+    ///
+    /// # Errors
+    ///
+    /// Those of the two.
+    #[cfg(feature = "inspect")]
+    pub fn inspection<N: AsModel>(
+        self,
+        network: &N,
+        inspection: &cnn_runtime::inspect::Inspection,
+    ) -> Result<Self, PlotError> {
+        let graph = crate::inspected_graph(network, inspection)?;
+        let maps = crate::inspected_maps(inspection)?;
+        let report = self.figure("Graph", "", &graph);
+        Ok(report.figure("Feature maps", MAPS_CAPTION, &maps))
     }
 
     /// Histograms of tensors, see [`weights`](crate::weights).
