@@ -13,6 +13,7 @@ mod digits;
 mod stop;
 
 use clap::Parser;
+use cnn::Augment;
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -53,6 +54,9 @@ struct Options {
     /// Step size of rmsprop
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
+    /// Changes the images at random while training: moved by up to 2 pixels, turned by 10 degrees, scaled by 10 %
+    #[arg(long)]
+    augment: bool,
     /// Folder of the four MNIST files
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]
     data: PathBuf,
@@ -71,8 +75,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let stop = stop::on_ctrl_c()?;
     let mut net = Mnist::new(options.seed);
+    // Digits are not mirrored: a mirrored 2 is none.
+    let augment = [Augment::shift(2), Augment::rotate(10.0), Augment::zoom(0.1)];
     let history = net
         .trainer()
+        .augment(augment.into_iter().filter(|_| options.augment))
         .epochs(options.epochs)
         .seed(options.seed)
         .learning_rate(options.learning_rate)

@@ -95,13 +95,13 @@ pub use cnn_plots as plots;
 pub use cnn_runtime as runtime;
 #[cfg(feature = "inspect")]
 pub use cnn_runtime::inspect;
+pub use cnn_runtime::{Augment, Clip, Flip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, ConfusionMatrix, CustomMetric, Dataset, Epoch, Error, Examples, History,
     IdxError, Model, Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, argmax,
     callbacks, data, gradient_deviation, ndarray, set_threads, threads,
 };
-pub use cnn_runtime::{Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 
 #[doc(hidden)]
 pub use cnn_macros as __macros;
@@ -154,7 +154,7 @@ pub mod __language {
 ///
 #[doc = include_str!("../docs/layers.md")]
 ///
-/// `train` settings: `loss`, which has no default, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`.
+/// `train` settings: `loss`, which has no default, `optimizer`, `metrics`, `epochs`, `batch_size`, `accumulate`, `seed`, `augment`.
 ///
 /// # Mistakes
 ///

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use cnn::callbacks::{Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau};
 use cnn::runtime::{CheckpointError, Error, Model};
-use cnn::{Examples, History, Network, Optimizer, Trainer};
+use cnn::{Augment, Examples, Flip, History, Network, Optimizer, Trainer};
 use folder::Folder;
 use optimizers::optimizers;
 use small::{STRIPES, XOR, bits, stripes, xor};
@@ -171,6 +171,39 @@ fn a_training_may_be_stopped_after_any_step_and_any_number_of_times() {
     compare("held back", &[2, 3], |trainer| {
         trainer.validation_split(0.25)
     });
+}
+
+#[test]
+fn an_augmented_epoch_goes_on_to_the_same_bits() {
+    let all = [
+        Augment::shift(2),
+        Augment::rotate(10.0),
+        Augment::zoom(0.1),
+        Augment::flip(Flip::Both),
+        Augment::brightness(0.2),
+        Augment::contrast(0.2),
+        Augment::noise(0.05),
+        Augment::cutout(3),
+        Augment::mixup(0.2),
+        Augment::elastic(5.0, 2.0),
+    ];
+    for steps in 1..9 {
+        compare("augmented", &[steps], |trainer| trainer.augment(all));
+    }
+    compare("augmented, every step", &[1; 8], |trainer| {
+        trainer.augment(all)
+    });
+    compare("augmented, accumulated", &[1, 1, 1], |trainer| {
+        trainer.augment(all).batch_size(8).accumulate(2)
+    });
+    compare("augmented, held back", &[2, 3], |trainer| {
+        trainer.augment(all).validation_split(0.25)
+    });
+    for augment in all {
+        compare(&augment.to_string(), &[2, 3], |trainer| {
+            trainer.augment([augment])
+        });
+    }
 }
 
 #[test]
@@ -383,7 +416,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         let trainer = other.trainer().progress(false).resume_from(&path);
         set(trainer).fit(&data()).unwrap_err().to_string()
     };
-    let cases: [(String, &str); 7] = [
+    let cases: [(String, &str); 8] = [
         (
             refused(&|trainer| trainer.resume_from("missing.safetensors")),
             "`missing.safetensors`: No such file or directory (os error 2)",
@@ -403,6 +436,10 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         (
             refused(&|trainer| trainer.seed(4)),
             "training began with the `seed` 3, but shall be resumed with 4",
+        ),
+        (
+            refused(&|trainer| trainer.augment([Augment::shift(1), Augment::rotate(5.0)])),
+            "training began with the `augment` [], but shall be resumed with [rotate(5.0), shift(1)]",
         ),
         (
             refused(&|trainer| trainer.validation_split(0.1)),
@@ -456,6 +493,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         .epochs(2)
         .batch_size(5)
         .seed(9)
+        .augment([Augment::mixup(0.2)])
         .resume_from(&path);
     assert_eq!(trainer.fit(&stripes(20)).unwrap().epochs[1].examples, 20);
 }

@@ -15,7 +15,9 @@ pub use crate::layers::{
 pub use crate::syntax::Name;
 use crate::syntax::Span;
 pub use cnn_ir::operation::PoolKind;
-pub use cnn_ir::{Activation, Constraint, Initializer, Loss, Metric, Optimizer, Regularizer, Role};
+pub use cnn_ir::{
+    Activation, Augment, Constraint, Initializer, Loss, Metric, Optimizer, Regularizer, Role,
+};
 
 /// The shape of one example, without the batch axis: `28x28x1` (`[H, W, C]`) or `1600`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -160,8 +162,10 @@ pub struct Train {
     pub batch_size: usize,
     /// Batches in one step; 1 by default.
     pub accumulate: usize,
-    /// Of shuffling and dropout; 0 by default.
+    /// Of shuffling, dropout and augmentation; 0 by default.
     pub seed: u64,
+    /// How training examples are changed, in the order as written.
+    pub augment: Vec<Augment>,
 }
 
 impl Node {

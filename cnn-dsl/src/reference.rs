@@ -5,7 +5,7 @@ use crate::check::{objectives, optimizer};
 use crate::layers::{self, LayerKind, Parameter, Takes};
 use cnn_ir::vocabulary::Word;
 use cnn_ir::{
-    Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+    Activation, Augment, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
 };
 
 /// Every layer, activation and setting with its arguments and defaults, as Markdown: `docs/language.md`.
@@ -48,6 +48,10 @@ pub fn reference() -> String {
     page += "\n## Metrics\n\n`metrics = […]`: over all examples, exact whatever the batches are. Each has to fit the loss of its \
              output: scores of classes (a softmax), a yes or no (a sigmoid, or `hinge`), or numbers.\n\n";
     page += &words(Metric::WORDS);
+    page += "\n## Augmentation\n\n`augment = [shift(2), rotate(10)]`: random changes of the examples that are trained on, in each \
+             epoch anew; never of those that are evaluated or predicted. The order in the list means nothing. For networks \
+             with one input. [`data.md`](data.md#augmentation) has the formulas.\n\n";
+    page += &words(Augment::WORDS);
     page
 }
 
@@ -85,6 +89,7 @@ pub fn layer_table() -> String {
         ("Optimizers", names(UpdateRule::WORDS)),
         ("Schedules of the learning rate", names(Schedule::WORDS)),
         ("Metrics", names(Metric::WORDS)),
+        ("Augmentations", names(Augment::WORDS)),
     ] {
         table += &format!("\n{what}: {names}.\n");
     }
@@ -122,7 +127,8 @@ network Digits {
         epochs = 5;                                // 1 where nothing is written
         batch_size = 64;                           // 32
         accumulate = 1;                            // batches in one step
-        seed = 0;                                  // of shuffling and dropout
+        seed = 0;                                  // of shuffling, dropout and augmentation
+        augment = [shift(2), rotate(10)];          // none
     }
 }
 ```

@@ -12,7 +12,8 @@ use crate::syntax::{
 };
 use cnn_ir::vocabulary::{self, Parameter};
 use cnn_ir::{
-    Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+    Activation, Augment, Constraint, Flip, Initializer, Loss, Metric, Regularizer, Schedule,
+    UpdateRule,
 };
 
 /// Where a word stands, which decides what it may be.
@@ -38,6 +39,10 @@ pub enum Place {
     Schedule,
     /// In the list of `metrics`.
     Metric,
+    /// In the list of `augment`.
+    Augment,
+    /// The value of `direction`.
+    Direction,
     /// The value of `kernel_initializer` and others.
     Initializer,
     /// The value of `kernel_regularizer` and others.
@@ -115,6 +120,7 @@ impl Words {
                 Some("padding") if of != "zero_padding2d" => self.value(value, &Place::Padding),
                 Some("interpolation") => self.value(value, &Place::Interpolation),
                 Some("learning_rate") => self.value(value, &Place::Schedule),
+                Some("direction") => self.value(value, &Place::Direction),
                 Some(name) if name.ends_with("_initializer") => {
                     self.value(value, &Place::Initializer);
                 }
@@ -127,6 +133,7 @@ impl Words {
                 Some(_) => {}
                 // Of all layers, `activation(relu)` alone is written with a word.
                 None if of == "activation" => self.value(value, &Place::Activation),
+                None if of == "flip" => self.value(value, &Place::Direction),
                 // The beginning of `strides = …`.
                 None => self.value(value, &argument()),
             }
@@ -164,6 +171,7 @@ impl Words {
                 "loss" => self.value(&setting.value, &Place::Loss),
                 "optimizer" => self.value(&setting.value, &Place::Optimizer),
                 "metrics" => self.value(&setting.value, &Place::Metric),
+                "augment" => self.value(&setting.value, &Place::Augment),
                 _ => {}
             }
         }
@@ -194,6 +202,9 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
     let interpolations = INTERPOLATIONS
         .iter()
         .map(|name| plain(name, "An interpolation."));
+    let directions = Flip::WORDS
+        .iter()
+        .map(|name| plain(name, "Which way an image is mirrored."));
     let mut entries = vec![
         (Place::Layer, layers),
         (Place::Activation, named(Activation::WORDS)),
@@ -204,6 +215,8 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
         (Place::Optimizer, named(UpdateRule::WORDS)),
         (Place::Schedule, named(Schedule::WORDS)),
         (Place::Metric, named(Metric::WORDS)),
+        (Place::Augment, named(Augment::WORDS)),
+        (Place::Direction, directions.collect()),
         (Place::Initializer, named(Initializer::WORDS)),
         (Place::Regularizer, named(Regularizer::WORDS)),
         (Place::Constraint, named(Constraint::WORDS)),
@@ -218,6 +231,7 @@ pub fn entries() -> Vec<(Place, Vec<Entry>)> {
             .map(|word| (word.name, objectives::arguments(word))),
     );
     arguments.extend(of_words(Metric::WORDS));
+    arguments.extend(of_words(Augment::WORDS));
     arguments.extend(of_words(Initializer::WORDS));
     arguments.extend(of_words(Regularizer::WORDS));
     arguments.extend(of_words(Constraint::WORDS));
@@ -277,6 +291,7 @@ mod tests {
                 loss = categ;
                 optimizer = adam(lear = 1e-3, learning_rate = cosi(war), be);
                 metrics = [acc];
+                augment = [rot, flip(hor), zoom(fac = 0.1)];
                 epo
             }
         }";
@@ -308,6 +323,12 @@ mod tests {
             ("be", argument("adam")),
             ("metrics", Place::Setting),
             ("acc", Place::Metric),
+            ("augment", Place::Setting),
+            ("rot", Place::Augment),
+            ("flip", Place::Augment),
+            ("hor", Place::Direction),
+            ("zoom", Place::Augment),
+            ("fac", argument("zoom")),
             ("epo", Place::Setting),
         ];
         let words = crate::analyse(text).outline.words;
@@ -326,7 +347,7 @@ mod tests {
             let found = entries.iter().find(|(other, _)| other == place);
             found.map(|(_, entries)| entries.iter().map(|entry| entry.name).collect::<Vec<_>>())
         };
-        let cases: [(Place, &[&str]); 7] = [
+        let cases: [(Place, &[&str]); 10] = [
             (Place::Layer, &["conv2d", "flatten", "relu", "train"]),
             (Place::Padding, &["valid", "same"]),
             (Place::Setting, &["loss", "batch_size"]),
@@ -339,6 +360,12 @@ mod tests {
                 &["learning_rate", "beta_1", "weight_decay", "clip_norm"],
             ),
             (Place::Schedule, &["cosine_decay", "one_cycle"]),
+            (Place::Augment, &["shift", "rotate", "mixup"]),
+            (Place::Direction, &["horizontal", "vertical", "both"]),
+            (
+                Place::Argument("brightness".to_owned()),
+                &["factor", "clip"],
+            ),
             (
                 Place::Argument("cosine_decay".to_owned()),
                 &["decay_steps", "warmup_steps"],

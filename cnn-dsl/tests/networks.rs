@@ -474,6 +474,7 @@ fn training_has_the_defaults_of_keras() {
         batch_size: 32,
         accumulate: 1,
         seed: 0,
+        augment: Vec::new(),
     };
     assert_eq!(train(""), expected);
     let cases = [

@@ -1,5 +1,5 @@
 //! Words of the language that name a value: one entry for each activation, loss, update rule, schedule, metric,
-//! initializer, regularizer, constraint.
+//! augmentation, initializer, regularizer, constraint.
 //!
 //! `vocabulary!` makes an enum of its entries, and for each entry a [`Word`]: its name, its
 //! documentation, its parameters with their ranges and defaults, and how to make the value from
@@ -530,7 +530,8 @@ pub(crate) use vocabulary;
 #[cfg(test)]
 mod tests {
     use crate::{
-        Activation, Constraint, Initializer, Loss, Metric, Regularizer, Schedule, UpdateRule,
+        Activation, Augment, Constraint, Initializer, Loss, Metric, Regularizer, Schedule,
+        UpdateRule,
     };
 
     /// A value comes back from its settings, and has the name of its word.
@@ -570,6 +571,7 @@ mod tests {
         check(Constraint::WORDS, Constraint::name, Constraint::settings);
         check(Loss::WORDS, Loss::name, Loss::settings);
         check(Metric::WORDS, Metric::name, Metric::settings);
+        check(Augment::WORDS, Augment::name, Augment::settings);
         check(Activation::WORDS, Activation::name, Activation::settings);
     }
 

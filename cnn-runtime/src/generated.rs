@@ -26,8 +26,8 @@ pub use cnn_ir::operation::{
     MergeKind, Pad2d, Part, Pass, Pool2d, PoolKind, UpSampling2d,
 };
 pub use cnn_ir::{
-    Activation, Clip, Constraint, Initializer, Loss, Metric, Operation, Optimizer, Regularizer,
-    Role, Schedule, UpdateRule,
+    Activation, Augment, Clip, Constraint, Flip, Initializer, Loss, Metric, Operation, Optimizer,
+    Regularizer, Role, Schedule, UpdateRule,
 };
 // The constants of a network stand in a module of their own, also where there is no prelude.
 #[cfg(feature = "inspect")]

@@ -54,7 +54,7 @@ pub mod weights;
 pub use model::view;
 
 pub use cnn_ir as ir;
-pub use cnn_ir::{Activation, Clip, Loss, Metric, Optimizer, Schedule, UpdateRule};
+pub use cnn_ir::{Activation, Augment, Clip, Flip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 #[cfg(feature = "std")]
 pub use {
     data::{Dataset, Examples},

@@ -21,7 +21,9 @@ use crate::objective::{Objective, Weights};
 use crate::ops::{self, Direction, Sizes};
 pub use crate::train::reduction::Partials;
 use cnn_ir::operation::{BatchNormalization, Pass};
-use cnn_ir::{Activation, Constraint, Initializer, Operation, Optimizer, Regularizer, Role};
+use cnn_ir::{
+    Activation, Augment, Constraint, Initializer, Operation, Optimizer, Regularizer, Role,
+};
 use core::ops::Range;
 
 /// A network: its shapes, where its parameters lie, and the functions that run it.
@@ -461,8 +463,10 @@ pub struct Training {
     pub batch_size: usize,
     /// Batches in one step.
     pub accumulate: usize,
-    /// Of shuffling and dropout.
+    /// Of shuffling, dropout and augmentation.
     pub seed: u64,
+    /// How training examples are changed.
+    pub augment: &'static [Augment],
 }
 
 /// A penalty on a tensor that is trained.

@@ -7,6 +7,7 @@
 //! [`Diagnostics`](crate::diagnostic::Diagnostics); `trace` says whether a mistake is reported at a line or at a call.
 
 pub(crate) mod arguments;
+mod augment;
 mod bodies;
 pub(crate) mod convert;
 mod definitions;

@@ -1,4 +1,5 @@
-//! The `train` block. The losses and metrics of its outputs are read in `objectives`.
+//! The `train` block. The losses and metrics of its outputs are read in `objectives`, augmentations in
+//! `augment`.
 
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ pub(crate) const SETTINGS: &[&str] = &[
     "batch_size",
     "accumulate",
     "seed",
+    "augment",
 ];
 impl Context<'_> {
     /// Reads a `train` block. `known` are the nodes and the outputs of the network, if it is known.
@@ -32,6 +34,7 @@ impl Context<'_> {
             }
         };
         let objectives = self.objectives(train, known, get("loss"), get("metrics"));
+        let augment = self.augment(get("augment"), known, objectives.as_deref().ok());
         let optimizer = get("optimizer").and_then(|value| match value {
             Some(value) => self.optimizer(value),
             None => Ok(Optimizer::default()),
@@ -52,6 +55,7 @@ impl Context<'_> {
             batch_size: batch_size.ok()?.unwrap_or(32),
             accumulate: accumulate.ok()?.unwrap_or(1),
             seed: seed.ok()?.unwrap_or(0),
+            augment: augment.ok()?,
         })
     }
 

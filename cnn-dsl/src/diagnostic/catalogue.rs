@@ -208,6 +208,8 @@ catalogue! {
         LossMismatch = "loss_mismatch",
         /// A metric is not of such outputs.
         MetricMismatch = "metric_mismatch",
+        /// An augmentation does not fit the input, an output or its loss.
+        AugmentMismatch = "augment_mismatch",
     }
     Warning {
         /// A constant that nothing reads, or a block that nothing calls.

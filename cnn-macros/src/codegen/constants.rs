@@ -357,6 +357,10 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
     let (epochs, batch_size) = (number(train.epochs), number(train.batch_size));
     let accumulate = number(train.accumulate);
     let seed = number_u64(train.seed);
+    let augment = match &train.augment[..] {
+        [] => "&[]".to_owned(),
+        list => format!("{{ use rt::*; &{list:?} }}"),
+    };
     format!(
         "rt::Training {{
             passes: &[{passes}],
@@ -376,6 +380,7 @@ fn training(context: &Context<'_>, sums: &[Sums<'_>], train: &Train) -> String {
             batch_size: {batch_size},
             accumulate: {accumulate},
             seed: {seed},
+            augment: {augment},
         }}"
     )
 }

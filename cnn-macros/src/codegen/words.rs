@@ -29,6 +29,8 @@ fn module(place: &Place) -> &str {
         Place::Optimizer => "optimizers",
         Place::Schedule => "schedules",
         Place::Metric => "metrics",
+        Place::Augment => "augmentations",
+        Place::Direction => "directions",
         Place::Initializer => "initializers",
         Place::Regularizer => "regularizers",
         Place::Constraint => "constraints",

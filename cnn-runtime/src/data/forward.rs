@@ -104,6 +104,12 @@ macro_rules! forward {
             $inner.original_index(index)
         }
     };
+    (@begin $this:ident => $inner:expr) => {
+        fn begin(&self, pass: $crate::data::Pass) {
+            let $this = self;
+            $inner.begin(pass);
+        }
+    };
     (@will_read $this:ident => $inner:expr) => {
         fn will_read(&self, examples: &mut dyn Iterator<Item = usize>) {
             let $this = self;
@@ -144,8 +150,8 @@ macro_rules! pointer {
             forward! {
                 this => (**this);
                 len, input_shape, inputs, targets, shape_of_input, read_input, read_input_of, try_read_input_of,
-                read_target, read_target_of, try_read_target_of, weight_of, label_of, original_index, will_read,
-                check_all, check, check_target, check_targets,
+                read_target, read_target_of, try_read_target_of, weight_of, label_of, original_index, begin,
+                will_read,                 check_all, check, check_target, check_targets,
             }
         }
     };

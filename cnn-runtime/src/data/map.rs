@@ -66,7 +66,7 @@ impl<D: Dataset, F: ChangeInput> Dataset for MapInput<D, F> {
     forward! {
         this => this.data;
         len, input_shape, inputs, targets, shape_of_input, read_target, read_target_of, try_read_target_of, weight_of,
-        label_of, original_index, will_read, check_target, check_targets,
+        label_of, original_index, begin, will_read, check_target, check_targets,
     }
 
     fn read_input(&self, index: usize, out: &mut [f32]) {
@@ -116,7 +116,7 @@ impl<D: Dataset, F: Fn(&mut [f32]) + Sync> Dataset for MapTarget<D, F> {
     forward! {
         this => this.data;
         len, input_shape, inputs, targets, shape_of_input, read_input, read_input_of, try_read_input_of, weight_of,
-        label_of, original_index, will_read, check_all, check,
+        label_of, original_index, begin, will_read, check_all, check,
     }
 
     fn read_target(&self, index: usize, out: &mut [f32]) {

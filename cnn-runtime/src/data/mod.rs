@@ -28,6 +28,7 @@ mod mnist;
 mod normalization;
 #[cfg(feature = "npy")]
 pub mod npy;
+mod pass;
 mod read_ahead;
 mod subset;
 pub(crate) mod targets;
@@ -39,6 +40,7 @@ pub use label::Label;
 pub use map::{ChangeInput, MapInput, MapTarget};
 pub use mnist::mnist;
 pub use normalization::Normalization;
+pub use pass::Pass;
 pub use read_ahead::ReadAhead;
 pub use subset::Subset;
 
@@ -165,6 +167,57 @@ pub trait Dataset: Sync {
     fn weight_of(&self, target: usize, index: usize) -> f32 {
         let _ = (target, index);
         1.0
+    }
+
+    /// A pass over the examples begins, an epoch of training or an evaluation: what is read from now on is read for it.
+    /// Nothing is done unless an implementation does it.
+    ///
+    /// A dataset that changes its examples at random can draw the changes from the seed, the epoch and the number of the
+    /// example. Then a training that is resumed within an epoch, which begins that epoch again, reads the same examples.
+    ///
+    /// ```
+    /// use cnn::Dataset;
+    /// use cnn::data::Pass;
+    /// use std::sync::Mutex;
+    ///
+    /// /// Numbers, to which another one is added in every epoch.
+    /// struct Moving {
+    ///     pass: Mutex<Pass>,
+    /// }
+    ///
+    /// impl Dataset for Moving {
+    ///     fn len(&self) -> usize {
+    ///         100
+    ///     }
+    ///
+    ///     fn input_shape(&self) -> &[usize] {
+    ///         &[1]
+    ///     }
+    ///
+    ///     fn begin(&self, pass: Pass) {
+    ///         *self.pass.lock().unwrap() = pass;
+    ///     }
+    ///
+    ///     fn read_input(&self, index: usize, out: &mut [f32]) {
+    ///         out[0] = index as f32;
+    ///         if let Pass::Training { epoch, .. } = *self.pass.lock().unwrap() {
+    ///             out[0] += epoch as f32;
+    ///         }
+    ///     }
+    ///
+    ///     fn read_target(&self, index: usize, out: &mut [f32]) {
+    ///         out[0] = index as f32;
+    ///     }
+    /// }
+    ///
+    /// let data = Moving { pass: Mutex::new(Pass::Evaluation) };
+    /// let mut input = [0.0];
+    /// data.begin(Pass::Training { seed: 0, epoch: 2 });
+    /// data.read_input(7, &mut input);
+    /// assert_eq!(input, [9.0]);
+    /// ```
+    fn begin(&self, pass: Pass) {
+        let _ = pass;
     }
 
     /// Says whether the examples fit a network with these inputs and outputs. The default asks

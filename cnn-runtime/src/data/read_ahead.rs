@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::Dataset;
 use super::forward::forward;
+use super::{Dataset, Pass};
 use crate::error::Error;
 
 /// The dataset `D`, whose inputs are read on another thread before they are needed; see [`Dataset::read_ahead`].
@@ -48,7 +48,7 @@ struct State {
     examples: HashMap<usize, Progress>,
     /// How many are done.
     done: usize,
-    /// Counts the calls of `will_read`.
+    /// Counts the passes, and the calls of `will_read`.
     pass: u64,
     has_ended: bool,
 }
@@ -106,6 +106,16 @@ impl<D: Dataset> Shared<D> {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing is left half changed where a thread can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state of a pass for which nothing has been read.
+    fn begin(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.pass += 1;
+        state.done = 0;
+        state.queue.clear();
+        state.examples.clear();
+        state
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -253,12 +263,14 @@ impl<D: Dataset + Send + 'static> Dataset for ReadAhead<D> {
         }
     }
 
+    /// What has been read ahead is of the pass before, and nobody asks for it any more.
+    fn begin(&self, pass: Pass) {
+        drop(self.shared.begin());
+        self.shared.data.begin(pass);
+    }
+
     fn will_read(&self, examples: &mut dyn Iterator<Item = usize>) {
-        let mut state = self.shared.lock();
-        state.pass += 1;
-        state.done = 0;
-        state.queue.clear();
-        state.examples.clear();
+        let mut state = self.shared.begin();
         if self.worker.as_ref().is_none_or(JoinHandle::is_finished) {
             return;
         }

@@ -97,7 +97,7 @@ impl<D: Dataset> Dataset for Subset<D> {
         }
     }
 
-    forward!(this => this.data; input_shape, inputs, targets, shape_of_input);
+    forward!(this => this.data; input_shape, inputs, targets, shape_of_input, begin);
 
     fn read_input(&self, index: usize, out: &mut [f32]) {
         self.data.read_input(self.at(index), out);

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use cnn_ir::Loss;
 use cnn_ir::loss::Targets;
 
-use super::Dataset;
 use super::forward::forward;
+use super::{Dataset, Pass};
 use crate::error::Error;
 use crate::objective::Objective;
 use crate::spec::Port;
@@ -158,6 +158,10 @@ impl Dataset for Checked<'_> {
         if let Err(error) = checked {
             self.note(index, error);
         }
+    }
+
+    fn begin(&self, pass: Pass) {
+        self.data.begin(pass);
     }
 
     fn weight_of(&self, target: usize, index: usize) -> f32 {

@@ -194,6 +194,33 @@ pub fn normal_distribution(x: f32) -> f32 {
     if x > 0.0 { 1.0 - tail } else { tail }
 }
 
+/// The sine and the cosine of `turns * 2 * pi`, each within 2e-7, for `turns` in -1..=1. Multiples of a quarter turn are
+/// exact.
+#[inline(always)]
+pub fn sin_cos_of_turns(turns: f32) -> (f32, f32) {
+    // In quarter turns: a whole number, and what is left on either side of it.
+    let quarters = 4.0 * turns;
+    let rounded = quarters + ROUND;
+    let x = (quarters - (rounded - ROUND)) * core::f32::consts::FRAC_PI_2;
+    let quarter = rounded.to_bits() & 3;
+    let square = x * x;
+    let p = -1.951_529_6e-4;
+    let p = p * square + 8.332_161e-3;
+    let p = p * square - 1.666_665_5e-1;
+    let sin = p * square * x + x;
+    let p = 2.443_315_7e-5;
+    let p = p * square - 1.388_731_6e-3;
+    let p = p * square + 4.166_664_6e-2;
+    let cos = p * (square * square) - 0.5 * square + 1.0;
+    let is_odd = quarter & 1 == 1;
+    let (of_sin, of_cos) = if is_odd { (cos, sin) } else { (sin, cos) };
+    let sign = |is_negative: bool| if is_negative { -1.0 } else { 1.0 };
+    (
+        of_sin * sign(quarter & 2 == 2),
+        of_cos * sign((quarter + 1) & 2 == 2),
+    )
+}
+
 /// `x` where it lies between the bounds, else the nearer one. NaN stays NaN.
 #[inline(always)]
 pub fn clamp(x: f32, low: f32, high: f32) -> f32 {

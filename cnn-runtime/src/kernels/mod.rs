@@ -45,6 +45,8 @@ pub(crate) mod packed_gemm;
 pub(crate) mod pad2d;
 pub mod pool2d;
 pub(crate) mod random;
+#[cfg(feature = "std")]
+pub(crate) mod resample2d;
 pub mod simd;
 #[cfg(test)]
 pub(crate) mod test_support;

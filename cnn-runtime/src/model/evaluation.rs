@@ -8,7 +8,7 @@
 use super::prediction::CHUNK;
 use super::{Model, Scores, size};
 use crate::data::targets::Checked;
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, Pass};
 use crate::error::Error;
 use crate::kernels::Isa;
 use crate::kernels::thread_pool::for_each;
@@ -72,6 +72,7 @@ impl Model {
     ) -> Result<Vec<f64>, Error> {
         /// The most sums that are kept at once, if that is a chunk or more for each thread.
         const KEPT: usize = 1 << 17;
+        data.begin(Pass::Evaluation);
         let data = Checked::new(data, training.objectives, self.spec.outputs);
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let (objectives, outputs) = (training.objectives, self.spec.outputs);

@@ -234,6 +234,7 @@ impl Predictor<'_> {
         data: &dyn Dataset,
     ) -> Result<Array<f32, O>, Error> {
         check_inputs(self.spec, data)?;
+        data.begin(data::Pass::Evaluation);
         let (inputs, units) = (size(self.spec.input), size(self.spec.output));
         let shape = [&[data.len()], self.spec.output].concat();
         let mut outputs = ArrayD::zeros(shape);

@@ -23,8 +23,10 @@ use crate::objective::{self, Measures, Weights};
 use crate::ops::{self, Direction};
 use crate::spec::{Meeting, Source, Spec, Train, Training, aligned};
 use crate::thread_count::worthwhile;
+use crate::train::augment::{Augmentation, Mixing, Rows};
 use crate::train::frozen::Frozen;
 use crate::train::reduction::{self, Partials};
+use cnn_ir::Augment;
 
 /// The buffers that a batch flows through, used for one batch after the other.
 pub(crate) struct Batch<'c> {
@@ -52,6 +54,11 @@ pub(crate) struct Batch<'c> {
     merged: usize,
     /// The scratch memory of each thread.
     workspaces: Vec<Buffer>,
+    augmentation: Option<Augmentation>,
+    /// What each thread needs for augmentation.
+    scratch: Vec<Buffer>,
+    /// The batch before its examples are mixed, if they are.
+    mixing: Option<Mixing>,
     packed: PackedWeights,
     /// The sums of the loss and of each metric: of the batch, then of each partial.
     sums: Vec<f64>,
@@ -90,6 +97,7 @@ struct Share<'a> {
     slots: Vec<&'a mut [f32]>,
     argmax: Vec<&'a mut [u8]>,
     workspace: &'a mut [f32],
+    scratch: &'a mut [f32],
     partials: Range<usize>,
     /// What is summed up over each partial, by region.
     regions: Vec<&'a mut [f32]>,
@@ -141,11 +149,33 @@ impl<'c> Batch<'c> {
             workspaces: (0..threads.clamp(1, partials))
                 .map(|_| Buffer::zeros(training.workspace))
                 .collect(),
+            augmentation: None,
+            scratch: (0..threads.clamp(1, partials))
+                .map(|_| Buffer::default())
+                .collect(),
+            mixing: None,
             packed: PackedWeights {
                 forward: packed::prepare(spec, training.packed_forward, isa, parameters),
                 backward: packed::prepare(spec, training.packed_backward, isa, parameters),
             },
             sums: vec![0.0; (1 + partials) * columns],
+        }
+    }
+
+    /// Changes the examples of the batches from now on, of up to `batch_size` examples each.
+    pub(super) fn set_augment(&mut self, list: &[Augment], batch_size: usize) {
+        let spec = self.spec;
+        self.augmentation = Augmentation::new(list, spec.input, self.isa);
+        let scratch = (self.augmentation.as_ref()).map_or(0, Augmentation::scratch);
+        self.scratch.fill_with(|| Buffer::zeros(scratch));
+        let mixes = (self.augmentation.as_ref()).is_some_and(Augmentation::mixes);
+        self.mixing = mixes.then(|| Mixing::new(batch_size, lengths(spec)));
+    }
+
+    /// The batches from now on are those of this epoch.
+    pub(super) fn begin(&mut self, seed: u64, epoch: u64) {
+        if let Some(augmentation) = &mut self.augmentation {
+            augmentation.begin(seed, epoch);
         }
     }
 
@@ -192,8 +222,20 @@ impl<'c> Batch<'c> {
             &mut self.values,
             &mut self.regions,
             &mut self.workspaces,
+            &mut self.scratch,
             partial_sums,
         );
+        let augmentation = self.augmentation.as_ref();
+        let mixing = self.mixing.as_mut().map(|mixing| {
+            let parts = mixing.parts(shares.iter().map(|share| share.examples), lengths(spec));
+            let mut readers: Vec<_> = parts.collect();
+            let mut readers: Vec<_> = shares.iter_mut().zip(&mut readers).collect();
+            for_each(threads, &mut readers, |_, (share, copy)| {
+                share.read(spec, data, batch, augmentation);
+                copy.copy_from(share.input, share.target, share.weights);
+            });
+            &*mixing
+        });
 
         self.examples = batch.len();
         self.merged = shares.first().map_or(0, |share| share.partials.len());
@@ -202,7 +244,12 @@ impl<'c> Batch<'c> {
             let totals = &self.totals[..];
             for_each(threads, &mut shares, |_, share| {
                 if is_first {
-                    share.read(spec, data, batch);
+                    match (mixing, augmentation) {
+                        (Some(mixing), Some(augmentation)) => {
+                            share.mix(spec, mixing, batch, augmentation);
+                        }
+                        (None, _) | (_, None) => share.read(spec, data, batch, augmentation),
+                    }
                 }
                 (pass.run)(Train {
                     isa,
@@ -317,12 +364,21 @@ impl<'c> Batch<'c> {
 }
 
 impl Share<'_> {
-    /// Reads its examples, of those that `batch` lists.
-    fn read(&mut self, spec: &Spec, data: &Checked<'_>, batch: &[usize]) {
+    /// Reads its examples, of those that `batch` lists, and changes them.
+    fn read(
+        &mut self,
+        spec: &Spec,
+        data: &Checked<'_>,
+        batch: &[usize],
+        augmentation: Option<&Augmentation>,
+    ) {
         let (inputs, units) = (size(spec.input), size(spec.output));
         let examples = &batch[self.first..self.first + self.examples];
         for (&example, input) in examples.iter().zip(self.input.chunks_exact_mut(inputs)) {
             data::read_inputs(data, spec.inputs, example, input);
+            if let Some(augmentation) = augmentation {
+                augmentation.apply(example, input, self.scratch);
+            }
         }
         for (&example, target) in examples.iter().zip(self.target.chunks_exact_mut(units)) {
             data::read_targets(data, spec.outputs, example, target);
@@ -332,6 +388,16 @@ impl Share<'_> {
         for (&example, weights) in examples.iter().zip(weights) {
             self.are_even &= data::read_weights(data, example, weights);
         }
+    }
+
+    /// Mixes its examples, once all have been read.
+    fn mix(&mut self, spec: &Spec, mixing: &Mixing, batch: &[usize], augmentation: &Augmentation) {
+        let rows = Rows {
+            input: self.input,
+            target: self.target,
+            weights: self.weights,
+        };
+        self.are_even = mixing.mix(augmentation, batch, self.first, rows, lengths(spec));
     }
 
     /// Sums up the losses and the metrics over each of its partials, of a batch of so many examples.
@@ -421,6 +487,11 @@ fn measures<'a>(spec: &'a Spec, training: &'a Training, custom: &'a Custom<'a>) 
     }
 }
 
+/// The floats of an example's inputs, targets and weights.
+fn lengths(spec: &Spec) -> [usize; 3] {
+    [size(spec.input), size(spec.output), spec.outputs.len()]
+}
+
 /// Floating-point operations of the forward pass for one example.
 fn flops(spec: &Spec) -> u64 {
     spec.layers.iter().map(|layer| layer.flops).sum()
@@ -437,6 +508,7 @@ fn shares<'a>(
     values: &'a mut Values,
     regions: &'a mut [Buffer],
     workspaces: &'a mut [Buffer],
+    scratch: &'a mut [Buffer],
     sums: &'a mut [f64],
 ) -> Vec<Share<'a>> {
     let count = reduction::count(examples);
@@ -452,6 +524,7 @@ fn shares<'a>(
     let mut regions: Vec<_> = regions.iter_mut().map(|region| &mut region[..]).collect();
     let mut sums = sums;
     let mut workspaces = workspaces.iter_mut();
+    let mut scratch = scratch.iter_mut();
     (0..threads)
         .map(|thread| {
             let [from, to] = [thread, thread + 1].map(|thread| thread * count / threads);
@@ -471,6 +544,7 @@ fn shares<'a>(
                 slots: slots.map(|(slot, len)| cut(slot, n * len)).collect(),
                 argmax: argmax.map(|(slot, len)| cut(slot, n * len)).collect(),
                 workspace: workspaces.next().expect("a workspace for each thread"),
+                scratch: scratch.next().expect("one for each thread"),
                 partials: from..to,
                 regions: (regions.iter_mut().zip(training.sums))
                     .map(|(region, sums)| cut(region, (to - from) * aligned(sums.len)))

@@ -6,6 +6,7 @@ use crate::data::{Dataset, Subset};
 use crate::error::Error;
 use crate::model::evaluation::{check_data, check_trainable};
 use crate::objective::Measures;
+use crate::train::augment;
 use crate::train::callbacks::Score;
 use crate::train::checkpoint::{Pass, Progress, Snapshot};
 use crate::train::history::History;
@@ -27,6 +28,12 @@ impl Settings<'_> {
         let optimizer = self.check(training)?;
         self.check_class_weights(training.objectives, spec.outputs)?;
         self.custom.check(training.objectives, spec.outputs)?;
+        augment::check(
+            &self.augment,
+            spec.inputs,
+            spec.outputs,
+            training.objectives,
+        )?;
         let check = |data: &dyn Dataset| {
             check_data(spec, data)?;
             let mut outputs = training.objectives.iter().zip(spec.outputs).enumerate();
@@ -70,6 +77,7 @@ impl Settings<'_> {
                 accumulate: self.accumulate,
                 shuffle: self.shuffle,
                 seed: self.seed,
+                augment: augment::text(&self.augment),
             },
             stopped_early: false,
             multipliers: self.multipliers.record(spec),
@@ -140,6 +148,7 @@ impl Settings<'_> {
             history,
         };
         run.step.set_class_weights(&self.class_weights);
+        run.step.set_augment(&self.augment);
         run.epochs(subject)
     }
 }

@@ -7,13 +7,15 @@
 //!
 //! `trainer` is the interface, `settings` holds what it collects, `fit` runs the epochs. `step` runs the three phases
 //! of a step, one file each; `running` keeps up running statistics; `reduction` adds up what threads have computed
-//! apart; `origin` finds what made a step fail. `state` is what outlives a call of `fit`; `frozen` says which tensors it
-//! leaves alone. `history` and `progress` report; `callbacks` act at the end of each
+//! apart; `origin` finds what made a step fail. `augment` changes the examples that a batch reads. `state` is what
+//! outlives a call of `fit`; `frozen` says which tensors it leaves alone. `history` and `progress` report; `callbacks` act at the end of each
 //! epoch.
 //!
 //! Training knows the model by its parameters, its specification and its evaluation; the model knows nothing of how
 //! it is trained.
 
+#[cfg(feature = "std")]
+mod augment;
 #[cfg(feature = "std")]
 mod average;
 #[cfg(feature = "std")]

@@ -11,8 +11,8 @@
 //! memory of the callbacks, so that a checkpoint has to hold these four.
 
 use crate::clock::Stopwatch;
-use crate::data::Dataset;
 use crate::data::targets::Checked;
+use crate::data::{self, Dataset};
 use crate::error::Error;
 use crate::model::parameters::{mix, shuffle, stream};
 use crate::model::{Model, Scores};
@@ -128,6 +128,9 @@ impl Run<'_> {
         // The first step of an epoch has counted it.
         let has_begun = self.progress.steps > 0;
         let epoch = subject.model().training().epochs - u64::from(has_begun);
+        let seed = self.progress.pass.seed;
+        self.data.begin(data::Pass::Training { seed, epoch });
+        self.step.begin(seed, epoch);
         let order = self.order(epoch);
         let (first, end) = (self.progress.steps, self.steps());
         let steps = order.chunks(self.step_size()).take(end).skip(first);

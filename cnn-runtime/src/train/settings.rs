@@ -14,7 +14,7 @@ use crate::train::callbacks::{
 };
 use crate::train::multipliers::Multipliers;
 use cnn_ir::vocabulary::{Kind, Parameter, Range, Setting};
-use cnn_ir::{Clip, Optimizer, Schedule};
+use cnn_ir::{Augment, Clip, Optimizer, Schedule};
 
 /// How to train.
 pub(super) struct Settings<'a> {
@@ -40,6 +40,7 @@ pub(super) struct Settings<'a> {
     pub(super) resume_from: Option<PathBuf>,
     pub(super) class_weights: Vec<f32>,
     pub(super) custom: Custom<'a>,
+    pub(super) augment: Vec<Augment>,
 }
 
 impl Settings<'_> {
@@ -69,6 +70,7 @@ impl Settings<'_> {
             resume_from: None,
             class_weights: Vec::new(),
             custom: Custom::default(),
+            augment: training.map_or(Vec::new(), |training| training.augment.to_vec()),
         }
     }
 
@@ -252,7 +254,7 @@ fn check_optimizer(optimizer: &Optimizer) -> Result<(), Error> {
 }
 
 /// Whether the settings of a word are in their ranges.
-fn check_settings(parameters: &[Parameter], settings: &[Setting]) -> Result<(), Error> {
+pub(super) fn check_settings(parameters: &[Parameter], settings: &[Setting]) -> Result<(), Error> {
     for (Parameter { name, kind, .. }, setting) in parameters.iter().zip(settings) {
         match (*kind, *setting) {
             (Kind::Number { range, .. }, Setting::Number(value)) => {

@@ -19,8 +19,8 @@
 //! is that of their mean over all examples, as if they were one batch that is too large for the memory; layers that
 //! look at their whole batch see each by itself.
 
-use crate::data::Dataset;
 use crate::data::targets::Checked;
+use crate::data::{Dataset, Pass};
 use crate::error::Error;
 use crate::model::Model;
 use crate::model::evaluation::{check_data, check_trainable};
@@ -39,7 +39,7 @@ use crate::train::origin;
 use crate::train::penalties;
 use crate::train::running::Running;
 use crate::train::update::Update;
-use cnn_ir::Optimizer;
+use cnn_ir::{Augment, Optimizer};
 
 /// The buffers of a training step, used for every step of a call of `fit`.
 pub(crate) struct Step<'c> {
@@ -237,6 +237,16 @@ impl<'c> Step<'c> {
         self.batch.class_weights = class_weights.to_vec();
     }
 
+    /// How the examples are changed.
+    pub(crate) fn set_augment(&mut self, list: &[Augment]) {
+        self.batch.set_augment(list, self.batch_size);
+    }
+
+    /// The steps from the next one on are those of this epoch.
+    pub(crate) fn begin(&mut self, seed: u64, epoch: u64) {
+        self.batch.begin(seed, epoch);
+    }
+
     /// The steps from the next one on have this learning rate.
     pub(crate) fn set_learning_rate(&mut self, learning_rate: f64) {
         self.update.set_learning_rate(learning_rate);
@@ -274,6 +284,7 @@ impl Model {
             examples.len(),
             threads(),
         );
+        data.begin(Pass::Evaluation);
         let data = Checked::new(data, training.objectives, self.spec().outputs);
         batch.forward_backward(parameters, &data, &examples, seed);
         data.verdict()?;

@@ -22,7 +22,7 @@ use crate::train::callbacks::{Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau
 use crate::train::history::{Epoch, History, Step};
 use crate::train::run::Subject;
 use crate::train::settings::Settings;
-use cnn_ir::{Optimizer, Schedule};
+use cnn_ir::{Augment, Optimizer, Schedule};
 
 /// Trains a network; made by its `trainer` method, or by [`Model::trainer`].
 ///
@@ -305,7 +305,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
         self
     }
 
-    /// Decides the order of the examples and what dropout drops.
+    /// Decides the order of the examples, what dropout drops and how examples are augmented.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
         self
@@ -337,6 +337,35 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// ```
     pub fn class_weights(mut self, weights: impl IntoIterator<Item = f32>) -> Self {
         self.settings.class_weights = weights.into_iter().collect();
+        self
+    }
+
+    /// How the examples are changed at random while training, in place of the `augment` of the `train` block; an empty list
+    /// for not at all. Each may stand in the list once, in any order. Examples of evaluation and validation stay as they are.
+    ///
+    /// What is drawn for an example depends on the [`seed`](Self::seed), the number of the epoch and that of the example in
+    /// the dataset, so not on the number of threads. `mixup` mixes examples of the same batch.
+    ///
+    /// ```
+    /// use cnn::{Augment, Flip};
+    /// # cnn::network! {
+    /// #     network Tiny {
+    /// #         input(8x8x1);
+    /// #         flatten;
+    /// #         dense(2, activation = softmax);
+    /// #         train { loss = categorical_crossentropy; }
+    /// #     }
+    /// # }
+    /// # let images = cnn::ndarray::Array4::<f32>::zeros((4, 8, 8, 1));
+    /// # let train = cnn::Examples::labelled(&images, [0, 1, 1, 0])?;
+    /// # let mut net = Tiny::new(0);
+    /// net.trainer()
+    ///     .augment([Augment::shift(2), Augment::rotate(10.0), Augment::flip(Flip::Horizontal)])
+    ///     .fit(&train)?;
+    /// # Ok::<(), cnn::Error>(())
+    /// ```
+    pub fn augment(mut self, augment: impl IntoIterator<Item = Augment>) -> Self {
+        self.settings.augment = augment.into_iter().collect();
         self
     }
 
@@ -493,7 +522,7 @@ impl<'a, N: AsModel> Trainer<'a, N> {
     /// have, with the same bits.
     ///
     /// The network, the kind of optimizer and the data must be those of the first call; of the data, only the number of
-    /// examples is compared, and of losses and metrics of one's own, the names. Within an epoch, `batch_size`, `accumulate`, `seed`, `shuffle`, `learning_rate_of` and `exclude_layers` must be,
+    /// examples is compared, and of losses and metrics of one's own, the names. Within an epoch, `batch_size`, `accumulate`, `seed`, `shuffle`, `augment`, `learning_rate_of` and `exclude_layers` must be,
     /// too; between two
     /// epochs they may change. Everything else may change at any time: the learning rate, the number of threads, the
     /// callbacks. The bits are the same where the processor has the same vector instructions.

@@ -1,5 +1,6 @@
 use crate::kernels::math::{
-    clamp, exp, exp_m1, gaussian, ln, ln_1p, normal_distribution, sigmoid, sigmoids, softplus, tanh,
+    clamp, exp, exp_m1, gaussian, ln, ln_1p, normal_distribution, sigmoid, sigmoids,
+    sin_cos_of_turns, softplus, tanh,
 };
 use crate::kernels::test_support::units_off;
 use crate::reference::Real;
@@ -199,4 +200,27 @@ fn clamp_keeps_nan() {
         [1.0, 1.5, 2.0]
     );
     assert!(clamp(f32::NAN, 1.0, 2.0).is_nan());
+}
+
+#[test]
+fn turns_have_a_sine_and_a_cosine() {
+    for step in -4096..=4096 {
+        let turns = step as f32 / 4096.0 * 0.999 + 1e-4;
+        let (sin, cos) = sin_cos_of_turns(turns);
+        let (expected_sin, expected_cos) = (f64::from(turns) * std::f64::consts::TAU).sin_cos();
+        let error = (f64::from(sin) - expected_sin).abs();
+        assert!(error < 2e-7, "the sine of {turns} is off by {error}");
+        let error = (f64::from(cos) - expected_cos).abs();
+        assert!(error < 2e-7, "the cosine of {turns} is off by {error}");
+    }
+    let exact = [0.0, 0.25, 0.5, 0.75, 1.0, -0.25].map(sin_cos_of_turns);
+    let expected = [
+        (0.0, 1.0),
+        (1.0, 0.0),
+        (0.0, -1.0),
+        (-1.0, 0.0),
+        (0.0, 1.0),
+        (-1.0, 0.0),
+    ];
+    assert_eq!(exact, expected);
 }

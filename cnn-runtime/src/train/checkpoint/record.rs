@@ -107,6 +107,9 @@ pub(in crate::train) struct Pass {
     pub(in crate::train) accumulate: usize,
     pub(in crate::train) shuffle: bool,
     pub(in crate::train) seed: u64,
+    /// The augmentations, as text; empty in files of versions without them.
+    #[serde(default)]
+    pub(in crate::train) augment: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -258,6 +261,11 @@ impl Record {
                 now.shuffle.to_string(),
             ),
             ("`seed`", before.seed.to_string(), now.seed.to_string()),
+            (
+                "`augment`",
+                format!("[{}]", before.augment),
+                format!("[{}]", now.augment),
+            ),
         ];
         let different = settings
             .into_iter()
