@@ -1,14 +1,18 @@
 //! Files that were good and are changed at random: whatever the bytes, reading ends with a value or an error, soon, and
 //! with memory in proportion.
 //!
-//! `CNN_FUZZ_ROUNDS` is how often each seed is changed; `fuzz/README.md` has libFuzzer's way.
+//! `CNN_FUZZ_ROUNDS` is how often each seed is changed; with `CNN_FUZZ_SECONDS`, each entry is run for so long instead, or
+//! only the one that `CNN_FUZZ_ENTRY` names. `fuzz/README.md` has libFuzzer's way.
 
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "../fuzz/entries/mod.rs"]
 mod entries;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use counting::peak;
 use entries::{ENTRIES, Entry};
 
 /// SplitMix64.
@@ -72,10 +76,13 @@ fn mutate(bytes: &mut Vec<u8>, others: &[&[u8]], random: &mut Random) {
     }
 }
 
+/// The most memory that an entry may take: a JPEG file that is as large as may be takes 320 MiB.
+const MEMORY: usize = 400 << 20;
+
 /// Runs an entry with a file, which must not panic.
 fn run(entry: &Entry, bytes: &[u8]) -> Result<(), String> {
     let start = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| (entry.run)(bytes)));
+    let (result, used) = peak(|| catch_unwind(AssertUnwindSafe(|| (entry.run)(bytes))));
     let hex = || -> String {
         bytes
             .iter()
@@ -91,30 +98,52 @@ fn run(entry: &Entry, bytes: &[u8]) -> Result<(), String> {
             start.elapsed(),
             hex()
         )),
+        Ok(()) if used > MEMORY => Err(format!("{} takes {used} bytes: {}", entry.name, hex())),
         Ok(()) => Ok(()),
     }
 }
 
+/// The number that a variable of the environment holds.
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
 #[test]
 fn no_bytes_make_a_reader_panic() {
-    let rounds = std::env::var("CNN_FUZZ_ROUNDS")
-        .map_or(200, |rounds| rounds.parse().expect("a number of rounds"));
+    let rounds = variable("CNN_FUZZ_ROUNDS").unwrap_or(200) as usize;
+    let seconds = variable("CNN_FUZZ_SECONDS").map(Duration::from_secs);
+    let only = std::env::var("CNN_FUZZ_ENTRY").ok();
     let mut failures = Vec::new();
     for (number, entry) in ENTRIES.iter().enumerate() {
+        if only.as_ref().is_some_and(|name| name != entry.name) {
+            continue;
+        }
+        let (start, mut files) = (Instant::now(), 0_u64);
         let mut random = Random(number as u64);
-        for &seed in entry.seeds {
-            failures.extend(run(entry, seed).err());
-            for _ in 0..rounds {
-                let mut bytes = seed.to_vec();
-                mutate(&mut bytes, entry.seeds, &mut random);
-                failures.extend(run(entry, &bytes).err());
+        let mut fuzz = |bytes: &[u8]| {
+            files += 1;
+            failures.extend(run(entry, bytes).err());
+        };
+        loop {
+            for &seed in entry.seeds {
+                fuzz(seed);
+                for _ in 0..rounds {
+                    let mut bytes = seed.to_vec();
+                    mutate(&mut bytes, entry.seeds, &mut random);
+                    fuzz(&bytes);
+                }
+            }
+            // And bytes that never were a file.
+            for length in 0..rounds.min(300) {
+                let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+                fuzz(&bytes);
+            }
+            if seconds.is_none_or(|seconds| start.elapsed() >= seconds) {
+                break;
             }
         }
-        // And bytes that never were a file.
-        for length in 0..rounds.min(300) {
-            let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
-            failures.extend(run(entry, &bytes).err());
-        }
+        println!("{}: {files} files in {:?}", entry.name, start.elapsed());
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }

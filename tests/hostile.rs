@@ -1,93 +1,19 @@
 //! Files that somebody made to do harm, or that a disk has damaged: each is an error of its type, found with little memory.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::fmt::Debug;
+#[path = "support/counting.rs"]
+mod counting;
+
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cnn::data::csv::Csv;
 use cnn::data::npy::{self, Npz};
 use cnn::data::{idx, images};
+use counting::{Cases, LITTLE, TURN};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use ndarray::{Ix1, IxDyn};
 
-/// The system's allocator, which keeps count of the bytes in use and of the most at once.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn add(bytes: usize) {
-    let now = IN_USE.fetch_add(bytes, Ordering::Relaxed) + bytes;
-    PEAK.fetch_max(now, Ordering::Relaxed);
-}
-
-// SAFETY: every call is handed on as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Tests of this file count in turn.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// Cases that did not end as expected.
-#[derive(Default)]
-struct Cases {
-    count: usize,
-    wrong: Vec<String>,
-}
-
-impl Cases {
-    /// The error must be written `expected` by `Debug`, and reading may use at most `bytes` of memory.
-    fn check<T, E: Debug>(
-        &mut self,
-        name: &str,
-        expected: &str,
-        bytes: usize,
-        read: impl FnOnce() -> Result<T, E>,
-    ) {
-        self.count += 1;
-        let before = IN_USE.load(Ordering::Relaxed);
-        PEAK.store(before, Ordering::Relaxed);
-        let result = read();
-        let used = PEAK.load(Ordering::Relaxed) - before;
-        let found = match &result {
-            Ok(_) => "no error".to_owned(),
-            Err(error) => format!("{error:?}"),
-        };
-        if !found.contains(expected) {
-            self.wrong
-                .push(format!("{name}: expected {expected}, found {found}"));
-        }
-        if used > bytes {
-            self.wrong
-                .push(format!("{name}: {used} bytes, but at most {bytes}"));
-        }
-    }
-
-    fn finish(self, at_least: usize) {
-        assert!(self.wrong.is_empty(), "{:#?}", self.wrong);
-        assert!(self.count >= at_least, "{} cases", self.count);
-    }
-}
-
-/// What reading takes where there is nothing to keep.
-const LITTLE: usize = 1 << 20;
+/// What compressed files grow to.
 const HUGE: usize = 64 << 20;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -325,6 +325,31 @@ fn checkpoints_are_written_when_they_are_due() {
     );
 }
 
+/// A state that waits for the disk is written as soon as the one before is, not only after the next step.
+#[test]
+fn the_newest_state_is_written_while_a_step_runs() {
+    let folder = Folder::new("newest");
+    for round in 0..20 {
+        let path = folder.file(&format!("{round}.safetensors"));
+        let mut net = Normalized::new(1);
+        let checkpoint = Checkpoint::new(&path).every_steps(1);
+        let trainer = net.trainer().epochs(4).progress(false);
+        let mut done = 0;
+        let trainer = trainer.checkpoint(checkpoint).on_step(|_, _| {
+            done += 1;
+            // The steps until then have taken less time than the disk does.
+            let begun = Instant::now();
+            while done == 12 && steps_of(&path) < 11 {
+                let seen = steps_of(&path);
+                assert!(begun.elapsed() < Duration::from_secs(20), "{seen} steps");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        trainer.fit(&data()).unwrap();
+        assert_eq!(steps_of(&path), 12);
+    }
+}
+
 /// The steps that a file knows of; 0 where there is none.
 fn steps_of(path: &Path) -> u64 {
     let Ok(bytes) = fs::read(path) else { return 0 };

@@ -83,6 +83,7 @@ pub fn analyse(source: &str) -> Analysis {
             source,
             diagnostics: &mut diagnostics,
             trace: Trace::default(),
+            levels: 0,
         };
         let resolved = context.resolve(&syntax);
         let shapes = context.shapes(&resolved.layers);

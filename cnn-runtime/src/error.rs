@@ -271,7 +271,7 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
-    /// What shall be written is no regular file, but a folder, a device, a pipe or a socket.
+    /// What shall be written, or weights and checkpoints be read from, is no regular file, but a folder, a device, a pipe or a socket.
     NotAFile {
         /// The path, which may be a link to it.
         path: PathBuf,

@@ -3,11 +3,16 @@
 //! `fuzz_targets` calls an entry from libFuzzer; `tests/fuzz.rs` calls all of them with a stable compiler. A new entry is a
 //! file here, a line in this one, and a target.
 
+pub mod checkpoint;
 pub mod csv;
 pub mod idx;
 pub mod images;
+pub mod language;
+pub mod matching;
+pub mod network;
 pub mod npy;
 pub mod npz;
+pub mod weights;
 
 /// Something that reads bytes from outside.
 pub struct Entry {
@@ -31,4 +36,8 @@ entries! {
     images,
     npy,
     npz,
+    weights,
+    matching,
+    checkpoint,
+    language,
 }

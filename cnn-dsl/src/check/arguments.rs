@@ -162,6 +162,8 @@ pub(crate) struct Context<'a> {
     pub(crate) diagnostics: &'a mut Diagnostics,
     /// Through which calls the line at hand came about.
     pub(crate) trace: Trace,
+    /// How many values are being evaluated, each for the one before.
+    pub(crate) levels: usize,
 }
 
 impl Context<'_> {

@@ -16,6 +16,9 @@ use crate::syntax::{BlockSyntax, LayerSyntax, Name, RepeatSyntax, Statement, Val
 /// The most layers of a network, so that repeats within repeats end.
 const MOST_LAYERS: usize = 4096;
 
+/// The most lines that are read in calls and rounds, so that those end that have more lines than layers.
+const MOST_LINES: usize = 16 * MOST_LAYERS;
+
 /// The most blocks that call one another.
 const MOST_CALLS: usize = 32;
 
@@ -127,9 +130,7 @@ impl<'t> Lines<'_, '_, 't> {
         };
         let local = self.scope().name(&keyword, label);
         for round in 1..=count {
-            // A body without layers is reported once.
-            let is_empty = syntax.body.is_empty() && round > 1;
-            if self.is_full || is_empty {
+            if self.is_full {
                 break;
             }
             let input = match round {
@@ -145,7 +146,7 @@ impl<'t> Lines<'_, '_, 't> {
             self.scope()
                 .automatic
                 .insert(local.clone(), keyword.clone());
-            self.open(&syntax.body, scope, &local, |name| Group {
+            let has_layers = self.open(&syntax.body, scope, &local, |name| Group {
                 name,
                 label: None,
                 keyword: keyword.clone(),
@@ -154,8 +155,29 @@ impl<'t> Lines<'_, '_, 't> {
                 nodes: 0..0,
             });
             self.value(None);
+            // The next round has none either, which is reported once.
+            if !has_layers {
+                break;
+            }
         }
         self.value(label);
+    }
+
+    /// Counts a line of a body, and tells whether there are too many.
+    pub(crate) fn is_beyond_limit(&mut self) -> bool {
+        self.read_in_bodies += 1;
+        let is_beyond = self.read_in_bodies > MOST_LINES;
+        if is_beyond && !self.is_full {
+            self.is_full = true;
+            if let Some(keyword) = self.resolved.groups.last().map(|group| group.keyword.span) {
+                let message =
+                    format!("the network's blocks and repeats have more than {MOST_LINES} lines");
+                let diagnostic = Diagnostic::new(Code::TooManyLayers, keyword, message);
+                let note = "each call and each round counts as all its lines";
+                self.context.report(diagnostic.note(note));
+            }
+        }
+        is_beyond
     }
 
     /// The scope of a body that the line at hand opens.
@@ -173,14 +195,14 @@ impl<'t> Lines<'_, '_, 't> {
         }
     }
 
-    /// Reads the body of a call or a round, whose layers become a group.
+    /// Reads the body of a call or a round, whose layers become a group; tells whether it has any.
     fn open(
         &mut self,
         body: &'t [Statement],
         mut scope: Scope<'t>,
         local: &str,
         group: impl FnOnce(String) -> Group,
-    ) {
+    ) -> bool {
         let outer = self.scope().frame;
         let name = format!("{}{local}", self.scope().prefix);
         scope.prefix = format!("{name}.");
@@ -213,5 +235,6 @@ impl<'t> Lines<'_, '_, 't> {
         }
         group.nodes = begin..end;
         self.resolved.groups[place] = group;
+        begin < end
     }
 }

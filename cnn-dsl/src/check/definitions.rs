@@ -20,7 +20,12 @@ pub(crate) struct Definitions<'t> {
     blocks: BTreeMap<&'t str, &'t BlockSyntax>,
     /// The blocks that were opened.
     pub(crate) opened: HashSet<&'t str>,
+    /// How many constants are being evaluated, each for the one before.
+    open: usize,
 }
+
+/// The most constants that are evaluated each for the one before.
+const MOST_OPEN: usize = 64;
 
 #[derive(Debug)]
 struct Constant<'t> {
@@ -131,8 +136,18 @@ impl Names for Definitions<'_> {
         }
         // A constant stands at the top, whoever reads it.
         let at = context.trace.at.take();
+        if self.open >= MOST_OPEN {
+            let message = format!("more than {MOST_OPEN} constants are defined by one another");
+            let diagnostic = Diagnostic::new(Code::NestedTooDeeply, syntax.value.span, message);
+            context.report(diagnostic.help("write the number instead of one of them"));
+            context.trace.at = at;
+            constant.value = State::Known(ValueKind::Invalid);
+            return Some(ValueKind::Invalid);
+        }
+        self.open += 1;
         let value = context.evaluate(self, &syntax.value).kind;
         context.trace.at = at;
+        self.open -= 1;
         if let Some(constant) = self.constants.get_mut(name) {
             constant.value = State::Known(value.clone());
         }

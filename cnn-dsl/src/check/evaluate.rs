@@ -19,6 +19,19 @@ pub(crate) trait Names {
     fn names(&self) -> Vec<&str>;
 }
 
+/// The most parts that names may add to a value, so that constants of constants, each of which doubles the one before,
+/// end.
+const MOST_PARTS: usize = 1 << 12;
+
+/// The most lists and calls within each other.
+const MOST_LEVELS: usize = 64;
+
+/// The most values that are evaluated each for the one before, so that the stack is large enough.
+const MOST_OPEN: usize = 256;
+
+/// The most sizes that `x` joins: no layer takes that many.
+const MOST_SIZES: usize = 64;
+
 /// An operand of arithmetic.
 #[derive(Clone, Copy)]
 enum Number {
@@ -29,6 +42,21 @@ enum Number {
 impl Context<'_> {
     /// A value without names of constants and parameters.
     pub(crate) fn evaluate(&mut self, names: &mut dyn Names, value: &Value) -> Value {
+        if self.levels >= MOST_OPEN {
+            let message = "values are nested too deeply";
+            self.report(Diagnostic::new(Code::NestedTooDeeply, value.span, message));
+            return Value {
+                kind: ValueKind::Invalid,
+                span: value.span,
+            };
+        }
+        self.levels += 1;
+        let evaluated = self.evaluate_kind(names, value);
+        self.levels -= 1;
+        evaluated
+    }
+
+    fn evaluate_kind(&mut self, names: &mut dyn Names, value: &Value) -> Value {
         let kind = match &value.kind {
             ValueKind::Integer(_)
             | ValueKind::Float(_)
@@ -47,9 +75,19 @@ impl Context<'_> {
                 .expression(names, expression, value.span)
                 .unwrap_or(ValueKind::Invalid),
         };
+        let (parts, levels) = extent(&kind);
+        let span = value.span;
+        if parts <= MOST_PARTS + extent(&value.kind).0 && levels <= MOST_LEVELS {
+            return Value { kind, span };
+        }
+        let message = "the value becomes too large";
+        let help = format!(
+            "names may add {MOST_PARTS} parts, of which {MOST_LEVELS} are within each other"
+        );
+        self.report(Diagnostic::new(Code::NestedTooDeeply, span, message).help(help));
         Value {
-            kind,
-            span: value.span,
+            kind: ValueKind::Invalid,
+            span,
         }
     }
 
@@ -93,7 +131,13 @@ impl Context<'_> {
                     self.joined_sizes(names, left),
                     self.joined_sizes(names, right),
                 );
-                Ok(ValueKind::Dims([left?, right?].concat()))
+                let sizes = [left?, right?].concat();
+                if sizes.len() > MOST_SIZES {
+                    let message = format!("`x` joins at most {MOST_SIZES} sizes");
+                    let diagnostic = Diagnostic::new(Code::OutOfRange, whole, message);
+                    return Err(self.report(diagnostic));
+                }
+                Ok(ValueKind::Dims(sizes))
             }
             Expression::Binary {
                 operator,
@@ -227,6 +271,27 @@ impl Context<'_> {
         let message = format!("`{}` is too large a number", whole.text(self.source));
         self.report(Diagnostic::new(Code::NumberTooLarge, whole, message))
     }
+}
+
+/// How many parts a value has, and how deeply lists and calls stand within each other.
+fn extent(kind: &ValueKind) -> (usize, usize) {
+    let arguments = match kind {
+        ValueKind::Call(call) => &call.arguments,
+        ValueKind::List(values) => values,
+        ValueKind::Dims(sizes) => return (sizes.len(), 0),
+        ValueKind::Name(name) => return (1 + name.len() / 16, 0),
+        ValueKind::Integer(_)
+        | ValueKind::Float(_)
+        | ValueKind::Expression(_)
+        | ValueKind::Invalid => return (1, 0),
+    };
+    let extents = arguments
+        .iter()
+        .map(|argument| extent(&argument.value.kind));
+    let (parts, levels) = extents.fold((1_usize, 0), |(parts, levels), (more, deeper)| {
+        (parts.saturating_add(more), levels.max(deeper))
+    });
+    (parts, levels + 1)
 }
 
 fn floats(operator: Operator, left: f64, right: f64) -> f64 {

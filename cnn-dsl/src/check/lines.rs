@@ -22,7 +22,9 @@ pub(crate) struct Lines<'c, 's, 't> {
     pub(crate) resolved: Resolved,
     /// Whether a block is looked through that nobody calls.
     pub(crate) uncalled: bool,
-    /// Whether there are too many layers, which is reported once.
+    /// Lines of calls and rounds that were read, in each of them anew.
+    pub(crate) read_in_bodies: usize,
+    /// Whether there are too many layers or lines, which is reported once.
     pub(crate) is_full: bool,
 }
 
@@ -39,6 +41,7 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
             scopes: Vec::new(),
             resolved: Resolved::default(),
             uncalled: false,
+            read_in_bodies: 0,
             is_full: false,
         };
         lines.network(statements);
@@ -89,6 +92,10 @@ impl<'c, 's, 't> Lines<'c, 's, 't> {
             let label = scope.declared.get(&index).copied();
             self.context.trace.at = scope.frame;
             self.context.trace.parameters.clear();
+            if !is_top && self.is_beyond_limit() {
+                self.push(None, None);
+                break;
+            }
             match statement {
                 Statement::Constant(constant) => {
                     self.definition("a constant", constant.keyword, is_top, begin);

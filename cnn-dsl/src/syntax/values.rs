@@ -198,8 +198,18 @@ impl Parser<'_> {
         let mut terms = Terms::default();
         let mut minus = None;
         let mut end = start;
+        let mut operators = 0;
         for part in pair.into_inner() {
             let place = span(&part);
+            operators += usize::from(part.as_rule() == Rule::operator);
+            if operators > MOST_OPERATORS {
+                let message = "the value is too long";
+                let diagnostic = Diagnostic::new(Code::NestedTooDeeply, place, message);
+                let help = format!("at most {MOST_OPERATORS} values are joined in one");
+                self.error(diagnostic.help(help));
+                terms.damaged = true;
+                break;
+            }
             match part.as_rule() {
                 Rule::minus => minus = Some(place),
                 Rule::operator => match operator(part.as_str()) {
@@ -480,6 +490,9 @@ impl Parser<'_> {
         }
     }
 }
+
+/// The most operators of a value: of several in a row, each is a level of the tree.
+const MOST_OPERATORS: usize = 128;
 
 /// The bracket that closes the one at `open`.
 fn closing(source: &str, open: Span) -> char {

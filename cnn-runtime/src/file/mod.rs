@@ -6,7 +6,7 @@
 //!                            └───────────── rename ──────────────┘
 //! ```
 //!
-//! Every file that the crate writes goes through [`replace`]. Where the folder takes no temporary
+//! Every file that the crate writes as a whole goes through [`replace`]; weights and checkpoints are read from what [`open`] opens. Where the folder takes no temporary
 //! file, or the target cannot be renamed over, the target is overwritten, which is not atomic.
 
 mod permissions;
@@ -15,12 +15,12 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
 use crate::error::Error;
-use target::Target;
+use target::{Target, is_regular};
 use temporary::Temporary;
 
 /// Bytes that are gathered before the system is called.
@@ -60,6 +60,25 @@ pub(crate) fn replace(
         path: target.path,
         source,
     })
+}
+
+/// Opens the regular file `path` for reading, and tells its length in bytes.
+///
+/// # Errors
+///
+/// [`Error::NotAFile`], [`Error::Io`].
+pub(crate) fn open(path: &Path) -> Result<(File, u64), Error> {
+    let io_error = |source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    // Before it is opened, because opening a pipe waits for somebody who writes to it.
+    is_regular(path, &fs::metadata(path).map_err(io_error)?)?;
+    let file = File::open(path).map_err(io_error)?;
+    // Somebody may have put something else in its place meanwhile.
+    let metadata = file.metadata().map_err(io_error)?;
+    is_regular(path, &metadata)?;
+    Ok((file, metadata.len()))
 }
 
 fn write_target(

@@ -1,6 +1,6 @@
 //! The file that a path leads to, and whether it may be written.
 
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,12 +62,7 @@ fn open(path: &Path) -> Result<Option<File>, Error> {
         Err(error) => return Err(io_error(path, error)),
     };
     // Before it is opened, because opening a pipe waits, and opening a device may do something.
-    if !metadata.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_path_buf(),
-            found: kind(metadata.file_type()),
-        });
-    }
+    is_regular(path, &metadata)?;
     let read_only = || Error::ReadOnly {
         path: path.to_path_buf(),
     };
@@ -82,6 +77,17 @@ fn open(path: &Path) -> Result<Option<File>, Error> {
             io::ErrorKind::PermissionDenied => Err(read_only()),
             _ => Err(io_error(path, error)),
         },
+    }
+}
+
+/// An error unless `metadata` are those of a regular file.
+pub(super) fn is_regular(path: &Path, metadata: &Metadata) -> Result<(), Error> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(Error::NotAFile {
+            path: path.to_path_buf(),
+            found: kind(metadata.file_type()),
+        }),
     }
 }
 

@@ -10,33 +10,36 @@
 //! metadata; `train::checkpoint` makes and reads them.
 //!
 //! The header is written here, because the crate's own writer holds a second copy of all tensors
-//! and orders the metadata by chance; so the same parameters give the same file. Files are read and
-//! validated by the crate, and then compared with the network, tensor by tensor, before a model
-//! comes to be.
+//! and orders the metadata by chance; so the same parameters give the same file. What is read is no larger than a file
+//! of the network can be; its [`header`] is validated, and then compared with the network, tensor by tensor, before a
+//! model comes to be.
 
 mod error;
+pub(crate) mod header;
 
 pub use error::CheckpointError;
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
 
 use crate::error::Error;
 use crate::file;
 use crate::model::parameters::Buffer;
 use crate::optimizer::MAX_SLOTS;
-use crate::spec::{FILE_VERSION, Spec};
+use crate::spec::{FILE_VERSION, Parameter, Spec};
 use cnn_ir::tensor::TRAINING;
+use header::{Header, PREFIX};
 
 /// Bytes that a header may take beside what the network's own needs.
-const HEADER_ALLOWANCE: u64 = 1 << 20;
+pub(crate) const HEADER_ALLOWANCE: u64 = 1 << 20;
 
 /// Bytes that the record of a training may take: each epoch has a few hundred.
-const RECORD_ALLOWANCE: u64 = 1 << 24;
+pub(crate) const RECORD_ALLOWANCE: u64 = 1 << 24;
 
 /// The entry of the metadata that holds the record of a training.
 pub(crate) const RECORD: &str = "cnn_training";
@@ -122,13 +125,32 @@ fn header(spec: &Spec, metadata: &[(&str, &str)], tensors: &[Named<'_>]) -> Stri
 
 const TO_A_STRING: &str = "writing to a string does not fail";
 
-/// The largest file with so many values for each parameter: with room for twice their width, so that a wrong type is
-/// called by its name.
-fn limit(spec: &Spec, values: usize) -> u64 {
+/// The sets of tensors of the network's shapes that a training may have: the parameters, the weights whose average they
+/// are, the best ones, and what the optimizer remembers.
+const MOST_SETS: u64 = 3 + MAX_SLOTS as u64;
+
+/// The largest header of a file with so many sets of tensors.
+fn header_limit(spec: &Spec, sets: u64) -> u64 {
     /// What a header says of a tensor beside its name, at most.
     const ROW: usize = 256;
     let rows: usize = spec.parameters.iter().map(|p| p.name.len() + ROW).sum();
-    (values * (spec.parameter_count * size_of::<f64>() + rows)) as u64 + HEADER_ALLOWANCE
+    let record = if sets > 1 { RECORD_ALLOWANCE } else { 0 };
+    sets * rows as u64 + HEADER_ALLOWANCE + record
+}
+
+/// The largest file with so many sets of tensors: with room for twice the width of a parameter, so that a wrong type is
+/// called by its name.
+fn limit(spec: &Spec, sets: u64) -> u64 {
+    let values = (spec.parameter_count * size_of::<f64>()) as u64;
+    sets * values + header_limit(spec, sets)
+}
+
+/// How many sets of tensors a file may have that begins with `beginning`.
+fn most_sets(beginning: &[u8]) -> u64 {
+    match has_record(beginning) {
+        true => MOST_SETS,
+        false => 1,
+    }
 }
 
 /// Reads the bytes of the file `path`, unless it is larger than one of the network can be. One that says to hold the
@@ -138,10 +160,8 @@ pub(crate) fn read(spec: &Spec, path: &Path) -> Result<Vec<u8>, Error> {
         path: path.to_path_buf(),
         source,
     };
-    // The parameters, the weights whose average they are, the best ones, and what the optimizer remembers.
-    const MOST_VALUES: usize = 3 + MAX_SLOTS;
     let mut limit = limit(spec, 1);
-    let mut file = File::open(path).map_err(io_error)?;
+    let (mut file, _) = file::open(path)?;
     let mut bytes = Vec::new();
     let mut read_to = |limit: u64, bytes: &mut Vec<u8>| {
         let rest = limit + 1 - bytes.len() as u64;
@@ -149,7 +169,7 @@ pub(crate) fn read(spec: &Spec, path: &Path) -> Result<Vec<u8>, Error> {
     };
     read_to(limit, &mut bytes)?;
     if bytes.len() as u64 > limit && has_record(&bytes) {
-        limit = self::limit(spec, MOST_VALUES) + RECORD_ALLOWANCE;
+        limit = self::limit(spec, MOST_SETS);
         read_to(limit, &mut bytes)?;
     }
     match bytes.len() as u64 > limit {
@@ -172,46 +192,78 @@ pub(crate) fn load(spec: &Spec, path: &Path) -> Result<Buffer, Error> {
 
 /// Reads the parameters of a network from the bytes of a file, also of one that holds the state of training.
 pub(crate) fn decode(spec: &Spec, bytes: &[u8]) -> Result<Buffer, CheckpointError> {
-    let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
-    check_version(bytes)?;
-    let parameters = tensors(spec, &file, "")?;
-    let known =
-        |name: &&str| name.starts_with(TRAINING) || spec.parameters.iter().any(|p| p.name == *name);
-    // The least one, because the crate lists names by chance.
-    match file.names().into_iter().filter(|name| !known(name)).min() {
-        None => Ok(parameters),
-        Some(name) => Err(CheckpointError::Unexpected { name: name.into() }),
+    File::parse(spec, bytes)?.parameters(spec)
+}
+
+/// A file in memory whose header has been validated.
+pub(crate) struct File<'b> {
+    pub(crate) header: Header,
+    /// What stands behind the header.
+    data: &'b [u8],
+}
+
+impl<'b> File<'b> {
+    /// The file of a network that has these bytes.
+    pub(crate) fn parse(spec: &Spec, bytes: &'b [u8]) -> Result<Self, CheckpointError> {
+        let limit = header_limit(spec, most_sets(bytes));
+        let length = Header::length(bytes, bytes.len() as u64, limit)?;
+        let (json, data) = bytes[PREFIX..].split_at(length);
+        let header = Header::parse(json, data.len() as u64)?;
+        Ok(Self { header, data })
+    }
+
+    /// The parameters of the network. Beside them, a file has nothing but the state of training.
+    pub(crate) fn parameters(&self, spec: &Spec) -> Result<Buffer, CheckpointError> {
+        let parameters = self.tensors(spec, "")?;
+        match others(spec, &self.header).into_iter().next() {
+            None => Ok(parameters),
+            Some(name) => Err(CheckpointError::Unexpected { name }),
+        }
+    }
+
+    /// The tensors of the network that the file has under their names with `prefix` before them.
+    pub(crate) fn tensors(&self, spec: &Spec, prefix: &str) -> Result<Buffer, CheckpointError> {
+        let mut values = Buffer::zeros(spec.parameter_count);
+        for parameter in spec.parameters {
+            let name = format!("{prefix}{}", parameter.name);
+            let tensor = match self.header.tensor(&name) {
+                None => return Err(CheckpointError::Missing { name }),
+                Some(tensor) => fitting(name, tensor, parameter)?,
+            };
+            let (start, end) = tensor.data_offsets;
+            copy_tensor(&self.data[start..end], &mut values[parameter.range()]);
+        }
+        Ok(values)
     }
 }
 
-/// The tensors of a network that a file has under their names with `prefix` before them.
-pub(crate) fn tensors(
-    spec: &Spec,
-    file: &SafeTensors<'_>,
-    prefix: &str,
-) -> Result<Buffer, CheckpointError> {
-    let mut values = Buffer::zeros(spec.parameter_count);
-    for parameter in spec.parameters {
-        let name = format!("{prefix}{}", parameter.name);
-        let Ok(tensor) = file.tensor(&name) else {
-            return Err(CheckpointError::Missing { name });
-        };
-        if tensor.dtype() != Dtype::F32 {
-            return Err(CheckpointError::ElementType {
-                name,
-                found: tensor.dtype().to_string(),
-            });
-        }
-        if tensor.shape() != parameter.shape {
-            return Err(CheckpointError::TensorShape {
-                name,
-                expected: parameter.shape.to_vec(),
-                found: tensor.shape().to_vec(),
-            });
-        }
-        copy_tensor(tensor.data(), &mut values[parameter.range()]);
+/// A tensor of a file if it has the type and the shape of `parameter`.
+fn fitting<'t>(
+    name: String,
+    tensor: &'t TensorInfo,
+    parameter: &Parameter,
+) -> Result<&'t TensorInfo, CheckpointError> {
+    if tensor.dtype != Dtype::F32 {
+        let found = tensor.dtype.to_string();
+        return Err(CheckpointError::ElementType { name, found });
     }
-    Ok(values)
+    if tensor.shape != parameter.shape {
+        return Err(CheckpointError::TensorShape {
+            name,
+            expected: parameter.shape.to_vec(),
+            found: tensor.shape.clone(),
+        });
+    }
+    Ok(tensor)
+}
+
+/// The names of tensors that are neither the network's nor a training's, in their order.
+pub(crate) fn others(spec: &Spec, header: &Header) -> Vec<String> {
+    let known: HashSet<&str> = spec.parameters.iter().map(|p| p.name).collect();
+    let mut names = header.names();
+    names.retain(|name| !name.starts_with(TRAINING) && !known.contains(name.as_str()));
+    names.sort_unstable();
+    names
 }
 
 /// Copies the bytes of a tensor of `F32` into as many floats.
@@ -219,18 +271,5 @@ pub(crate) fn copy_tensor(bytes: &[u8], floats: &mut [f32]) {
     let (words, _) = bytes.as_chunks::<{ size_of::<f32>() }>();
     for (value, word) in floats.iter_mut().zip(words) {
         *value = f32::from_le_bytes(*word);
-    }
-}
-
-/// Files of other programs say nothing of a version; their tensors are compared all the same.
-pub(crate) fn check_version(bytes: &[u8]) -> Result<(), CheckpointError> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Format)?;
-    let metadata = metadata.metadata().as_ref();
-    match metadata.and_then(|entries| entries.get("cnn_version")) {
-        Some(found) if found != FILE_VERSION => Err(CheckpointError::Version {
-            expected: FILE_VERSION,
-            found: found.clone(),
-        }),
-        _ => Ok(()),
     }
 }

@@ -1,15 +1,18 @@
 //! Parameters of another network: those tensors of a file whose names and shapes match are copied.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
 use super::Model;
-use super::checkpoint::{CheckpointError, check_version, copy_tensor};
+use super::checkpoint::header::{Header, PREFIX};
+use super::checkpoint::{self, HEADER_ALLOWANCE, RECORD_ALLOWANCE, copy_tensor};
+use super::parameters::Buffer;
 use crate::error::{Error, Shape};
-use cnn_ir::tensor::TRAINING;
+use crate::file;
 
 /// What [`Model::load_matching`] has copied, and what it has not. `Display` writes a line for each kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,55 +108,73 @@ impl Model {
     /// # Ok::<(), cnn::Error>(())
     /// ```
     ///
-    /// The whole file is read into memory.
+    /// Of the file, the header is read, which may have 17 MiB, and then the tensors that match; so it may belong to a
+    /// network that is much larger.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]; [`Error::Checkpoint`] if the file is damaged or of a later version. The model is then as before.
+    /// [`Error::Io`]; [`Error::NotAFile`]; [`Error::Checkpoint`] if the file is damaged or of a later version. The model
+    /// is then as before.
     pub fn load_matching(&mut self, path: impl AsRef<Path>) -> Result<Report, Error> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| Error::Io {
+        let io_error = |source| Error::Io {
             path: path.to_path_buf(),
             source,
-        })?;
-        self.copy_matching(&bytes)
-            .map_err(|source| Error::Checkpoint {
-                path: Some(path.to_path_buf()),
-                source,
-            })
+        };
+        let (mut file, size) = file::open(path)?;
+        let mut prefix = Vec::new();
+        let mut beginning = (&mut file).take(PREFIX as u64);
+        beginning.read_to_end(&mut prefix).map_err(io_error)?;
+        let length = Header::length(&prefix, size, HEADER_LIMIT);
+        let length = length.map_err(|source| source.in_file(path))?;
+        let mut json = vec![0; length];
+        file.read_exact(&mut json).map_err(io_error)?;
+        let data = (PREFIX + length) as u64;
+        let header = Header::parse(&json, size - data).map_err(|source| source.in_file(path))?;
+        self.copy_matching(&header, &mut file, data)
+            .map_err(io_error)
     }
 
-    fn copy_matching(&mut self, bytes: &[u8]) -> Result<Report, CheckpointError> {
-        let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
-        check_version(bytes)?;
+    /// Copies the tensors of a file that begin at its byte `data`.
+    fn copy_matching(
+        &mut self,
+        header: &Header,
+        file: &mut File,
+        data: u64,
+    ) -> Result<Report, io::Error> {
         let spec = self.spec();
         let mut report = Report::default();
-        let parameters = self.parameters_mut();
+        // The model stays as it is if the disk fails.
+        let mut parameters = Buffer::zeros(spec.parameter_count);
+        parameters.copy_from_slice(self.parameters());
         for parameter in spec.parameters {
             let name = parameter.name;
-            let Ok(tensor) = file.tensor(name) else {
+            let Some(tensor) = header.tensor(name) else {
                 report.only_in_network.push(name);
                 continue;
             };
-            if tensor.shape() != parameter.shape {
+            if tensor.shape != parameter.shape {
                 report.other_shape.push(OtherShape {
                     name,
                     expected: parameter.shape.to_vec(),
-                    found: tensor.shape().to_vec(),
+                    found: tensor.shape.clone(),
                 });
-            } else if tensor.dtype() != Dtype::F32 {
-                report.other_type.push((name, tensor.dtype().to_string()));
+            } else if tensor.dtype != Dtype::F32 {
+                report.other_type.push((name, tensor.dtype.to_string()));
             } else {
-                copy_tensor(tensor.data(), &mut parameters[parameter.range()]);
+                let (start, end) = tensor.data_offsets;
+                let mut bytes = vec![0; end - start];
+                file.seek(SeekFrom::Start(data + start as u64))?;
+                file.read_exact(&mut bytes)?;
+                copy_tensor(&bytes, &mut parameters[parameter.range()]);
                 report.matched.push(name);
             }
         }
-        let known = |name: &&str| {
-            name.starts_with(TRAINING) || spec.parameters.iter().any(|p| p.name == *name)
-        };
-        let others = file.names().into_iter().filter(|name| !known(name));
-        report.only_in_file = others.map(str::to_owned).collect();
-        report.only_in_file.sort();
+        self.parameters_mut().copy_from_slice(&parameters);
+        report.only_in_file = checkpoint::others(spec, header);
         Ok(report)
     }
 }
+
+/// The largest header of a file, of whatever network.
+const HEADER_LIMIT: u64 = HEADER_ALLOWANCE + RECORD_ALLOWANCE;

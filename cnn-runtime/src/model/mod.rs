@@ -95,11 +95,12 @@ impl Model {
     /// Reads a model from a file that [`save`](Self::save) wrote.
     ///
     /// The file must hold exactly the network's tensors, of type `F32` and the right shapes. Values
-    /// that are infinite or not a number are read as they are.
+    /// that are infinite or not a number are read as they are, as Keras does it: predictions become NaN, and a step of
+    /// training whose loss does is refused with an error that names the tensor.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] or [`Error::Checkpoint`].
+    /// [`Error::Io`], [`Error::NotAFile`] or [`Error::Checkpoint`].
     pub fn load(spec: &'static Spec, path: impl AsRef<Path>) -> Result<Self, Error> {
         let parameters = checkpoint::load(spec, path.as_ref())?;
         Ok(Self::from_parameters(spec, parameters))

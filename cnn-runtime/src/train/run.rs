@@ -234,7 +234,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes the checkpoints that are due after a step of an epoch, and those that waited for the disk.
+    /// Writes the checkpoints that are due after a step of an epoch. An error is that of an earlier one.
     fn save_after_step(&mut self, model: &Model, step: usize) -> Result<(), Error> {
         if self.checkpoints.is_empty() {
             return Ok(());
@@ -244,7 +244,7 @@ impl Run<'_> {
         self.save(model, &due)
     }
 
-    /// Writes the checkpoints that are `due`, and those that waited for the disk.
+    /// Writes the checkpoints that are `due`. An error is that of an earlier one.
     fn save(&mut self, model: &Model, due: &[bool]) -> Result<(), Error> {
         for (place, due) in due.iter().enumerate() {
             let snapshot = due.then(|| self.snapshot(model));

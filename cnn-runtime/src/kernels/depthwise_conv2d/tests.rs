@@ -21,9 +21,11 @@ fn cases() -> Vec<DepthwiseConv2d> {
     ];
     let mut cases = Vec::new();
     for (kernel, strides, padding, dilation) in geometries {
-        for channels in [1, 3, 8, 16, 17, 40] {
+        // Wide rows and many channels for whole tiles of either.
+        let small = [1, 3, 8, 16, 17, 40].map(|channels| (9, 7, channels));
+        let large = [(4, 31, 8), (4, 31, 20), (5, 7, 81), (5, 5, 144)];
+        for (height, width, channels) in small.into_iter().chain(large) {
             for multiplier in [1, 2, 3] {
-                let (height, width) = (9, 7);
                 let output = |axis: usize, size: usize| {
                     let extent = (kernel[axis] - 1) * dilation[axis] + 1;
                     (size + 2 * padding[axis] - extent) / strides[axis] + 1

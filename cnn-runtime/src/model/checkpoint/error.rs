@@ -25,6 +25,11 @@ pub enum CheckpointError {
         /// The version of the file.
         found: String,
     },
+    /// The file has two tensors of one name.
+    Duplicate {
+        /// The name.
+        name: String,
+    },
     /// The network has a tensor that the file lacks.
     Missing {
         /// The tensor.
@@ -100,6 +105,9 @@ impl fmt::Display for CheckpointError {
                 f,
                 "the file has version {found}, but only {expected} can be read"
             ),
+            CheckpointError::Duplicate { name } => {
+                write!(f, "the file has two tensors `{name}`")
+            }
             CheckpointError::Missing { name } => write!(f, "the tensor `{name}` is missing"),
             CheckpointError::Unexpected { name } => {
                 write!(f, "the network has no tensor `{name}`")

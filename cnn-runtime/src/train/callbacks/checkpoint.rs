@@ -186,7 +186,7 @@ impl Saving {
         self.judge(saved, failed)
     }
 
-    /// Lets the file be written that waits for the one before. An error is that of an earlier one.
+    /// Whether the file could be written. An error is that of an earlier one.
     pub(in crate::train) fn poll(&mut self, failed: &mut Option<String>) -> Result<(), Error> {
         let polled = self.writer.poll();
         self.judge(polled, failed)

@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use safetensors::SafeTensors;
-
 use super::Record;
 use crate::error::Error;
 use crate::file;
@@ -94,16 +92,14 @@ impl Snapshot {
     }
 
     fn decode(spec: &'static Spec, bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let parameters = checkpoint::decode(spec, bytes)?;
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Format)?;
-        let metadata = metadata.metadata().as_ref();
-        let Some(text) = metadata.and_then(|entries| entries.get(RECORD)) else {
+        let file = checkpoint::File::parse(spec, bytes)?;
+        let parameters = file.parameters(spec)?;
+        let Some(text) = &file.header.record else {
             return Err(CheckpointError::NoTraining);
         };
         let record = Record::read(spec, text)?;
         let frozen = record.frozen(spec)?;
-        let file = SafeTensors::deserialize(bytes).map_err(CheckpointError::Format)?;
-        let tensors = |name: &str| checkpoint::tensors(spec, &file, &prefix(name));
+        let tensors = |name: &str| file.tensors(spec, &prefix(name));
         let names = record.optimizer.iter().flat_map(|of| &of.slots);
         let slots = names.map(|name| tensors(name)).collect::<Result<_, _>>()?;
         let tensors_if = |are_there: bool, name| are_there.then(|| tensors(name)).transpose();
