@@ -7,15 +7,21 @@
 //!
 //! Prints the summary, trains on all 60,000 images, prints the test accuracy after each epoch,
 //! saves the weights, loads them into a new network and shows ten test digits with their
-//! predictions. Ctrl-C stops after the step in progress; what was learned is saved.
+//! predictions. Ctrl-C stops after the step in progress; what was learned is saved. With `--resume`, the state of the
+//! training is kept in a file after each epoch and when it is stopped, and the next run goes on from there. With
+//! `--report`, which needs the features `plots` and `inspect`, it writes a page about the training:
+//!
+//! ```text
+//! cargo run --release --features plots,inspect --example mnist -- --augment --report report.html
+//! ```
 
 mod digits;
 mod stop;
 
 use clap::Parser;
-use cnn::Augment;
+use cnn::{Augment, Examples, History};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 cnn::network! {
     /// The convnet of the Keras MNIST tutorial.
@@ -57,6 +63,12 @@ struct Options {
     /// Changes the images at random while training: moved by up to 2 pixels, turned by 10 degrees, scaled by 10 %
     #[arg(long)]
     augment: bool,
+    /// Keeps the state of the training in this file, and goes on from it if it is there
+    #[arg(long)]
+    resume: Option<PathBuf>,
+    /// Writes a page about the training, one HTML file
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Folder of the four MNIST files
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]
     data: PathBuf,
@@ -77,8 +89,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut net = Mnist::new(options.seed);
     // Digits are not mirrored: a mirrored 2 is none.
     let augment = [Augment::shift(2), Augment::rotate(10.0), Augment::zoom(0.1)];
-    let history = net
-        .trainer()
+    let mut trainer = net.trainer();
+    if let Some(path) = &options.resume {
+        trainer = trainer.checkpoint(path);
+        if path.exists() {
+            trainer = trainer.resume_from(path);
+        }
+    }
+    let history = trainer
         .augment(augment.into_iter().filter(|_| options.augment))
         .epochs(options.epochs)
         .seed(options.seed)
@@ -108,6 +126,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         options.output.display(),
         net.evaluate(&test)?
     );
+    if let Some(path) = &options.report {
+        report(path, &net, &history, &test)?;
+        println!("the report is in {}", path.display());
+    }
     digits::show(&test, 10, |image| net.predict(image));
+    Ok(())
+}
+
+#[cfg(not(all(feature = "plots", feature = "inspect")))]
+fn report(_: &Path, _: &Mnist, _: &History, _: &Examples<'_>) -> Result<(), Box<dyn Error>> {
+    Err("a report needs `cargo run --release --features plots,inspect --example mnist`".into())
+}
+
+/// Writes what the training did, what the network takes for what, and what its layers make of a digit.
+#[cfg(all(feature = "plots", feature = "inspect"))]
+fn report(
+    path: &Path,
+    net: &Mnist,
+    history: &History,
+    test: &Examples<'_>,
+) -> Result<(), Box<dyn Error>> {
+    use cnn::Dataset;
+
+    let mut digit = [[[0.0; 1]; 28]; 28];
+    test.read_input(0, digit.as_flattened_mut().as_flattened_mut());
+    cnn::plots::Report::new("The convnet of the Keras tutorial on MNIST")
+        .train_block(net)
+        .summary(Mnist::SUMMARY)
+        .history(history)
+        .confusion_matrix(&net.confusion_matrix(test)?)
+        .mistakes(test, net.predict_dataset(test)?.view(), &[])?
+        .filters("conv2d_1", net.conv2d_1().kernel())
+        .inspection(net, &net.inspect(&digit))?
+        .weights(net.tensors())
+        .save(path)?;
     Ok(())
 }
