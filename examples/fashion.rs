@@ -1,5 +1,4 @@
-//! Fashion-MNIST: `cargo run --release --features plots,images --example fashion` trains and writes `fashion.html`;
-//! `… --example fashion -- shoe.png` then says what is on a picture.
+//! Fashion-MNIST: trains and writes `fashion.html`; with the path of a picture it says what is on that.
 use cnn::callbacks::{EarlyStopping, ReduceOnPlateau};
 use cnn::{data, plots::Report};
 const NAMES: &str = "t-shirt trouser pullover dress coat sandal shirt sneaker bag boot";
@@ -29,7 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(picture) = std::env::args().nth(1) {
         let scores = Fashion::load("fashion.safetensors")?.predict(&*data::images::read(picture)?);
         let class = (0..10).max_by(|&a, &b| f32::total_cmp(&scores[a], &scores[b]));
-        return Ok(println!("{:?}", NAMES.split(' ').nth(class.unwrap())));
+        println!("{:?}", NAMES.split(' ').nth(class.unwrap()));
+        return Ok(());
     }
     let (train, test) = data::mnist("/usr/share/datasets/fashion-mnist")?;
     let mut net = Fashion::new(0);

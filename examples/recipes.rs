@@ -68,7 +68,7 @@ cnn::network! {
 }
 
 cnn::network! {
-    /// The same with more filters and normalization, on clothes that are mirrored and partly hidden.
+    /// The same with more filters, on clothes that are moved and mirrored.
     network Fashion {
         input(28x28x1);
         conv2d(32, 3x3, padding = same, activation = relu);
@@ -86,10 +86,10 @@ cnn::network! {
 
         train {
             loss = categorical_crossentropy;
-            optimizer = adamw(learning_rate = one_cycle(2e-3, 28140), weight_decay = 0.01);
+            optimizer = adamw(learning_rate = one_cycle(2e-3, 18760), weight_decay = 0.01);
             augment = [shift(2), flip(horizontal)];
             metrics = [accuracy];
-            epochs = 30;
+            epochs = 20;
             batch_size = 64;
         }
     }
