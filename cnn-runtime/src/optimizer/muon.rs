@@ -131,7 +131,9 @@ impl Rule for Muon {
         let adam = step.times(self.adam_lr_ratio);
         let adam = self.adam().bounds(adam, before, gradient);
         // More values than fit into memory.
-        let size = self.rate(step, [1 << 62, 1]).max(step.learning_rate);
+        let size = self
+            .rate(step, [1 << (usize::BITS - 2), 1])
+            .max(step.learning_rate);
         let [momentum, ..] = before.slots;
         let momentum = single(self.momentum) * momentum + gradient;
         Bounds {
