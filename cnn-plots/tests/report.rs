@@ -116,6 +116,15 @@ fn a_report_has_its_sections_in_order() {
 }
 
 cnn::network! {
+    network Augmented {
+        input(8x8x1);
+        flatten;
+        dense(2, activation = softmax);
+        train { loss = categorical_crossentropy; augment = [shift(2), flip(horizontal)]; }
+    }
+}
+
+cnn::network! {
     network Product {
         image: input(8x8x1);
         meta: input(4);
@@ -160,6 +169,8 @@ fn the_train_block_is_a_table() {
     ];
     let rows = rows.map(|(name, value)| format!("<tr><td>{name}</td><td>{value}</td></tr>\n"));
     assert!(html.contains(&rows.concat()), "{html}");
+    let html = Report::new("").train_block(&Augmented::new(0)).html();
+    assert!(html.contains("<tr><td>augmentation</td><td>shift(2), flip(horizontal)</td></tr>"));
     let html = Report::new("").train_block(&Untrained::new(0)).html();
     assert!(!html.contains("<section"));
 }

@@ -143,6 +143,10 @@ impl Report {
         if optimizer.weight_decay > 0.0 {
             settings.push(("weight decay", short(optimizer.weight_decay)));
         }
+        if !training.augment.is_empty() {
+            let list: Vec<_> = training.augment.iter().map(ToString::to_string).collect();
+            settings.push(("augmentation", list.join(", ")));
+        }
         settings.push(("epochs", training.epochs.to_string()));
         settings.push(("batch size", training.batch_size.to_string()));
         if training.accumulate > 1 {
