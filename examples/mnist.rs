@@ -127,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         net.evaluate(&test)?
     );
     if let Some(path) = &options.report {
-        report(path, &net, &history, &test)?;
+        report(path, &options, &net, &history, &test)?;
         println!("the report is in {}", path.display());
     }
     digits::show(&test, 10, |image| net.predict(image));
@@ -135,7 +135,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 #[cfg(not(all(feature = "plots", feature = "inspect")))]
-fn report(_: &Path, _: &Mnist, _: &History, _: &Examples<'_>) -> Result<(), Box<dyn Error>> {
+fn report(
+    _: &Path,
+    _: &Options,
+    _: &Mnist,
+    _: &History,
+    _: &Examples<'_>,
+) -> Result<(), Box<dyn Error>> {
     Err("a report needs `cargo run --release --features plots,inspect --example mnist`".into())
 }
 
@@ -143,6 +149,7 @@ fn report(_: &Path, _: &Mnist, _: &History, _: &Examples<'_>) -> Result<(), Box<
 #[cfg(all(feature = "plots", feature = "inspect"))]
 fn report(
     path: &Path,
+    options: &Options,
     net: &Mnist,
     history: &History,
     test: &Examples<'_>,
@@ -152,7 +159,13 @@ fn report(
     let mut digit = [[[0.0; 1]; 28]; 28];
     test.read_input(0, digit.as_flattened_mut().as_flattened_mut());
     cnn::plots::Report::new("The convnet of the Keras tutorial on MNIST")
-        .train_block(net)
+        .settings([
+            ("optimizer", "rmsprop".to_owned()),
+            ("learning rate", options.learning_rate.to_string()),
+            ("epochs", options.epochs.to_string()),
+            ("seed", options.seed.to_string()),
+            ("augmentation", options.augment.to_string()),
+        ])
         .summary(Mnist::SUMMARY)
         .history(history)
         .confusion_matrix(&net.confusion_matrix(test)?)
