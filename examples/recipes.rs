@@ -111,7 +111,10 @@ enum Recipe {
 struct Options {
     #[arg(value_enum)]
     recipe: Recipe,
-    /// How many seeds, from 0
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds, from `--seed` on
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Folder of the four files
@@ -123,7 +126,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let (train, test) = cnn::data::mnist(&options.data)?;
     let mut accuracies = Vec::new();
-    for seed in 0..options.seeds {
+    for seed in options.seed..options.seed.saturating_add(options.seeds) {
         let start = Instant::now();
         let scores = match options.recipe {
             Recipe::Fast => trained(Fast::new(seed), seed, &train, &test),

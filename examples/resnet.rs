@@ -8,6 +8,7 @@
 //! `--data` takes any folder with four files of MNIST's format, as Fashion-MNIST has them.
 
 use clap::Parser;
+use cnn::Schedule;
 use std::path::PathBuf;
 
 cnn::network! {
@@ -72,10 +73,12 @@ fn main() -> Result<(), cnn::Error> {
     let options = Options::parse();
     println!("{}", ResNet8::SUMMARY);
     let (train, test) = cnn::data::mnist(&options.data)?;
+    let steps = (train.len().div_ceil(64) * options.epochs) as u64;
     let mut net = ResNet8::new(options.seed);
     net.trainer()
         .epochs(options.epochs)
         .seed(options.seed)
+        .learning_rate(Schedule::cosine_decay(1e-3, steps))
         .fit(&train)?;
     println!("on the test images: {}", net.evaluate(&test)?);
     let stem = net.conv_bn_1().batch_normalization_1();

@@ -1,8 +1,8 @@
-"""The MNIST convnet of the Keras tutorial, trained by Keras itself.
+"""The MNIST convnet of the Keras tutorial, or ResNet-8 of `examples/resnet.rs`, trained by Keras itself.
 
-    python keras_mnist.py DATA [--seed 0] [--epochs 5]
+    python keras_mnist.py DATA [--network resnet8] [--seed 0] [--epochs 5]
 
-DATA is the folder of the four IDX files. Prints the test accuracy after each epoch and,
+DATA is the folder of the four IDX files, of MNIST or of Fashion-MNIST. Prints the test accuracy after each epoch and,
 last, one line of JSON. The backend is TensorFlow unless `KERAS_BACKEND` says otherwise.
 """
 
@@ -22,7 +22,7 @@ from keras import layers
 import mnist
 
 
-def network() -> keras.Model:
+def tutorial() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -35,6 +35,34 @@ def network() -> keras.Model:
             layers.Dense(10, activation="softmax"),
         ]
     )
+
+
+def resnet8() -> keras.Model:
+    def conv_bn(x, filters, strides=1):
+        x = layers.Conv2D(filters, 3, strides=strides, padding="same")(x)
+        return layers.BatchNormalization()(x)
+
+    def stage(x, filters, strides):
+        main = layers.ReLU()(conv_bn(x, filters, strides))
+        main = conv_bn(main, filters)
+        if strides > 1:
+            x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
+        return layers.ReLU()(layers.Add()([main, x]))
+
+    inputs = keras.Input((28, 28, 1))
+    x = layers.ReLU()(conv_bn(inputs, 16))
+    x = stage(x, 16, 1)
+    x = stage(x, 32, 2)
+    x = stage(x, 64, 2)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+def optimizer(network: str, steps: int) -> keras.Optimizer:
+    """As in `examples/mnist.rs` and `examples/resnet.rs`; `steps` are those of the whole training."""
+    if network == "tutorial":
+        return keras.optimizers.RMSprop(1e-3)
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
 
 
 class Clock(keras.callbacks.Callback):
@@ -61,6 +89,7 @@ class Clock(keras.callbacks.Callback):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("data", type=Path, help="folder of the four IDX files")
+    options.add_argument("--network", choices=["tutorial", "resnet8"], default="tutorial")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--epochs", type=int, default=5)
     options = options.parse_args()
@@ -68,10 +97,11 @@ def main():
     keras.utils.set_random_seed(options.seed)
     images, labels = mnist.load(options.data, "train")
     test_images, test_labels = mnist.load(options.data, "test")
-    model = network()
+    model = {"tutorial": tutorial, "resnet8": resnet8}[options.network]()
+    batch = 64
     model.compile(
         loss="categorical_crossentropy",
-        optimizer=keras.optimizers.RMSprop(1e-3),
+        optimizer=optimizer(options.network, -(-len(images) // batch) * options.epochs),
         metrics=["accuracy"],
     )
     clock = Clock()
@@ -86,7 +116,7 @@ def main():
             targets[order],
             initial_epoch=epoch,
             epochs=epoch + 1,
-            batch_size=64,
+            batch_size=batch,
             shuffle=False,
             validation_data=(test_images, keras.utils.to_categorical(test_labels)),
             callbacks=[clock],
@@ -98,6 +128,7 @@ def main():
         json.dumps(
             {
                 "peer": "keras",
+                "network": options.network,
                 "version": keras.__version__,
                 "backend": keras.backend.backend(),
                 "seed": options.seed,
