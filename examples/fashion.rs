@@ -27,8 +27,8 @@ cnn::network! {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(picture) = std::env::args().nth(1) {
         let scores = Fashion::load("fashion.safetensors")?.predict(&*data::images::read(picture)?);
-        let class = (0..10).max_by(|&a, &b| f32::total_cmp(&scores[a], &scores[b]));
-        println!("{:?}", NAMES.split(' ').nth(class.unwrap()));
+        let name = NAMES.split(' ').nth(cnn::argmax(&scores));
+        println!("{}", name.unwrap_or_default());
         return Ok(());
     }
     let (train, test) = data::mnist("/usr/share/datasets/fashion-mnist")?;

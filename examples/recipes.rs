@@ -86,10 +86,10 @@ cnn::network! {
 
         train {
             loss = categorical_crossentropy;
-            optimizer = adamw(learning_rate = one_cycle(2e-3, 18760), weight_decay = 0.01);
+            optimizer = adamw(learning_rate = one_cycle(2e-3, 11256), weight_decay = 0.01);
             augment = [shift(2), flip(horizontal)];
             metrics = [accuracy];
-            epochs = 20;
+            epochs = 12;
             batch_size = 64;
         }
     }

@@ -77,9 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut image = [[[0.0; 1]; 28]; 28];
     test.read_input(0, image.as_flattened_mut().as_flattened_mut());
     let outputs = net.predict(&image);
-    let (digit, probability) = (outputs.digit.iter().enumerate())
-        .max_by(|a, b| a.1.total_cmp(b.1))
-        .expect("ten classes");
+    let digit = cnn::argmax(&outputs.digit);
+    let probability = outputs.digit[digit];
     let [odd] = outputs.parity;
     println!("the first test image: {digit} with probability {probability:.3}, odd with {odd:.3}");
 

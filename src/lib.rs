@@ -95,12 +95,14 @@ pub use cnn_plots as plots;
 pub use cnn_runtime as runtime;
 #[cfg(feature = "inspect")]
 pub use cnn_runtime::inspect;
-pub use cnn_runtime::{Augment, Clip, Flip, Loss, Metric, Optimizer, Schedule, UpdateRule};
+pub use cnn_runtime::{
+    Argmax, Augment, Clip, Flip, Loss, Metric, Optimizer, Schedule, UpdateRule, argmax,
+};
 #[cfg(feature = "std")]
 pub use cnn_runtime::{
     CheckpointError, ConfusionMatrix, CustomMetric, Dataset, Epoch, Error, Examples, History,
-    IdxError, Model, Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, argmax,
-    callbacks, data, gradient_deviation, ndarray, set_threads, threads,
+    IdxError, Model, Network, NonFinite, OtherShape, Report, Scores, Step, Trainer, callbacks,
+    data, gradient_deviation, ndarray, set_threads, threads,
 };
 
 #[doc(hidden)]

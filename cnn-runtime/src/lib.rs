@@ -16,6 +16,7 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![deny(missing_docs, unsafe_code)]
 
+mod argmax;
 #[cfg(feature = "std")]
 mod clock;
 #[cfg(feature = "std")]
@@ -53,13 +54,13 @@ pub mod weights;
 #[cfg(feature = "std")]
 pub use model::view;
 
+pub use argmax::{Argmax, argmax};
 pub use cnn_ir as ir;
 pub use cnn_ir::{Activation, Augment, Clip, Flip, Loss, Metric, Optimizer, Schedule, UpdateRule};
 #[cfg(feature = "std")]
 pub use {
     data::{Dataset, Examples},
     error::{CheckpointError, Error, IdxError},
-    metric::argmax,
     model::{AsModel, ConfusionMatrix, Model, Network, OtherShape, Report, Scores},
     ndarray,
     non_finite::NonFinite,

@@ -39,11 +39,8 @@ fn image(images: &Examples, index: usize) -> [[[f32; 1]; 28]; 28] {
 
 /// `7 99.9 %`, with a cross where the label is another.
 fn caption(probabilities: &[f32; 10], label: Option<usize>) -> String {
-    let (digit, probability) = probabilities
-        .iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1))
-        .map_or((0, 0.0), |(digit, p)| (digit, *p));
+    let digit = cnn::argmax(probabilities);
+    let probability = probabilities[digit];
     let verdict = match label {
         Some(label) if label != digit => format!(" ✗ is {label}"),
         _ => String::new(),

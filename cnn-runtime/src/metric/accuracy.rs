@@ -6,7 +6,7 @@
 //! answer, and a target of NaN, or of no class at all, has none: both count as wrong.
 
 use super::Function;
-use super::argmax::place;
+use crate::argmax::place;
 use cnn_ir::Loss;
 use cnn_ir::loss::Output;
 

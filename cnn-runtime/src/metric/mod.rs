@@ -9,7 +9,6 @@
 //! threads are.
 
 mod accuracy;
-mod argmax;
 mod auc;
 mod binary_accuracy;
 mod counts;
@@ -21,7 +20,6 @@ pub mod reference;
 mod tests;
 mod top_k_accuracy;
 
-pub use argmax::argmax;
 use cnn_ir::{Loss, Metric};
 pub(crate) use counts::Answers;
 use counts::{Counts, Ratio};

@@ -4,7 +4,6 @@ use crate::reference;
 use cnn_ir::Metric::{Accuracy, MeanAbsoluteError, MeanSquaredError};
 use cnn_ir::vocabulary::{MOST, Setting, Word};
 use cnn_ir::{Loss, Metric};
-use ndarray::{ArrayD, IxDyn, array, aview1};
 
 /// Every metric with its defaults, and those with arguments with others, too.
 fn all() -> Vec<Metric> {
@@ -158,42 +157,6 @@ fn by_hand() {
         failures.compare(case, &[found], &[*expected], 1e-7);
     }
     failures.report();
-}
-
-#[test]
-fn argmax_is_along_the_last_axis() {
-    let cases: [(&[f32], usize); 8] = [
-        (&[3.0], 0),
-        (&[1.0, 3.0, 2.0], 1),
-        (&[-3.0, -1.0, -2.0], 1),
-        (&[2.0, 2.0, 1.0], 0),
-        (&[f32::NEG_INFINITY, f32::INFINITY], 1),
-        (&[0.0, NAN, 5.0, NAN], 1),
-        (&[NAN, NAN], 0),
-        (&[5.0, NAN], 1),
-    ];
-    for (row, expected) in cases {
-        assert_eq!(
-            super::argmax(&aview1(row)).into_scalar(),
-            expected,
-            "{row:?}"
-        );
-    }
-    let values = array![[[1, 2], [4, 3]], [[5, 6], [8, 7]], [[0, 0], [0, 9]]];
-    assert_eq!(super::argmax(&values), array![[1, 0], [1, 0], [0, 1]]);
-    assert_eq!(super::argmax(&values.t()), array![[1, 1], [1, 2]]);
-    let dynamic: ArrayD<usize> = super::argmax(&values.into_dyn());
-    assert_eq!(dynamic.shape(), [3, 2]);
-    let none = ArrayD::<f64>::zeros(IxDyn(&[0, 5]));
-    assert_eq!(super::argmax(&none).shape(), [0]);
-    let none = ArrayD::<f64>::zeros(IxDyn(&[0, 0]));
-    assert_eq!(super::argmax(&none).shape(), [0]);
-}
-
-#[test]
-#[should_panic(expected = "a value in each row")]
-fn argmax_of_nothing() {
-    super::argmax(&ArrayD::<f32>::zeros(IxDyn(&[2, 0])));
 }
 
 /// Values are those of Keras and scikit-learn, in any batches, and there is one of every metric.
