@@ -145,6 +145,19 @@ shortcut: conv2d(32, 1x1, strides = 2, padding = same, from = stem);
 add(main, shortcut);
 ```
 
+As in numpy and Keras, an axis of 1 is repeated in a join, and so is one that is missing: a flat value of 16 meets each
+cell of an image of 16 channels. `concat` repeats nothing. So a block weighs its channels (squeeze and excitation, Hu et
+al. 2018):
+
+```text
+block squeeze_excite(channels, reduced) {
+    global_avg_pool2d;                             // HxWxC → C
+    dense(reduced, activation = relu);
+    dense(channels, activation = sigmoid);
+    multiply(input);                               // C times HxWxC, which flowed into the block
+}
+```
+
 ## Constants, blocks, repeats
 
 ```text

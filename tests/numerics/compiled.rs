@@ -98,6 +98,29 @@ cnn::network! {
 }
 
 cnn::network! {
+    network Gated {
+        input(6x5x2);
+        image: conv2d(4, 3x3, padding = same, activation = tanh);
+        global_avg_pool2d;
+        dense(2, activation = relu);
+        dense(4, activation = sigmoid);
+        channels: multiply(image);
+        conv2d(1, 2x2, padding = same, activation = sigmoid);
+        cells: multiply(channels);
+        global_max_pool2d(keepdims = true);
+        subtract(cells);
+        flatten;
+        dense(3);
+
+        train {
+            loss = mse;
+            optimizer = sgd(learning_rate = 0.05);
+            batch_size = 5;
+        }
+    }
+}
+
+cnn::network! {
     network Decoder {
         input(6x5x2);
         conv2d(6, 3x3, padding = same, groups = 2, activation = tanh);
@@ -167,7 +190,7 @@ pub(crate) struct Case {
     pub(crate) summary: &'static str,
 }
 
-pub(crate) fn cases() -> [Case; 9] {
+pub(crate) fn cases() -> [Case; 10] {
     let case = |name, spec, summary| Case {
         fixture: Fixture::read(name),
         spec,
@@ -179,6 +202,7 @@ pub(crate) fn cases() -> [Case; 9] {
         case("mlp.safetensors", Mlp::spec(), Mlp::SUMMARY),
         case("padded.safetensors", Padded::spec(), Padded::SUMMARY),
         case("residual.safetensors", Residual::spec(), Residual::SUMMARY),
+        case("gated.safetensors", Gated::spec(), Gated::SUMMARY),
         case("decoder.safetensors", Decoder::spec(), Decoder::SUMMARY),
         case(
             "segmentation.safetensors",

@@ -192,6 +192,25 @@ described! {
         concat(p, q, r, s, m, a); conv2d(4, 2x2); flatten; dense(3);
         train { loss = mse; }
     }
+    SqueezeAndExcite {
+        input(6x5x2); conv2d(4, 3x3, padding = same); batch_normalization; image: relu;
+        global_avg_pool2d; dense(2, activation = relu); dense(4, activation = hard_sigmoid); multiply(image);
+        global_max_pool2d(keepdims = true); conv2d(4, 1x1, activation = sigmoid); multiply(image); flatten; dense(3);
+        train { loss = mse; }
+    }
+    JoinsThatRepeat {
+        input(5x6x2); a: conv2d(3, 2x2, activation = tanh); cell: conv2d(1, 2x2, activation = sigmoid, from = input);
+        row: max_pool2d(4x1, from = a); column: avg_pool2d(1x5, from = a); flat: global_avg_pool2d(from = a);
+        one: dense(1); m: maximum(row, a, column); n: minimum(a, flat, one); s: subtract(flat, a);
+        t: average(cell, flat, row); p: multiply(cell, column, one, a); q: add(one, cell); relu;
+        concat(m, n, s, t, p, q); conv2d(4, 2x2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    JoinsThatRepeatAndAreNotReadWhole {
+        input(7x7x2); a: conv2d(3, 2x2, activation = tanh); line: max_pool2d(1x6, from = a);
+        cell: conv2d(1, 2x2, from = input); spread: multiply(line, cell); silu; max_pool2d(2x4); flatten; dense(3);
+        train { loss = mse; }
+    }
     JoinsOfFlatValues {
         input(6); a: dense(4, activation = tanh); dense(4, from = input); add(a); sigmoid; b: dense(5);
         concat(b, a); c: dense(3); d: dense(3, from = b); subtract(c, d);

@@ -291,12 +291,28 @@ impl Draft {
         let fit_side_by_side = a.shape.len() == b.shape.len()
             && a.shape[..a.shape.len() - 1] == b.shape[..b.shape.len() - 1];
         if a.shape == b.shape && !self.random.one_in(4) {
-            let kind = JOINS[self.turns.join % JOINS.len()];
-            self.turns.join += 1;
-            return self.add(&format!("{kind}({a_label}, {b_label})"));
+            return self.join_elements(a, b);
+        }
+        // The channels of one by those of the other.
+        if let ([_, _, channels], true) = (&a.shape[..], self.random.one_in(3)) {
+            let gate = self.add(&from(&format!("dense({channels}"), b, true));
+            let gate = gate.or_else(|| {
+                self.add(&from("global_avg_pool2d(keepdims = true", b, true))?;
+                self.add(&format!("conv2d({channels}, 1x1, activation = sigmoid)"))
+            });
+            if let Some(joined) = gate.and_then(|gate| self.join_elements(a, &gate)) {
+                return Some(joined);
+            }
         }
         let joined = fit_side_by_side.then(|| self.add(&format!("concat({a_label}, {b_label})")));
         joined.flatten().or_else(|| self.join_flat(a, b))
+    }
+
+    /// Two values as one, element by element.
+    fn join_elements(&mut self, a: &Value, b: &Value) -> Option<Value> {
+        let kind = JOINS[self.turns.join % JOINS.len()];
+        self.turns.join += 1;
+        self.add(&format!("{kind}({}, {})", a.label, b.label))
     }
 
     /// Two values as one flat value.

@@ -10,7 +10,7 @@ use cnn_runtime::reference::network::{LayerValues, forward};
 use cnn_runtime::reference::operation::Mode;
 use cnn_runtime::reference::{
     self, Real, activation, batch_normalization, conv2d, conv2d_transpose, dense, depthwise_conv2d,
-    grouped_conv2d, pad2d, pool2d, upsampling2d,
+    grouped_conv2d, merge, pad2d, pool2d, upsampling2d,
 };
 
 /// The mean loss of `n` examples without dropout, and its gradients in the order of the parameters; those of tensors that
@@ -242,7 +242,7 @@ fn operation<T: Real>(
             let dx = activation::backward(layer.activation, layer.output[2], x, dz);
             (vec![dx], Vec::new())
         }
-        Operation::Merge(layer) => (merge(layer, inputs, dz), Vec::new()),
+        Operation::Merge(layer) => (joined(layer, inputs, dz), Vec::new()),
         Operation::BatchNormalization(layer) => normalization(layer, x, tensors, dz),
     }
 }
@@ -254,7 +254,7 @@ fn sum_of_channels<T: Real>(values: &[T], channels: usize) -> Vec<T> {
 }
 
 /// The gradients of joined values.
-fn merge<T: Real>(layer: &Merge, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
+fn joined<T: Real>(layer: &Merge, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
     if layer.kind == MergeKind::Concat {
         let row: usize = layer.inputs.shapes().iter().map(|shape| shape[2]).sum();
         let mut offset = 0;
@@ -269,6 +269,11 @@ fn merge<T: Real>(layer: &Merge, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
     }
     let zero = T::from_f64(0.0);
     let all = 0..inputs.len();
+    let n = dz.len() / layer.output_len();
+    let shapes = layer.inputs.shapes();
+    let inputs: Vec<Vec<T>> = (shapes.iter().zip(inputs))
+        .map(|(shape, x)| merge::operand(layer, *shape, n, x))
+        .collect();
     let winner = |place: usize, wins: fn(T, T) -> bool| {
         all.clone().reduce(|a, b| {
             if wins(inputs[b][place], inputs[a][place]) {
@@ -293,7 +298,13 @@ fn merge<T: Real>(layer: &Merge, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
             MergeKind::Maximum | MergeKind::Minimum => zero,
             MergeKind::Concat => unreachable!("side by side"),
         };
-        dz.iter().enumerate().map(value).collect()
+        // What is repeated has the sum of the gradients of all its places.
+        let mut dx = vec![zero; n * shapes[input].iter().product::<usize>()];
+        let places = merge::places(layer, shapes[input], n);
+        for (place, dz) in places.zip(dz.iter().enumerate().map(value)) {
+            dx[place] += dz;
+        }
+        dx
     };
     all.clone().map(of_input).collect()
 }

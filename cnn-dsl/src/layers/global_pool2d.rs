@@ -1,7 +1,7 @@
 //! `global_max_pool2d` and `global_avg_pool2d`.
 
-use super::{Layer, LayerKind, Op, Takes};
-use crate::check::arguments::Reported;
+use super::{Layer, LayerKind, Op, Takes, argument};
+use crate::check::arguments::{Reader, Reported};
 use crate::check::shape::Site;
 use crate::graph::Shape;
 use cnn_ir::Operation;
@@ -12,6 +12,8 @@ use cnn_ir::operation::{Pool2d, PoolKind, image};
 pub struct GlobalPool2d {
     /// Max or average.
     pub kind: PoolKind,
+    /// Whether the result is an image, `[1, 1, C]`.
+    pub keepdims: bool,
 }
 
 pub(super) const GLOBAL_MAX_POOL2D: LayerKind = LayerKind {
@@ -21,12 +23,12 @@ pub(super) const GLOBAL_MAX_POOL2D: LayerKind = LayerKind {
     example: None,
     takes: Takes::Image,
     view: None,
-    parameters: &[],
-    read: |_| {
-        Ok(Op::GlobalPool2d(GlobalPool2d {
-            kind: PoolKind::Max,
-        }))
-    },
+    parameters: &[argument(
+        "keepdims",
+        Some("false"),
+        &["Whether the result is an image, `1x1xC`."],
+    )],
+    read: |reader| read(reader, PoolKind::Max),
 };
 
 pub(super) const GLOBAL_AVG_POOL2D: LayerKind = LayerKind {
@@ -38,18 +40,26 @@ pub(super) const GLOBAL_AVG_POOL2D: LayerKind = LayerKind {
         "adaptiveavgpool2d",
     ],
     docs: "The mean of each channel: of an `HxWxC` image, `C` values.",
-    read: |_| {
-        Ok(Op::GlobalPool2d(GlobalPool2d {
-            kind: PoolKind::Average,
-        }))
-    },
+    read: |reader| read(reader, PoolKind::Average),
     ..GLOBAL_MAX_POOL2D
 };
+
+fn read(reader: &mut Reader<'_, '_>, kind: PoolKind) -> Result<Op, Reported> {
+    let keepdims = reader.get("keepdims");
+    let keepdims = reader.context.boolean("keepdims", keepdims)?;
+    Ok(Op::GlobalPool2d(GlobalPool2d {
+        kind,
+        keepdims: keepdims.unwrap_or(false),
+    }))
+}
 
 impl Layer for GlobalPool2d {
     fn shape(&self, input: &Shape, _site: &mut Site<'_, '_>) -> Result<Shape, Reported> {
         let [_, _, channels] = image(&input.0);
-        Ok(Shape(vec![channels]))
+        Ok(Shape(match self.keepdims {
+            true => vec![1, 1, channels],
+            false => vec![channels],
+        }))
     }
 
     /// One comparison or addition for each cell of the image.

@@ -36,7 +36,7 @@ merge!(
     Add,
     "add",
     &["sum", "residual", "skip"],
-    "The sum of values of one shape; with a single label, of the line above and that one.",
+    "The sum of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value along the cells of an image.",
     "add(main, shortcut)"
 );
 merge!(
@@ -44,7 +44,7 @@ merge!(
     Subtract,
     "subtract",
     &["sub", "minus"],
-    "The first of two values minus the second; with a single label, the line above minus that one.",
+    "The first of two values minus the second; with a single label, the line above minus that one. Axes of 1 are repeated, as by `add`.",
     "subtract(a, b)"
 );
 merge!(
@@ -52,7 +52,7 @@ merge!(
     Multiply,
     "multiply",
     &["mul", "prod"],
-    "The product of values of one shape, element by element; with a single label, of the line above and that one.",
+    "The product of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value along the cells of an image.",
     "multiply(a, b)"
 );
 merge!(
@@ -60,7 +60,7 @@ merge!(
     Average,
     "average",
     &["mean"],
-    "The mean of values of one shape; with a single label, of the line above and that one.",
+    "The mean of values, element by element; with a single label, of the line above and that one. Axes of 1 are repeated, as by `add`.",
     "average(a, b)"
 );
 merge!(
@@ -68,7 +68,7 @@ merge!(
     Maximum,
     "maximum",
     &["max"],
-    "The largest of values of one shape, element by element; with a single label, of the line above and that one.",
+    "The largest of values, element by element; with a single label, of the line above and that one. Axes of 1 are repeated, as by `add`.",
     "maximum(a, b)"
 );
 merge!(
@@ -76,7 +76,7 @@ merge!(
     Minimum,
     "minimum",
     &["min"],
-    "The smallest of values of one shape, element by element; with a single label, of the line above and that one.",
+    "The smallest of values, element by element; with a single label, of the line above and that one. Axes of 1 are repeated, as by `add`.",
     "minimum(a, b)"
 );
 merge!(
@@ -107,29 +107,15 @@ impl Layer for Merge {
         let Some((first, others)) = inputs.split_first() else {
             return Err(Reported);
         };
-        for (place, other) in others.iter().enumerate() {
-            let fits = match self.kind {
-                MergeKind::Concat => {
-                    first.0.len() == other.0.len()
-                        && first.0.split_last().map(|(_, axes)| axes)
-                            == other.0.split_last().map(|(_, axes)| axes)
-                }
-                MergeKind::Add
-                | MergeKind::Subtract
-                | MergeKind::Multiply
-                | MergeKind::Average
-                | MergeKind::Maximum
-                | MergeKind::Minimum => first == other,
-            };
-            if !fits {
-                return Err(self.mismatch(first, other, place + 1, site));
-            }
-        }
         let mut shape = first.clone();
-        if self.kind == MergeKind::Concat
-            && let Some(channels) = shape.0.last_mut()
-        {
-            *channels = inputs.iter().filter_map(|input| input.0.last()).sum();
+        for (place, other) in others.iter().enumerate() {
+            let Some(joined) = self.joined(&shape, other) else {
+                // One of the values before it does not go together with it.
+                let fits = |one: &Shape| self.joined(one, other).is_some();
+                let one = inputs.iter().position(|one| !fits(one)).unwrap_or(0);
+                return Err(self.mismatch([one, place + 1], inputs, site));
+            };
+            shape = joined;
         }
         Ok(shape)
     }
@@ -165,18 +151,54 @@ impl Layer for Merge {
     }
 }
 
+/// The shape of two values element by element, as in numpy: the last axes stand below each other, and an axis of 1, or
+/// one that is missing, is repeated.
+fn broadcast(one: &[usize], other: &[usize]) -> Option<Vec<usize>> {
+    let axes = one.len().max(other.len());
+    let axis = |shape: &[usize], axis: usize| match (axis + shape.len()).checked_sub(axes) {
+        Some(place) => shape[place],
+        None => 1,
+    };
+    (0..axes)
+        .map(|place| match (axis(one, place), axis(other, place)) {
+            (a, b) if a == b || b == 1 => Some(a),
+            (1, b) => Some(b),
+            _ => None,
+        })
+        .collect()
+}
+
 impl Merge {
-    /// Reports two values that do not go together, with what makes them.
+    /// The shape of two values as one, if they go together.
+    fn joined(&self, one: &Shape, other: &Shape) -> Option<Shape> {
+        match self.kind {
+            MergeKind::Concat => {
+                let ([axes @ .., one], [others @ .., other]) = (&one.0[..], &other.0[..]) else {
+                    return None;
+                };
+                let sum = one.checked_add(*other)?;
+                (axes == others).then(|| Shape([axes, &[sum]].concat()))
+            }
+            MergeKind::Add
+            | MergeKind::Subtract
+            | MergeKind::Multiply
+            | MergeKind::Average
+            | MergeKind::Maximum
+            | MergeKind::Minimum => broadcast(&one.0, &other.0).map(Shape),
+        }
+    }
+
+    /// Reports two of the values that do not go together, with what makes them.
     fn mismatch(
         &self,
-        first: &Shape,
-        other: &Shape,
-        place: usize,
+        [one, other]: [usize; 2],
+        inputs: &[Shape],
         site: &mut Site<'_, '_>,
     ) -> Reported {
-        let [(a, _), (b, at)] = [site.operand(0), site.operand(place)];
+        let [(a, _), (b, at)] = [site.operand(one), site.operand(other)];
         let name = site.name();
-        let message = format!("`{name}` joins `{a}`, {first}, with `{b}`, {other}");
+        let [first, second] = [&inputs[one], &inputs[other]];
+        let message = format!("`{name}` joins `{a}`, {first}, with `{b}`, {second}");
         let diagnostic = Diagnostic::new(Code::JoinMismatch, at, message);
         let diagnostic = match self.kind {
             MergeKind::Concat => diagnostic.note("all axes but the last have to be equal"),
@@ -185,10 +207,12 @@ impl Merge {
             | MergeKind::Multiply
             | MergeKind::Average
             | MergeKind::Maximum
-            | MergeKind::Minimum => diagnostic.note("the two shapes have to be equal"),
+            | MergeKind::Minimum => {
+                diagnostic.note("the two shapes have to be equal, but for axes of 1")
+            }
         };
-        let diagnostic = diagnostic.maybe_help(self.help(first, other, (&a, 0), (&b, place), site));
-        site.report(diagnostic)
+        let help = self.help(first, second, (&a, one), (&b, other), site);
+        site.report(diagnostic.maybe_help(help))
     }
 
     /// What to write so that the two go together.
@@ -203,15 +227,18 @@ impl Merge {
         let (Some([rows, columns, channels]), Some([rows_b, columns_b, channels_b])) =
             (first.image(), other.image())
         else {
-            let (image, name) = match (first.image(), other.image()) {
-                (Some(_), None) => (first, a),
-                (None, Some(_)) => (other, b),
+            let (image, name, flat) = match (first.image(), other.image()) {
+                (Some(_), None) => (first, a, b),
+                (None, Some(_)) => (other, b, a),
                 (None, None) | (Some(_), Some(_)) => return None,
             };
-            return Some(format!(
-                "`flatten` `{name}` first ({image} → {})",
-                image.len()
-            ));
+            let channels = image.0.last().filter(|_| self.kind != MergeKind::Concat);
+            return Some(match channels {
+                Some(channels) => format!(
+                    "bring `{flat}` to {channels} values, one for each channel of `{name}`, as in `dense({channels})`"
+                ),
+                None => format!("`flatten` `{name}` first ({image} → {})", image.len()),
+            });
         };
         let larger = |x: usize, y: usize| x.max(y).checked_div(x.min(y));
         let ratio = [larger(rows, rows_b)?, larger(columns, columns_b)?];

@@ -160,7 +160,10 @@ fn read(network: &Network) -> Vec<[Vec<bool>; 2]> {
                 }
                 // All that is behind the first operation of a layer moves no cell.
                 let operation = parts.first().map(|part| part.operation);
-                let edge = cells.len() - 1;
+                // A flat value that is joined with an image has no cells.
+                let Some(edge) = cells.len().checked_sub(1) else {
+                    continue;
+                };
                 for at in (0..output.len()).take_while(|&at| output[at]) {
                     let read = |op: Operation| places(&op, axis, at, cells.len());
                     for place in operation.map_or(vec![at as isize], read) {

@@ -85,7 +85,8 @@ impl core::fmt::Debug for Inputs {
 pub struct Merge {
     /// How.
     pub kind: MergeKind,
-    /// The inputs as they are stored: each has at least as many rows and columns as the output.
+    /// The inputs as they are stored. An axis that is longer than the output's has rows or columns that nobody needs
+    /// here; one that is shorter has a single row, column or channel, which is repeated.
     pub inputs: Inputs,
     /// Height, width and channels of the output: what is needed of it.
     pub output: [usize; 3],
@@ -98,6 +99,25 @@ impl Merge {
     pub const fn output_len(&self) -> usize {
         self.output[0] * self.output[1] * self.output[2]
     }
+
+    /// Whether an axis of an input is repeated.
+    pub const fn repeats(&self) -> bool {
+        if matches!(self.kind, MergeKind::Concat) {
+            return false;
+        }
+        let mut input = 0;
+        while input < self.inputs.count {
+            let mut axis = 0;
+            while axis < 3 {
+                if self.inputs.shapes[input][axis] < self.output[axis] {
+                    return true;
+                }
+                axis += 1;
+            }
+            input += 1;
+        }
+        false
+    }
 }
 
 impl Facts for Merge {
@@ -109,8 +129,8 @@ impl Facts for Merge {
         Some(&mut self.activation)
     }
 
-    fn reads(&self, output: Extent, _whole: Extent) -> Extent {
-        output
+    fn reads(&self, output: Extent, whole: Extent) -> Extent {
+        core::array::from_fn(|axis| output[axis].min(whole[axis]))
     }
 
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {

@@ -66,9 +66,7 @@ pub fn forward<T: Real>(
             let shapes = layer.inputs.shapes();
             let channels: Vec<usize> = shapes.iter().map(|shape| shape[2]).collect();
             let inputs: Vec<Vec<T>> = (shapes.iter().zip(inputs))
-                .map(|(shape, x)| {
-                    corner(*shape, [layer.output[0], layer.output[1], shape[2]], n, x)
-                })
+                .map(|(shape, x)| merge::operand(layer, *shape, n, x))
                 .collect();
             let z = merge::forward(layer.kind, &inputs, &channels);
             activation::forward(layer.activation, layer.output[2], &z)

@@ -1,8 +1,40 @@
 //! Merged values by their definition, for any [`Real`] type.
 
-use crate::reference::Real;
-use cnn_ir::operation::MergeKind;
+use crate::reference::{Real, pixel};
+use cnn_ir::operation::{Merge, MergeKind};
 use std::vec::Vec;
+
+/// The places in `[n, ..shape]` that an operand of this shape has for `[n, ..output]`, one after the other. With one row,
+/// column or channel, it has that for all. What lies side by side has channels of its own.
+pub fn places(layer: &Merge, shape: [usize; 3], n: usize) -> impl Iterator<Item = usize> {
+    let [rows, columns, channels] = layer.output;
+    let channels = match layer.kind {
+        MergeKind::Concat => shape[2],
+        MergeKind::Add
+        | MergeKind::Subtract
+        | MergeKind::Multiply
+        | MergeKind::Average
+        | MergeKind::Maximum
+        | MergeKind::Minimum => channels,
+    };
+    let cells = rows * columns * channels;
+    (0..n * cells).map(move |place| {
+        let (image, place) = (place / cells, place % cells);
+        let at = [
+            place / (columns * channels),
+            place / channels % columns,
+            place % channels,
+        ];
+        let [row, column, channel] =
+            core::array::from_fn(|axis| if shape[axis] == 1 { 0 } else { at[axis] });
+        pixel(shape, image, row, column, channel)
+    })
+}
+
+/// An operand of this shape as the output has it.
+pub fn operand<T: Real>(layer: &Merge, shape: [usize; 3], n: usize, x: &[T]) -> Vec<T> {
+    places(layer, shape, n).map(|place| x[place]).collect()
+}
 
 /// The values of cells of so many channels each, without activation.
 pub fn forward<T: Real>(kind: MergeKind, inputs: &[Vec<T>], channels: &[usize]) -> Vec<T> {
