@@ -1,7 +1,6 @@
 //! [`PlotError`]: why there is no picture.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 
 /// Why a picture could not be drawn or written.
@@ -48,13 +47,8 @@ pub enum PlotError {
         /// The file.
         path: PathBuf,
     },
-    /// A file could not be written.
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    /// A file could not be written. If there was one, it is as it was.
+    File(Box<cnn_runtime::Error>),
 }
 
 impl fmt::Display for PlotError {
@@ -85,7 +79,7 @@ impl fmt::Display for PlotError {
                 "`{}` must end in `.svg`, or in `.png` where a picture consists of images",
                 path.display()
             ),
-            Self::Io { path, source } => write!(f, "`{}`: {source}", path.display()),
+            Self::File(error) => error.fmt(f),
         }
     }
 }
@@ -93,7 +87,7 @@ impl fmt::Display for PlotError {
 impl std::error::Error for PlotError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::File(error) => error.source(),
             Self::Length { .. }
             | Self::NotAnImage { .. }
             | Self::Scores { .. }

@@ -1,7 +1,6 @@
 //! [`Picture`]: what every function of this crate draws.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use crate::error::PlotError;
@@ -60,7 +59,7 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`PlotError::Extension`] and [`PlotError::Io`].
+    /// [`PlotError::Extension`] and [`PlotError::File`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         let path = path.as_ref();
         let ends_in = |extension| {
@@ -96,8 +95,6 @@ impl fmt::Debug for Picture {
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), PlotError> {
-    fs::write(path, bytes).map_err(|source| PlotError::Io {
-        path: path.to_owned(),
-        source,
-    })
+    cnn_runtime::replace_file(path, |writer| writer.write_all(bytes))
+        .map_err(|error| PlotError::File(Box::new(error)))
 }

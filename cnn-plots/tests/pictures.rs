@@ -433,7 +433,7 @@ fn files_are_written_by_their_extension() {
         );
     }
     let error = curves.save(folder.join("none/curves.svg")).unwrap_err();
-    assert!(matches!(error, PlotError::Io { .. }), "{error}");
+    assert!(matches!(error, PlotError::File(_)), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

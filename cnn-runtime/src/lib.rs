@@ -53,6 +53,10 @@ mod train;
 pub mod weights;
 #[cfg(feature = "std")]
 pub use model::view;
+/// For `cnn-plots`.
+#[cfg(feature = "std")]
+#[doc(hidden)]
+pub use file::replace as replace_file;
 
 pub use argmax::{Argmax, argmax};
 pub use cnn_ir as ir;

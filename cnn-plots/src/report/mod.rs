@@ -328,7 +328,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// [`PlotError::Io`].
+    /// [`PlotError::File`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         write(path.as_ref(), self.html().as_bytes())
     }

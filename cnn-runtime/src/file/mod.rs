@@ -51,7 +51,7 @@ const BUFFER: usize = 1 << 16;
 ///
 /// [`Error::NotAFile`], [`Error::ReadOnly`], [`Error::Io`]. The last one names the file that the
 /// links of `path` lead to.
-pub(crate) fn replace(
+pub fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Error> {
