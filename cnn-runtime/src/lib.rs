@@ -51,12 +51,12 @@ pub mod spec;
 mod thread_count;
 mod train;
 pub mod weights;
-#[cfg(feature = "std")]
-pub use model::view;
 /// For `cnn-plots`.
 #[cfg(feature = "std")]
 #[doc(hidden)]
 pub use file::replace as replace_file;
+#[cfg(feature = "std")]
+pub use model::view;
 
 pub use argmax::{Argmax, argmax};
 pub use cnn_ir as ir;
