@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cnn::ndarray::{ArrayD, ArrayViewD, Axis, Slice};
+use cnn::ndarray::{ArrayD, Axis, Slice};
 use cnn::{Error, Examples, Model};
 
 /// What is timed.
@@ -45,23 +45,19 @@ impl Timing {
 
 /// Repeats `work` on batches of `batch` images for about `seconds`, after one step that does not count.
 ///
-/// `images` is `[N, …]` with one label each, and `batch` at most `N`. `model` stays as it is:
-/// every round of training begins with the same weights.
+/// There are at least `batch` examples. `model` stays as it is: every round of training begins with the same weights.
 pub fn run(
     work: Work,
     model: &Model,
-    images: ArrayViewD<'_, f32>,
-    labels: &[usize],
+    examples: &Examples<'_>,
     batch: usize,
     threads: usize,
     seconds: f64,
 ) -> Result<Timing, Error> {
     cnn::set_threads(threads);
+    let images = examples.inputs();
     match work {
-        Work::Train => {
-            let examples = Examples::labelled(images, labels.iter().copied())?;
-            train(&mut model.clone(), &examples, batch, seconds)
-        }
+        Work::Train => train(&mut model.clone(), examples, batch, seconds),
         Work::Infer => {
             let batches: Vec<_> = (0..images.shape()[0] / batch)
                 .map(|index| Slice::from(index * batch..(index + 1) * batch))
@@ -80,8 +76,7 @@ pub fn run(
         Work::Predict => {
             let size = model.spec().input.iter().product();
             let mut output = vec![0.0; model.spec().output.iter().product()];
-            let images = images.as_standard_layout();
-            let flat = images.as_slice().expect("standard layout is contiguous");
+            let flat = images.as_slice().expect("examples are contiguous");
             let images: Vec<&[f32]> = flat.chunks_exact(size).collect();
             Ok(repeat(seconds, &images, |image| {
                 model.predict(image, black_box(&mut output));

@@ -1,4 +1,5 @@
-//! Images to time with: digits of MNIST, or enlarged and coloured ones where a network takes other images.
+//! Images to time with: digits of MNIST, or enlarged and coloured ones where a network takes other images. A shorter row
+//! of values gets the middle of a digit's.
 //!
 //! Kernels that leave out what is zero are as fast as the data let them be, so noise would not do:
 //! a network soon dies of learning noise, and dead units cost nothing.
@@ -7,7 +8,10 @@ use std::error::Error;
 use std::path::Path;
 
 use cnn::ndarray::ArrayD;
+use cnn::runtime::spec::Spec;
 use cnn::{Dataset, Examples};
+
+use crate::networks::{Entry, Targets};
 
 /// Images of one set: more than fit the second-level cache.
 const COUNT: usize = 2048;
@@ -27,28 +31,31 @@ impl Digits {
         Ok(Self { test })
     }
 
-    /// [`COUNT`] images of the shape that a network takes, and their labels, below `classes`.
-    pub fn pictures(
-        &self,
-        shape: &[usize],
-        classes: usize,
-    ) -> Result<(ArrayD<f32>, Vec<usize>), Box<dyn Error>> {
+    /// [`COUNT`] examples for `network`: images of the shape that it takes, with its targets.
+    pub fn pictures(&self, network: Entry) -> Result<Examples<'static>, Box<dyn Error>> {
+        let Spec { input, output, .. } = (network.spec)();
         let count = COUNT.min(self.test.len());
-        let size: usize = shape.iter().product();
+        let size: usize = input.iter().product();
         let mut values = vec![0.0; count * size];
         let mut digit = [0.0; SIDE * SIDE];
         for (index, image) in values.chunks_exact_mut(size).enumerate() {
             self.test.read_input(index, &mut digit);
-            match *shape {
+            match **input {
                 [height, width, channels] if size != digit.len() => {
                     colour(&digit, image, [height, width, channels], index);
                 }
-                _ => image.copy_from_slice(&digit),
+                _ => image.copy_from_slice(&digit[(digit.len() - size) / 2..][..size]),
             }
         }
-        let shape = [&[count], shape].concat();
-        let labels = (0..count).filter_map(|index| Some(self.test.label(index)? % classes));
-        Ok((ArrayD::from_shape_vec(shape, values)?, labels.collect()))
+        let images = ArrayD::from_shape_vec([&[count], *input].concat(), values)?;
+        Ok(match network.targets {
+            Targets::Labels => {
+                let classes: usize = output.iter().product();
+                let labels = (0..count).filter_map(|index| self.test.label(index));
+                Examples::labelled(images, labels.map(|label| label % classes))?
+            }
+            Targets::Inputs => Examples::with_values(images.clone(), images)?,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Commands of `tests/peers/compare.py` on standard input, one a line, one line of JSON back.
 //!
 //! ```text
-//! load NETWORK FOLDER          weights.safetensors, images.f32, labels.u8
-//! infer BATCH FILE             writes the probabilities of the first BATCH images
+//! load NETWORK FOLDER          weights.safetensors, images.f32, labels.u8 or targets.f32
+//! infer BATCH FILE             writes the outputs for the first BATCH images
 //! step sgd|rmsprop BATCH FILE  one step on them; writes the parameters, answers with the losses
 //! time train|infer BATCH SECONDS
 //! ```
@@ -15,18 +15,16 @@ use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-use cnn::ndarray::{ArrayD, ArrayViewD, Axis, Slice};
+use cnn::ndarray::ArrayD;
 use cnn::{Examples, Model, Optimizer};
 
 use crate::measure::{self, Work};
-use crate::networks;
+use crate::networks::{self, Targets};
 
 /// What `load` read.
 struct Loaded {
     model: Model,
-    /// `[N, …]`.
-    images: ArrayD<f32>,
-    labels: Vec<usize>,
+    examples: Examples<'static>,
 }
 
 /// Answers commands until the standard input ends.
@@ -60,7 +58,10 @@ fn answer(
         ["infer", batch, file] => {
             let output: ArrayD<f32> = match batch.parse()? {
                 1 => loaded.predict_one(),
-                batch => loaded.model.predict_batch(loaded.first(batch))?,
+                batch => {
+                    let first = loaded.examples.take(batch);
+                    loaded.model.predict_batch(first.inputs().view())?
+                }
             };
             let bytes: Vec<u8> = output
                 .iter()
@@ -89,8 +90,7 @@ fn answer(
             let timing = measure::run(
                 work,
                 &loaded.model,
-                loaded.images.view(),
-                &loaded.labels,
+                &loaded.examples,
                 batch,
                 threads,
                 seconds.parse()?,
@@ -106,29 +106,26 @@ fn answer(
 
 impl Loaded {
     fn read(network: &str, folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let spec = networks::find(network)?;
-        let model = Model::load(spec, folder.join("weights.safetensors"))?;
-        let labels = fs::read(folder.join("labels.u8"))?;
-        let bytes = fs::read(folder.join("images.f32"))?;
-        let (words, _) = bytes.as_chunks();
-        let values = words.iter().copied().map(f32::from_le_bytes).collect();
-        let shape = [&[labels.len()], spec.input].concat();
+        let network = networks::find(network)?;
+        let spec = (network.spec)();
+        let images = floats(&folder.join("images.f32"), spec.input)?;
+        let examples = match network.targets {
+            Targets::Labels => Examples::labelled(images, fs::read(folder.join("labels.u8"))?)?,
+            Targets::Inputs => {
+                let targets = floats(&folder.join("targets.f32"), spec.output)?;
+                Examples::with_values(images, targets)?
+            }
+        };
         Ok(Self {
-            model,
-            images: ArrayD::from_shape_vec(shape, values)?,
-            labels: labels.into_iter().map(usize::from).collect(),
+            model: Model::load(spec, folder.join("weights.safetensors"))?,
+            examples,
         })
-    }
-
-    /// The first `count` images.
-    fn first(&self, count: usize) -> ArrayViewD<'_, f32> {
-        self.images.slice_axis(Axis(0), Slice::from(..count))
     }
 
     /// The output for the first image, by what is timed for one.
     fn predict_one(&self) -> ArrayD<f32> {
         let mut output = ArrayD::zeros(self.model.spec().output);
-        let image = self.images.index_axis(Axis(0), 0);
+        let image = self.examples.input(0);
         self.model.predict(
             image.as_slice().expect("images are contiguous"),
             output.as_slice_mut().expect("new arrays are contiguous"),
@@ -143,8 +140,7 @@ impl Loaded {
         batch: usize,
         file: &Path,
     ) -> Result<[f64; 2], Box<dyn Error>> {
-        let labels = self.labels.iter().copied().take(batch);
-        let examples = Examples::labelled(self.first(batch), labels)?;
+        let examples = self.examples.take(batch);
         let mut model = self.model.clone();
         let mut step = || -> Result<(f64, Model), Box<dyn Error>> {
             let trainer = model.trainer().optimizer(optimizer).batch_size(batch);
@@ -162,4 +158,13 @@ impl Loaded {
         trained.save(file)?;
         Ok([before, after])
     }
+}
+
+/// The numbers of a file, as an array of values of `shape`.
+fn floats(file: &Path, shape: &[usize]) -> Result<ArrayD<f32>, Box<dyn Error>> {
+    let bytes = fs::read(file)?;
+    let (words, _) = bytes.as_chunks();
+    let values: Vec<f32> = words.iter().copied().map(f32::from_le_bytes).collect();
+    let count = values.len() / shape.iter().product::<usize>();
+    Ok(ArrayD::from_shape_vec([&[count], shape].concat(), values)?)
 }

@@ -17,7 +17,7 @@ use cnn::callbacks::{Checkpoint, CsvLog, EarlyStopping, ReduceOnPlateau};
 use cnn::{Examples, Model, Network};
 
 use crate::measure::median;
-use crate::networks::Tutorial;
+use crate::networks::{self, Tutorial};
 use crate::pictures::Digits;
 
 cnn::network! {
@@ -51,8 +51,7 @@ pub fn run(
     rounds: usize,
     seconds: f64,
 ) -> Result<(), Box<dyn Error>> {
-    let (images, labels) = digits.pictures(Tutorial::spec().input, 10)?;
-    let data = Examples::labelled(images, labels)?;
+    let data = digits.pictures(networks::find("tutorial")?)?;
     let folder = std::env::temp_dir().join(format!("cnn-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     println!("tutorial, batches of {BATCH}, medians of {rounds} rounds");

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import matplotlib
 
-from report import OURS
+import networks
+from report import OURS, title
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
@@ -27,20 +28,6 @@ COLUMNS = [
     ("Inference", "one image, 1 thread", "infer", 1, 1),
     ("Inference", "batches of 64, 1 thread", "infer", 64, 1),
 ]
-
-NAMES = {
-    "pytorch": "PyTorch",
-    "pytorch-compile": "PyTorch, compiled",
-    "keras": "Keras (TF)",
-    "onnxruntime": "ONNX Runtime",
-    "litert": "LiteRT",
-    "tutorial": "MNIST convnet",
-    "lenet5": "LeNet-5",
-    "vgg": "VGG-like",
-    "mlp": "MLP",
-    "pointwise": "1x1 convolutions",
-}
-
 
 def short(number: float) -> str:
     if number >= 9950:
@@ -98,7 +85,7 @@ def draw(result: dict, path: Path):
     top = height - head
     for row, count in zip(rows, heights):
         top -= gap / 2
-        for index, (title, subtitle, *key) in enumerate(columns):
+        for index, (work, subtitle, *key) in enumerate(columns):
             case = cases.get((row, *key))
             if case is None:
                 continue
@@ -111,7 +98,7 @@ def draw(result: dict, path: Path):
             axes.text(
                 -1.15 / wide,
                 1 + 0.06 / high,
-                NAMES.get(row, row) if index == 0 else "",
+                networks.NETWORKS[row].title if index == 0 else "",
                 transform=axes.transAxes,
                 weight="bold",
                 color=INK,
@@ -119,7 +106,7 @@ def draw(result: dict, path: Path):
             )
             if row == rows[0]:
                 at = (left - 0.02) / width
-                figure.text(at, 1 - 0.92 / height, title, color=INK, size=10, weight="bold")
+                figure.text(at, 1 - 0.92 / height, work, color=INK, size=10, weight="bold")
                 figure.text(at, 1 - 1.1 / height, subtitle, color=QUIET, size=8.5)
         top -= bar * count + gap / 2
     figure.savefig(path, facecolor=CARD, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -148,7 +135,7 @@ def panel(axes, row: list[tuple[str, float]]):
         axes.text(
             -largest * 0.03,
             place,
-            NAMES.get(name, name),
+            title(name),
             va="center",
             ha="right",
             color=OUR_COLOUR if ours else INK,

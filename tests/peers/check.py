@@ -8,8 +8,8 @@ from safetensors.numpy import load_file
 import networks
 from library import Failed, Library
 
-#: Largest difference of a probability.
-PROBABILITY = 1e-4
+#: Largest difference of an output: a probability, or a value of about 1.
+OUTPUT = 1e-4
 #: Of the loss, before and after a step, relative to it.
 LOSS = 1e-4
 #: Of the change of a tensor in a step of SGD, relative to the largest change in the tensor. Not less, because
@@ -26,18 +26,18 @@ NORMALIZED = 5
 
 
 def infer(ours: Library, library: Library, batch: int, folder: Path) -> float:
-    """Compares the probabilities of the first `batch` images; returns the largest difference."""
+    """Compares the outputs for the first `batch` images; returns the largest difference."""
     outputs = []
     for asked in (ours, library):
         file = folder / "output.f32"
         asked.ask("infer", batch, file)
         outputs.append(np.fromfile(file, "<f4").reshape(batch, -1))
     if outputs[0].shape != outputs[1].shape:
-        raise Failed(f"probabilities of shape {outputs[1].shape}, ours {outputs[0].shape}")
+        raise Failed(f"outputs of shape {outputs[1].shape}, ours {outputs[0].shape}")
     difference = float(np.abs(outputs[0] - outputs[1]).max())
     # So written, because NaN is in no order.
-    if not difference <= PROBABILITY:
-        raise Failed(f"a probability differs by {difference:.1e}")
+    if not difference <= OUTPUT:
+        raise Failed(f"an output differs by {difference:.1e}")
     return difference
 
 

@@ -1,12 +1,12 @@
 """Times `cnn` and its peers on the same networks, interleaved in one run.
 
-    python compare.py                                # everything: see README.md for how long
+    python compare.py                                # the usual: see README.md for how long
     python compare.py --networks tutorial --work train --threads 1 --peers pytorch,keras
-    python compare.py --from results.json --svg chart.svg
+    python compare.py --from results.json --docs ../../docs/benchmarks.md --svg peers.svg
 
 Each library is a process of its own that waits for commands; while one computes, the others are
-stopped. A library whose answers differ from ours is not timed. Prints one table, and writes
-`results.json` and a chart.
+stopped. A library whose answers differ from ours is not timed. Prints one table and writes
+`results.json`; on demand also the tables of a document, and a chart.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ import mnist
 import networks
 import report
 from library import Failed, Library, Unsupported
-from report import OURS
+from report import KEPT, OURS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -37,36 +38,56 @@ IMAGES = 2048
 
 #: The work that is timed unless options say otherwise: (work, batch, threads).
 CASES = [
-    ("train", 1, 1),
-    ("train", 32, 1),
     ("train", 64, 1),
     ("train", 64, 2),
-    ("train", 256, 1),
-    ("train", 256, 2),
     ("infer", 1, 1),
-    ("infer", 32, 1),
+    ("infer", 1, 2),
     ("infer", 64, 1),
     ("infer", 64, 2),
-    ("infer", 256, 1),
-    ("infer", 256, 2),
 ]
 
+#: The peers unless options say otherwise.
+PEERS = [
+    "pytorch",
+    "pytorch+malloc",
+    "keras",
+    "keras+malloc",
+    "onnxruntime",
+    "litert",
+    "openvino",
+    "ncnn",
+]
 
-def python(module: str) -> list[str]:
-    return [sys.executable, str(HERE / f"{module}.py")]
+#: glibc gives large blocks back to the system as soon as they are free, so that a library that takes its buffers anew in
+#: each step gets them anew too, page by page. With these settings a process keeps what it once had.
+KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+    "MALLOC_TOP_PAD_": str(1 << 28),
+}
 
 
 def commands(options, threads: int) -> dict[str, tuple[list[str], dict]]:
     """How each library is started, and what its environment adds."""
+    peers = {}
+
+    def python(name: str, module: str, **environment):
+        command = [sys.executable, str(HERE / f"{module}.py")]
+        peers[name] = command, environment
+        peers[name + KEPT] = command, {**environment, **KEPT_MEMORY}
+
+    python("pytorch", "peer_pytorch")
+    python("pytorch-compile", "peer_pytorch", PEER_COMPILE="1")
+    python("keras", "peer_keras")
+    python("keras-xla", "peer_keras", PEER_COMPILE="1")
+    python("onnxruntime", "peer_onnxruntime")
+    python("litert", "peer_litert")
+    python("openvino", "peer_openvino")
+    python("ncnn", "peer_ncnn")
     rust = str(options.rust_peers)
     return {
         OURS: ([str(options.bench), "--serve", "--threads", str(threads)], {}),
-        "pytorch": (python("peer_pytorch"), {}),
-        "pytorch-compile": (python("peer_pytorch"), {"PEER_COMPILE": "1"}),
-        "keras": (python("peer_keras"), {}),
-        "onnxruntime": (python("peer_onnxruntime"), {}),
-        "litert": (python("peer_litert"), {}),
-        "ncnn": (python("peer_ncnn"), {}),
+        **peers,
         "candle": ([rust, "candle"], {}),
         "tract": ([rust, "tract"], {}),
     }
@@ -88,6 +109,7 @@ def run(options, cases, folder: Path) -> dict:
     result = {
         "processor": processor(),
         "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "versions": {},
@@ -219,6 +241,15 @@ def processor() -> str:
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
+def commit() -> str | None:
+    """What is checked out, with a mark if files were changed since."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def parse() -> argparse.Namespace:
     def names(text):
         return [name for name in text.split(",") if name]
@@ -230,12 +261,17 @@ def parse() -> argparse.Namespace:
     everything = argparse.Namespace(bench=Path(), rust_peers=Path())
     peers = [name for name in commands(everything, 1) if name != OURS]
     parser.add_argument("--networks", type=names, default=list(networks.NETWORKS))
-    parser.add_argument("--peers", type=names, default=peers, help=", ".join(peers))
+    parser.add_argument(
+        "--peers",
+        type=names,
+        default=PEERS,
+        help=f"of {', '.join(peers)}; {', '.join(PEERS)}",
+    )
     parser.add_argument("--work", type=names, help="train, infer")
     parser.add_argument("--batches", type=numbers)
     parser.add_argument("--threads", type=numbers)
     parser.add_argument("--rounds", type=int, default=5, help="of each library; 5")
-    parser.add_argument("--seconds", type=float, default=0.3, help="of a round; 0.3")
+    parser.add_argument("--seconds", type=float, default=0.2, help="of a round; 0.2")
     parser.add_argument(
         "--limit",
         type=float,
@@ -255,8 +291,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("results.json"))
     parser.add_argument("--svg", type=Path, help="draws the chart there")
     parser.add_argument(
-        "--from", dest="source", type=Path, help="table and chart of earlier results"
+        "--from", dest="source", type=Path, help="earlier results, instead of timing anything"
     )
+    parser.add_argument("--docs", type=Path, help="writes the tables into that document")
     options = parser.parse_args()
     for name in options.networks:
         if name not in networks.NETWORKS:
@@ -292,6 +329,8 @@ def main():
             result = run(options, choose(options), Path(folder))
         progress(f"{time.monotonic() - start:.0f} s")
     print(report.table(result))
+    if options.docs:
+        report.write_docs(result, options.docs)
     if options.svg:
         import chart
 

@@ -1,4 +1,4 @@
-"""A timed network as a Keras model with logits as its output."""
+"""A timed network as a Keras model whose output is that of the last line, or that of a prediction."""
 
 import os
 
@@ -24,19 +24,19 @@ from networks import (
 )
 
 
-def build(network: str, weights: dict, softmax: bool = False) -> keras.Model:
+def build(network: str, weights: dict, predicts: bool = False) -> keras.Model:
     first = keras.Input(networks.input_shape(network))
     values = {networks.INPUT: first}
     for placed in networks.layers(network):
-        name, relu = placed.name, False
+        name, activation = placed.name, None
         match placed.layer:
-            case Conv(filters, kernel, strides, padding, relu):
+            case Conv(filters, kernel, strides, padding, activation):
                 layer = layers.Conv2D(filters, kernel, strides, padding, name=name)
-            case DepthwiseConv(kernel, strides, padding, relu):
+            case DepthwiseConv(kernel, strides, padding, activation):
                 layer = layers.DepthwiseConv2D(kernel, strides, padding, name=name)
-            case BatchNormalization(relu):
+            case BatchNormalization(activation):
                 layer = layers.BatchNormalization(name=name)
-            case Add(relu):
+            case Add(activation):
                 layer = layers.Add(name=name)
             case MaxPool(size):
                 layer = layers.MaxPooling2D(size)
@@ -46,16 +46,18 @@ def build(network: str, weights: dict, softmax: bool = False) -> keras.Model:
                 layer = layers.GlobalAveragePooling2D()
             case Flatten():
                 layer = layers.Flatten()
-            case Dense(units, relu):
+            case Dense(units, activation):
                 layer = layers.Dense(units, name=name)
         read = [values[name] for name in placed.reads]
-        if relu and hasattr(layer, "activation"):
-            layer.activation = keras.activations.relu
+        if activation and hasattr(layer, "activation"):
+            layer.activation = keras.activations.get(activation)
         value = layer(read if len(read) > 1 else read[0])
-        if relu and not hasattr(layer, "activation"):
-            value = layers.ReLU()(value)
+        if activation and not hasattr(layer, "activation"):
+            value = layers.Activation(activation)(value)
         values[placed.name] = value
-    model = keras.Model(first, layers.Softmax()(value) if softmax else value)
+    if predicts and networks.NETWORKS[network].softmax:
+        value = layers.Softmax()(value)
+    model = keras.Model(first, value)
     set_weights(model, weights)
     return model
 

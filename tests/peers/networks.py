@@ -1,7 +1,8 @@
 """The timed networks, as `examples/bench/networks.rs` has them, for all peers that Python drives.
 
-A network is an input shape (height, width, channels) and a row of lines. Where nothing else is said,
-convolutions and all dense layers but the last end in relu; the last gives the logits, which a softmax follows.
+A network is an input shape (height, width, channels), lines, and the loss with its targets. Where nothing else is
+said, layers with an activation end in relu. The last line gives logits where the loss is a cross-entropy, and a softmax
+follows while predicting; of another loss it gives the output.
 """
 
 import json
@@ -20,7 +21,7 @@ class Conv:
     kernel: int | tuple[int, int]
     strides: int = 1
     padding: str = "valid"
-    relu: bool = True
+    activation: str | None = "relu"
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,19 @@ class DepthwiseConv:
     kernel: int
     strides: int = 1
     padding: str = "valid"
-    relu: bool = True
+    activation: str | None = "relu"
 
 
 @dataclass(frozen=True)
 class BatchNormalization:
-    relu: bool = True
+    activation: str | None = "relu"
 
 
 @dataclass(frozen=True)
 class Add:
     """Of the two values that its line reads."""
 
-    relu: bool = True
+    activation: str | None = "relu"
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,17 @@ class Flatten:
 @dataclass(frozen=True)
 class Dense:
     units: int
-    relu: bool = True
+    activation: str | None = "relu"
 
 
-LOGITS = Dense(10, relu=False)
+LOGITS = Dense(10, activation=None)
+
+#: The losses.
+CROSS_ENTROPY = "categorical_crossentropy"
+MEAN_SQUARED_ERROR = "mean_squared_error"
+
+#: The targets: the class of each image, or the image itself.
+LABELS, INPUTS = "labels", "inputs"
 
 #: What the crate calls the layers.
 KEYWORDS = {
@@ -139,20 +147,20 @@ def resnet8() -> list[Line]:
     """ResNet-8 of MLPerf Tiny: the projections have no normalization."""
     net = Lines()
 
-    def conv_bn(filters, strides=1, relu=True, label=None):
+    def conv_bn(filters, strides=1, activation="relu", label=None):
         with net.block("conv_bn", label):
-            net.add(Conv(filters, 3, strides, "same", relu=False))
-            return net.add(BatchNormalization(relu))
+            net.add(Conv(filters, 3, strides, "same", activation=None))
+            return net.add(BatchNormalization(activation))
 
     conv_bn(16)
     with net.block("residual") as before:
         conv_bn(16)
-        net.add(Add(), conv_bn(16, relu=False), before)
+        net.add(Add(), conv_bn(16, activation=None), before)
     for filters in (32, 64):
         with net.block("downsample") as before:
             conv_bn(filters, strides=2)
-            main = conv_bn(filters, relu=False, label="main")
-            projection = Conv(filters, 1, 2, "same", relu=False)
+            main = conv_bn(filters, activation=None, label="main")
+            projection = Conv(filters, 1, 2, "same", activation=None)
             shortcut = net.add(projection, before, label="shortcut")
             net.add(Add(), main, shortcut)
     net.add(GlobalAvgPool())
@@ -162,43 +170,74 @@ def resnet8() -> list[Line]:
 
 def separable(net: Lines, filters: int, strides: int = 1):
     with net.block("separable"):
-        net.add(DepthwiseConv(3, strides, "same", relu=False))
+        net.add(DepthwiseConv(3, strides, "same", activation=None))
         net.add(BatchNormalization())
-        net.add(Conv(filters, 1, relu=False))
+        net.add(Conv(filters, 1, activation=None))
         net.add(BatchNormalization())
 
 
 def ds_cnn() -> list[Line]:
     """The keyword spotter of MLPerf Tiny, without its dropout: libraries drop different units."""
     net = Lines()
-    net.add(Conv(64, (10, 4), 2, "same", relu=False))
+    net.add(Conv(64, (10, 4), 2, "same", activation=None))
     net.add(BatchNormalization())
     for _ in range(4):
         separable(net, 64)
     net.add(GlobalAvgPool())
-    net.add(Dense(12, relu=False))
+    net.add(Dense(12, activation=None))
     return net.lines
 
 
 def mobilenet() -> list[Line]:
     """MobileNetV1 0.25 of MLPerf Tiny."""
     net = Lines()
-    net.add(Conv(8, 3, 2, "same", relu=False))
+    net.add(Conv(8, 3, 2, "same", activation=None))
     net.add(BatchNormalization())
     widths = [16, 32, 32, 64, 64, *[128] * 6, 256, 256]
     for place, filters in enumerate(widths):
         separable(net, filters, strides=2 if place in (1, 3, 5, 11) else 1)
     net.add(GlobalAvgPool())
-    net.add(Dense(2, relu=False))
+    net.add(Dense(2, activation=None))
     return net.lines
 
 
+def autoencoder() -> list[Line]:
+    """The auto-encoder of MLPerf Tiny, which finds machines that sound wrong."""
+    net = Lines()
+    for units in [*[128] * 4, 8, *[128] * 4]:
+        with net.block("dense_bn"):
+            net.add(Dense(units, activation=None))
+            net.add(BatchNormalization())
+    net.add(Dense(640, activation=None))
+    return net.lines
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is timed; `title` stands in tables and charts."""
+
+    title: str
+    input: tuple
+    lines: list[Line]
+    loss: str = CROSS_ENTROPY
+    targets: str = LABELS
+    #: No kernel and no choice of one may be tuned for it.
+    held_out: bool = False
+
+    @property
+    def softmax(self) -> bool:
+        """Whether the outputs of a prediction are a softmax of the last line."""
+        return self.loss == CROSS_ENTROPY
+
+
 NETWORKS = {
-    "tutorial": (
+    "tutorial": Network(
+        "MNIST convnet",
         (28, 28, 1),
         sequence(Conv(32, 3), MaxPool(2), Conv(64, 3), MaxPool(2), Flatten(), Dense(64), LOGITS),
     ),
-    "lenet5": (
+    "lenet5": Network(
+        "LeNet-5",
         (28, 28, 1),
         sequence(
             Conv(6, 5, padding="same"),
@@ -211,7 +250,8 @@ NETWORKS = {
             LOGITS,
         ),
     ),
-    "vgg": (
+    "vgg": Network(
+        "VGG-like, 32x32",
         (32, 32, 3),
         sequence(
             Conv(32, 3, padding="same"),
@@ -228,8 +268,9 @@ NETWORKS = {
             LOGITS,
         ),
     ),
-    "mlp": ((784,), sequence(Dense(512), Dense(512), LOGITS)),
-    "pointwise": (
+    "mlp": Network("MLP 784-512-512-10", (784,), sequence(Dense(512), Dense(512), LOGITS)),
+    "pointwise": Network(
+        "1x1 convolutions",
         (32, 32, 3),
         sequence(
             Conv(32, 3, strides=2, padding="same"),
@@ -243,9 +284,60 @@ NETWORKS = {
             LOGITS,
         ),
     ),
-    "resnet8": ((32, 32, 3), resnet8()),
-    "ds_cnn": ((49, 10, 1), ds_cnn()),
-    "mobilenet": ((96, 96, 3), mobilenet()),
+    "resnet8": Network("ResNet-8", (32, 32, 3), resnet8()),
+    "ds_cnn": Network("DS-CNN", (49, 10, 1), ds_cnn()),
+    "mobilenet": Network("MobileNetV1 0.25", (96, 96, 3), mobilenet()),
+    "odd_widths": Network(
+        "odd widths, 48x48",
+        (48, 48, 3),
+        sequence(
+            Conv(24, 3, padding="same"),
+            MaxPool(2),
+            Conv(37, 3),
+            MaxPool(2),
+            Conv(51, 3),
+            Flatten(),
+            Dense(75),
+            Dense(7, activation=None),
+        ),
+        held_out=True,
+    ),
+    "large_kernels": Network(
+        "large kernels, tanh",
+        (20, 37, 5),
+        sequence(
+            Conv(13, 7, strides=3, padding="same", activation="tanh"),
+            Conv(26, 5, strides=2, activation="tanh"),
+            Flatten(),
+            Dense(50, activation="tanh"),
+            LOGITS,
+        ),
+        held_out=True,
+    ),
+    "large_images": Network(
+        "3x3 convolutions, 64x64",
+        (64, 64, 3),
+        sequence(
+            Conv(16, 3, padding="same"),
+            MaxPool(2),
+            Conv(32, 3, padding="same"),
+            MaxPool(2),
+            Conv(48, 3, padding="same"),
+            MaxPool(2),
+            Conv(64, 3, padding="same"),
+            GlobalAvgPool(),
+            LOGITS,
+        ),
+        held_out=True,
+    ),
+    "autoencoder": Network(
+        "auto-encoder",
+        (640,),
+        autoencoder(),
+        loss=MEAN_SQUARED_ERROR,
+        targets=INPUTS,
+        held_out=True,
+    ),
 }
 
 
@@ -276,9 +368,8 @@ def pair(kernel: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def layers(network: str) -> list[Placed]:
-    shape, lines = NETWORKS[network]
-    shapes, placed = {INPUT: shape}, []
-    for line in lines:
+    shapes, placed = {INPUT: input_shape(network)}, []
+    for line in NETWORKS[network].lines:
         shape = shapes[line.reads[0]]
         match line.layer:
             case Conv() | DepthwiseConv() as layer:
@@ -304,17 +395,18 @@ def layers(network: str) -> list[Placed]:
 
 def is_sequence(network: str) -> bool:
     """Whether each line reads the one above, and no other."""
-    lines = NETWORKS[network][1]
+    lines = NETWORKS[network].lines
     above = [INPUT, *(line.name for line in lines)]
     return all(line.reads == (name,) for line, name in zip(lines, above))
 
 
-def classes(network: str) -> int:
+def outputs(network: str) -> int:
+    """How many values a prediction has."""
     return layers(network)[-1].output[0]
 
 
 def input_shape(network: str) -> tuple:
-    return NETWORKS[network][0]
+    return NETWORKS[network].input
 
 
 def random_weights(network: str, seed: int) -> dict[str, np.ndarray]:
@@ -380,11 +472,14 @@ def channels_first_rows(placed: Placed, kernel: np.ndarray, flattened: tuple | N
 def pictures(network: str, digits: np.ndarray) -> np.ndarray:
     """`digits` `[N, 28, 28, 1]` in the network's shape: as they are, or enlarged, in the middle and in colours.
 
+    A row of values gets the digits' rows one after the other, or the middle of them.
     As `examples/bench/pictures.rs` does, which says why it is no noise.
     """
     shape = input_shape(network)
     if np.prod(shape) == 784:
         return digits.reshape(-1, *shape)
+    if len(shape) == 1:
+        return in_the_middle(digits.reshape(len(digits), -1), 1, shape[0])
     height, width, channels = shape
     times = max(1, min(height, width) // 28)
     ink = digits.repeat(times, axis=1).repeat(times, axis=2)
@@ -405,20 +500,33 @@ def in_the_middle(images: np.ndarray, axis: int, size: int) -> np.ndarray:
 
 
 def description(network: str) -> dict:
-    """The network for peers that are not written in Python; they know sequences with square kernels alone."""
+    """The network for peers that are not written in Python; candle knows sequences alone."""
     row = []
     for placed in layers(network):
         layer = {"name": placed.name, "kind": type(placed.layer).__name__, **asdict(placed.layer)}
         if isinstance(placed.layer, Conv):
-            layer["pads"] = placed.pads[0]
+            layer["pads"] = placed.pads
         row.append(layer)
-    return {"input": input_shape(network), "layers": row}
+    return {"input": input_shape(network), "targets": NETWORKS[network].targets, "layers": row}
 
 
 def write_folder(folder: Path, network: str, digits: np.ndarray, labels: np.ndarray):
-    """Writes what `load` reads: weights, images, labels, and the layers as JSON."""
+    """Writes what `load` reads: weights, images, labels or targets, and the layers as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "network.json").write_text(json.dumps(description(network)))
     save_file(random_weights(network, 0), folder / "weights.safetensors")
-    pictures(network, digits).astype("<f4").tofile(folder / "images.f32")
-    (labels % classes(network)).astype(np.uint8).tofile(folder / "labels.u8")
+    images = pictures(network, digits).astype("<f4")
+    images.tofile(folder / "images.f32")
+    if NETWORKS[network].targets == LABELS:
+        (labels % outputs(network)).astype(np.uint8).tofile(folder / "labels.u8")
+    else:
+        images.tofile(folder / "targets.f32")
+
+
+def read_folder(folder: Path, network: str) -> tuple[np.ndarray, np.ndarray]:
+    """The images, and the class of each or its target values, as the loss takes them."""
+    images = np.fromfile(folder / "images.f32", "<f4").reshape(-1, *input_shape(network))
+    if NETWORKS[network].targets == LABELS:
+        return images, np.fromfile(folder / "labels.u8", np.uint8).astype(np.int64)
+    targets = np.fromfile(folder / "targets.f32", "<f4")
+    return images, targets.reshape(len(images), outputs(network))

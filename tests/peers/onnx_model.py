@@ -1,4 +1,4 @@
-"""A timed network as an ONNX file of one batch size: inference, probabilities as its output."""
+"""A timed network as an ONNX file of one batch size: inference, with the outputs of a prediction."""
 
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from networks import (
     MaxPool,
 )
 
+ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
+
 
 def write(network: str, weights: dict, batch: int, path: Path):
     """Images are `[batch, channels, height, width]`, as ONNX has them."""
     nodes, tensors = [], []
     flattened = None
-    # The values by the names of their lines: with a relu, that of the relu.
+    # The values by the names of their lines: with an activation, that of the activation.
     values = {networks.INPUT: "input"}
 
     def add(operation, name, inputs, **attributes):
@@ -37,10 +39,13 @@ def write(network: str, weights: dict, batch: int, path: Path):
         return name
 
     for placed in networks.layers(network):
-        name, relu = placed.name, False
+        name, activation = placed.name, None
         reads = [values[read] for read in placed.reads]
         match placed.layer:
-            case Conv(_, kernel, strides, _, relu) | DepthwiseConv(kernel, strides, _, relu):
+            case (
+                Conv(_, kernel, strides, _, activation)
+                | DepthwiseConv(kernel, strides, _, activation)
+            ):
                 (top, bottom), (left, right) = placed.pads
                 depthwise = isinstance(placed.layer, DepthwiseConv)
                 order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
@@ -54,11 +59,11 @@ def write(network: str, weights: dict, batch: int, path: Path):
                     pads=[top, left, bottom, right],
                     group=placed.input[-1] if depthwise else 1,
                 )
-            case BatchNormalization(relu):
+            case BatchNormalization(activation):
                 names = ("gamma", "beta", *networks.STATE)
                 tensor_names = [constant(f"{name}.{tensor}") for tensor in names]
                 value = add("BatchNormalization", name, [*reads, *tensor_names], epsilon=1e-3)
-            case Add(relu):
+            case Add(activation):
                 value = add("Add", name, reads)
             case MaxPool(size):
                 value = add("MaxPool", name, reads, kernel_shape=[size] * 2, strides=[size] * 2)
@@ -70,17 +75,22 @@ def write(network: str, weights: dict, batch: int, path: Path):
             case Flatten():
                 flattened = placed.input
                 value = add("Flatten", name, reads, axis=1)
-            case Dense(_, relu):
+            case Dense(_, activation):
                 kernel = networks.channels_first_rows(placed, weights[f"{name}.kernel"], flattened)
                 flattened = None
                 weight = constant(f"{name}.kernel", kernel)
                 value = add("Gemm", name, [*reads, weight, constant(f"{name}.bias")])
-        values[name] = add("Relu", f"{name}.relu", [value]) if relu else value
-    add("Softmax", "output", [value], axis=1)
+        if activation:
+            value = add(ACTIVATIONS[activation], f"{name}.{activation}", [value])
+        values[name] = value
+    if networks.NETWORKS[network].softmax:
+        add("Softmax", "output", [value], axis=1)
+    else:
+        add("Identity", "output", [value])
 
     shape = networks.input_shape(network)
     shape = (batch, shape[2], shape[0], shape[1]) if len(shape) == 3 else (batch, *shape)
-    output = (batch, networks.classes(network))
+    output = (batch, networks.outputs(network))
     graph = helper.make_graph(
         nodes,
         network,

@@ -1,7 +1,7 @@
 """A peer as a process: commands on standard input, a line of JSON back for each.
 
-    load NETWORK FOLDER            weights.safetensors, images.f32, labels.u8
-    infer BATCH FILE               writes the probabilities of the first BATCH images
+    load NETWORK FOLDER            weights.safetensors, images.f32, labels.u8 or targets.f32
+    infer BATCH FILE               writes the outputs for the first BATCH images
     step sgd|rmsprop BATCH FILE    one step on them; writes the parameters, answers with the losses
     time train|infer BATCH SECONDS
 
@@ -35,12 +35,12 @@ class Peer:
     def version(self) -> str:
         raise NotImplementedError
 
-    def load(self, network: str, folder: Path, weights: dict, images: np.ndarray, labels):
-        """Takes the network with `weights`, and images `[N, height, width, channels]`."""
+    def load(self, network: str, folder: Path, weights: dict, images: np.ndarray, targets):
+        """Takes the network with `weights`, images `[N, height, width, channels]`, and the targets of its loss."""
         raise NotImplementedError
 
     def infer_step(self, batch: int):
-        """Returns a function of `i` that computes and returns the probabilities of batch `i`."""
+        """Returns a function of `i` that computes and returns the outputs for batch `i`."""
         raise NotImplementedError
 
     def train_step(self, batch: int, optimizer: str):
@@ -83,12 +83,10 @@ class Server:
                 from safetensors.numpy import load_file
 
                 folder = Path(folder)
-                labels = np.fromfile(folder / "labels.u8", np.uint8).astype(np.int64)
-                images = np.fromfile(folder / "images.f32", "<f4")
-                images = images.reshape(len(labels), *networks.input_shape(network))
+                images, targets = networks.read_folder(folder, network)
                 weights = load_file(folder / "weights.safetensors")
-                self.count, self.infer = len(labels), {}
-                self.peer.load(network, folder, weights, images, labels)
+                self.count, self.infer = len(images), {}
+                self.peer.load(network, folder, weights, images, targets)
                 return {"version": self.peer.version(), "epsilon": self.peer.epsilon}
             case ["infer", batch, file]:
                 output = self.infer_step(int(batch))(0)

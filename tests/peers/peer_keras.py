@@ -3,12 +3,26 @@
 That is faster than `train_on_batch` and `predict_on_batch`, which add Python around the same graph.
 """
 
+import os
+
 # First, because it says what Keras runs on.
 import keras_model  # isort: skip
 import keras
 import tensorflow as tf
 
+import networks
 from peer import Peer, serve
+
+XLA = os.environ.get("PEER_COMPILE") == "1"
+
+LOSSES = {
+    networks.CROSS_ENTROPY: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    networks.MEAN_SQUARED_ERROR: keras.losses.MeanSquaredError(),
+}
+
+
+def specification(batches: list) -> tf.TensorSpec:
+    return tf.TensorSpec(batches[0].shape, batches[0].dtype)
 
 
 class Keras(Peer):
@@ -20,10 +34,11 @@ class Keras(Peer):
     def version(self):
         return f"{keras.__version__} on TensorFlow {tf.__version__}"
 
-    def load(self, network, folder, weights, images, labels):
-        self.weights, self.images, self.labels = weights, images, labels
+    def load(self, network, folder, weights, images, targets):
+        self.weights, self.images, self.targets = weights, images, targets
         self.model = keras_model.build(network, weights)
-        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.softmax = networks.NETWORKS[network].softmax
+        self.loss = LOSSES[networks.NETWORKS[network].loss]
         self.compiled = {}
 
     def batches(self, values, batch):
@@ -31,29 +46,32 @@ class Keras(Peer):
         return [tf.constant(values[i * batch : (i + 1) * batch]) for i in range(count)]
 
     def infer_step(self, batch):
-        model, images = self.model, self.batches(self.images, batch)
+        model, softmax, images = self.model, self.softmax, self.batches(self.images, batch)
 
-        @tf.function(input_signature=[tf.TensorSpec(images[0].shape, tf.float32)])
+        @tf.function(jit_compile=XLA)
         def predict(images):
-            return tf.nn.softmax(model(images, training=False))
+            output = model(images, training=False)
+            return tf.nn.softmax(output) if softmax else output
 
         # Training changes the model's weights.
         keras_model.set_weights(model, self.weights)
-        predict = predict.get_concrete_function()
+        predict = predict.get_concrete_function(specification(images))
         return lambda i: predict(images[i])
 
     def train_step(self, batch, optimizer):
         keras_model.set_weights(self.model, self.weights)
+        images, targets = self.batches(self.images, batch), self.batches(self.targets, batch)
         if (batch, optimizer) not in self.compiled:
-            self.compiled[batch, optimizer] = self.compile_step(batch, optimizer)
+            step, rule = self.compile_step(optimizer)
+            step = step.get_concrete_function(specification(images), specification(targets))
+            self.compiled[batch, optimizer] = step, rule
         step, rule = self.compiled[batch, optimizer]
         for variable in rule.variables:
             if variable is not rule.learning_rate:
                 variable.assign(tf.zeros_like(variable.value))
-        images, labels = self.batches(self.images, batch), self.batches(self.labels, batch)
-        return lambda i: step(images[i], labels[i])
+        return lambda i: step(images[i], targets[i])
 
-    def compile_step(self, batch, optimizer):
+    def compile_step(self, optimizer):
         if optimizer == "sgd":
             rule = keras.optimizers.SGD(0.1)
         else:
@@ -61,10 +79,10 @@ class Keras(Peer):
         model, loss_of = self.model, self.loss
         rule.build(model.trainable_variables)
 
-        @tf.function
-        def step(images, labels):
+        @tf.function(jit_compile=XLA)
+        def step(images, targets):
             with tf.GradientTape() as tape:
-                loss = loss_of(labels, model(images, training=True))
+                loss = loss_of(targets, model(images, training=True))
             gradients = tape.gradient(loss, model.trainable_variables)
             rule.apply(gradients, model.trainable_variables)
             return loss

@@ -22,7 +22,7 @@ def convert(network: str, folder: Path, batches: list[int]):
     from safetensors.numpy import load_file
     from tensorflow.python.framework import convert_to_constants
 
-    model = keras_model.build(network, load_file(folder / "weights.safetensors"), softmax=True)
+    model = keras_model.build(network, load_file(folder / "weights.safetensors"), predicts=True)
     for batch in batches:
         signature = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32)
         function = tf.function(model).get_concrete_function(signature)
@@ -36,7 +36,7 @@ class LiteRt(Peer):
     def version(self):
         return version("ai-edge-litert")
 
-    def load(self, network, folder, weights, images, labels):
+    def load(self, network, folder, weights, images, targets):
         self.folder, self.images = folder, images
         batches = [batch for batch in os.environ["PEER_BATCHES"].split(",") if batch]
         if not all((folder / f"batch-{batch}.tflite").exists() for batch in batches):

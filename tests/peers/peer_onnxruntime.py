@@ -11,7 +11,7 @@ class OnnxRuntime(Peer):
     def version(self):
         return onnxruntime.__version__
 
-    def load(self, network, folder, weights, images, labels):
+    def load(self, network, folder, weights, images, targets):
         self.network, self.folder, self.weights = network, folder, weights
         self.images = onnx_model.channels_first(images)
 
@@ -23,7 +23,7 @@ class OnnxRuntime(Peer):
         options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        shape = [batch, networks.classes(self.network)]
+        shape = [batch, networks.outputs(self.network)]
         bindings = []
         for first in range(0, len(self.images) - batch + 1, batch):
             binding = session.io_binding()

@@ -26,6 +26,9 @@ COMPILE = os.environ.get("PEER_COMPILE") == "1"
 # Beyond a number of compilations PyTorch goes on uncompiled and only warns; here that is an error.
 torch._dynamo.config.fail_on_recompile_limit_hit = True
 
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+LOSSES = {networks.CROSS_ENTROPY: F.cross_entropy, networks.MEAN_SQUARED_ERROR: F.mse_loss}
+
 
 class ChannelsLastFlatten(nn.Module):
     """In the order height, width, channels: of a channels-last image this is a view."""
@@ -66,10 +69,13 @@ def module(network: str, weights: dict) -> tuple[nn.Module, dict[str, nn.Module]
     """The network, and its layers with weights by their names."""
     lines, trained = [], {}
     for placed in networks.layers(network):
-        name, relu, pad = placed.name, False, None
+        name, activation, pad = placed.name, None, None
         channels = placed.input[-1]
         match placed.layer:
-            case Conv(_, kernel, strides, _, relu) | DepthwiseConv(kernel, strides, _, relu):
+            case (
+                Conv(_, kernel, strides, _, activation)
+                | DepthwiseConv(kernel, strides, _, activation)
+            ):
                 (top, bottom), (left, right) = placed.pads
                 even = top == bottom and left == right
                 if not even:
@@ -83,11 +89,11 @@ def module(network: str, weights: dict) -> tuple[nn.Module, dict[str, nn.Module]
                     (top, left) if even else 0,
                     groups=groups,
                 )
-            case BatchNormalization(relu):
+            case BatchNormalization(activation):
                 layer = nn.BatchNorm2d if len(placed.input) == 3 else nn.BatchNorm1d
                 # PyTorch's momentum is one minus that of Keras.
                 layer = trained[name] = layer(channels, eps=1e-3, momentum=0.01)
-            case Add(relu):
+            case Add(activation):
                 layer = Sum()
             case MaxPool(size):
                 layer = nn.MaxPool2d(size)
@@ -97,16 +103,17 @@ def module(network: str, weights: dict) -> tuple[nn.Module, dict[str, nn.Module]
                 layer = Mean()
             case Flatten():
                 layer = ChannelsLastFlatten()
-            case Dense(units, relu):
+            case Dense(units, activation):
                 layer = trained[name] = nn.Linear(channels, units)
         reads = placed.reads
         if pad:
             lines.append((f"{name}.pad", reads, pad))
             reads = (f"{name}.pad",)
-        if not relu:
+        if not activation:
             lines.append((name, reads, layer))
         else:
-            lines += [(f"{name}.linear", reads, layer), (name, (f"{name}.linear",), nn.ReLU())]
+            after = ACTIVATIONS[activation]()
+            lines += [(f"{name}.linear", reads, layer), (name, (f"{name}.linear",), after)]
     for name, layer in trained.items():
         set_weights(layer, name, weights)
     if networks.is_sequence(network):
@@ -168,14 +175,15 @@ class PyTorch(Peer):
     def version(self):
         return torch.__version__
 
-    def load(self, network, folder: Path, weights, images, labels):
+    def load(self, network, folder: Path, weights, images, targets):
         if COMPILE:
             torch.compiler.reset()
         self.network, self.weights = network, weights
         images = torch.from_numpy(images)
         # A permuted view: channels first by its shape, channels last in memory.
         self.images = images.permute(0, 3, 1, 2) if images.dim() == 4 else images
-        self.labels = torch.from_numpy(labels)
+        self.targets = torch.from_numpy(targets)
+        self.loss = LOSSES[networks.NETWORKS[network].loss]
         self.net, self.trained = module(network, weights)
         self.run = compiled(self.net)
         self.initial = {name: value.clone() for name, value in self.net.state_dict().items()}
@@ -186,9 +194,12 @@ class PyTorch(Peer):
         net = compiled(module(self.network, self.weights)[0].eval())
         images = self.images.split(batch)
 
+        softmax = networks.NETWORKS[self.network].softmax
+
         def step(i):
             with torch.inference_mode():
-                return net(images[i]).softmax(1)
+                output = net(images[i])
+                return output.softmax(1) if softmax else output
 
         return step
 
@@ -198,11 +209,11 @@ class PyTorch(Peer):
             optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1)
         else:
             optimizer = torch.optim.RMSprop(self.net.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
-        images, labels = self.images.split(batch), self.labels.split(batch)
+        images, targets = self.images.split(batch), self.targets.split(batch)
 
         def step(i):
             optimizer.zero_grad(set_to_none=True)
-            loss = F.cross_entropy(self.run(images[i]), labels[i])
+            loss = self.loss(self.run(images[i]), targets[i])
             loss.backward()
             optimizer.step()
             return loss.detach()

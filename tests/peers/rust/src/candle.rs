@@ -9,7 +9,7 @@ use std::path::Path;
 use candle_core::{D, Device, Tensor, Var, safetensors};
 use candle_nn::{loss, ops};
 
-use crate::network::{Kind, Layer, Network};
+use crate::network::{Activation, Kind, Layer, Network};
 use crate::{Peer, Result, Step};
 
 pub struct Candle {
@@ -19,13 +19,18 @@ pub struct Candle {
     /// In candle's layout: kernels of convolutions `[out, in, height, width]`, of dense layers `[in, out]`.
     variables: HashMap<String, Var>,
     images: Tensor,
+    /// The class of each image.
     labels: Tensor,
 }
 
 impl Candle {
     pub fn load(network: Network) -> Result<Self> {
         let device = Device::Cpu;
-        let count = network.labels.len();
+        let labels = network
+            .labels
+            .as_ref()
+            .ok_or("targets that are no classes")?;
+        let count = network.count();
         let weights = safetensors::load(network.folder.join("weights.safetensors"), &device)?;
         let variables = weights
             .iter()
@@ -33,7 +38,7 @@ impl Candle {
             .collect::<Result<_>>()?;
         Ok(Self {
             images: Tensor::from_slice(&network.images, network.batch_shape(count), &device)?,
-            labels: Tensor::from_slice(&network.labels, count, &device)?,
+            labels: Tensor::from_slice(labels, count, &device)?,
             network,
             weights,
             variables,
@@ -68,21 +73,24 @@ fn forward(
     for layer in layers {
         let kernel = || tensor(&format!("{}.kernel", layer.name));
         let bias = || tensor(&format!("{}.bias", layer.name));
-        x = match layer.kind {
-            Kind::Conv { strides, pads } => {
-                let [before, after] = pads;
-                let mut padding = before;
-                if before != after {
+        x = match &layer.kind {
+            &Kind::Conv {
+                strides,
+                pads,
+                activation,
+            } => {
+                let mut padding = pads[0][0];
+                if pads != [[padding; 2]; 2] {
                     padding = 0;
-                    x = x.pad_with_zeros(2, before, after)?;
-                    x = x.pad_with_zeros(3, before, after)?;
+                    for (axis, [before, after]) in [2, 3].into_iter().zip(pads) {
+                        x = x.pad_with_zeros(axis, before, after)?;
+                    }
                 }
                 let bias = bias().reshape((1, (), 1, 1))?;
-                x.conv2d(&kernel(), padding, strides, 1, 1)?
-                    .broadcast_add(&bias)?
-                    .relu()?
+                let x = x.conv2d(&kernel(), padding, strides, 1, 1)?;
+                activate(x.broadcast_add(&bias)?, activation)?
             }
-            Kind::MaxPool { size } if training => {
+            &Kind::MaxPool { size } if training => {
                 let (n, c, height, width) = x.dims4()?;
                 let (height, width) = (height / size, width / size);
                 x.narrow(2, 0, height * size)?
@@ -92,16 +100,25 @@ fn forward(
                     .max(2)?
                     .reshape((n, c, height, width))?
             }
-            Kind::MaxPool { size } => x.max_pool2d(size)?,
-            Kind::AvgPool { size } => x.avg_pool2d(size)?,
+            &Kind::MaxPool { size } => x.max_pool2d(size)?,
+            &Kind::AvgPool { size } => x.avg_pool2d(size)?,
+            Kind::GlobalAvgPool => x.mean((2, 3))?,
             Kind::Flatten => x.permute((0, 2, 3, 1))?.flatten_from(1)?,
-            Kind::Dense { relu } => {
-                let x = x.matmul(&kernel())?.broadcast_add(&bias())?;
-                if relu { x.relu()? } else { x }
+            &Kind::Dense { activation } => {
+                activate(x.matmul(&kernel())?.broadcast_add(&bias())?, activation)?
             }
+            Kind::Other(kind) => return Err(format!("{kind} is not written for it").into()),
         };
     }
     Ok(x)
+}
+
+fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
+    Ok(match activation {
+        Activation::Linear => x,
+        Activation::Relu => x.relu()?,
+        Activation::Tanh => x.tanh()?,
+    })
 }
 
 impl Peer for Candle {

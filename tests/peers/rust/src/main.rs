@@ -24,14 +24,14 @@ use network::Network;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// A step on batch `i`; returns the probabilities of an inference, or the loss before a training step.
+/// A step on batch `i`; returns the outputs of a prediction, or the loss before a training step.
 type Step<'a> = Box<dyn FnMut(usize) -> Result<Vec<f32>> + 'a>;
 
 /// A library with a network loaded.
 trait Peer {
     fn version(&self) -> &'static str;
 
-    /// Predicts the probabilities of batches of `batch` images.
+    /// Predicts batches of `batch` images.
     fn infer(&mut self, batch: usize) -> Result<Step<'_>>;
 
     /// Goes back to the loaded weights and trains on batches of `batch` images; `None` if it cannot.
@@ -57,7 +57,7 @@ fn main() -> Result<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let reply = if let ["load", _, folder] = words[..] {
             Network::read(Path::new(folder)).and_then(|network| {
-                count = network.labels.len();
+                count = network.count();
                 let loaded = load(network, threads)?;
                 let reply = json!({"version": loaded.version(), "epsilon": "inside"});
                 peer = Some(loaded);

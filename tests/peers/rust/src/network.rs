@@ -16,11 +16,19 @@ pub struct Layer {
 }
 
 #[derive(Clone, Copy)]
+pub enum Activation {
+    Linear,
+    Relu,
+    Tanh,
+}
+
+#[derive(Clone)]
 pub enum Kind {
-    /// With relu. `pads` are the rows (and columns) added before and after.
+    /// `pads` are the rows, then the columns, that are added before and after.
     Conv {
         strides: usize,
-        pads: [usize; 2],
+        pads: [[usize; 2]; 2],
+        activation: Activation,
     },
     MaxPool {
         size: usize,
@@ -28,11 +36,14 @@ pub enum Kind {
     AvgPool {
         size: usize,
     },
+    GlobalAvgPool,
     /// In the order height, width, channels.
     Flatten,
     Dense {
-        relu: bool,
+        activation: Activation,
     },
+    /// One that candle is not given, by its name in `../networks.py`.
+    Other(String),
 }
 
 pub struct Network {
@@ -42,7 +53,8 @@ pub struct Network {
     pub shape: Vec<usize>,
     /// `[N, channels, height, width]`.
     pub images: Vec<f32>,
-    pub labels: Vec<u32>,
+    /// The class of each image, if those are the targets.
+    pub labels: Option<Vec<u32>>,
 }
 
 impl Network {
@@ -50,7 +62,10 @@ impl Network {
         let description: Value = serde_json::from_slice(&fs::read(folder.join("network.json"))?)?;
         let layers = description["layers"].as_array().ok_or("no layers")?;
         let layers = layers.iter().map(layer).collect::<Result<Vec<Layer>>>()?;
-        let labels = fs::read(folder.join("labels.u8"))?;
+        let labels = match description["targets"] == "labels" {
+            true => Some(fs::read(folder.join("labels.u8"))?),
+            false => None,
+        };
         let bytes = fs::read(folder.join("images.f32"))?;
         let (words, _) = bytes.as_chunks();
         let values: Vec<f32> = words.iter().copied().map(f32::from_le_bytes).collect();
@@ -67,8 +82,13 @@ impl Network {
             layers,
             shape,
             images,
-            labels: labels.into_iter().map(u32::from).collect(),
+            labels: labels.map(|labels| labels.into_iter().map(u32::from).collect()),
         })
+    }
+
+    /// How many images there are.
+    pub fn count(&self) -> usize {
+        self.images.len() / self.shape.iter().product::<usize>()
     }
 
     /// `[count, …]`: the shape of so many images.
@@ -82,22 +102,30 @@ fn layer(value: &Value) -> Result<Layer> {
         let number = value[key].as_u64().ok_or(format!("no `{key}`"))?;
         Ok(number as usize)
     };
-    let kind = match value["kind"].as_str() {
-        Some("Conv") => Kind::Conv {
+    let activation = || match value["activation"].as_str() {
+        None => Ok(Activation::Linear),
+        Some("relu") => Ok(Activation::Relu),
+        Some("tanh") => Ok(Activation::Tanh),
+        Some(other) => Err(format!("no activation `{other}`")),
+    };
+    let kind = match value["kind"].as_str().ok_or("no `kind`")? {
+        "Conv" => Kind::Conv {
             strides: number("strides")?,
             pads: serde_json::from_value(value["pads"].clone())?,
+            activation: activation()?,
         },
-        Some("MaxPool") => Kind::MaxPool {
+        "MaxPool" => Kind::MaxPool {
             size: number("size")?,
         },
-        Some("AvgPool") => Kind::AvgPool {
+        "AvgPool" => Kind::AvgPool {
             size: number("size")?,
         },
-        Some("Flatten") => Kind::Flatten,
-        Some("Dense") => Kind::Dense {
-            relu: value["relu"] == true,
+        "GlobalAvgPool" => Kind::GlobalAvgPool,
+        "Flatten" => Kind::Flatten,
+        "Dense" => Kind::Dense {
+            activation: activation()?,
         },
-        other => return Err(format!("no layer {other:?}").into()),
+        other => Kind::Other(other.to_string()),
     };
     let name = value["name"].as_str().ok_or("no `name`")?.to_string();
     Ok(Layer { name, kind })
