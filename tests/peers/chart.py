@@ -29,6 +29,7 @@ COLUMNS = [
     ("Inference", "batches of 64, 1 thread", "infer", 64, 1),
 ]
 
+
 def short(number: float) -> str:
     if number >= 9950:
         return f"{number / 1000:.0f}k"

@@ -47,19 +47,10 @@ CASES = [
 ]
 
 #: The peers unless options say otherwise.
-PEERS = [
-    "pytorch",
-    "pytorch+malloc",
-    "keras",
-    "keras+malloc",
-    "onnxruntime",
-    "litert",
-    "openvino",
-    "ncnn",
-]
+PEERS = ["pytorch", "pytorch+malloc", "keras", "onnxruntime", "litert", "openvino", "ncnn"]
 
 #: glibc gives large blocks back to the system as soon as they are free, so that a library that takes its buffers anew in
-#: each step gets them anew too, page by page. With these settings a process keeps what it once had.
+#: each step gets them page by page. With these settings a process keeps what it once had.
 KEPT_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
@@ -265,7 +256,7 @@ def parse() -> argparse.Namespace:
         "--peers",
         type=names,
         default=PEERS,
-        help=f"of {', '.join(peers)}; {', '.join(PEERS)}",
+        help=f"some of {', '.join(peers)}; by default {', '.join(PEERS)}",
     )
     parser.add_argument("--work", type=names, help="train, infer")
     parser.add_argument("--batches", type=numbers)

@@ -42,9 +42,8 @@ def write(network: str, weights: dict, batch: int, path: Path):
         name, activation = placed.name, None
         reads = [values[read] for read in placed.reads]
         match placed.layer:
-            case (
-                Conv(_, kernel, strides, _, activation)
-                | DepthwiseConv(kernel, strides, _, activation)
+            case Conv(_, kernel, strides, _, activation) | DepthwiseConv(
+                kernel, strides, _, activation
             ):
                 (top, bottom), (left, right) = placed.pads
                 depthwise = isinstance(placed.layer, DepthwiseConv)

@@ -105,9 +105,8 @@ def write(network: str, weights: dict, param: Path, binary: Path) -> str:
         for placed in writer.placed:
             name = placed.name
             match placed.layer:
-                case (
-                    Conv(_, kernel, strides, _, activation)
-                    | DepthwiseConv(kernel, strides, _, activation)
+                case Conv(_, kernel, strides, _, activation) | DepthwiseConv(
+                    kernel, strides, _, activation
                 ):
                     (height, width), weight = networks.pair(kernel), weights[f"{name}.kernel"]
                     (top, bottom), (left, right) = placed.pads

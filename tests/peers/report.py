@@ -56,7 +56,7 @@ def libraries(cases: list[dict]) -> list[str]:
 
 def row(case: dict) -> str:
     times = medians(case)
-    cells = ", ".join(f"{name} {time:,.0f}" for name, time in times.items())
+    cells = ", ".join(f"{name} {microseconds(time)}" for name, time in times.items())
     text = f"{case['work']} {case['batch']}: {cells} µs"
     if against := ratio(case):
         text += f"; {against[1]:.2f}x {against[0]}"
@@ -77,7 +77,7 @@ def table(result: dict) -> str:
     ]
     for case in result["cases"]:
         times = medians(case)
-        cells = [f"{times[name]:,.0f}" if name in times else "–" for name in names]
+        cells = [microseconds(times[name]) if name in times else "–" for name in names]
         against = ratio(case)
         last = f"**{against[1]:.2f}x** {against[0]}" if against else "–"
         lines.append(
@@ -88,9 +88,16 @@ def table(result: dict) -> str:
     return "\n".join([*lines, "", versions(result), *left_out(result)])
 
 
+def microseconds(time: float) -> str:
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
+
+
 def versions(result: dict) -> str:
+    # Of a library that runs in several ways, once.
     found = {
-        name: version for name, version in result["versions"].items() if not name.endswith(KEPT)
+        name: version
+        for name, version in result["versions"].items()
+        if not name.endswith(KEPT) and "-" not in name
     }
     return "Versions: " + ", ".join(f"{title(n)} {v}" for n, v in found.items()) + "."
 
@@ -116,15 +123,21 @@ def write_docs(result: dict, path: Path):
 
 def docs(result: dict) -> str:
     """Where and how it was measured, a table of each work, and what they come to."""
-    made = f", commit `{result['commit']}`" if result.get("commit") else ""
+    commit = f", commit `{result['commit']}`" if result.get("commit") else ""
     lines = [
-        f"**Machine:** {result['processor']}. **Date:** {result['date']}{made}. Medians of {result['rounds']} rounds of "
-        f"{result['seconds']:g} s. {versions(result)}"
+        f"**Machine:** {result['processor']}. **Date:** {result['date']}{commit}.",
+        "",
+        f"Medians of {result['rounds']} rounds of {result['seconds']:g} s, in µs for a batch of so many images.",
+        versions(result),
     ]
     for work, heading in (("train", "Training"), ("infer", "Inference")):
         if cases := [case for case in result["cases"] if case["work"] == work]:
             lines += ["", f"### {heading}", "", *work_table(cases), "", *summary(cases)]
-    return "\n".join([*lines, *left_out(result)])
+    # That a library does not train is seen in the tables.
+    skipped = [
+        entry for entry in result["skipped"] if entry.keys() != {"library", "reason", "work"}
+    ]
+    return "\n".join([*lines, *left_out({"skipped": skipped})])
 
 
 def work_table(cases: list[dict]) -> list[str]:
@@ -143,17 +156,22 @@ def work_table(cases: list[dict]) -> list[str]:
         network, times = networks.NETWORKS[case["network"]], medians(case)
         label = "" if case["network"] == before else network.title + " †" * network.held_out
         before = case["network"]
-        cells = [f"{times[name]:,.0f}" if name in times else "–" for name in names]
+        cells = [microseconds(times[name]) if name in times else "–" for name in names]
         against = ratio(case)
         last = f"{against[1]:.2f}x ({title(against[0])})" if against else "–"
-        lines.append(f"| {label} | {case['batch']} | {case['threads']} | {' | '.join(cells)} | {last} |")
+        lines.append(
+            f"| {label} | {case['batch']} | {case['threads']} | {' | '.join(cells)} | {last} |"
+        )
     return lines
 
 
 def summary(cases: list[dict]) -> list[str]:
     """The range of ratios and their geometric mean, of the networks that kernels are tuned with and of the others."""
     lines = []
-    for held_out, which in ((False, "networks that kernels are tuned with"), (True, "networks held out (†)")):
+    for held_out, which in (
+        (False, "networks that kernels are tuned with"),
+        (True, "networks held out (†)"),
+    ):
         chosen = [c for c in cases if networks.NETWORKS[c["network"]].held_out == held_out]
         found = [against[1] for case in chosen if (against := ratio(case))]
         if not found:
