@@ -1,32 +1,29 @@
-//! Loops over the channels of many rows, for batch normalization.
+//! Passes over the channels of many rows, for batch normalization.
 //!
 //! A row is a cell of an image, its channels side by side. Rows of few channels are taken several at a time, as one
-//! row that repeats its channels, so that vectors are filled and a loop over a row is long enough to pay.
+//! row that repeats its channels, so that vectors are filled.
+//!
+//! ```text
+//! channels ─▶ groups, with their coefficients repeated ─▶ strips of some vectors, from the first row to the last:
+//!                                                         coefficients and sums of a strip stay in registers
+//! ```
 
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use core::ops::Range;
-
 use crate::kernels::Isa;
-use crate::kernels::simd::Loop;
+use crate::kernels::simd::{Kernel, Simd, from_fn, load, store, unrolled};
 
 /// Rows of fewer channels are taken several at a time.
 const LONG: usize = 64;
 
-/// The most channels of rows taken together: fewer than [`LONG`], and one more row.
+/// The most values of rows taken together, and of a group: fewer than [`LONG`], and one more row.
 const MOST: usize = 2 * LONG;
 
-/// How many rows are taken at a time.
-const fn rows_at_once(channels: usize) -> usize {
-    if channels < LONG {
-        LONG.div_ceil(channels)
-    } else {
-        1
-    }
-}
+/// Vectors of a strip.
+const STRIP: usize = 4;
 
 /// The square root of a positive number, without `std`: Newton's method for its inverse, from an estimate by half the
 /// exponent. As exact as an `f64` is but for a few of its last bits. NaN stays NaN.
@@ -36,41 +33,6 @@ pub(crate) fn square_root(x: f64) -> f64 {
         inverse *= 1.5 - 0.5 * x * inverse * inverse;
     }
     x * inverse
-}
-
-/// Values for each channel, repeated for the rows that are taken at a time.
-struct Repeated<'a> {
-    values: &'a [f32],
-    buffer: [f32; MOST],
-    rows: usize,
-}
-
-impl<'a> Repeated<'a> {
-    #[inline(always)]
-    fn new(values: &'a [f32]) -> Self {
-        let channels = values.len();
-        let rows = rows_at_once(channels);
-        let mut buffer = [0.0; MOST];
-        if rows > 1 {
-            for row in buffer[..rows * channels].chunks_exact_mut(channels) {
-                row.copy_from_slice(values);
-            }
-        }
-        Self {
-            values,
-            buffer,
-            rows,
-        }
-    }
-
-    #[inline(always)]
-    fn get(&self) -> &[f32] {
-        if self.rows > 1 {
-            &self.buffer[..self.rows * self.values.len()]
-        } else {
-            self.values
-        }
-    }
 }
 
 /// `y = x factor + summand` of each channel; with `relu`, 0 in place of what is negative.
@@ -89,14 +51,15 @@ pub(crate) fn affine(
         x.len() == y.len() && factor.len() == summand.len(),
         "lengths"
     );
+    assert!(x.len().is_multiple_of(factor.len()), "whole rows");
     match relu {
-        true => isa.run_loop(Affine::<true> {
+        true => isa.run(Affine::<true> {
             factor,
             summand,
             x,
             y,
         }),
-        false => isa.run_loop(Affine::<false> {
+        false => isa.run(Affine::<false> {
             factor,
             summand,
             x,
@@ -112,17 +75,44 @@ struct Affine<'a, const RELU: bool> {
     y: &'a mut [f32],
 }
 
-impl<const RELU: bool> Loop for Affine<'_, RELU> {
+impl<const RELU: bool> Kernel for Affine<'_, RELU> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
-        let (factor, summand) = (Repeated::new(self.factor), Repeated::new(self.summand));
-        let (factor, summand) = (factor.get(), summand.get());
-        let rows = self.x.chunks(factor.len());
-        for (x, y) in rows.zip(self.y.chunks_mut(factor.len())) {
-            let coefficients = factor.iter().zip(summand);
-            for ((x, y), (factor, summand)) in x.iter().zip(y).zip(coefficients) {
-                let z = x * factor + summand;
-                *y = if RELU && z < 0.0 { 0.0 } else { z };
+    unsafe fn run<S: Simd>(self) {
+        for group in Group::all(self.factor.len()) {
+            let mut strips = AffineStrips::<RELU> {
+                coefficients: [self.factor, self.summand].map(|values| group.repeated(values)),
+                x: self.x,
+                y: self.y,
+            };
+            // SAFETY: the machine has the features of `S`; `x` and `y` are equally long.
+            unsafe { group.strips::<S, _>(self.x.len(), &mut strips) }
+        }
+    }
+}
+
+struct AffineStrips<'a, const RELU: bool> {
+    coefficients: [[f32; MOST]; 2],
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl<const RELU: bool> Strips for AffineStrips<'_, RELU> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let [factor, summand] = from_fn(|i| strip.load::<S, V, CUT>(&self.coefficients[i]));
+            for row in 0..strip.rows {
+                let place = strip.place(row);
+                let (x, y) = (self.x.as_ptr().add(place), self.y.as_mut_ptr().add(place));
+                unrolled!(i in 0..V => {
+                    let x = load::<S, CUT>(x.add(i * S::LANES), strip.count);
+                    let z = S::fma(x, factor[i], summand[i]);
+                    let z = if RELU { S::relu(z) } else { z };
+                    store::<S, CUT>(y.add(i * S::LANES), z, strip.count);
+                });
             }
         }
     }
@@ -134,7 +124,7 @@ impl<const RELU: bool> Loop for Affine<'_, RELU> {
 /// If `y` is no whole number of rows.
 pub(crate) fn scale(isa: Isa, factor: &[f32], y: &mut [f32]) {
     assert!(y.len().is_multiple_of(factor.len()), "whole rows");
-    isa.run_loop(Scale { factor, y });
+    isa.run(Scale { factor, y });
 }
 
 struct Scale<'a> {
@@ -142,14 +132,41 @@ struct Scale<'a> {
     y: &'a mut [f32],
 }
 
-impl Loop for Scale<'_> {
+impl Kernel for Scale<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
-        let factor = Repeated::new(self.factor);
-        let factor = factor.get();
-        for y in self.y.chunks_mut(factor.len()) {
-            for (y, factor) in y.iter_mut().zip(factor) {
-                *y *= factor;
+    unsafe fn run<S: Simd>(self) {
+        for group in Group::all(self.factor.len()) {
+            let len = self.y.len();
+            let mut strips = ScaleStrips {
+                factor: group.repeated(self.factor),
+                y: self.y,
+            };
+            // SAFETY: the machine has the features of `S`.
+            unsafe { group.strips::<S, _>(len, &mut strips) }
+        }
+    }
+}
+
+struct ScaleStrips<'a> {
+    factor: [f32; MOST],
+    y: &'a mut [f32],
+}
+
+impl Strips for ScaleStrips<'_> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let factor = strip.load::<S, V, CUT>(&self.factor);
+            for row in 0..strip.rows {
+                let y = self.y.as_mut_ptr().add(strip.place(row));
+                unrolled!(i in 0..V => {
+                    let y = y.add(i * S::LANES);
+                    let scaled = S::mul(load::<S, CUT>(y, strip.count), factor[i]);
+                    store::<S, CUT>(y, scaled, strip.count);
+                });
             }
         }
     }
@@ -161,36 +178,71 @@ impl Loop for Scale<'_> {
 /// If lengths differ.
 pub(crate) fn input_gradient(
     isa: Isa,
-    [a, b, c]: [&[f32]; 3],
+    coefficients: [&[f32]; 3],
     x: &[f32],
     dy: &[f32],
     dx: &mut [f32],
 ) {
+    let [a, b, c] = coefficients;
     assert!(x.len() == dy.len() && x.len() == dx.len(), "lengths");
     assert!(a.len() == b.len() && a.len() == c.len(), "lengths");
-    isa.run_loop(InputGradient { a, b, c, x, dy, dx });
+    assert!(x.len().is_multiple_of(a.len()), "whole rows");
+    isa.run(InputGradient {
+        coefficients,
+        x,
+        dy,
+        dx,
+    });
 }
 
 struct InputGradient<'a> {
-    a: &'a [f32],
-    b: &'a [f32],
-    c: &'a [f32],
+    coefficients: [&'a [f32]; 3],
     x: &'a [f32],
     dy: &'a [f32],
     dx: &'a mut [f32],
 }
 
-impl Loop for InputGradient<'_> {
+impl Kernel for InputGradient<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
-        let [a, b, c] = [self.a, self.b, self.c].map(Repeated::new);
-        let (a, b, c) = (a.get(), b.get(), c.get());
-        let rows = self.x.chunks(a.len()).zip(self.dy.chunks(a.len()));
-        for ((x, dy), dx) in rows.zip(self.dx.chunks_mut(a.len())) {
-            let coefficients = a.iter().zip(b).zip(c);
-            let values = x.iter().zip(dy).zip(dx);
-            for (((x, dy), dx), ((a, b), c)) in values.zip(coefficients) {
-                *dx = dy * a + x * b + c;
+    unsafe fn run<S: Simd>(self) {
+        for group in Group::all(self.coefficients[0].len()) {
+            let mut strips = InputGradientStrips {
+                coefficients: self.coefficients.map(|values| group.repeated(values)),
+                x: self.x,
+                dy: self.dy,
+                dx: self.dx,
+            };
+            // SAFETY: the machine has the features of `S`; `x`, `dy` and `dx` are equally long.
+            unsafe { group.strips::<S, _>(self.x.len(), &mut strips) }
+        }
+    }
+}
+
+struct InputGradientStrips<'a> {
+    coefficients: [[f32; MOST]; 3],
+    x: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl Strips for InputGradientStrips<'_> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let [a, b, c] = from_fn(|i| strip.load::<S, V, CUT>(&self.coefficients[i]));
+            for row in 0..strip.rows {
+                let place = strip.place(row);
+                let (x, dy) = (self.x.as_ptr().add(place), self.dy.as_ptr().add(place));
+                let dx = self.dx.as_mut_ptr().add(place);
+                unrolled!(i in 0..V => {
+                    let x = load::<S, CUT>(x.add(i * S::LANES), strip.count);
+                    let dy = load::<S, CUT>(dy.add(i * S::LANES), strip.count);
+                    let sum = S::fma(dy, a[i], S::fma(x, b[i], c[i]));
+                    store::<S, CUT>(dx.add(i * S::LANES), sum, strip.count);
+                });
             }
         }
     }
@@ -205,7 +257,7 @@ impl Loop for InputGradient<'_> {
 pub(crate) fn add_moments(isa: Isa, channels: usize, x: &[f32], statistics: &mut [f32]) {
     assert_eq!(statistics.len(), 1 + 2 * channels, "statistics");
     assert!(x.len().is_multiple_of(channels), "whole rows");
-    isa.run_loop(AddMoments {
+    isa.run(AddMoments {
         channels,
         x,
         statistics,
@@ -218,9 +270,11 @@ struct AddMoments<'a> {
     statistics: &'a mut [f32],
 }
 
-impl Loop for AddMoments<'_> {
+impl Kernel for AddMoments<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
+    unsafe fn run<S: Simd>(self) {
         let Self { channels, x, .. } = self;
         let (count, statistics) = self.statistics.split_at_mut(1);
         let (means, deviations) = statistics.split_at_mut(channels);
@@ -229,34 +283,84 @@ impl Loop for AddMoments<'_> {
             return;
         }
         let all = before + added;
-        for columns in Columns::groups(channels) {
-            let mut mean = [0.0; MOST];
-            for range in columns.ranges(x.len()) {
-                for (sum, x) in mean.iter_mut().zip(&x[range]) {
-                    *sum += x;
-                }
-            }
-            columns.fold(&mut mean);
-            for mean in &mut mean[..columns.width] {
+        for group in Group::all(channels) {
+            let mut sums = SumStrips {
+                x,
+                sums: [0.0; MOST],
+            };
+            // SAFETY: the machine has the features of `S`.
+            unsafe { group.strips::<S, _>(x.len(), &mut sums) }
+            let mut mean = group.folded(&sums.sums);
+            for mean in &mut mean[..group.width] {
                 *mean /= added;
             }
-            columns.repeat(&mut mean);
-            let mut squares = [0.0; MOST];
-            for range in columns.ranges(x.len()) {
-                for ((sum, x), mean) in squares.iter_mut().zip(&x[range]).zip(&mean) {
-                    let deviation = x - mean;
-                    *sum += deviation * deviation;
-                }
-            }
-            columns.fold(&mut squares);
-            for column in 0..columns.width {
-                let place = columns.first + column;
+            let mut squares = SquareStrips {
+                mean: Group { first: 0, ..group }.repeated(&mean),
+                x,
+                sums: [0.0; MOST],
+            };
+            // SAFETY: as above.
+            unsafe { group.strips::<S, _>(x.len(), &mut squares) }
+            let squares = group.folded(&squares.sums);
+            for column in 0..group.width {
+                let place = group.first + column;
                 let delta = mean[column] - means[place];
                 means[place] += delta * (added / all);
                 deviations[place] += squares[column] + delta * delta * (before * (added / all));
             }
         }
         count[0] = all;
+    }
+}
+
+/// Sums of each column.
+struct SumStrips<'a> {
+    x: &'a [f32],
+    sums: [f32; MOST],
+}
+
+impl Strips for SumStrips<'_> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let mut sums = strip.load::<S, V, CUT>(&self.sums);
+            for row in 0..strip.rows {
+                let x = self.x.as_ptr().add(strip.place(row));
+                unrolled!(i in 0..V => {
+                    let x = load::<S, CUT>(x.add(i * S::LANES), strip.count);
+                    sums[i] = S::add(sums[i], x);
+                });
+            }
+            strip.store::<S, V, CUT>(sums, &mut self.sums);
+        }
+    }
+}
+
+/// Sums of the squared deviations of each column.
+struct SquareStrips<'a> {
+    mean: [f32; MOST],
+    x: &'a [f32],
+    sums: [f32; MOST],
+}
+
+impl Strips for SquareStrips<'_> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let mean = strip.load::<S, V, CUT>(&self.mean);
+            let mut sums = strip.load::<S, V, CUT>(&self.sums);
+            for row in 0..strip.rows {
+                let x = self.x.as_ptr().add(strip.place(row));
+                unrolled!(i in 0..V => {
+                    let x = load::<S, CUT>(x.add(i * S::LANES), strip.count);
+                    let deviation = S::sub(x, mean[i]);
+                    sums[i] = S::fma(deviation, deviation, sums[i]);
+                });
+            }
+            strip.store::<S, V, CUT>(sums, &mut self.sums);
+        }
     }
 }
 
@@ -286,7 +390,7 @@ pub(crate) fn add_gradient_sums(
     match outputs {
         Some(outputs) => {
             assert_eq!(outputs.len(), dy.len(), "an output for each gradient");
-            isa.run_loop(AddGradientSums::<true> {
+            isa.run(AddGradientSums::<true> {
                 mean,
                 scale,
                 x,
@@ -295,7 +399,7 @@ pub(crate) fn add_gradient_sums(
                 sums,
             });
         }
-        None => isa.run_loop(AddGradientSums::<false> {
+        None => isa.run(AddGradientSums::<false> {
             mean,
             scale,
             x,
@@ -316,34 +420,28 @@ struct AddGradientSums<'a, const RELU: bool> {
     sums: &'a mut [f32],
 }
 
-impl<const RELU: bool> Loop for AddGradientSums<'_, RELU> {
+impl<const RELU: bool> Kernel for AddGradientSums<'_, RELU> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self) {
+    unsafe fn run<S: Simd>(self) {
         let channels = self.mean.len();
         let (of_products, of_gradients) = self.sums.split_at_mut(channels);
-        for columns in Columns::groups(channels) {
-            let place = columns.first..columns.first + columns.width;
-            let mut mean = [0.0; MOST];
-            mean[..columns.width].copy_from_slice(&self.mean[place.clone()]);
-            columns.repeat(&mut mean);
-            let (mut products, mut gradients) = ([0.0; MOST], [0.0; MOST]);
-            for range in columns.ranges(self.x.len()) {
-                let dy = &mut self.dy[range.clone()];
-                if RELU {
-                    for (dy, y) in dy.iter_mut().zip(&self.outputs[range.clone()]) {
-                        *dy = if *y <= 0.0 { 0.0 } else { *dy };
-                    }
-                }
-                let values = self.x[range].iter().zip(&*dy);
-                let sums = products.iter_mut().zip(&mut gradients);
-                for (((product, gradient), (x, dy)), mean) in sums.zip(values).zip(&mean) {
-                    *product += dy * (x - mean);
-                    *gradient += dy;
-                }
-            }
-            columns.fold(&mut products);
-            columns.fold(&mut gradients);
-            for (column, place) in place.enumerate() {
+        for group in Group::all(channels) {
+            let mut strips = GradientSumStrips::<RELU> {
+                mean: group.repeated(self.mean),
+                x: self.x,
+                outputs: self.outputs,
+                dy: self.dy,
+                products: [0.0; MOST],
+                gradients: [0.0; MOST],
+            };
+            // SAFETY: the machine has the features of `S`; `x`, `dy` and, if there is a relu, `outputs` are equally long.
+            unsafe { group.strips::<S, _>(self.x.len(), &mut strips) }
+            let products = group.folded(&strips.products);
+            let gradients = group.folded(&strips.gradients);
+            for column in 0..group.width {
+                let place = group.first + column;
                 of_products[place] += products[column] * self.scale[place];
                 of_gradients[place] += gradients[column];
             }
@@ -351,21 +449,131 @@ impl<const RELU: bool> Loop for AddGradientSums<'_, RELU> {
     }
 }
 
-/// Neighbouring channels that are summed up together: all of several rows, or some of one.
+struct GradientSumStrips<'a, const RELU: bool> {
+    mean: [f32; MOST],
+    x: &'a [f32],
+    outputs: &'a [f32],
+    dy: &'a mut [f32],
+    products: [f32; MOST],
+    gradients: [f32; MOST],
+}
+
+impl<const RELU: bool> Strips for GradientSumStrips<'_, RELU> {
+    #[inline(always)]
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
+        // SAFETY: as of this function.
+        unsafe {
+            let zero = S::splat(0.0);
+            let mean = strip.load::<S, V, CUT>(&self.mean);
+            let mut products = strip.load::<S, V, CUT>(&self.products);
+            let mut gradients = strip.load::<S, V, CUT>(&self.gradients);
+            for row in 0..strip.rows {
+                let place = strip.place(row);
+                let (x, dy) = (self.x.as_ptr().add(place), self.dy.as_mut_ptr().add(place));
+                unrolled!(i in 0..V => {
+                    let at = i * S::LANES;
+                    let mut gradient = load::<S, CUT>(dy.add(at), strip.count);
+                    if RELU {
+                        let y = self.outputs.as_ptr().add(place + at);
+                        let y = load::<S, CUT>(y, strip.count);
+                        gradient = S::select(S::greater(y, zero), gradient, zero);
+                        store::<S, CUT>(dy.add(at), gradient, strip.count);
+                    }
+                    let x = load::<S, CUT>(x.add(at), strip.count);
+                    products[i] = S::fma(gradient, S::sub(x, mean[i]), products[i]);
+                    gradients[i] = S::add(gradients[i], gradient);
+                });
+            }
+            strip.store::<S, V, CUT>(products, &mut self.products);
+            strip.store::<S, V, CUT>(gradients, &mut self.gradients);
+        }
+    }
+}
+
+/// What a pass does with the strips of a group.
+trait Strips {
+    /// Does it with `V` vectors side by side, of which the last has `strip.count` values, where `CUT`.
+    ///
+    /// # Safety
+    /// The machine has the features of `S`, and the values of the pass have the places of the strip.
+    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip);
+}
+
+/// Some vectors of columns, in several rows.
 #[derive(Clone, Copy)]
-struct Columns {
+struct Strip {
+    /// The first column, in the buffers of a group.
+    column: usize,
+    /// The place of its value in the first row.
+    first: usize,
+    /// From a row to the next.
+    step: usize,
+    /// How many rows.
+    rows: usize,
+    /// Values of a vector.
+    count: usize,
+}
+
+impl Strip {
+    #[inline(always)]
+    fn place(self, row: usize) -> usize {
+        self.first + row * self.step
+    }
+
+    /// The vectors of a buffer, as those of a row: where `CUT`, zeros follow, which add nothing to a sum.
+    ///
+    /// # Safety
+    /// The machine has the features of `S`.
+    #[inline(always)]
+    unsafe fn load<S: Simd, const V: usize, const CUT: bool>(
+        self,
+        buffer: &[f32; MOST],
+    ) -> [S::V; V] {
+        let columns = &buffer[self.column..][..(V - 1) * S::LANES + self.count];
+        // SAFETY: as above, and the values are those of `columns`.
+        from_fn(|i| unsafe { load::<S, CUT>(columns.as_ptr().add(i * S::LANES), self.count) })
+    }
+
+    /// Writes the vectors to a buffer.
+    ///
+    /// # Safety
+    /// The machine has the features of `S`.
+    #[inline(always)]
+    unsafe fn store<S: Simd, const V: usize, const CUT: bool>(
+        self,
+        vectors: [S::V; V],
+        buffer: &mut [f32; MOST],
+    ) {
+        let columns = &mut buffer[self.column..][..(V - 1) * S::LANES + self.count];
+        unrolled!(i in 0..V => {
+            // SAFETY: as above, and the values are those of `columns`.
+            unsafe {
+                let p = columns.as_mut_ptr().add(i * S::LANES);
+                store::<S, CUT>(p, vectors[i], self.count);
+            }
+        });
+    }
+}
+
+/// Neighbouring channels that are taken together: all of several rows, or some of one.
+#[derive(Clone, Copy)]
+struct Group {
     channels: usize,
     first: usize,
     width: usize,
-    /// Rows that are taken at a time, each with sums of its own.
+    /// Rows that are taken at a time, each with columns of its own.
     rows: usize,
 }
 
-impl Columns {
+impl Group {
     /// All channels, in groups that have room on the stack.
     #[inline(always)]
-    fn groups(channels: usize) -> impl Iterator<Item = Self> {
-        let rows = rows_at_once(channels);
+    fn all(channels: usize) -> impl Iterator<Item = Self> {
+        let rows = if channels < LONG {
+            LONG.div_ceil(channels)
+        } else {
+            1
+        };
         (0..channels).step_by(MOST).map(move |first| Self {
             channels,
             first,
@@ -374,31 +582,66 @@ impl Columns {
         })
     }
 
-    /// Where the values of the columns lie in `len` values; the last rows may be fewer.
+    /// Hands all strips of `len` values, whole rows, to a pass.
+    ///
+    /// # Safety
+    /// The machine has the features of `S`, and what the pass reads and writes has `len` values.
     #[inline(always)]
-    fn ranges(self, len: usize) -> impl Iterator<Item = Range<usize>> {
-        let width = self.rows * self.width;
-        let starts = (self.first..len).step_by(self.rows * self.channels);
-        starts.map(move |start| start..len.min(start + width))
-    }
-
-    /// Adds up the sums of the rows that are taken at a time.
-    #[inline(always)]
-    fn fold(self, sums: &mut [f32; MOST]) {
-        let (first, rest) = sums[..self.rows * self.width].split_at_mut(self.width);
-        for row in rest.chunks_exact(self.width) {
-            for (sum, value) in first.iter_mut().zip(row) {
-                *sum += value;
+    unsafe fn strips<S: Simd, P: Strips>(self, len: usize, pass: &mut P) {
+        let (width, step) = (self.rows * self.width, self.rows * self.channels);
+        let strip = |column: usize, count: usize| Strip {
+            column,
+            first: self.first + column,
+            step,
+            rows: len / step,
+            count,
+        };
+        let mut column = 0;
+        // SAFETY: as above. The columns of a strip are some of the group's. Rows that are left over, where several are
+        // taken at a time, are a cut row.
+        unsafe {
+            while column + STRIP * S::LANES <= width {
+                pass.strip::<S, STRIP, false>(strip(column, S::LANES));
+                column += STRIP * S::LANES;
+            }
+            while column + S::LANES <= width {
+                pass.strip::<S, 1, false>(strip(column, S::LANES));
+                column += S::LANES;
+            }
+            if column < width {
+                pass.strip::<S, 1, true>(strip(column, width - column));
+            }
+            let left = len % step;
+            for column in (0..left).step_by(S::LANES) {
+                let row = strip(column, S::LANES.min(left - column));
+                pass.strip::<S, 1, true>(Strip {
+                    first: len - left + column,
+                    rows: 1,
+                    ..row
+                });
             }
         }
     }
 
-    /// Repeats the values of a row for all that are taken at a time.
+    /// The group's of the values of all channels, repeated for the rows that are taken at a time, then zeros.
     #[inline(always)]
-    fn repeat(self, values: &mut [f32; MOST]) {
-        let (first, rest) = values[..self.rows * self.width].split_at_mut(self.width);
-        for row in rest.chunks_exact_mut(self.width) {
-            row.copy_from_slice(first);
+    fn repeated(self, values: &[f32]) -> [f32; MOST] {
+        let mut buffer = [0.0; MOST];
+        for row in buffer[..self.rows * self.width].chunks_exact_mut(self.width) {
+            row.copy_from_slice(&values[self.first..self.first + self.width]);
         }
+        buffer
+    }
+
+    /// The sums of the rows that are taken at a time, added up: the first values are those of the channels.
+    #[inline(always)]
+    fn folded(self, sums: &[f32; MOST]) -> [f32; MOST] {
+        let mut folded = [0.0; MOST];
+        for row in sums[..self.rows * self.width].chunks_exact(self.width) {
+            for (sum, value) in folded.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        folded
     }
 }

@@ -12,7 +12,7 @@
 use core::ptr;
 
 use super::axis::{Pass, Span};
-use crate::kernels::simd::{Kernel, MAX_LANES, Simd, unrolled};
+use crate::kernels::simd::{Kernel, MAX_LANES, Simd, load, store, unrolled};
 use cnn_ir::operation::DepthwiseConv2d;
 
 /// Vectors of the target that are made together, where there are so many, and where there are fewer.
@@ -214,7 +214,7 @@ impl Run {
 
     /// The same of the channels from `first` on.
     #[inline(always)]
-    fn from_channel(&self, first: usize) -> Self {
+    fn channels_from(&self, first: usize) -> Self {
         Self {
             source: self.source.wrapping_add(first),
             target: self.target.wrapping_add(first),
@@ -247,7 +247,7 @@ impl Run {
                 vectors.tiles::<S, false>(S::LANES);
                 if whole < channels {
                     let rest = Self { len: 1, ..run };
-                    let rest = rest.from_channel(whole);
+                    let rest = rest.channels_from(whole);
                     rest.tiles::<S, true>(channels - whole);
                 }
             }
@@ -261,7 +261,7 @@ impl Run {
     #[inline(always)]
     unsafe fn together<S: Simd>(&self, channels: usize) {
         for first in (0..channels).step_by(S::LANES) {
-            let (run, count) = (self.from_channel(first), S::LANES.min(channels - first));
+            let (run, count) = (self.channels_from(first), S::LANES.min(channels - first));
             // SAFETY: as above: `count` channels are left.
             unsafe {
                 match count == S::LANES {
@@ -361,26 +361,8 @@ impl Run {
             let target = self.target.add(first * target_step);
             unrolled!(vector in 0..N => {
                 let target = target.add(vector * target_step);
-                match CUT {
-                    true => S::store_first(target, sums[vector], count),
-                    false => S::store(target, sums[vector]),
-                }
+                store::<S, CUT>(target, sums[vector], count);
             });
-        }
-    }
-}
-
-/// The first `count` values at `p`: all lanes, where not `CUT`.
-///
-/// # Safety
-/// The machine has the features of `S`, and there are `count` values at `p`.
-#[inline(always)]
-pub(super) unsafe fn load<S: Simd, const CUT: bool>(p: *const f32, count: usize) -> S::V {
-    // SAFETY: as above.
-    unsafe {
-        match CUT {
-            true => S::load_first(p, count),
-            false => S::load(p),
         }
     }
 }

@@ -12,9 +12,8 @@
 use core::ops::Range;
 
 use super::axis::{Pass, Span};
-use super::gather::load;
 use super::steps;
-use crate::kernels::simd::{Kernel, MAX_LANES, Simd, from_fn, unrolled};
+use crate::kernels::simd::{Kernel, MAX_LANES, Simd, from_fn, load, unrolled};
 use cnn_ir::operation::DepthwiseConv2d;
 
 /// Kernel rows and columns whose sums are made together.
@@ -210,12 +209,12 @@ impl Block<'_> {
                     add::<S, R, C, true>(&mut sums, x, dy, taps_apart, rest);
                 }
             }
-            for r in 0..R {
-                for c in 0..C {
+            for (r, sums) in sums.iter().enumerate() {
+                for (c, sum) in sums.iter().enumerate() {
                     let tap = (rows.tap + tap_row + r) * conv.kernel[1] + tap_column + c;
                     let dk = &mut self.dk[tap * channels + first..][..count];
                     let mut lanes = [0.0; MAX_LANES];
-                    S::store(lanes.as_mut_ptr(), sums[r][c]);
+                    S::store(lanes.as_mut_ptr(), *sum);
                     if LONG {
                         let (first, others) = lanes[..S::LANES].split_at_mut(channels);
                         for cell in others.chunks_exact(channels) {

@@ -243,6 +243,36 @@ macro_rules! unrolled {
 }
 pub(crate) use unrolled;
 
+/// The vector at `p`, of which only the first `count` values exist if `CUT`; then zeros follow.
+///
+/// # Safety
+/// The machine has the target features of `S`, and the values are valid.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, const CUT: bool>(p: *const f32, count: usize) -> S::V {
+    // SAFETY: as above.
+    unsafe {
+        match CUT {
+            true => S::load_first(p, count),
+            false => S::load(p),
+        }
+    }
+}
+
+/// Writes a vector at `p`, of which there is only room for the first `count` values if `CUT`.
+///
+/// # Safety
+/// As of [`load`].
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const CUT: bool>(p: *mut f32, v: S::V, count: usize) {
+    // SAFETY: as above.
+    unsafe {
+        match CUT {
+            true => S::store_first(p, v, count),
+            false => S::store(p, v),
+        }
+    }
+}
+
 /// `sums[i] += value * vectors[i]`: one row of a register tile.
 ///
 /// # Safety
