@@ -74,22 +74,22 @@ cnn::network! {
         conv2d(32, 3x3, padding = same, activation = relu);
         conv2d(64, 3x3, padding = same, activation = relu);
         max_pool2d(2x2);
-        dropout(0.25);
+        dropout(0.1);
         conv2d(128, 3x3, padding = same, activation = relu);
         conv2d(128, 3x3, padding = same, activation = relu);
         max_pool2d(2x2);
-        dropout(0.25);
+        dropout(0.1);
         flatten;
         dense(256, activation = relu);
-        dropout(0.5);
+        dropout(0.4);
         dense(10, activation = softmax);
 
         train {
             loss = categorical_crossentropy;
-            optimizer = adamw(learning_rate = one_cycle(2e-3, 11256), weight_decay = 0.01);
+            optimizer = adamw(learning_rate = one_cycle(2e-3, 13132), weight_decay = 0.01);
             augment = [shift(2), flip(horizontal)];
             metrics = [accuracy];
-            epochs = 12;
+            epochs = 14;
             batch_size = 64;
         }
     }

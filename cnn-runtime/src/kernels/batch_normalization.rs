@@ -10,20 +10,13 @@
 
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+mod strips;
 #[cfg(test)]
 mod tests;
 
+use self::strips::{Group, MOST, Strip, Strips};
 use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, Simd, from_fn, load, store, unrolled};
-
-/// Rows of fewer channels are taken several at a time.
-const LONG: usize = 64;
-
-/// The most values of rows taken together, and of a group: fewer than [`LONG`], and one more row.
-const MOST: usize = 2 * LONG;
-
-/// Vectors of a strip.
-const STRIP: usize = 4;
 
 /// The square root of a positive number, without `std`: Newton's method for its inverse, from an estimate by half the
 /// exponent. As exact as an `f64` is but for a few of its last bits. NaN stays NaN.
@@ -487,161 +480,5 @@ impl<const RELU: bool> Strips for GradientSumStrips<'_, RELU> {
             strip.store::<S, V, CUT>(products, &mut self.products);
             strip.store::<S, V, CUT>(gradients, &mut self.gradients);
         }
-    }
-}
-
-/// What a pass does with the strips of a group.
-trait Strips {
-    /// Does it with `V` vectors side by side, of which the last has `strip.count` values, where `CUT`.
-    ///
-    /// # Safety
-    /// The machine has the features of `S`, and the values of the pass have the places of the strip.
-    unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip);
-}
-
-/// Some vectors of columns, in several rows.
-#[derive(Clone, Copy)]
-struct Strip {
-    /// The first column, in the buffers of a group.
-    column: usize,
-    /// The place of its value in the first row.
-    first: usize,
-    /// From a row to the next.
-    step: usize,
-    /// How many rows.
-    rows: usize,
-    /// Values of a vector.
-    count: usize,
-}
-
-impl Strip {
-    #[inline(always)]
-    fn place(self, row: usize) -> usize {
-        self.first + row * self.step
-    }
-
-    /// The vectors of a buffer, as those of a row: where `CUT`, zeros follow, which add nothing to a sum.
-    ///
-    /// # Safety
-    /// The machine has the features of `S`.
-    #[inline(always)]
-    unsafe fn load<S: Simd, const V: usize, const CUT: bool>(
-        self,
-        buffer: &[f32; MOST],
-    ) -> [S::V; V] {
-        let columns = &buffer[self.column..][..(V - 1) * S::LANES + self.count];
-        // SAFETY: as above, and the values are those of `columns`.
-        from_fn(|i| unsafe { load::<S, CUT>(columns.as_ptr().add(i * S::LANES), self.count) })
-    }
-
-    /// Writes the vectors to a buffer.
-    ///
-    /// # Safety
-    /// The machine has the features of `S`.
-    #[inline(always)]
-    unsafe fn store<S: Simd, const V: usize, const CUT: bool>(
-        self,
-        vectors: [S::V; V],
-        buffer: &mut [f32; MOST],
-    ) {
-        let columns = &mut buffer[self.column..][..(V - 1) * S::LANES + self.count];
-        unrolled!(i in 0..V => {
-            // SAFETY: as above, and the values are those of `columns`.
-            unsafe {
-                let p = columns.as_mut_ptr().add(i * S::LANES);
-                store::<S, CUT>(p, vectors[i], self.count);
-            }
-        });
-    }
-}
-
-/// Neighbouring channels that are taken together: all of several rows, or some of one.
-#[derive(Clone, Copy)]
-struct Group {
-    channels: usize,
-    first: usize,
-    width: usize,
-    /// Rows that are taken at a time, each with columns of its own.
-    rows: usize,
-}
-
-impl Group {
-    /// All channels, in groups that have room on the stack.
-    #[inline(always)]
-    fn all(channels: usize) -> impl Iterator<Item = Self> {
-        let rows = if channels < LONG {
-            LONG.div_ceil(channels)
-        } else {
-            1
-        };
-        (0..channels).step_by(MOST).map(move |first| Self {
-            channels,
-            first,
-            width: MOST.min(channels - first),
-            rows,
-        })
-    }
-
-    /// Hands all strips of `len` values, whole rows, to a pass.
-    ///
-    /// # Safety
-    /// The machine has the features of `S`, and what the pass reads and writes has `len` values.
-    #[inline(always)]
-    unsafe fn strips<S: Simd, P: Strips>(self, len: usize, pass: &mut P) {
-        let (width, step) = (self.rows * self.width, self.rows * self.channels);
-        let strip = |column: usize, count: usize| Strip {
-            column,
-            first: self.first + column,
-            step,
-            rows: len / step,
-            count,
-        };
-        let mut column = 0;
-        // SAFETY: as above. The columns of a strip are some of the group's. Rows that are left over, where several are
-        // taken at a time, are a cut row.
-        unsafe {
-            while column + STRIP * S::LANES <= width {
-                pass.strip::<S, STRIP, false>(strip(column, S::LANES));
-                column += STRIP * S::LANES;
-            }
-            while column + S::LANES <= width {
-                pass.strip::<S, 1, false>(strip(column, S::LANES));
-                column += S::LANES;
-            }
-            if column < width {
-                pass.strip::<S, 1, true>(strip(column, width - column));
-            }
-            let left = len % step;
-            for column in (0..left).step_by(S::LANES) {
-                let row = strip(column, S::LANES.min(left - column));
-                pass.strip::<S, 1, true>(Strip {
-                    first: len - left + column,
-                    rows: 1,
-                    ..row
-                });
-            }
-        }
-    }
-
-    /// The group's of the values of all channels, repeated for the rows that are taken at a time, then zeros.
-    #[inline(always)]
-    fn repeated(self, values: &[f32]) -> [f32; MOST] {
-        let mut buffer = [0.0; MOST];
-        for row in buffer[..self.rows * self.width].chunks_exact_mut(self.width) {
-            row.copy_from_slice(&values[self.first..self.first + self.width]);
-        }
-        buffer
-    }
-
-    /// The sums of the rows that are taken at a time, added up: the first values are those of the channels.
-    #[inline(always)]
-    fn folded(self, sums: &[f32; MOST]) -> [f32; MOST] {
-        let mut folded = [0.0; MOST];
-        for row in sums[..self.rows * self.width].chunks_exact(self.width) {
-            for (sum, value) in folded.iter_mut().zip(row) {
-                *sum += value;
-            }
-        }
-        folded
     }
 }
