@@ -69,7 +69,7 @@ fn instruction_sets_have_kernels_of_their_own() {
             LENET,
             "conv2d_2",
             &[
-                ["forward", "few filters", "direct", "im2col, matrixmultiply"],
+                ["forward", "direct", "direct", "im2col, matrixmultiply"],
                 [
                     "kernel gradient",
                     "pool sparse",

@@ -1,12 +1,10 @@
 //! What runs for each pass of a convolution.
 //!
-//! [`rows`] is about few filters, [`pooled`] about a max pool behind the convolution, [`winograd`] about its tiles.
+//! [`pooled`] is about a max pool behind the convolution, [`winograd`] about its tiles.
 
 pub mod pooled;
-pub mod rows;
 pub mod winograd;
 
-use self::rows::{RowShape, Rows};
 use crate::operation::{
     Conv2d, ConvAlgorithm, InputGradient as InputAlgorithm, KernelGradient as KernelAlgorithm,
 };
@@ -29,8 +27,6 @@ pub enum Forward {
     ChannelPlanes,
     /// Register tiles of windows of the fused pool, on few input channels.
     FewChannels,
-    /// Register tiles of neighbouring cells, for few filters.
-    FewFilters,
     /// Register tiles of products on the image as it is stored.
     Direct,
 }
@@ -47,7 +43,6 @@ impl Forward {
             Self::WinogradSmallBatch => "winograd 4x4, small batch",
             Self::ChannelPlanes => "channel planes",
             Self::FewChannels => "few channels",
-            Self::FewFilters => "few filters",
             Self::Direct => "direct",
         }
     }
@@ -93,8 +88,6 @@ pub enum InputGradient {
     Col2im,
     /// Winograd's algorithm with the flipped kernel.
     Winograd(TileSize),
-    /// Register tiles of neighbouring cells with the flipped kernel, for few input channels.
-    FewFilters,
     /// Register tiles of products with the flipped kernel.
     Direct,
     /// A sum for each argmax of a fused pool.
@@ -112,7 +105,6 @@ impl InputGradient {
             Self::Winograd(TileSize::Two) => "winograd 2x2",
             Self::Winograd(TileSize::Four) => "winograd 4x4",
             Self::Winograd(TileSize::Five) => "winograd 5x5",
-            Self::FewFilters => "few filters",
             Self::Direct => "direct",
             Self::PoolSparse => "pool sparse",
             Self::PoolSparseWindows => "pool sparse, whole windows",
@@ -166,10 +158,7 @@ pub fn forward_direct(conv: &Conv2d, vectors: VectorShape) -> Forward {
     if pooled::takes_few_channels(conv, vectors) {
         return Forward::FewChannels;
     }
-    match rows::rows(RowShape::of_images(conv), vectors) {
-        Rows::FewFilters => Forward::FewFilters,
-        Rows::Gemm => Forward::Direct,
-    }
+    Forward::Direct
 }
 
 /// What adds up the gradient of the kernel.
@@ -205,10 +194,7 @@ pub fn input_gradient(conv: &Conv2d, vectors: VectorShape) -> InputGradient {
         _ if vectors.prefers_matrixmultiply() => InputGradient::Col2imMatrixMultiply,
         InputAlgorithm::Winograd => InputGradient::Winograd(TileSize::Two),
         InputAlgorithm::Winograd4 => InputGradient::Winograd(TileSize::Four),
-        InputAlgorithm::Direct => match rows::rows(RowShape::of_gradients(conv), vectors) {
-            Rows::FewFilters => InputGradient::FewFilters,
-            Rows::Gemm => InputGradient::Direct,
-        },
+        InputAlgorithm::Direct => InputGradient::Direct,
         InputAlgorithm::Pointwise | InputAlgorithm::Columns => InputGradient::Col2im,
     }
 }

@@ -14,9 +14,7 @@
 //! If patches reach over the left or right border, the image is copied between columns of zeros first. A fused pool
 //! takes the rows of one row of windows at a time.
 
-use super::choice::rows::{self, RowShape, Rows};
 use super::few_channels::WindowRow;
-use super::few_filters::OutputRows;
 use super::pooled::MaxRow;
 use super::{
     BackwardInput, BackwardKernel, Conv2d, Forward, channel_planes, choice, indices_within, max,
@@ -164,7 +162,7 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let correlation = Correlation::of_images(conv);
     let [output_height, output_width, filters] = conv.output;
     let [kernel_height, kernel_width] = conv.kernel;
-    let [channels, taps] = [conv.input[2], correlation.shape.taps];
+    let [channels, taps] = [conv.input[2], correlation.taps];
     let (padded, unpooled) = scratch.split_at_mut(correlation.scratch());
     let images = x.chunks_exact(conv.input_len());
     for (i, (image, dz)) in images.zip(dz.chunks_exact(conv.output_len())).enumerate() {
@@ -269,8 +267,8 @@ struct Correlation {
     /// Zeros above and left of the image. If negative, so many rows and columns that no result sees.
     padding: [isize; 2],
     dilation: [usize; 2],
-    /// What decides which kernel computes its rows.
-    shape: RowShape,
+    /// Taps of a kernel row that are neighbours in the image.
+    taps: usize,
 }
 
 /// A kernel, and what is done to the result.
@@ -308,7 +306,7 @@ impl Correlation {
             strides: conv.strides,
             padding: [conv.padding[0] as isize, conv.padding[1] as isize],
             dilation: conv.dilation,
-            shape: RowShape::of_images(conv),
+            taps: conv.neighbours(),
         }
     }
 
@@ -329,7 +327,7 @@ impl Correlation {
                 ((width - 1) * conv.dilation[1]) as isize - conv.padding[1] as isize,
             ],
             dilation: conv.dilation,
-            shape: RowShape::of_gradients(conv),
+            taps: conv.neighbours(),
         }
     }
 
@@ -440,18 +438,13 @@ impl Correlation {
         Self {
             input: [1, cells, channels],
             output: [1, cells, filters],
-            shape: RowShape {
-                cells,
-                ..self.shape
-            },
             ..*self
         }
     }
 
     /// Rows `range` of a result, `[rows, output width, output channels]`.
     ///
-    /// Rows that see the whole height of the kernel are one product, the others one each. For few filters,
-    /// [`OutputRows`] may take the place of products.
+    /// Rows that see the whole height of the kernel are one product, the others one each.
     fn rows(
         &self,
         isa: Isa,
@@ -466,9 +459,8 @@ impl Correlation {
         let (row, tap) = (output_width * filters, channels * filters);
         assert_eq!(y.len(), range.len() * row, "rows of results");
         // Undilated taps of a row are neighbours: one segment for all of them.
-        let taps = self.shape.taps;
+        let taps = self.taps;
         let [down, right] = [self.dilation[0] * source.row, self.dilation[1] * channels];
-        let chosen = rows::rows(self.shape, isa.vectors());
         let mut oy = range.start;
         while oy < range.end {
             let rows = self.seen(oy);
@@ -486,24 +478,6 @@ impl Correlation {
             let offset = (oy - range.start) * row;
             let c = &mut y[offset..offset + lines * row];
             let step = self.strides[1] * channels;
-            if chosen == Rows::FewFilters {
-                isa.run(OutputRows {
-                    shape: self.shape,
-                    rows: lines,
-                    kernel_rows: rows.len(),
-                    image: a.as_ptr(),
-                    row_step: self.strides[0] * source.row,
-                    kernel_row_step: down,
-                    weights: b.as_ptr(),
-                    bias: weights.bias,
-                    relu: weights.relu,
-                    y: c.as_mut_ptr(),
-                    // SAFETY: as for the product below.
-                    _valid: unsafe { ValidPointers::guarantee() },
-                });
-                oy += lines;
-                continue;
-            }
             // The inner loop over segments has less overhead: the longer one goes there.
             let segments = |down, right| match taps == kernel_width {
                 true => [right, down],

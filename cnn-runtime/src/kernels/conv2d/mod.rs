@@ -7,7 +7,6 @@
 //! | file | forward | kernel gradient | input gradient |
 //! |---|---|---|---|
 //! | `direct` | register tiles on the image as it is stored | the same | forward with the flipped kernel |
-//! | `few_filters` | in `direct`, rows whose filters fill hardly more than a vector | | the same |
 //! | `few_channels` | in `direct`, few input channels, with a 2x2 pool in registers | | |
 //! | `channel_planes` | vectors along rows of channel planes, with a 2x2 pool in registers | the same | |
 //! | `winograd` | F(2x2, 3x3), F(4x4, 3x3), F(5x5, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
@@ -29,7 +28,6 @@ mod channel_planes;
 mod columns;
 mod direct;
 mod few_channels;
-mod few_filters;
 mod im2col;
 mod padded_input;
 mod pooled;
@@ -139,7 +137,6 @@ pub fn pack_forward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32])
         | choice::Forward::WinogradSmallBatch
         | choice::Forward::ChannelPlanes
         | choice::Forward::FewChannels
-        | choice::Forward::FewFilters
         | choice::Forward::Direct => {}
     }
 }
@@ -161,9 +158,7 @@ pub fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]
         choice::InputGradient::Winograd(size) => {
             winograd::pack_backward(conv, size, isa, kernel, packed);
         }
-        choice::InputGradient::Direct | choice::InputGradient::FewFilters => {
-            direct::flip(conv, isa, kernel, packed);
-        }
+        choice::InputGradient::Direct => direct::flip(conv, isa, kernel, packed),
         choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
             let packed = &mut packed[..packed_backward(conv)];
             sparse::pack_backward(conv, isa, kernel, packed);
@@ -271,10 +266,9 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
             winograd::forward(conv, TileSize::Four, packed, operands);
         }
         choice::Forward::PackedGemm => multiply(conv, packed, operands),
-        choice::Forward::ChannelPlanes
-        | choice::Forward::FewChannels
-        | choice::Forward::FewFilters
-        | choice::Forward::Direct => direct::forward(conv, operands),
+        choice::Forward::ChannelPlanes | choice::Forward::FewChannels | choice::Forward::Direct => {
+            direct::forward(conv, operands)
+        }
     }
 }
 
@@ -409,9 +403,7 @@ pub fn backward_input(
             columns::input_gradient(conv, operands);
         }
         choice::InputGradient::Winograd(size) => winograd::input_gradient(conv, size, operands),
-        choice::InputGradient::Direct | choice::InputGradient::FewFilters => {
-            direct::input_gradient(conv, operands);
-        }
+        choice::InputGradient::Direct => direct::input_gradient(conv, operands),
         choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
             sparse::input_gradient(conv, operands);
         }

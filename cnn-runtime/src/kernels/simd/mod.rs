@@ -315,8 +315,6 @@ pub(crate) trait Simd: Copy {
     const SHAPE: VectorShape;
     /// Floats in a vector.
     const LANES: usize = Self::SHAPE.lanes;
-    /// Vector registers.
-    const REGISTERS: usize = Self::SHAPE.registers;
     /// Accumulators that stay in registers beside what feeds them.
     const ACCUMULATORS: usize = Self::SHAPE.accumulators;
     /// Vectors side by side in the widest register tile of a matrix product.

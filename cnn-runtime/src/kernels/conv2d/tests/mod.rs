@@ -6,7 +6,6 @@ mod choice;
 
 mod direct;
 mod few_channels;
-mod few_filters;
 mod sparse;
 mod winograd;
 
