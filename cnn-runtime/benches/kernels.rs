@@ -239,7 +239,7 @@ fn forward(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("forward, {name}");
-    let runs = |isa: Isa| Some(choice::forward(&conv, N, Weights::Packed, isa.vectors()).name());
+    let runs = |isa: Isa| Some(choice::forward(&conv, Weights::Packed, isa.vectors()).name());
     Case::all(cases, name, Unit::Flops, conv_flops(&conv), runs, prepare);
 }
 
@@ -248,8 +248,8 @@ fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
     let prepare = move |isa: Isa| -> Box<dyn FnMut()> {
         let x = floats(conv.input.iter().product::<usize>());
         let [kernel, bias] = [patch(&conv) * conv.output[2], conv.output[2]].map(floats);
-        let mut packed = floats(conv2d::packed_inference(&conv));
-        conv2d::pack_inference(&conv, isa, &kernel, &mut packed);
+        let mut packed = floats(conv2d::packed_forward(&conv));
+        conv2d::pack_forward(&conv, isa, &kernel, &mut packed);
         let mut y = floats(conv.output_len());
         let mut scratch = floats(conv2d::forward_scratch(&conv, 1));
         Box::new(move || {
@@ -259,8 +259,7 @@ fn one_image(cases: &mut Vec<Case>, name: String, conv: Conv2d) {
         })
     };
     let name = format!("one image, {name}");
-    let weights = Weights::PackedForInference;
-    let runs = |isa: Isa| Some(choice::forward(&conv, 1, weights, isa.vectors()).name());
+    let runs = |isa: Isa| Some(choice::forward(&conv, Weights::Packed, isa.vectors()).name());
     Case::all(
         cases,
         name,

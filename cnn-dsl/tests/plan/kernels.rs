@@ -149,12 +149,6 @@ fn the_number_of_examples_decides() {
             "conv2d_1",
             &[
                 [
-                    "inference",
-                    "winograd 4x4, small batch",
-                    "winograd 4x4",
-                    "im2col, matrixmultiply",
-                ],
-                [
                     "forward",
                     "winograd 4x4",
                     "winograd 4x4",

@@ -21,8 +21,6 @@ pub enum Forward {
     PackedGemm,
     /// Winograd's algorithm, a batch of products for the cells of all tiles.
     Winograd(TileSize),
-    /// F(4x4, 3x3) for so few tiles that half-transformed kernels are read.
-    WinogradSmallBatch,
     /// Vectors along rows of channel planes, the fused pool in registers.
     ChannelPlanes,
     /// Register tiles of windows of the fused pool, on few input channels.
@@ -40,7 +38,6 @@ impl Forward {
             Self::Winograd(TileSize::Two) => "winograd 2x2",
             Self::Winograd(TileSize::Four) => "winograd 4x4",
             Self::Winograd(TileSize::Five) => "winograd 5x5",
-            Self::WinogradSmallBatch => "winograd 4x4, small batch",
             Self::ChannelPlanes => "channel planes",
             Self::FewChannels => "few channels",
             Self::Direct => "direct",
@@ -117,14 +114,12 @@ impl InputGradient {
 pub enum Weights {
     /// The kernel alone.
     AsStored,
-    /// The kernel, and what a forward pass of training packs of it.
+    /// The kernel, and what is packed of it.
     Packed,
-    /// The kernel, and what inference packs of it.
-    PackedForInference,
 }
 
-/// What computes the forward pass of `n` images.
-pub fn forward(conv: &Conv2d, n: usize, weights: Weights, vectors: VectorShape) -> Forward {
+/// What computes the forward pass.
+pub fn forward(conv: &Conv2d, weights: Weights, vectors: VectorShape) -> Forward {
     if vectors.prefers_matrixmultiply() {
         return Forward::Im2col;
     }
@@ -133,17 +128,7 @@ pub fn forward(conv: &Conv2d, n: usize, weights: Weights, vectors: VectorShape) 
     }
     match conv.algorithm {
         ConvAlgorithm::Winograd => Forward::Winograd(TileSize::Two),
-        ConvAlgorithm::Winograd4 => {
-            let is_half_transformed = weights == Weights::PackedForInference
-                && winograd::packs_small_batch(conv, TileSize::Four);
-            let [rows, columns] = TileSize::Four.tiles(conv);
-            let tiles = n.saturating_mul(rows * columns);
-            if is_half_transformed && winograd::takes_small_batch(tiles, vectors) {
-                Forward::WinogradSmallBatch
-            } else {
-                Forward::Winograd(TileSize::Four)
-            }
-        }
+        ConvAlgorithm::Winograd4 => Forward::Winograd(TileSize::Four),
         ConvAlgorithm::Winograd5 => Forward::Winograd(TileSize::Five),
         ConvAlgorithm::Pointwise if conv.is_product() => Forward::PackedGemm,
         ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => forward_direct(conv, vectors),

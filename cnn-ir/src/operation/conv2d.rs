@@ -397,13 +397,13 @@ impl Facts for Conv2d {
     fn kernel_name(
         &self,
         direction: Direction,
-        examples: usize,
+        _: usize,
         vectors: VectorShape,
     ) -> Option<&'static str> {
-        let forward = |weights| choice::forward(self, examples, weights, vectors).name();
         Some(match direction {
-            Direction::Inference => forward(Weights::PackedForInference),
-            Direction::Forward => forward(Weights::Packed),
+            Direction::Inference | Direction::Forward => {
+                choice::forward(self, Weights::Packed, vectors).name()
+            }
             Direction::KernelGradient => choice::kernel_gradient(self, vectors).name(),
             Direction::InputGradient => choice::input_gradient(self, vectors).name(),
         })

@@ -83,7 +83,7 @@ impl Facts for Conv2dTranspose {
     fn kernel_name(
         &self,
         direction: Direction,
-        examples: usize,
+        _: usize,
         vectors: VectorShape,
     ) -> Option<&'static str> {
         Some(match direction {
@@ -92,7 +92,7 @@ impl Facts for Conv2dTranspose {
             }
             Direction::KernelGradient => choice::kernel_gradient(&self.conv, vectors).name(),
             Direction::InputGradient => {
-                choice::forward(&self.conv, examples, Weights::Packed, vectors).name()
+                choice::forward(&self.conv, Weights::Packed, vectors).name()
             }
         })
     }

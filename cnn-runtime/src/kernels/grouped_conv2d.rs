@@ -24,8 +24,7 @@ pub(crate) const fn packed(grouped: &GroupedConv2d, pass: Pass) -> usize {
 const fn packed_of_group(grouped: &GroupedConv2d, pass: Pass) -> usize {
     let conv = &grouped.conv;
     let packed = match pass {
-        Pass::Inference => conv2d::packed_inference(conv),
-        Pass::Forward => conv2d::packed_forward(conv),
+        Pass::Inference | Pass::Forward => conv2d::packed_forward(conv),
         Pass::Backward => conv2d::packed_backward(conv),
     };
     kernel_of_group(grouped) + packed
@@ -68,8 +67,7 @@ pub(crate) fn pack(
         let (own, packed) = packed.split_at_mut(kernel_of_group(grouped));
         Columns::filters(grouped, group).gather(kernel, own);
         match pass {
-            Pass::Inference => conv2d::pack_inference(conv, isa, own, packed),
-            Pass::Forward => conv2d::pack_forward(conv, isa, own, packed),
+            Pass::Inference | Pass::Forward => conv2d::pack_forward(conv, isa, own, packed),
             Pass::Backward => conv2d::pack_backward(conv, isa, own, packed),
         }
     }

@@ -9,7 +9,7 @@ use cnn_ir::operation::{Conv2d, Pass};
 pub(super) const fn sizes(conv: &Conv2d, micro_batch: usize) -> Sizes {
     let inference = conv2d::forward_scratch(conv, micro_batch);
     Sizes {
-        packed_inference: conv2d::packed_inference(conv),
+        packed_inference: conv2d::packed_forward(conv),
         packed_forward: conv2d::packed_forward(conv),
         packed_backward: conv2d::packed_backward(conv),
         inference: [inference, inference],
@@ -101,8 +101,7 @@ impl Execute for Conv2d {
     fn pack(&self, pass: Pass, isa: Isa, tensors: &[&[f32]], packed: &mut [f32]) {
         let [kernel, _] = kernel_and_bias(tensors);
         match pass {
-            Pass::Inference => conv2d::pack_inference(self, isa, kernel, packed),
-            Pass::Forward => conv2d::pack_forward(self, isa, kernel, packed),
+            Pass::Inference | Pass::Forward => conv2d::pack_forward(self, isa, kernel, packed),
             Pass::Backward => conv2d::pack_backward(self, isa, kernel, packed),
         }
     }

@@ -89,7 +89,7 @@ pub const fn input_gradient_scratch(conv: &Conv2d, n: usize) -> usize {
     max(columns::training_scratch(conv), chosen)
 }
 
-/// Floats of the weights as [`forward`] wants them; 0 if it takes them as they are.
+/// Floats of the weights as [`forward`] and [`infer`] want them; 0 if it takes them as they are.
 pub const fn packed_forward(conv: &Conv2d) -> usize {
     match conv.algorithm {
         ConvAlgorithm::Winograd => winograd::packed_forward(conv, TileSize::Two),
@@ -99,15 +99,6 @@ pub const fn packed_forward(conv: &Conv2d) -> usize {
             packed_gemm::length([conv.input[2], conv.output[2]])
         }
         ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => 0,
-    }
-}
-
-/// Floats of the weights as [`infer`] wants them: those of [`packed_forward`], and what a
-/// single small image takes instead.
-pub const fn packed_inference(conv: &Conv2d) -> usize {
-    match conv.algorithm {
-        ConvAlgorithm::Winograd4 => winograd::packed_inference(conv, TileSize::Four),
-        _ => packed_forward(conv),
     }
 }
 
@@ -123,10 +114,10 @@ pub const fn packed_backward(conv: &Conv2d) -> usize {
     }
 }
 
-/// Writes the weights as [`forward`] wants them to `packed`, [`packed_forward`] floats.
+/// Writes the weights as [`forward`] and [`infer`] want them to `packed`, [`packed_forward`] floats.
 /// Needed again after each change of the kernel. Nothing is written for kernels that take the weights as they are.
 pub fn pack_forward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match choice::forward(conv, 0, Weights::Packed, isa.vectors()) {
+    match choice::forward(conv, Weights::Packed, isa.vectors()) {
         choice::Forward::Winograd(size) => {
             winograd::pack_forward(conv, size, isa, kernel, packed);
         }
@@ -134,20 +125,9 @@ pub fn pack_forward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32])
             packed_gemm::pack(isa, [conv.input[2], conv.output[2]], kernel, packed);
         }
         choice::Forward::Im2col
-        | choice::Forward::WinogradSmallBatch
         | choice::Forward::ChannelPlanes
         | choice::Forward::FewChannels
         | choice::Forward::Direct => {}
-    }
-}
-
-/// The same for [`infer`], [`packed_inference`] floats.
-pub fn pack_inference(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match choice::forward(conv, 0, Weights::Packed, isa.vectors()) {
-        choice::Forward::Winograd(TileSize::Four) => {
-            winograd::pack_inference(conv, TileSize::Four, isa, kernel, packed);
-        }
-        _ => pack_forward(conv, isa, kernel, packed),
     }
 }
 
@@ -209,7 +189,7 @@ pub fn forward(
 }
 
 /// The same without argmax, as inference computes it, where an output that sees zeros alone need not be the
-/// bias to the bit. `packed` is what [`pack_inference`] wrote, or empty.
+/// bias to the bit.
 ///
 /// # Panics
 /// If a slice is of another length.
@@ -259,12 +239,9 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
         bias.is_empty() || bias.len() == conv.output[2],
         "a bias for each filter, or none"
     );
-    match choice::forward(conv, *n, weights(conv, packed.len()), isa.vectors()) {
+    match choice::forward(conv, weights(packed.len()), isa.vectors()) {
         choice::Forward::Im2col => columns::forward(conv, operands),
         choice::Forward::Winograd(size) => winograd::forward(conv, size, packed, operands),
-        choice::Forward::WinogradSmallBatch => {
-            winograd::forward(conv, TileSize::Four, packed, operands);
-        }
         choice::Forward::PackedGemm => multiply(conv, packed, operands),
         choice::Forward::ChannelPlanes | choice::Forward::FewChannels | choice::Forward::Direct => {
             direct::forward(conv, operands)
@@ -273,10 +250,9 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
 }
 
 /// What a call is given with so many floats of packed weights.
-const fn weights(conv: &Conv2d, packed: usize) -> Weights {
+const fn weights(packed: usize) -> Weights {
     match packed {
         0 => Weights::AsStored,
-        length if length > packed_forward(conv) => Weights::PackedForInference,
         _ => Weights::Packed,
     }
 }

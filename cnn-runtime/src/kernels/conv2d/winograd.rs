@@ -19,7 +19,6 @@
 //! | `pass` | V, M and the outputs, for a block of tiles at a time |
 //! | `tile_transforms` | `Bᵀ d B`, and `Aᵀ m A` with bias, pool and relu |
 //! | `gemm` | the products |
-//! | `small_batch` | the products of a single small image |
 //! | `zero_patches` | outputs that see nothing but zeros |
 //!
 //! Tiles are numbered over all images of a call and processed in blocks: V and M of a block stay in the cache, and U is
@@ -40,7 +39,6 @@ mod gemm;
 mod geometry;
 mod kernel_transform;
 mod pass;
-mod small_batch;
 mod tile_transforms;
 mod zero_patches;
 
@@ -48,9 +46,7 @@ use self::gemm::UNROLL;
 use self::geometry::Geometry;
 use self::kernel_transform::TransformKernel;
 use self::pass::Pass;
-use self::small_batch::TransformColumns;
 use super::choice::TileSize;
-use super::choice::winograd::{SMALL_BATCH_TILES, packs_small_batch, takes_small_batch};
 use super::pooled::MaxRow;
 use super::{BackwardInput, Conv2d, Forward, direct};
 use crate::kernels::Isa;
@@ -63,8 +59,6 @@ const BLOCK: usize = 128 * 1024;
 const MIN_BLOCK_TILES: usize = 24;
 /// The most images of one [`Pass`], whose result has a bit for each.
 const MAX_IMAGES: usize = 64;
-/// All tiles of a small batch are in one pass, so the choice may count the tiles of a call.
-const _: () = assert!(2 * SMALL_BATCH_TILES <= MIN_BLOCK_TILES && SMALL_BATCH_TILES < MAX_IMAGES);
 /// Floats of a cache line. No vector is longer.
 const LINE: usize = 16;
 const _: () = assert!(MAX_LANES <= LINE);
@@ -92,16 +86,6 @@ const fn scratch(geometry: &Geometry, n: usize, dense: usize) -> usize {
 /// Floats of what [`pack_forward`] writes.
 pub(super) const fn packed_forward(conv: &Conv2d, size: TileSize) -> usize {
     packed(size, [conv.input[2], conv.output[2]])
-}
-
-/// Floats of what [`pack_inference`] writes.
-pub(super) const fn packed_inference(conv: &Conv2d, size: TileSize) -> usize {
-    let half_transformed = if packs_small_batch(conv, size) {
-        small_batch::packed([conv.input[2], conv.output[2]])
-    } else {
-        0
-    };
-    packed_forward(conv, size) + half_transformed
 }
 
 /// Floats of what [`pack_backward`] writes.
@@ -133,26 +117,6 @@ pub(super) fn pack_forward(
     });
 }
 
-/// Writes U, and behind it the half-transformed kernel W if small batches read that.
-pub(super) fn pack_inference(
-    conv: &Conv2d,
-    size: TileSize,
-    isa: Isa,
-    kernel: &[f32],
-    packed: &mut [f32],
-) {
-    let (u, w) = packed.split_at_mut(packed_forward(conv, size));
-    pack_forward(conv, size, isa, kernel, u);
-    if !w.is_empty() {
-        isa.run(TransformColumns {
-            channels: conv.input[2],
-            filters: conv.output[2],
-            kernel,
-            w,
-        });
-    }
-}
-
 /// Writes U of the flipped kernel.
 pub(super) fn pack_backward(
     conv: &Conv2d,
@@ -171,8 +135,8 @@ pub(super) fn pack_backward(
     });
 }
 
-/// `packed` is what [`pack_forward`] or [`pack_inference`] wrote.
-pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: Forward<'_>) {
+/// `u` is what [`pack_forward`] wrote.
+pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forward<'_>) {
     let Forward {
         isa,
         n,
@@ -185,7 +149,6 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
-    let (u, w) = packed.split_at(packed_forward(conv, size));
     let dense = dense_output(conv, size);
     let pass_images = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
@@ -195,11 +158,6 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
         let range = first * conv.output_len()..(first + images) * conv.output_len();
         let y = &mut y[range.clone()];
         let argmax = argmax.get_mut(range).unwrap_or_default();
-        let tiles = images * geometry.tiles[0] * geometry.tiles[1];
-        let w = match takes_small_batch(tiles, isa.vectors()) {
-            true => w,
-            false => &[],
-        };
         let not_finite = if dense > 0 {
             let (rows, scratch) = scratch.split_at_mut(images * dense);
             let not_finite = isa.run(Pass {
@@ -207,7 +165,6 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
                 images,
                 x,
                 u,
-                w,
                 bias,
                 y: rows,
                 argmax: &mut [],
@@ -224,7 +181,6 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, packed: &[f32], operands: F
                 images,
                 x,
                 u,
-                w,
                 bias,
                 y,
                 argmax,
@@ -313,7 +269,6 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
             images,
             x: if dense > 0 { dy } else { dz },
             u: packed,
-            w: &[],
             bias: &[],
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
             argmax: &mut [],

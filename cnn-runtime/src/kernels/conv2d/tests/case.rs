@@ -322,8 +322,8 @@ impl Case {
         let [x, kernel, bias] = [&self.x, &self.kernel, &self.bias].map(|v| to_f64(v));
         let expected = reference::conv2d::forward(conv, *n, &x, &kernel, &bias);
         for isa in Isa::available() {
-            let mut packed = Guarded::new(conv2d::packed_inference(conv));
-            conv2d::pack_inference(conv, isa, &self.kernel, packed.values());
+            let mut packed = Guarded::new(conv2d::packed_forward(conv));
+            conv2d::pack_forward(conv, isa, &self.kernel, packed.values());
             let packed = packed.into_values();
             for packed in [&packed[..], &[]] {
                 let mut y = Guarded::new(self.dz.len());

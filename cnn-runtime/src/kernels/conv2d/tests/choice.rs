@@ -125,7 +125,7 @@ fn forward_kernels() {
         ),
     ];
     check(&cases, |conv, vectors| {
-        choice::forward(conv, 1, Weights::Packed, vectors).name()
+        choice::forward(conv, Weights::Packed, vectors).name()
     });
 }
 
@@ -170,32 +170,16 @@ fn packed_weights() {
         ),
     ];
     check(&cases, |conv, vectors| {
-        choice::forward(conv, 8, Weights::PackedForInference, vectors).name()
+        choice::forward(conv, Weights::Packed, vectors).name()
     });
-    // One image of F(4x4, 3x3), which has four tiles.
-    for (weights, expected) in [
-        (
-            Weights::PackedForInference,
-            [
-                "im2col, matrixmultiply",
-                "winograd 4x4",
-                "winograd 4x4, small batch",
-            ],
-        ),
-        (
-            Weights::Packed,
-            ["im2col, matrixmultiply", "winograd 4x4", "winograd 4x4"],
-        ),
-        (
-            Weights::AsStored,
-            ["im2col, matrixmultiply", "direct", "direct"],
-        ),
-    ] {
-        let cases = [("one image", winograd(ConvAlgorithm::Winograd4), expected)];
-        check(&cases, |conv, vectors| {
-            choice::forward(conv, 1, weights, vectors).name()
-        });
-    }
+    let cases = [(
+        "F(4x4, 3x3) without packed weights",
+        winograd(ConvAlgorithm::Winograd4),
+        ["im2col, matrixmultiply", "direct", "direct"],
+    )];
+    check(&cases, |conv, vectors| {
+        choice::forward(conv, Weights::AsStored, vectors).name()
+    });
 }
 
 #[test]
@@ -340,13 +324,13 @@ fn the_plan_says_what_runs() {
     for conv in cases {
         let packed = |pass, floats| {
             let floats = if conv.packs(pass, wanted) { floats } else { 0 };
-            conv2d::weights(&conv, floats)
+            conv2d::weights(floats)
         };
-        let inference = packed(Pass::Inference, conv2d::packed_inference(&conv));
+        let inference = packed(Pass::Inference, conv2d::packed_forward(&conv));
         let training = packed(Pass::Forward, conv2d::packed_forward(&conv));
         for (isa, vectors) in VectorShape::ALL {
             for n in [1, 2, 8] {
-                let forward = |weights| choice::forward(&conv, n, weights, vectors).name();
+                let forward = |weights| choice::forward(&conv, weights, vectors).name();
                 let chosen = [
                     (Direction::Inference, forward(inference)),
                     (Direction::Forward, forward(training)),
@@ -380,7 +364,7 @@ fn portable_kernels_without_matrixmultiply() {
         has_matrixmultiply: false,
         ..VectorShape::PORTABLE
     };
-    let forward = |conv| choice::forward(&conv, 1, Weights::AsStored, vectors).name();
+    let forward = |conv| choice::forward(&conv, Weights::AsStored, vectors).name();
     assert_eq!(forward(plain(6, 5, 10, 16)), "direct");
     assert_eq!(forward(pooled(1, 5, 14, 6)), "channel planes");
     assert_eq!(forward(pooled(1, 3, 13, 32)), "direct");

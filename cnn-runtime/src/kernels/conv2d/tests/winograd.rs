@@ -7,7 +7,6 @@
 use super::case::{Algorithms, Case, check_weights_not_finite, random_conv};
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::choice::{self, Forward, Weights};
 use crate::kernels::test_support::{Failures, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
@@ -234,95 +233,6 @@ fn an_image_does_not_depend_on_the_others() {
                     "{conv:?}"
                 );
                 assert_eq!(bits(&dx_alone), bits(&dx[i * x_len..][..x_len]), "{conv:?}");
-            }
-        }
-    }
-}
-
-/// Images of one to four tiles, with so many weights that a single image reads W in inference.
-fn small_batches(random: &mut Random) -> Vec<Conv2d> {
-    let outputs = [[3, 4], [5, 4], [4, 9], [3, 16], [8, 7]];
-    let channels = [[61, 67], [64, 64], [33, 112], [130, 32]];
-    let convs = outputs.into_iter().enumerate().map(|(i, [height, width])| {
-        let [depth, filters] = channels[i % channels.len()];
-        let padding = [random.below(3), random.below(3)];
-        let conv = Conv2d {
-            input: [height + 2 - padding[0], width + 2 - padding[1], depth],
-            output: [height, width, filters],
-            padding,
-            ..random_conv(random, FOUR)
-        };
-        let tiled = with_tile_pool(conv).expect("room for a window");
-        [conv, tiled]
-    });
-    convs.flatten().collect()
-}
-
-#[test]
-fn small_batches_match_the_reference() {
-    let mut random = Random::new(9);
-    let mut failures = Failures::default();
-    for conv in small_batches(&mut random) {
-        let mut case = Case::random(&mut random, conv);
-        case.x.truncate(case.x.len() / case.n);
-        case.dz.truncate(case.dz.len() / case.n);
-        case.n = 1;
-        check(&case, &mut failures);
-        let place = random.below(case.x.len());
-        case.x[place] = f32::NAN;
-        case.conv.activation = Activation::Relu;
-        case.check_inference(&mut failures);
-    }
-    failures.report();
-}
-
-/// A single image reads the half-transformed kernel W if there are registers for its sums; several images read U. The
-/// bits are the same. Which of the two is read shows when U is zeros.
-#[test]
-fn small_batches_have_the_bits_of_many() {
-    let mut random = Random::new(10);
-    for conv in small_batches(&mut random) {
-        let conv = Conv2d {
-            activation: Activation::Linear,
-            ..conv
-        };
-        let case = Case::random(&mut random, conv);
-        let bias = vec![0.5; conv.output[2]];
-        const N: usize = 5;
-        let x = random.floats(N * case.x.len() / case.n);
-        let [x_len, y_len] = [x.len() / N, conv.output_len()];
-        let infer = |isa: Isa, n: usize, packed: &[f32]| {
-            let mut y = vec![f32::NAN; n * y_len];
-            let mut scratch = vec![f32::NAN; conv2d::forward_scratch(&conv, n)];
-            let x = &x[..n * x_len];
-            conv2d::infer(
-                &conv,
-                isa,
-                n,
-                x,
-                &case.kernel,
-                &bias,
-                packed,
-                &mut y,
-                &mut scratch,
-            );
-            bits(&y)
-        };
-        for isa in Isa::available().filter(|isa| *isa != Isa::PORTABLE) {
-            let mut packed = vec![f32::NAN; conv2d::packed_inference(&conv)];
-            conv2d::pack_inference(&conv, isa, &case.kernel, &mut packed);
-            let together = infer(isa, N, &packed);
-            assert_eq!(infer(isa, 1, &packed), together[..y_len], "{conv:?}");
-            packed[..conv2d::packed_forward(&conv)].fill(0.0);
-            let is_bias = |y: &[u32]| y.iter().all(|y| f32::from_bits(*y) == 0.5);
-            assert!(is_bias(&infer(isa, N, &packed)), "{conv:?}");
-            let alone = infer(isa, 1, &packed);
-            let weights = Weights::PackedForInference;
-            match choice::forward(&conv, 1, weights, isa.vectors()) {
-                Forward::WinogradSmallBatch => {
-                    assert_eq!(alone, together[..y_len], "{conv:?}");
-                }
-                _ => assert!(is_bias(&alone), "{conv:?}"),
             }
         }
     }

@@ -127,25 +127,10 @@ impl Filtering<6, 4> for Four {
 
     #[inline(always)]
     unsafe fn kernel<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
-        // SAFETY: as above.
-        unsafe { Self::scaled_kernel::<S>(Self::scale::<S>(g)) }
-    }
-}
-
-impl Four {
-    /// A kernel whose middle tap is multiplied with √½, a factor of all points.
-    #[inline(always)]
-    pub(super) unsafe fn scale<S: Simd>(g: [S::V; 3]) -> [S::V; 3] {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { [g[0], S::mul(S::splat(FRAC_1_SQRT_2), g[1]), g[2]] }
-    }
-
-    /// `G g` of a kernel after [`Four::scale`], without the weights that `output` includes: g₀ + p g₁ + p² g₂ at a
-    /// point p.
-    #[inline(always)]
-    pub(super) unsafe fn scaled_kernel<S: Simd>([first, odd, last]: [S::V; 3]) -> [S::V; 6] {
+        // At a point p, without the weights that `output` includes: g₀ + p g₁ + p² g₂. √½ is a factor of all points.
         // SAFETY: as above.
         unsafe {
+            let [first, odd, last] = [g[0], S::mul(S::splat(FRAC_1_SQRT_2), g[1]), g[2]];
             let plus = |factor: f32, to, what| S::fma(S::splat(factor), what, to);
             let [even, even_2] = [plus(0.5, first, last), plus(2.0, first, last)];
             [

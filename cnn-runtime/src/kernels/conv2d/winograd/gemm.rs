@@ -19,10 +19,6 @@ pub(super) const UNROLL: usize = 4;
 /// and the next one have to stay in the cache beside V and M.
 const MAX_CELL: usize = 2048;
 
-/// How many rows ahead a single group prefetches U. It reads U once, perhaps from the third-level cache, so a whole
-/// cell ahead would be too early.
-const PREFETCH_ROWS: usize = 32;
-
 /// Vectors of the widest panel of U, if it has `channels` rows and `columns`.
 #[inline(always)]
 fn panel_vectors<S: Simd>(channels: usize, columns: usize) -> usize {
@@ -94,17 +90,6 @@ impl TileGroups {
             tiles,
             count: tiles.div_ceil(capacity),
             capacity,
-        }
-    }
-
-    /// One group of all tiles.
-    #[inline(always)]
-    pub const fn single(cells: usize, tiles: usize) -> Self {
-        Self {
-            cells,
-            tiles,
-            count: 1,
-            capacity: tiles,
         }
     }
 
@@ -283,9 +268,8 @@ unsafe fn tiles<S: Simd, const HEIGHT: usize, const VECTORS: usize>(
             let at = group * groups.cells + part.cell;
             let mut v = products.v.add(at * v_cell);
             let mut u = start;
-            // The first group prefetches U for the next cell; a single group, what it soon reads itself.
+            // The first group prefetches U for the next cell.
             let mut next = match group {
-                0 if groups.count == 1 => start.wrapping_add(PREFETCH_ROWS * width),
                 0 => start.wrapping_add(u_cell),
                 _ => start,
             };

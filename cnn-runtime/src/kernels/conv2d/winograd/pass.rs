@@ -3,14 +3,13 @@
 //! ```text
 //! read:   tiles ── Bᵀ d B ──▶ V
 //! for each panel of filters:
-//!   products: V, U (or W) ──▶ M
+//!   products: V, U ──▶ M
 //!   write:    M ── Aᵀ m A, bias, pool, relu ──▶ y, argmax
 //! ```
 
 use super::filtering::{Filtering, Five, Four, Two};
 use super::gemm::{BatchedGemm, TileGroups, panel_start, panel_width};
 use super::geometry::{Geometry, Tile};
-use super::small_batch::{self, SmallBatch};
 use super::tile_transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
 use super::{LINE, MAX_IMAGES, TileSize, zero_patches};
 use crate::kernels::matmul;
@@ -24,8 +23,6 @@ pub(super) struct Pass<'a> {
     /// `[images, ..input]`
     pub x: &'a [f32],
     pub u: &'a [f32],
-    /// Empty, or the half-transformed kernel that a small batch reads in place of U, see [`small_batch`].
-    pub w: &'a [f32],
     /// `[filters]` or empty.
     pub bias: &'a [f32],
     /// `[images, ..output]`, or `[images, ..windows, filters]` with `pool`.
@@ -102,32 +99,18 @@ impl Pass<'_> {
         let room = rest.len();
         let v = rest.as_mut_ptr();
 
-        let is_small_batch = const { EDGE == small_batch::EDGE }
-            && const { small_batch::is_compiled::<S>() }
-            && !self.w.is_empty();
-        assert!(!is_small_batch || self.w.len() >= small_batch::length::<S>([channels, filters]));
-
         let mut not_finite_images = 0;
         let blocks = total.div_ceil(block.max(1));
         let mut first = Tile::default();
         for block in 0..blocks {
             let count = total * (block + 1) / blocks - total * block / blocks;
-            let groups = match is_small_batch {
-                true => TileGroups::single(cells, count),
-                false => TileGroups::new::<S>(cells, count, channels, filters),
-            };
+            let groups = TileGroups::new::<S>(cells, count, channels, filters);
             let v_cell = groups.cell(channels.next_multiple_of(LINE));
-            let v_steps = match is_small_batch {
-                true => small_batch::v_steps(count, channels),
-                false => [EDGE * v_cell, v_cell, groups.capacity * LINE],
-            };
-            let panel = |filter: usize| match is_small_batch {
-                true => S::LANES,
-                false => panel_width::<S>(channels, filters, filter),
-            };
-            assert!(groups.count * cells * (v_cell + groups.cell(panel(0))) <= room);
+            let v_steps = [EDGE * v_cell, v_cell, groups.capacity * LINE];
+            let widest = panel_width::<S>(channels, filters, 0);
+            assert!(groups.count * cells * (v_cell + groups.cell(widest)) <= room);
             // SAFETY: the tiles of the blocks are those of the images. V and M are next to each other in the scratch
-            // memory; products are inside them and inside U or W, and outputs inside the result: the assertions
+            // memory; products are inside them and inside U, and outputs inside the result: the assertions
             // compare all lengths.
             unsafe {
                 let m = v.add(groups.count * cells * v_cell);
@@ -142,33 +125,18 @@ impl Pass<'_> {
                 }
                 let mut filter = 0;
                 while filter < filters {
-                    let width = panel(filter);
+                    let width = panel_width::<S>(channels, filters, filter);
                     let m_cell = groups.cell(width);
-                    if is_small_batch {
-                        S::call(&SmallBatch {
-                            tiles: count,
-                            channels,
-                            v,
-                            w: self
-                                .w
-                                .as_ptr()
-                                .add(small_batch::length::<S>([channels, filter])),
-                            m,
-                            m_cell,
-                            _valid: ValidPointers::guarantee(),
-                        });
-                    } else {
-                        let start = panel_start::<S>(cells, [channels, filters], filter);
-                        S::call(&BatchedGemm {
-                            groups,
-                            channels,
-                            width,
-                            v,
-                            u: self.u.as_ptr().add(start),
-                            m,
-                            _valid: ValidPointers::guarantee(),
-                        });
-                    }
+                    let start = panel_start::<S>(cells, [channels, filters], filter);
+                    S::call(&BatchedGemm {
+                        groups,
+                        channels,
+                        width,
+                        v,
+                        u: self.u.as_ptr().add(start),
+                        m,
+                        _valid: ValidPointers::guarantee(),
+                    });
                     let mut tile = first;
                     let mut nan = S::splat(0.0);
                     for group in 0..groups.count {
