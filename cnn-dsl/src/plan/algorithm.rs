@@ -17,11 +17,7 @@
 //! not bring back. The transformed kernel has `16 C K` to `49 C K` floats, more than a core's caches
 //! hold beside those of the other layers, so with few tiles it is the reading that takes time
 //! ([`WAITING`]). Tiles of 2x2 are four times as many: [`ENOUGH_TILES`] hide it, and where an image
-//! has fewer, the images stage takes several at a time. So it does where a sparse gradient sums few winners
-//! ([`FEW_WINDOWS`]).
-//!
-//! (Predictions of single images with up to four tiles of 4x4 take kernels half as long, see the runtime's
-//! `winograd/small_batch.rs`. The rule does not count on it: training has no such form.)
+//! has fewer, the images stage takes several at a time.
 //!
 //! The gradient of the input is a convolution of the output's gradient with the kernel turned round and channels and
 //! filters swapped, so the same rule holds. Where the gradient is sparse (see `sparsity`) the winners alone take a
@@ -34,7 +30,7 @@
 //! The costs were measured, one image at a time, with the kernel in cache and, behind the stroke, beyond the
 //! second level, with AVX-512. Tiles took so much of the time of a direct convolution on a Zen 5 core (AVX2:
 //! nearly the same; on an older Cascade Lake core 2x2 and 4x4 took up to a sixth more, and few tiles waited
-//! twice as long, before a single group of tiles fetched its kernel ahead):
+//! twice as long):
 //!
 //! | channels → filters | cells | 2x2 | 4x4 | 5x5 |
 //! |---|---|---|---|---|
@@ -66,13 +62,6 @@ const WAITING: u128 = 7;
 /// AVX-512 and AVX2, 128 → 128 channels on 8x8 cells, 16 tiles, are as fast with one image as with
 /// four; so only the very last layers need company.
 const ENOUGH_TILES: usize = 4;
-
-/// The windows of a pool whose winners two images bring together: half of what the kernel takes at once.
-const FEW_WINDOWS: usize = 32;
-
-/// Sums, one for each weight, that the nearest cache does not hold: with two images at once they are loaded and stored
-/// half as often. That is 2 % of the step of a network with 25 windows and 18,432 of them, 72 KiB.
-const MANY_SUMS: usize = 8 * 1024;
 
 /// The channels from which on register tiles beat a product and `col2im`: measured on a machine
 /// with AVX-512 and AVX2.
@@ -151,8 +140,7 @@ pub(super) fn images(step: &Step) -> usize {
         case.rotated(Tile::Two).filter(|_| backward),
     ];
     let tiles = runs.iter().flatten().map(Winograd::images);
-    let windows = case.few_windows(passes.kernel_gradient).map(|_| 2);
-    tiles.chain(windows).max().unwrap_or(1)
+    tiles.max().unwrap_or(1)
 }
 
 /// Why a convolution runs forward as it does, and why the gradient of its input, where that
@@ -173,9 +161,6 @@ pub(super) fn why(step: &Step) -> Vec<String> {
     };
     if runs.forward {
         reasons.push(format!("{forward}{}", case.why_forward()));
-    }
-    if let Some(windows) = case.few_windows(runs.kernel_gradient) {
-        reasons.push(format!("argmax of {windows} windows: 2 images"));
     }
     if !runs.input_gradient {
         return reasons;
@@ -200,27 +185,6 @@ pub(super) fn why(step: &Step) -> Vec<String> {
 struct Case(Conv2d);
 
 impl Case {
-    /// The windows of a pool behind it whose sparse kernel gradient takes two images at once.
-    fn few_windows(&self, trains_kernel: bool) -> Option<usize> {
-        let conv = &self.0;
-        let [height, width] = conv.pool?.output;
-        let windows = height * width;
-        let is_sparse = trains_kernel && conv.kernel_gradient == KernelGradient::PoolSparse;
-        // Behind padding the kernel takes a copy of each image, one at a time.
-        let is_stored = conv.padding == [0, 0] && !self.overhangs(0) && !self.overhangs(1);
-        let sums = conv.patch() * conv.output[2];
-        let pays = windows <= FEW_WINDOWS && sums > MANY_SUMS;
-        (is_sparse && is_stored && pays).then_some(windows)
-    }
-
-    /// Whether the last window reaches beyond the end of the image.
-    fn overhangs(&self, axis: usize) -> bool {
-        let conv = &self.0;
-        let extent = (conv.kernel[axis] - 1) * conv.dilation[axis] + 1;
-        let last = (conv.output[axis] - 1) * conv.strides[axis] + extent;
-        last > conv.padding[axis] + conv.input[axis]
-    }
-
     fn forward(&self) -> ConvAlgorithm {
         if self.pointwise() {
             ConvAlgorithm::Pointwise

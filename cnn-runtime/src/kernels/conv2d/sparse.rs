@@ -26,11 +26,8 @@ use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, MAX_LANES, Simd, ValidPointers};
 use crate::kernels::transpose::transpose;
 
-/// Windows of a block of the kernel gradient, if an image has so many.
+/// Windows of a block of the kernel gradient.
 const KERNEL_BLOCK: usize = 32;
-/// The most windows of a block that has several whole images. The gradient of the kernel, larger than the first-level
-/// cache, is loaded and stored once for each block.
-const MAX_WINDOWS: usize = 64;
 /// Windows of a block of the input gradient.
 const INPUT_BLOCK: usize = 32;
 /// Rows of a patch that one pass over the lists sums up: all rows of 3x3 and 5x5 kernels, if channels are few. Another
@@ -45,35 +42,11 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
     let Some(pool) = conv.pool else { return 0 };
     PaddedInput::new(conv).scratch()
         + Lists::scratch(
-            kernel_block(conv) * conv.output[2] + MAX_LANES,
+            min(windows_of_image(conv), KERNEL_BLOCK) * conv.output[2] + MAX_LANES,
             conv.output[2],
         )
         + TRANSPOSED
-        + images_at_once(conv) * windows_of_image(conv) * pool.size[0] * pool.size[1]
-}
-
-/// Images of a block: more than one if they have few windows and need no padding, so that they are contiguous.
-const fn images_at_once(conv: &Conv2d) -> usize {
-    match windows_of_image(conv) {
-        0 => 1,
-        cells
-            if cells <= MAX_WINDOWS
-                && PaddedInput::new(conv).is_image
-                // The offsets of all patches fit 32 bits.
-                && conv.input_len() <= u32::MAX as usize / MAX_WINDOWS =>
-        {
-            MAX_WINDOWS / cells
-        }
-        _ => 1,
-    }
-}
-
-/// Windows of a block of the kernel gradient.
-const fn kernel_block(conv: &Conv2d) -> usize {
-    match images_at_once(conv) {
-        1 => min(windows_of_image(conv), KERNEL_BLOCK),
-        images => images * windows_of_image(conv),
-    }
+        + windows_of_image(conv) * pool.size[0] * pool.size[1]
 }
 
 /// Floats of scratch memory.
@@ -104,29 +77,21 @@ pub(super) fn kernel_gradient(conv: &Conv2d, operands: BackwardKernel<'_>) {
     let padded_input = PaddedInput::new(conv);
     let filters = conv.output[2];
     let windows = windows_of_image(conv);
-    let (block, at_once) = (kernel_block(conv), images_at_once(conv));
+    let block = windows.min(KERNEL_BLOCK);
     let (copy, scratch) = scratch.split_at_mut(padded_input.scratch());
     let (transposed, scratch) = scratch.split_at_mut(TRANSPOSED);
     let cells_per_window = pool.size[0] * pool.size[1];
-    let (patches, scratch) = scratch.split_at_mut(at_once * windows * cells_per_window);
+    let (patches, scratch) = scratch.split_at_mut(windows * cells_per_window);
     let patches = as_u32(patches);
-    let (first, others) = patches.split_at_mut(windows * cells_per_window);
-    write_patch_offsets(conv, &pool, &padded_input, first);
-    for (image, others) in others.chunks_exact_mut(first.len()).enumerate() {
-        let offset = (image + 1) * conv.input_len();
-        for (other, patch) in others.iter_mut().zip(&*first) {
-            *other = patch.wrapping_add(offset as u32);
-        }
-    }
+    write_patch_offsets(conv, &pool, &padded_input, patches);
     let mut lists = Lists::new(scratch, block * filters + MAX_LANES, filters);
 
     let images = x
-        .chunks(at_once * conv.input_len())
-        .zip(dz.chunks(at_once * windows * filters))
-        .zip(argmax.chunks(at_once * windows * filters));
+        .chunks_exact(conv.input_len())
+        .zip(dz.chunks_exact(windows * filters))
+        .zip(argmax.chunks_exact(windows * filters));
     for ((x, dz), argmax) in images {
         let x = padded_input.of(conv, x, copy);
-        let windows = dz.len() / filters;
         for first in (0..windows).step_by(block) {
             let end = windows.min(first + block);
             let block = first * filters..end * filters;
@@ -184,12 +149,12 @@ fn write_patch_offsets(
     }
 }
 
-/// The part of some windows in the gradient of the kernel: windows of one image, or all of several images.
+/// The part of some windows of an image in the gradient of the kernel.
 struct KernelBlock<'a, 'b> {
     conv: &'a Conv2d,
     pool: FusedPool,
     padded_input: PaddedInput,
-    /// The padded input of the image, or all images.
+    /// The padded input of the image.
     x: &'a [f32],
     /// `[windows, filters]`.
     dz: &'a [f32],
@@ -206,7 +171,7 @@ struct KernelBlock<'a, 'b> {
 
 /// Floats of three matrices: offsets of patches as `[windows, filters]`, a square of vectors; and for all windows of a
 /// block, as `[filters, windows]`, these offsets and the gradients.
-const TRANSPOSED: usize = MAX_LANES * MAX_LANES + 2 * MAX_LANES * MAX_WINDOWS;
+const TRANSPOSED: usize = MAX_LANES * MAX_LANES + 2 * MAX_LANES * KERNEL_BLOCK;
 
 impl Kernel for KernelBlock<'_, '_> {
     type Output = ();
@@ -222,7 +187,7 @@ impl Kernel for KernelBlock<'_, '_> {
         let filters = conv.output[2];
         let cells_per_window = self.pool.size[0] * self.pool.size[1];
         let windows = self.dz.len() / filters;
-        assert!(windows <= MAX_WINDOWS && self.transposed.len() == TRANSPOSED);
+        assert!(windows <= KERNEL_BLOCK && self.transposed.len() == TRANSPOSED);
         assert!(self.dz.len() == windows * filters && self.argmax.len() == self.dz.len());
         assert!(self.patches.len() >= windows * cells_per_window);
         assert!(lists.scales.len() >= self.dz.len() + S::LANES);
@@ -231,12 +196,12 @@ impl Kernel for KernelBlock<'_, '_> {
         for first in (0..filters).step_by(S::LANES) {
             let count = S::LANES.min(filters - first);
             // SAFETY: a window and `count` filters from `first` on are inside `dz` and `argmax`; the square has a
-            // vector for each of up to `LANES` windows; the other two matrices have `MAX_WINDOWS` values for each of up
-            // to `LANES` filters; and the lists have room for all windows and filters, and for a vector behind them, by
+            // vector for each of up to `LANES` windows; the other two matrices have `KERNEL_BLOCK` values for each of
+            // up to `LANES` filters; and the lists have room for all windows and filters, and for a vector behind them, by
             // the assertions above.
             unsafe {
                 let offsets = square.add(MAX_LANES * MAX_LANES);
-                let gradients = offsets.add(MAX_LANES * MAX_WINDOWS);
+                let gradients = offsets.add(MAX_LANES * KERNEL_BLOCK);
                 for window in (0..windows).step_by(S::LANES) {
                     let rows = S::LANES.min(windows - window);
                     for row in 0..rows {
@@ -259,22 +224,22 @@ impl Kernel for KernelBlock<'_, '_> {
                         square,
                         S::LANES,
                         offsets.add(window),
-                        MAX_WINDOWS,
+                        KERNEL_BLOCK,
                     );
                     S::transpose(
                         [rows, count],
                         dz,
                         filters,
                         gradients.add(window),
-                        MAX_WINDOWS,
+                        KERNEL_BLOCK,
                     );
                 }
                 for filter in 0..count {
                     let mut length = lists.length;
                     for window in (0..windows).step_by(S::LANES) {
                         let rows = S::LANES.min(windows - window);
-                        let g = S::load(gradients.add(filter * MAX_WINDOWS + window));
-                        let offset = S::load(offsets.add(filter * MAX_WINDOWS + window));
+                        let g = S::load(gradients.add(filter * KERNEL_BLOCK + window));
+                        let offset = S::load(offsets.add(filter * KERNEL_BLOCK + window));
                         // True for NaN too.
                         let is_entry = S::ne(g, S::splat(0.0));
                         let scales = lists.scales.as_mut_ptr().add(length);
