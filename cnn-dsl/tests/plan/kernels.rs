@@ -78,9 +78,9 @@ fn instruction_sets_have_kernels_of_their_own() {
                 ],
                 [
                     "input gradient",
-                    "pool sparse, whole windows",
-                    "pool sparse, whole windows",
-                    "pool sparse, whole windows",
+                    "pool sparse",
+                    "pool sparse",
+                    "pool sparse",
                 ],
             ],
         ),

@@ -89,8 +89,6 @@ pub enum InputGradient {
     Direct,
     /// A sum for each argmax of a fused pool.
     PoolSparse,
-    /// A sum for each window of a fused pool.
-    PoolSparseWindows,
 }
 
 impl InputGradient {
@@ -104,7 +102,6 @@ impl InputGradient {
             Self::Winograd(TileSize::Five) => "winograd 5x5",
             Self::Direct => "direct",
             Self::PoolSparse => "pool sparse",
-            Self::PoolSparseWindows => "pool sparse, whole windows",
         }
     }
 }
@@ -172,10 +169,7 @@ pub fn kernel_gradient(conv: &Conv2d, vectors: VectorShape) -> KernelGradient {
 /// What computes the gradient with respect to the input.
 pub fn input_gradient(conv: &Conv2d, vectors: VectorShape) -> InputGradient {
     match conv.input_gradient {
-        InputAlgorithm::PoolSparse => match pooled::window_region(conv) {
-            Some(_) => InputGradient::PoolSparseWindows,
-            None => InputGradient::PoolSparse,
-        },
+        InputAlgorithm::PoolSparse => InputGradient::PoolSparse,
         _ if vectors.prefers_matrixmultiply() => InputGradient::Col2imMatrixMultiply,
         InputAlgorithm::Winograd => InputGradient::Winograd(TileSize::Two),
         InputAlgorithm::Winograd4 => InputGradient::Winograd(TileSize::Four),

@@ -1,7 +1,7 @@
 //! What can be computed, and what is best, around a max pool that is fused behind a convolution.
 
 use crate::operation::{Conv2d, FusedPool};
-use crate::vector_shape::{MAX_LANES, VectorShape};
+use crate::vector_shape::VectorShape;
 
 /// Whether vectors can run along rows of channel planes: a kernel of 3, 5 or 7 columns with strides of 1, on up to
 /// three channels, and a pool of whole 2x2 windows.
@@ -94,35 +94,4 @@ pub const fn supports_permutation(conv: &Conv2d, reach: usize) -> bool {
     let across = (pool.size[1] - 1) * cell_step(conv);
     let down = conv.strides[0] * conv.padded_size()[1] * conv.input[2];
     across < reach && down + across + 1 >= reach
-}
-
-/// Multiply-adds with zeros, in vectors of [`MAX_LANES`], that a sum for each window of a sparse input gradient may
-/// take in place of a sum for each argmax.
-const MAX_ZEROS: usize = 200;
-
-/// The rows, and the values of a row, that the patches of a window cover, if a sparse input gradient is best summed up
-/// window by window: without strides or dilation, from windows of cells that all exist. The same for all instruction
-/// sets, because it decides the layout of packed weights.
-pub const fn window_region(conv: &Conv2d) -> Option<[usize; 2]> {
-    let Some(pool) = conv.pool else { return None };
-    let FusedPool { size, strides, .. } = pool;
-    let ([height, width], channels) = (conv.kernel, conv.input[2]);
-    let is_plain = conv.strides[0] == 1
-        && conv.strides[1] == 1
-        && conv.dilation[0] == 1
-        && conv.dilation[1] == 1
-        && pool.padding[0] == 0
-        && pool.padding[1] == 0
-        && (pool.output[0] - 1) * strides[0] + size[0] <= conv.output[0]
-        && (pool.output[1] - 1) * strides[1] + size[1] <= conv.output[1];
-    let rows = height + size[0] - 1;
-    let columns = (width + size[1] - 1) * channels;
-    // Vectors that a window takes more than its patches alone, if all its filters have a gradient.
-    let zeros =
-        rows * columns.div_ceil(MAX_LANES) - height * (width * channels).div_ceil(MAX_LANES);
-    if is_plain && zeros * conv.output[2] <= MAX_ZEROS {
-        Some([rows, columns])
-    } else {
-        None
-    }
 }

@@ -107,10 +107,10 @@ pub const fn packed_backward(conv: &Conv2d) -> usize {
     match conv.input_gradient {
         InputGradient::Winograd => winograd::packed_backward(conv, TileSize::Two),
         InputGradient::Winograd4 => winograd::packed_backward(conv, TileSize::Four),
-        InputGradient::Direct | InputGradient::Pointwise | InputGradient::Columns => {
-            conv.patch() * conv.output[2]
-        }
-        InputGradient::PoolSparse => sparse::packed_backward(conv),
+        InputGradient::Direct
+        | InputGradient::Pointwise
+        | InputGradient::Columns
+        | InputGradient::PoolSparse => conv.patch() * conv.output[2],
     }
 }
 
@@ -139,10 +139,7 @@ pub fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]
             winograd::pack_backward(conv, size, isa, kernel, packed);
         }
         choice::InputGradient::Direct => direct::flip(conv, isa, kernel, packed),
-        choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
-            let packed = &mut packed[..packed_backward(conv)];
-            sparse::pack_backward(conv, isa, kernel, packed);
-        }
+        choice::InputGradient::PoolSparse => sparse::pack_backward(conv, isa, kernel, packed),
         choice::InputGradient::Col2im | choice::InputGradient::Col2imMatrixMultiply => {
             let shape = [conv.patch(), conv.output[2]];
             let packed = &mut packed[..shape[0] * shape[1]];
@@ -380,9 +377,7 @@ pub fn backward_input(
         }
         choice::InputGradient::Winograd(size) => winograd::input_gradient(conv, size, operands),
         choice::InputGradient::Direct => direct::input_gradient(conv, operands),
-        choice::InputGradient::PoolSparse | choice::InputGradient::PoolSparseWindows => {
-            sparse::input_gradient(conv, operands);
-        }
+        choice::InputGradient::PoolSparse => sparse::input_gradient(conv, operands),
     }
 }
 

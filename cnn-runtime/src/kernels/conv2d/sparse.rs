@@ -10,16 +10,13 @@
 //! input gradient:  a list for each argmax cell: dx[patch]  += Σ over its filters  g * K[filter]
 //! ```
 //!
-//! Images are processed in blocks of windows, so that the lists and what they name stay in the first-level cache. Short
-//! patches of few filters have a list for each window instead, see [`windows`].
+//! Images are processed in blocks of windows, so that the lists and what they name stay in the first-level cache.
 
 mod lists;
 mod sums;
-mod windows;
 
 use self::lists::{Lists, as_u32};
 use self::sums::Sums;
-use self::windows::WindowRegion;
 use super::padded_input::PaddedInput;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
 use crate::kernels::Isa;
@@ -51,9 +48,6 @@ pub(super) const fn kernel_gradient_scratch(conv: &Conv2d) -> usize {
 
 /// Floats of scratch memory.
 pub(super) const fn input_gradient_scratch(conv: &Conv2d) -> usize {
-    if let Some(region) = WindowRegion::of(conv) {
-        return region.scratch(conv);
-    }
     let Some(pool) = conv.pool else { return 0 };
     let block = min(windows_of_image(conv), INPUT_BLOCK);
     let lists = block * pool.size[0] * pool.size[1];
@@ -269,7 +263,6 @@ impl Kernel for KernelBlock<'_, '_> {
                 from: self.x.as_ptr(),
                 from_row: padded_input.patch_row,
                 from_run: padded_input.run_step,
-                in_lines: false,
                 lists,
                 _valid: ValidPointers::guarantee(),
             });
@@ -277,27 +270,13 @@ impl Kernel for KernelBlock<'_, '_> {
     }
 }
 
-/// Floats of what [`pack_backward`] writes.
-pub(super) const fn packed_backward(conv: &Conv2d) -> usize {
-    match WindowRegion::of(conv) {
-        Some(region) => region.packed(conv),
-        None => conv.patch() * conv.output[2],
-    }
-}
-
-/// Writes the weights as [`input_gradient`] reads them: `[filters, ..patch]`, or as [`windows`] says.
+/// Writes the weights as [`input_gradient`] reads them: `[filters, ..patch]`.
 pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    match WindowRegion::of(conv) {
-        Some(region) => region.pack(conv, kernel, packed),
-        None => transpose(isa, [conv.patch(), conv.output[2]], kernel, packed),
-    }
+    transpose(isa, [conv.patch(), conv.output[2]], kernel, packed);
 }
 
 /// Overwrites `dx`. The weights are what [`pack_backward`] wrote.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
-    if let Some(region) = WindowRegion::of(conv) {
-        return region.input_gradient(conv, operands);
-    }
     let BackwardInput {
         isa,
         dz,
@@ -328,44 +307,6 @@ pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let count = block * cells_per_window;
     let mut lists = Lists::new(scratch, block * filters + MAX_LANES, count);
 
-    for_each_block(
-        conv,
-        &padded_input,
-        dx,
-        copy,
-        (dz, argmax),
-        |first, dz, argmax, dx| {
-            let end = first + dz.len() / filters;
-            isa.run(InputBlock {
-                conv,
-                padded_input,
-                dz,
-                argmax,
-                patches: &patches[first * cells_per_window..end * cells_per_window],
-                weights: packed,
-                dx,
-                weight_offsets,
-                gradients,
-                argmax_of_window,
-                lists: &mut lists,
-            });
-        },
-    );
-}
-
-/// Calls `add(first window, dz, argmax, padded gradient)` for all blocks of windows of all images. The padded gradient
-/// of an image starts with zeros; it is `dx` itself or, if there is padding, `copy`, which is then cropped.
-#[inline]
-fn for_each_block(
-    conv: &Conv2d,
-    padded_input: &PaddedInput,
-    dx: &mut [f32],
-    copy: &mut [f32],
-    (dz, argmax): (&[f32], &[u8]),
-    mut add: impl FnMut(usize, &[f32], &[u8], &mut [f32]),
-) {
-    let filters = conv.output[2];
-    let windows = windows_of_image(conv);
     let images = dx
         .chunks_exact_mut(conv.input_len())
         .zip(dz.chunks_exact(windows * filters))
@@ -377,9 +318,22 @@ fn for_each_block(
             &mut *copy
         };
         to.fill(0.0);
-        for first in (0..windows).step_by(INPUT_BLOCK) {
-            let block = first * filters..windows.min(first + INPUT_BLOCK) * filters;
-            add(first, &dz[block.clone()], &argmax[block], to);
+        for first in (0..windows).step_by(block) {
+            let end = windows.min(first + block);
+            let block = first * filters..end * filters;
+            isa.run(InputBlock {
+                conv,
+                padded_input,
+                dz: &dz[block.clone()],
+                argmax: &argmax[block],
+                patches: &patches[first * cells_per_window..end * cells_per_window],
+                weights: packed,
+                dx: to,
+                weight_offsets,
+                gradients,
+                argmax_of_window,
+                lists: &mut lists,
+            });
         }
         if !padded_input.is_image {
             padded_input.crop(conv, copy, dx);
@@ -484,7 +438,6 @@ impl Kernel for InputBlock<'_, '_> {
                 from: self.weights.as_ptr(),
                 from_row: padded_input.runs * padded_input.run,
                 from_run: padded_input.run,
-                in_lines: false,
                 lists,
                 _valid: ValidPointers::guarantee(),
             });

@@ -321,8 +321,6 @@ pub(crate) trait Simd: Copy {
     const TILE_VECTORS: usize = Self::SHAPE.tile_vectors;
     /// Values of each of the two runs where [`Simd::permute`] looks; 0 if there is no such instruction.
     const REACH: usize = Self::SHAPE.reach;
-    /// Whether [`Simd::load_first`] and [`Simd::store_first`] take as long as [`Simd::load`] and [`Simd::store`].
-    const FREE_MASKS: bool = Self::SHAPE.has_free_masks;
     /// A vector.
     type V: Copy;
     /// One bit for each lane.

@@ -33,8 +33,6 @@ pub(super) struct Sums<'a> {
     pub(super) from_row: usize,
     /// From a run to the next.
     pub(super) from_run: usize,
-    /// Whether rows at `from` start with a cache line. Then no vector should straddle two lines, which are two loads.
-    pub(super) in_lines: bool,
     pub(super) lists: &'a Lists<'a>,
     /// What the lists name is valid for reads and writes.
     pub(super) _valid: ValidPointers,
@@ -95,19 +93,7 @@ unsafe fn rows_of_run<S: Simd, const ROWS: usize>(sums: &Sums<'_>, to: *mut f32,
                 8 if const { max_vectors::<S>(ROWS) >= 8 } => S::call(Pass::<ROWS, 8, false>(part)),
                 6 if const { max_vectors::<S>(ROWS) >= 6 } => S::call(Pass::<ROWS, 6, false>(part)),
                 4 if const { max_vectors::<S>(ROWS) >= 4 } => S::call(Pass::<ROWS, 4, false>(part)),
-                3 if const { has_partial::<S>(ROWS, 3) }
-                    && sums.in_lines
-                    && width < 3 * S::LANES =>
-                {
-                    S::call(Pass::<ROWS, 3, true>(part))
-                }
                 3 if const { max_vectors::<S>(ROWS) >= 3 } => S::call(Pass::<ROWS, 3, false>(part)),
-                2 if const { has_partial::<S>(ROWS, 2) }
-                    && sums.in_lines
-                    && width < 2 * S::LANES =>
-                {
-                    S::call(Pass::<ROWS, 2, true>(part))
-                }
                 2 => S::call(Pass::<ROWS, 2, false>(part)),
                 _ if width < S::LANES => S::call(Pass::<ROWS, 1, true>(part)),
                 _ => S::call(Pass::<ROWS, 1, false>(part)),
@@ -131,11 +117,6 @@ fn vectors_of_pass(left: usize, most: usize) -> usize {
 const fn max_vectors<S: Simd>(rows: usize) -> usize {
     let fit = S::ACCUMULATORS / rows;
     if fit < 8 { fit } else { 8 }
-}
-
-/// Whether the last of so many vectors may be partial. Asked in `const` blocks.
-const fn has_partial<S: Simd>(rows: usize, vectors: usize) -> bool {
-    S::FREE_MASKS && vectors <= max_vectors::<S>(rows)
 }
 
 /// Some columns of some rows.

@@ -6,7 +6,6 @@
 
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
-use crate::kernels::conv2d::choice;
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
 use crate::reference;
 use cnn_ir::Activation;
@@ -444,50 +443,13 @@ impl Case {
                 scratch.values(),
             );
             scratch.into_values();
-            let mut dx = dx.into_values();
-            self.allow_spreading(&mut dx, &expected);
+            let dx = dx.into_values();
             let case = || self.describe("input", isa);
             let tolerance = match conv.input_gradient {
                 InputGradient::Winograd4 => TOLERANCE_OF_FOUR,
                 _ => TOLERANCE,
             };
             failures.compare(case, &dx, &expected, tolerance);
-        }
-    }
-
-    /// If sums are those of whole windows, a gradient that is not finite may reach all that its window's patches cover.
-    fn allow_spreading(&self, dx: &mut [f32], expected: &[f64]) {
-        let Self { conv, dz, .. } = self;
-        let is_sparse = conv.input_gradient == InputGradient::PoolSparse;
-        if !is_sparse || choice::pooled::window_region(conv).is_none() {
-            return;
-        }
-        let [height, width, channels] = conv.input;
-        let [rows, columns, filters] = conv.output;
-        for (gradient, window) in dz.iter().zip(self.windows()) {
-            if gradient.is_finite() {
-                continue;
-            }
-            for (_, cell) in window {
-                let [image, y, x] = [
-                    cell / filters / columns / rows,
-                    cell / filters / columns % rows,
-                    cell / filters % columns,
-                ];
-                for tap in 0..conv.kernel[0] * conv.kernel[1] {
-                    let y = (y + tap / conv.kernel[1]).wrapping_sub(conv.padding[0]);
-                    let x = (x + tap % conv.kernel[1]).wrapping_sub(conv.padding[1]);
-                    if y >= height || x >= width {
-                        continue;
-                    }
-                    let pixel = ((image * height + y) * width + x) * channels;
-                    for place in pixel..pixel + channels {
-                        if !dx[place].is_finite() && expected[place].is_finite() {
-                            dx[place] = expected[place] as f32;
-                        }
-                    }
-                }
-            }
         }
     }
 
