@@ -19,10 +19,9 @@ pub struct VectorShape {
     pub reach: usize,
     /// Whether loading or storing a part of a vector takes as long as all of it.
     pub has_free_masks: bool,
-    /// With so many filters, the kernel gradient of a convolution with a 2x2 pool takes as long with vectors along
-    /// windows (`channel_planes`) as with one vector along filters (`windowed`). Measured; fewer if permutations are
-    /// fast.
-    pub break_even_filters: usize,
+    /// The highest cost of permuted kernel gradients that pays, see [`choice::conv2d`](crate::choice::conv2d); 0 if
+    /// there is no permutation. Measured.
+    pub max_permuted_cost: usize,
     /// Whether the primitives are vector instructions. If not, they are loops over arrays that the compiler
     /// vectorises as well as it can.
     pub is_explicit: bool,
@@ -39,7 +38,7 @@ impl VectorShape {
         tile_vectors: 2,
         reach: 0,
         has_free_masks: false,
-        break_even_filters: 8,
+        max_permuted_cost: 0,
         is_explicit: false,
         has_matrixmultiply: true,
     };
@@ -52,7 +51,7 @@ impl VectorShape {
         tile_vectors: 2,
         reach: 4,
         has_free_masks: false,
-        break_even_filters: 8,
+        max_permuted_cost: 24,
         is_explicit: true,
         has_matrixmultiply: true,
     };
@@ -65,7 +64,7 @@ impl VectorShape {
         tile_vectors: 4,
         reach: 8,
         has_free_masks: true,
-        break_even_filters: 6,
+        max_permuted_cost: 54,
         is_explicit: true,
         has_matrixmultiply: true,
     };

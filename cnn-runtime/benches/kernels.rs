@@ -174,16 +174,11 @@ fn convolutions() -> Vec<Case> {
         }
         kernel_gradient(&mut cases, format!("{layer}, direct"), linear);
         if pooled {
-            for (name, algorithm) in [
-                ("sparse", KernelGradient::PoolSparse),
-                ("windowed", KernelGradient::Windowed),
-            ] {
-                let conv = Conv2d {
-                    kernel_gradient: algorithm,
-                    ..fused
-                };
-                kernel_gradient(&mut cases, format!("{layer}, {name}"), conv);
-            }
+            let conv = Conv2d {
+                kernel_gradient: KernelGradient::PoolSparse,
+                ..fused
+            };
+            kernel_gradient(&mut cases, format!("{layer}, sparse"), conv);
         }
         if has_input_gradient {
             input_gradient(&mut cases, format!("{layer}, direct"), linear);

@@ -240,21 +240,6 @@ fn a_group_has_four_tiles() {
 }
 
 #[test]
-fn few_winners_of_many_sums_ask_for_two_images() {
-    let group = |input: &str, conv: &str| {
-        let layers = format!("input({input}); conv2d(8, 1x1); conv2d({conv}); max_pool2d(2x2);");
-        Plan::new(&network(&format!("{layers} train {{ loss = mse; }}"))).micro_batch
-    };
-    // 5x5 kernels on 8 channels: 40 filters have 8,000 sums, 41 have 8,200.
-    assert_eq!(group("12x12x1", "40, 5x5"), 1);
-    assert_eq!(group("12x12x1", "41, 5x5"), 2);
-    // 4x8 windows, 5x7 windows; padding.
-    assert_eq!(group("12x20x1", "48, 5x5"), 2);
-    assert_eq!(group("14x18x1", "48, 5x5"), 1);
-    assert_eq!(group("8x8x1", "48, 5x5, padding = same"), 1);
-}
-
-#[test]
 fn a_gradient_of_the_input_asks_for_images_too() {
     // Back there are 2x2 = 4 tiles; without padding 1 forward.
     let forward = "input(4x4x64); conv2d(64, 1x1); conv2d(64, 3x3);";

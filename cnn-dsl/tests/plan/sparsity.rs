@@ -58,55 +58,6 @@ fn gradients_behind_a_pool_are_sparse_where_it_pays() {
     check(cases);
 }
 
-#[test]
-fn short_rows_are_windowed_where_vectors_of_filters_are_full() {
-    let layers = [
-        // The first layers of the tutorial, LeNet-5 and an image of three colours: 12, 23, 36.
-        ("28x28x1", "32, 3x3", "2x2", "Windowed"),
-        ("28x28x1", "6, 5x5, padding = same", "2x2", "Windowed"),
-        // 54, where it cannot run along windows, and 27 along 12 of them.
-        (
-            "28x28x1",
-            "6, 5x5, padding = same",
-            "2x2, strides = 3",
-            "PoolSparse",
-        ),
-        ("28x28x1", "6, 5x5", "2x2", "PoolSparse"),
-        ("32x32x3", "32, 3x3", "2x2", "PoolSparse"),
-        // 24, 26 with vectors that are not full, 28; 24, 12 and 48 with larger windows.
-        ("16x16x2", "16, 3x3", "2x2", "Windowed"),
-        ("16x16x1", "14, 3x6", "2x2", "PoolSparse"),
-        ("16x16x1", "16, 3x7", "2x2", "PoolSparse"),
-        ("16x16x1", "32, 3x3", "3x3", "Windowed"),
-        ("16x16x1", "16, 3x3", "2x4", "Windowed"),
-        ("16x16x1", "16, 3x3", "7x1", "PoolSparse"),
-        // Windows with 5 values from the first to the last.
-        ("16x16x1", "16, 3x3", "2x5", "PoolSparse"),
-        ("16x16x2", "16, 1x2", "2x3", "PoolSparse"),
-        ("16x16x1", "16, 3x3, strides = 4", "2x2", "PoolSparse"),
-        // Overlapping windows are as good, and so are strides and dilation.
-        ("16x16x1", "16, 3x2", "3x3, strides = 2", "Windowed"),
-        ("16x16x1", "16, 3x3, strides = 2", "2x2", "Windowed"),
-        ("16x16x1", "16, 3x3, dilation = 2", "2x2", "Windowed"),
-    ];
-    let cases = layers.map(|(input, conv, pool, expected)| {
-        (
-            format!(
-                "input({input}); conv2d({conv}); max_pool2d({pool}); {}",
-                crate::MSE
-            ),
-            [format!("conv2d_1+max_pool2d_1 {expected}, -")],
-        )
-    });
-    let cases = cases
-        .each_ref()
-        .map(|(layers, [step])| (&**layers, [&**step]));
-    let cases = cases
-        .each_ref()
-        .map(|(layers, steps)| (*layers, &steps[..]));
-    check(&cases);
-}
-
 /// How the gradients of the kernel and of the input are computed.
 #[track_caller]
 fn check(cases: &[(&str, &[&str])]) {

@@ -52,14 +52,10 @@ pub enum KernelGradient {
     Im2col,
     /// Register tiles of products on the image as it is stored.
     Direct,
-    /// Sums over the argmax of a fused pool.
+    /// Lists of the argmax of a fused pool.
     PoolSparse,
-    /// Vectors along rows of channel planes, each cell of a window masked.
-    ChannelPlanes,
     /// Vectors along filters, each lane permuted to its argmax.
     Permuted,
-    /// Vectors along filters, each cell of a window masked.
-    Masked,
 }
 
 impl KernelGradient {
@@ -69,9 +65,7 @@ impl KernelGradient {
             Self::Im2col => "im2col, matrixmultiply",
             Self::Direct => "direct",
             Self::PoolSparse => "pool sparse",
-            Self::ChannelPlanes => "channel planes",
-            Self::Permuted => "windowed, permuted",
-            Self::Masked => "windowed, masked",
+            Self::Permuted => "permuted",
         }
     }
 }
@@ -146,14 +140,11 @@ pub fn forward_direct(conv: &Conv2d, vectors: VectorShape) -> Forward {
 /// What adds up the gradient of the kernel.
 pub fn kernel_gradient(conv: &Conv2d, vectors: VectorShape) -> KernelGradient {
     match conv.kernel_gradient {
-        KernelAlgorithm::PoolSparse => KernelGradient::PoolSparse,
-        KernelAlgorithm::Windowed => {
-            if pooled::takes_channel_planes_backward(conv, vectors) {
-                KernelGradient::ChannelPlanes
-            } else if pooled::supports_permutation(conv, vectors.reach) {
+        KernelAlgorithm::PoolSparse => {
+            if pooled::takes_permutation(conv, vectors) {
                 KernelGradient::Permuted
             } else {
-                KernelGradient::Masked
+                KernelGradient::PoolSparse
             }
         }
         KernelAlgorithm::Direct | KernelAlgorithm::Pointwise => {

@@ -104,8 +104,6 @@ algorithms! {
         Pointwise,
         /// Behind a fused pool: sums over the argmax of its windows alone.
         PoolSparse,
-        /// Behind a fused pool: all positions of a window at once.
-        Windowed,
     }
 }
 
@@ -229,7 +227,7 @@ impl Conv2d {
             && self.pool.is_none()
     }
 
-    /// Whether the sums of [`KernelGradient`] are laid out otherwise than the kernel.
+    /// Whether the sums of [`KernelGradient`] may be laid out otherwise than the kernel.
     pub const fn gradient_is_transposed(&self) -> bool {
         matches!(self.kernel_gradient, KernelGradient::PoolSparse)
     }

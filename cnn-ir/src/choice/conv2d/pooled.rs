@@ -20,16 +20,6 @@ pub(super) const fn takes_channel_planes(conv: &Conv2d, vectors: VectorShape) ->
         && windows.div_ceil(lanes) * filters < windows * filters.div_ceil(lanes)
 }
 
-/// The same for the gradient of the kernel: the work along windows grows with the filters, that along filters with
-/// vectors of filters, and both are equal for [`VectorShape::break_even_filters`] in full vectors.
-pub(super) const fn takes_channel_planes_backward(conv: &Conv2d, vectors: VectorShape) -> bool {
-    let Some(pool) = conv.pool else { return false };
-    let (windows, filters, lanes) = (pool.output[1], conv.output[2], vectors.lanes);
-    let along_windows = lanes * windows.div_ceil(lanes) * filters;
-    let along_filters = windows * filters.div_ceil(lanes);
-    supports_channel_planes(conv) && along_windows < vectors.break_even_filters * along_filters
-}
-
 /// Windows of a tile for few channels: with four cells each, and two vectors of filters, they fill 32 registers.
 pub const FEW_CHANNELS_WINDOWS: usize = 3;
 
@@ -82,6 +72,23 @@ pub const fn whole_windows(conv: &Conv2d, pool: &FusedPool) -> (Conv2d, FusedPoo
     }
     pool.padding = [0, 0];
     (conv, pool)
+}
+
+/// Values of a row of a patch, kernel width times channels, from which on sums over the argmax fill vectors: measured
+/// with AVX-512 and AVX2, where one register and two hold so many.
+pub const FULL_ROW: usize = 16;
+
+/// What a permutation costs, in multiply-adds.
+const PERMUTATION: usize = 4;
+
+/// Permuted lanes in place of lists of the argmax: along filters, if rows of patches are short. The cost is that of a
+/// row of a patch, in multiply-adds for each filter, where whole vectors of filters are taken.
+pub(super) const fn takes_permutation(conv: &Conv2d, vectors: VectorShape) -> bool {
+    let Some(pool) = conv.pool else { return false };
+    let (row, filters) = (conv.kernel[1] * conv.input[2], conv.output[2]);
+    let steps = row * PERMUTATION * pool.size[0].div_ceil(2);
+    let cost = (steps * filters.next_multiple_of(vectors.lanes)).div_ceil(filters);
+    row < FULL_ROW && cost <= vectors.max_permuted_cost && supports_permutation(conv, vectors.reach)
 }
 
 /// Whether a permutation of lanes with this reach finds, for every tap, all values that two rows of a window have. The

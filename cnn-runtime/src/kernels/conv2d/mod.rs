@@ -8,9 +8,9 @@
 //! |---|---|---|---|
 //! | `direct` | register tiles on the image as it is stored | the same | forward with the flipped kernel |
 //! | `few_channels` | in `direct`, few input channels, with a 2x2 pool in registers | | |
-//! | `channel_planes` | vectors along rows of channel planes, with a 2x2 pool in registers | the same | |
+//! | `channel_planes` | in `direct`, few filters on few input channels, with a 2x2 pool in registers | | |
 //! | `winograd` | F(2x2, 3x3), F(4x4, 3x3), F(5x5, 3x3) | | F(2x2, 3x3), F(4x4, 3x3) |
-//! | `windowed` | | before a max-pool: all cells of a window at once | |
+//! | `permuted` | | before a max-pool, few input channels: along filters, each at its argmax | |
 //! | `sparse` | | before a max-pool: sums over the argmax alone | the same |
 //! | `columns` | im2col and a product | im2col and a product | a product and col2im |
 //!
@@ -30,11 +30,11 @@ mod direct;
 mod few_channels;
 mod im2col;
 mod padded_input;
+mod permuted;
 mod pooled;
 mod sparse;
 #[cfg(test)]
 pub(crate) mod tests;
-mod windowed;
 mod winograd;
 
 use self::choice::TileSize;
@@ -69,8 +69,10 @@ pub const fn forward_scratch(conv: &Conv2d, n: usize) -> usize {
 pub const fn training_scratch(conv: &Conv2d, n: usize) -> usize {
     let kernel = match conv.kernel_gradient {
         KernelGradient::Direct | KernelGradient::Pointwise => direct::kernel_gradient_scratch(conv),
-        KernelGradient::PoolSparse => sparse::kernel_gradient_scratch(conv),
-        KernelGradient::Windowed => windowed::kernel_gradient_scratch(conv),
+        KernelGradient::PoolSparse => max(
+            sparse::kernel_gradient_scratch(conv),
+            permuted::kernel_gradient_scratch(conv),
+        ),
     };
     let input = input_gradient_scratch(conv, n);
     max(forward_scratch(conv, n), max(kernel, input))
@@ -139,8 +141,9 @@ pub fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]
             winograd::pack_backward(conv, size, isa, kernel, packed);
         }
         choice::InputGradient::Direct => direct::flip(conv, isa, kernel, packed),
-        choice::InputGradient::PoolSparse => sparse::pack_backward(conv, isa, kernel, packed),
-        choice::InputGradient::Col2im | choice::InputGradient::Col2imMatrixMultiply => {
+        choice::InputGradient::PoolSparse
+        | choice::InputGradient::Col2im
+        | choice::InputGradient::Col2imMatrixMultiply => {
             let shape = [conv.patch(), conv.output[2]];
             let packed = &mut packed[..shape[0] * shape[1]];
             transpose(isa, shape, kernel, packed);
@@ -312,11 +315,7 @@ pub fn backward_parameters(
         choice::KernelGradient::Im2col => columns::kernel_gradient(conv, operands),
         choice::KernelGradient::Direct => direct::kernel_gradient(conv, operands),
         choice::KernelGradient::PoolSparse => sparse::kernel_gradient(conv, operands),
-        choice::KernelGradient::ChannelPlanes => {
-            channel_planes::kernel_gradient(conv, operands);
-        }
-        choice::KernelGradient::Permuted => windowed::kernel_gradient(conv, true, operands),
-        choice::KernelGradient::Masked => windowed::kernel_gradient(conv, false, operands),
+        choice::KernelGradient::Permuted => permuted::kernel_gradient(conv, operands),
     }
     super::bias::add_rows(isa, conv.output[2], dz, bias_gradient);
 }
@@ -324,14 +323,14 @@ pub fn backward_parameters(
 /// Writes the gradient of the kernel, laid out as the kernel, from sums of
 /// [`backward_parameters`].
 pub fn finish_kernel_gradient(conv: &Conv2d, isa: Isa, sums: &[f32], kernel_gradient: &mut [f32]) {
-    match conv.kernel_gradient {
+    match choice::kernel_gradient(conv, isa.vectors()) {
         // `[filters, ..patch]`.
-        KernelGradient::PoolSparse => {
+        choice::KernelGradient::PoolSparse => {
             transpose(isa, [conv.output[2], conv.patch()], sums, kernel_gradient);
         }
-        KernelGradient::Direct | KernelGradient::Pointwise | KernelGradient::Windowed => {
-            kernel_gradient.copy_from_slice(sums);
-        }
+        choice::KernelGradient::Im2col
+        | choice::KernelGradient::Direct
+        | choice::KernelGradient::Permuted => kernel_gradient.copy_from_slice(sums),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The padded input of a convolution: an image with the zeros around it that its kernel reads.
 //!
-//! `sparse` and `windowed` address patches by one offset each, so every patch has to be complete in memory.
+//! `sparse` and `permuted` address patches by one offset each, so every patch has to be complete in memory.
 //! Without padding that is so in the image itself, and nothing is copied. With padding, the image is copied in, between
 //! zeros, and a gradient with respect to it is accumulated there and copied out:
 //!

@@ -19,9 +19,7 @@ use self::lists::{Lists, as_u32};
 use self::sums::Sums;
 use super::padded_input::PaddedInput;
 use super::{BackwardInput, BackwardKernel, Conv2d, FusedPool};
-use crate::kernels::Isa;
 use crate::kernels::simd::{Kernel, MAX_LANES, Simd, ValidPointers};
-use crate::kernels::transpose::transpose;
 
 /// Windows of a block of the kernel gradient.
 const KERNEL_BLOCK: usize = 32;
@@ -270,12 +268,7 @@ impl Kernel for KernelBlock<'_, '_> {
     }
 }
 
-/// Writes the weights as [`input_gradient`] reads them: `[filters, ..patch]`.
-pub(super) fn pack_backward(conv: &Conv2d, isa: Isa, kernel: &[f32], packed: &mut [f32]) {
-    transpose(isa, [conv.patch(), conv.output[2]], kernel, packed);
-}
-
-/// Overwrites `dx`. The weights are what [`pack_backward`] wrote.
+/// Overwrites `dx`. The weights are `[filters, ..patch]`.
 pub(super) fn input_gradient(conv: &Conv2d, operands: BackwardInput<'_>) {
     let BackwardInput {
         isa,

@@ -83,10 +83,7 @@ impl Algorithms<'_> {
     /// Size, stride, padding and output of the pool on an axis of `size` cells.
     fn pool(&self, random: &mut Random, cells: usize) -> [usize; 4] {
         let size = random.pick(&[1, 2, 2, 3]);
-        let stride = match self.kernel_gradient {
-            KernelGradient::Windowed => size + random.below(2),
-            _ => 1 + random.below(3),
-        };
+        let stride = 1 + random.below(3);
         let padding = random.below(size);
         let padding = random.pick(&[0, 0, padding]);
         // Up to the last window that starts inside, or fewer.

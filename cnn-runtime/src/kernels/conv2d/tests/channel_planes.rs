@@ -1,7 +1,7 @@
 //! Convolutions whose vectors run along windows.
 
 use super::case::Case;
-use crate::kernels::conv2d::choice::{self, Forward, KernelGradient};
+use crate::kernels::conv2d::choice::{self, Forward};
 use crate::kernels::simd::VectorShape;
 use crate::kernels::test_support::{Failures, Random};
 use cnn_ir::operation::{Conv2d, FusedPool};
@@ -32,7 +32,6 @@ fn convs(random: &mut Random) -> Vec<Conv2d> {
                     padding,
                     activation: random.pick(&crate::ops::activation::tests::all()),
                     pool: Some(FusedPool::new(pool, [2, 2])),
-                    kernel_gradient: cnn_ir::operation::KernelGradient::Windowed,
                     ..Conv2d::new(
                         [size[0], size[1], 1 + random.below(3)],
                         kernel,
@@ -65,16 +64,10 @@ fn channel_planes_match_the_reference() {
             |conv: &&Conv2d| choice::forward_direct(conv, vectors) == Forward::ChannelPlanes;
         let count = convs.iter().filter(forward).count();
         assert!(count > 50, "{count} geometries for {vectors:?}");
-        let backward = |conv: &&Conv2d| {
-            choice::kernel_gradient(conv, vectors) == KernelGradient::ChannelPlanes
-        };
-        let count = convs.iter().filter(backward).count();
-        assert!(count > 50, "{count} gradients for {vectors:?}");
     }
     for conv in convs {
         let mut case = Case::random(&mut random, conv);
         case.check_forward(&mut failures);
-        case.check_kernel_gradient(&mut failures);
         case.check_forward_not_finite(&mut random, &mut failures);
     }
     failures.report();

@@ -3,6 +3,8 @@
 use super::case::{Algorithms, Case, check_not_finite, random_conv};
 use crate::kernels::Isa;
 use crate::kernels::conv2d;
+use crate::kernels::conv2d::choice;
+use crate::kernels::simd::VectorShape;
 use crate::kernels::test_support::{Failures, Guarded, Random};
 use cnn_ir::operation::{InputGradient, KernelGradient};
 
@@ -14,9 +16,9 @@ const SPARSE: Algorithms<'static> = Algorithms {
     ..Algorithms::DIRECT
 };
 
-/// The kernel gradient by windows, permuted or masked.
-const WINDOWED: Algorithms<'static> = Algorithms {
-    kernel_gradient: KernelGradient::Windowed,
+/// The same on few channels, for which lanes may be permuted to the argmax.
+const FEW: Algorithms<'static> = Algorithms {
+    channels: &[1, 2, 3, 6, 8, 16, 17, 32],
     ..SPARSE
 };
 
@@ -44,30 +46,37 @@ fn sparse_matches_the_reference() {
     check_gradients(1, 300, SPARSE, |_| {});
 }
 
-/// Few channels and filters, so that lists are short.
 #[test]
-fn short_patches_match_the_reference() {
-    let few = Algorithms {
-        channels: &[1, 2, 3, 6, 16, 17],
-        ..SPARSE
-    };
-    check_gradients(10, 200, few, |_| {});
+fn few_channels_match_the_reference() {
+    check_gradients(2, 300, FEW, |_| {});
 }
 
+/// Lanes are permuted in windows of any size and distance.
 #[test]
-fn windowed_matches_the_reference() {
-    check_gradients(2, 300, WINDOWED, |_| {});
-    let few = Algorithms {
-        channels: &[1, 2, 3, 17, 32],
-        ..WINDOWED
-    };
-    check_gradients(3, 100, few, |_| {});
+fn permuted_matches_the_reference() {
+    let mut random = Random::new(3);
+    let mut failures = Failures::default();
+    for (name, vectors) in VectorShape::ALL {
+        if vectors.reach == 0 {
+            continue;
+        }
+        let mut permuted = 0;
+        for _ in 0..4000 {
+            let conv = random_conv(&mut random, FEW);
+            if choice::kernel_gradient(&conv, vectors) == choice::KernelGradient::Permuted {
+                permuted += 1;
+                Case::random(&mut random, conv).check_kernel_gradient(&mut failures);
+            }
+        }
+        assert!(permuted > 200, "{name}: {permuted} permuted gradients");
+    }
+    failures.report();
 }
 
 /// Geometries that the plan does not choose these kernels for, but which they compute.
 #[test]
 fn dilated_matches_the_reference() {
-    for algorithms in [SPARSE, WINDOWED] {
+    for algorithms in [SPARSE, FEW] {
         check_gradients(4, 100, algorithms, |case| {
             // What the image does not have is padding then.
             case.conv.dilation = [2, 3];
@@ -77,7 +86,7 @@ fn dilated_matches_the_reference() {
 
 #[test]
 fn overlapping_windows_match_the_reference() {
-    check_gradients(5, 100, WINDOWED, |case| {
+    check_gradients(5, 100, FEW, |case| {
         let pool = case.conv.pool.as_mut().expect("a fused pool");
         pool.strides = [1, 1];
     });
@@ -85,14 +94,14 @@ fn overlapping_windows_match_the_reference() {
 
 #[test]
 fn zero_gradients_add_nothing() {
-    for algorithms in [SPARSE, WINDOWED] {
+    for algorithms in [SPARSE, FEW] {
         check_gradients(6, 20, algorithms, |case| case.dz.fill(-0.0));
     }
 }
 
 #[test]
 fn only_one_filter_has_gradients() {
-    for algorithms in [SPARSE, WINDOWED] {
+    for algorithms in [SPARSE, FEW] {
         check_gradients(7, 50, algorithms, |case| {
             let filters = case.conv.output[2];
             for (i, dz) in case.dz.iter_mut().enumerate() {
@@ -104,7 +113,7 @@ fn only_one_filter_has_gradients() {
 
 #[test]
 fn nan_and_infinity_reach_every_gradient_that_sees_them() {
-    for algorithms in [SPARSE, WINDOWED] {
+    for algorithms in [SPARSE, FEW] {
         check_not_finite(8, algorithms, true);
     }
 }
@@ -113,7 +122,7 @@ fn nan_and_infinity_reach_every_gradient_that_sees_them() {
 #[test]
 fn a_wrong_argmax_stays_inside() {
     let mut random = Random::new(9);
-    for algorithms in [SPARSE, WINDOWED] {
+    for algorithms in [SPARSE, FEW] {
         for _ in 0..50 {
             let conv = random_conv(&mut random, algorithms);
             let case = Case::random(&mut random, conv);
