@@ -54,7 +54,7 @@ fn predict_allocates_nothing() {
     let before = CALLS.get();
     let second = net.predict(&image);
     // The portable products are matrixmultiply's, which allocates where it packs.
-    let portable = cnn::runtime::kernels::Isa::detect() == cnn::runtime::kernels::Isa::PORTABLE;
+    let portable = is_portable();
     assert!(
         portable || CALLS.get() == before,
         "{} calls",
@@ -66,6 +66,40 @@ fn predict_allocates_nothing() {
     let batch = Array4::from_elem((2, 12, 12, 3), 0.5);
     net.predict_batch(&batch).unwrap();
     assert_ne!(CALLS.get(), before);
+}
+
+cnn::network! {
+    network Large {
+        input(32x32x16);
+        conv2d(48, 3x3, padding = same, activation = relu);
+        conv2d(48, 3x3, strides = 2, padding = same, activation = relu);
+        flatten;
+        dense(200, activation = relu);
+    }
+}
+
+/// Each thread keeps the memory of its stripes: after some predictions, one on two threads allocates nothing either.
+#[test]
+fn predict_on_two_threads_allocates_nothing() {
+    cnn::set_threads(2);
+    let net = Large::new(0);
+    let image = Box::new([[[0.5; 16]; 32]; 32]);
+    let first = net.predict(&image);
+    for _ in 0..20 {
+        assert_eq!(net.predict(&image), first);
+    }
+    let before = CALLS.get();
+    let last = net.predict(&image);
+    assert!(
+        is_portable() || CALLS.get() == before,
+        "{} calls",
+        CALLS.get() - before
+    );
+    assert_eq!(last, first);
+}
+
+fn is_portable() -> bool {
+    cnn::runtime::kernels::Isa::detect() == cnn::runtime::kernels::Isa::PORTABLE
 }
 
 cnn::network! {

@@ -176,6 +176,7 @@ fn predictions_are_those_of_the_naive_network() {
         let isa = Isa::detect();
         (spec.forward)(Predict {
             isa,
+            threads: 1,
             examples: EXAMPLES,
             parameters: model.parameters(),
             packed: &[],
@@ -240,6 +241,7 @@ fn loss_output_and_gradients_are_those_of_pytorch() {
         let mut logits = vec![f32::NAN; n * case.spec.output.iter().product::<usize>()];
         (case.spec.forward)(Predict {
             isa: Isa::detect(),
+            threads: 1,
             examples: n,
             parameters: case.model().parameters(),
             packed: &[],

@@ -414,6 +414,8 @@ impl Workspace {
 pub struct Predict<'a> {
     /// The instruction set.
     pub isa: Isa,
+    /// How many threads may share the prediction of one example. The result does not depend on it.
+    pub threads: usize,
     /// How many examples the batch has.
     pub examples: usize,
     /// The flat parameter buffer.

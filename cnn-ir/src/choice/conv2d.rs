@@ -1,7 +1,9 @@
 //! What runs for each pass of a convolution.
 //!
-//! [`pooled`] is about a max pool behind the convolution, [`winograd`] about its tiles.
+//! [`pooled`] is about a max pool behind the convolution, [`winograd`] about its tiles, [`cut`] about one image on several
+//! threads.
 
+pub mod cut;
 pub mod pooled;
 pub mod winograd;
 

@@ -4,6 +4,7 @@
 //! is the faster one where tiles are badly filled, or where there is so little depth that the beginnings and ends of
 //! tiles count.
 
+use super::stripes::{Cut, Stripes};
 use crate::operation::Dense;
 use crate::vector_shape::{MAX_TILE_COLUMNS, VectorShape};
 
@@ -83,6 +84,16 @@ pub const fn forward(dense: &Dense, n: usize, is_packed: bool, vectors: VectorSh
         Forward::BlockedGemm
     } else {
         Forward::Gemm
+    }
+}
+
+/// How the prediction of one example is cut into up to so many stripes: by panels of the packed kernel.
+pub fn cut(dense: &Dense, is_packed: bool, vectors: VectorShape, most: usize) -> Cut {
+    match forward(dense, 1, is_packed, vectors) {
+        Forward::PackedGemm => {
+            Cut::columns(Stripes::new(dense.units, vectors.tile_columns(), most))
+        }
+        Forward::MatrixMultiply | Forward::Gemm | Forward::BlockedGemm => Cut::Whole,
     }
 }
 

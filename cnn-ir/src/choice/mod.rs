@@ -12,9 +12,12 @@
 //! examples ──────────────┼──▶ forward, kernel_gradient, input_gradient ──▶ an enum: what runs, and its name
 //! VectorShape ───────────┘
 //! ```
+//!
+//! [`stripes`] is about the prediction of one example on several threads: which steps are cut, and into how many parts.
 
 pub mod conv2d;
 pub mod dense;
+pub mod stripes;
 
 /// What is computed of an operation. Each direction has kernels of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! Two-dimensional convolution, with what is fused behind it: bias, activation, max pool.
 
 use super::image::{image, windows};
+use super::stripe::{RowWindows, Rows, Stripe};
 use super::{Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
-use crate::choice::conv2d::{self as choice, Weights};
+use crate::choice::conv2d::{self as choice, TileSize, Weights};
+use crate::choice::stripes::Work;
 use core::ops::Range;
 
 /// The geometry of a two-dimensional convolution and how it is computed.
@@ -92,6 +94,18 @@ algorithms! {
         /// One matrix product: a 1x1 kernel with strides 1, no padding and no pool, for which the image is a
         /// matrix already.
         Pointwise,
+    }
+}
+
+impl ConvAlgorithm {
+    /// The size of the tiles of Winograd's algorithm.
+    pub const fn tile_size(self) -> Option<TileSize> {
+        match self {
+            Self::Winograd => Some(TileSize::Two),
+            Self::Winograd4 => Some(TileSize::Four),
+            Self::Winograd5 => Some(TileSize::Five),
+            Self::Direct | Self::Pointwise => None,
+        }
     }
 }
 
@@ -317,6 +331,78 @@ impl core::fmt::Debug for Conv2d {
             input_gradient,
         )?;
         write!(f, "..{call} }}")
+    }
+}
+
+/// Rows after the pool. Their first row of the convolution's own output is the first that their pool sees.
+impl Rows for Conv2d {
+    fn rows(&self) -> usize {
+        self.pool.map_or(self.output[0], |pool| pool.output[0])
+    }
+
+    fn row_lengths(&self) -> [usize; 2] {
+        let [_, width, channels] = self.input;
+        [width * channels, self.output_len() / self.rows()]
+    }
+
+    fn work(&self) -> Work {
+        let [channels, filters] = [self.input[2], self.output[2]];
+        // Multiply-adds of a filter, and its weights.
+        let (products, weights) = match self.algorithm.tile_size() {
+            Some(size) => {
+                let [down, across] = size.tiles(self);
+                let cells = size.cells() * channels;
+                (down * across * cells, cells)
+            }
+            None => (self.cells() * self.patch(), self.patch()),
+        };
+        Work {
+            flops: 2 * products * filters,
+            values: weights * filters + self.input_len() + self.output_len(),
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let [height, width, channels] = self.input;
+        let [all, columns, filters] = self.output;
+        let (computed, pool) = match self.pool {
+            None => (rows, None),
+            Some(pool) => {
+                let windows = RowWindows {
+                    height: all,
+                    extent: pool.size[0],
+                    stride: pool.strides[0],
+                    padding: pool.padding[0],
+                };
+                let (computed, padding) = windows.seen(&rows)?;
+                let pool = FusedPool {
+                    output: [rows.len(), pool.output[1]],
+                    padding: [padding, pool.padding[1]],
+                    ..pool
+                };
+                (computed, Some(pool))
+            }
+        };
+        let windows = RowWindows {
+            height,
+            extent: (self.kernel[0] - 1) * self.dilation[0] + 1,
+            stride: self.strides[0],
+            padding: self.padding[0],
+        };
+        // Tiles read whole tiles of the image, and what they read of it decides how they round.
+        let read = match self.algorithm.tile_size() {
+            Some(size) => computed.len().next_multiple_of(size.outputs()),
+            None => computed.len(),
+        };
+        let (input, padding) = windows.seen(&(computed.start..computed.start + read))?;
+        let operation = Self {
+            input: [input.len(), width, channels],
+            output: [computed.len(), columns, filters],
+            padding: [padding, self.padding[1]],
+            pool,
+            ..*self
+        };
+        Some(Stripe { operation, input })
     }
 }
 

@@ -1,9 +1,12 @@
 //! Fully connected layers.
 
+use super::stripe::{Rows, Stripe};
 use super::{Facts, Pass, Reduction, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
+use crate::choice::stripes::Work;
 use crate::choice::{Direction, dense as choice};
+use core::ops::Range;
 
 /// The geometry of a fully connected layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +17,30 @@ pub struct Dense {
     pub units: usize,
     /// Applied to the result.
     pub activation: Activation,
+}
+
+/// Its output is one row.
+impl Rows for Dense {
+    fn rows(&self) -> usize {
+        1
+    }
+
+    fn row_lengths(&self) -> [usize; 2] {
+        [self.inputs, self.units]
+    }
+
+    fn work(&self) -> Work {
+        let weights = self.inputs * self.units;
+        Work {
+            flops: 2 * weights,
+            values: weights,
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let (operation, input) = (*self, rows);
+        Some(Stripe { operation, input })
+    }
 }
 
 impl Facts for Dense {

@@ -1,10 +1,13 @@
 //! Depthwise convolutions: each channel has kernels of its own.
 
 use super::image::{image, windows};
+use super::stripe::{RowWindows, Rows, Stripe};
 use super::{Extent, Facts, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
+use crate::choice::stripes::Work;
+use core::ops::Range;
 
 /// The geometry of a depthwise convolution. Padding is zeros.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +37,42 @@ impl DepthwiseConv2d {
     /// Values of the kernel.
     pub const fn kernel_len(&self) -> usize {
         self.kernel[0] * self.kernel[1] * self.output[2]
+    }
+}
+
+impl Rows for DepthwiseConv2d {
+    fn rows(&self) -> usize {
+        self.output[0]
+    }
+
+    fn row_lengths(&self) -> [usize; 2] {
+        [&self.input, &self.output].map(|[_, width, channels]| width * channels)
+    }
+
+    fn work(&self) -> Work {
+        let [input, output]: [usize; 2] =
+            [&self.input, &self.output].map(|shape| shape.iter().product());
+        Work {
+            flops: 2 * self.kernel[0] * self.kernel[1] * output,
+            values: input + output,
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let windows = RowWindows {
+            height: self.input[0],
+            extent: (self.kernel[0] - 1) * self.dilation[0] + 1,
+            stride: self.strides[0],
+            padding: self.padding[0],
+        };
+        let (input, padding) = windows.seen(&rows)?;
+        let operation = Self {
+            input: [input.len(), self.input[1], self.input[2]],
+            output: [rows.len(), self.output[1], self.output[2]],
+            padding: [padding, self.padding[1]],
+            ..*self
+        };
+        Some(Stripe { operation, input })
     }
 }
 

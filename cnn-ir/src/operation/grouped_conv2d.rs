@@ -1,10 +1,13 @@
 //! Convolutions in groups: each group of filters sees a group of channels alone.
 
 use super::image::image;
+use super::stripe::{Rows, Stripe};
 use super::{Conv2d, Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
+use crate::choice::stripes::Work;
+use core::ops::Range;
 
 /// The geometry of a convolution in groups: that of one group, as a convolution of its channels by its filters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +29,33 @@ impl GroupedConv2d {
     /// Channels of the output.
     pub const fn filters(&self) -> usize {
         self.groups * self.conv.output[2]
+    }
+}
+
+impl Rows for GroupedConv2d {
+    fn rows(&self) -> usize {
+        self.conv.rows()
+    }
+
+    fn row_lengths(&self) -> [usize; 2] {
+        self.conv.row_lengths().map(|length| self.groups * length)
+    }
+
+    fn work(&self) -> Work {
+        let Work { flops, values } = self.conv.work();
+        Work {
+            flops: self.groups * flops,
+            values: self.groups * values,
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let Stripe { operation, input } = self.conv.stripe(rows)?;
+        let operation = Self {
+            conv: operation,
+            ..*self
+        };
+        Some(Stripe { operation, input })
     }
 }
 

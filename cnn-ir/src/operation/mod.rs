@@ -17,6 +17,7 @@ mod merge;
 mod pad2d;
 mod part;
 mod pool2d;
+mod stripe;
 mod upsampling2d;
 
 pub use activate::Activate;
@@ -32,6 +33,7 @@ pub use merge::{Inputs, Merge, MergeKind};
 pub use pad2d::Pad2d;
 pub use part::Part;
 pub use pool2d::{Pool2d, PoolKind};
+pub use stripe::{Rows, Stripe};
 pub use upsampling2d::{Interpolation, Places, Position, UpSampling2d};
 
 use crate::choice::Direction;

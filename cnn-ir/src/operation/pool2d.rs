@@ -1,9 +1,12 @@
 //! Max and average pooling.
 
 use super::image::{image, windows};
+use super::stripe::{RowWindows, Rows, Stripe};
 use super::{Extent, Facts, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::choice::Direction;
+use crate::choice::stripes::Work;
+use core::ops::Range;
 
 /// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,42 @@ impl core::fmt::Debug for PoolKind {
             Self::Max => "PoolKind::Max",
             Self::Average => "PoolKind::Average",
         })
+    }
+}
+
+impl Rows for Pool2d {
+    fn rows(&self) -> usize {
+        self.output[0]
+    }
+
+    fn row_lengths(&self) -> [usize; 2] {
+        [&self.input, &self.output].map(|[_, width, channels]| width * channels)
+    }
+
+    fn work(&self) -> Work {
+        let [input, output]: [usize; 2] =
+            [&self.input, &self.output].map(|shape| shape.iter().product());
+        Work {
+            flops: self.size[0] * self.size[1] * output,
+            values: input + output,
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let windows = RowWindows {
+            height: self.input[0],
+            extent: self.size[0],
+            stride: self.strides[0],
+            padding: self.padding[0],
+        };
+        let (input, padding) = windows.seen(&rows)?;
+        let operation = Self {
+            input: [input.len(), self.input[1], self.input[2]],
+            output: [rows.len(), self.output[1], self.output[2]],
+            padding: [padding, self.padding[1]],
+            ..*self
+        };
+        Some(Stripe { operation, input })
     }
 }
 

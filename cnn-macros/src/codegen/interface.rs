@@ -173,6 +173,7 @@ pub fn constants(context: &Context<'_>, plan: &TokenStream) -> TokenStream {
                 #gather
                 plan::forward(rt::Predict {
                     isa,
+                    threads: 1,
                     examples: 1,
                     parameters,
                     packed: &[],

@@ -40,7 +40,7 @@ pub fn forward(context: &Context<'_>) -> TokenStream {
         "#[allow(unused_variables)]
         pub fn forward(call: rt::Predict<'_>) {{
             let rt::Predict {{
-                examples: n, isa, parameters, packed, input, output, workspace,
+                examples: n, isa, threads, parameters, packed, input, output, workspace,
             }} = call;
             let (first, seed) = (0, 0);
             let ([{slots}], scratch) = rt::split_workspace(workspace, [{lengths}]);
@@ -201,6 +201,7 @@ impl<'a> Passes<'a> {
                 }} = call;
                 {kept}
                 {argmax}
+                let threads = 1;
                 let ([{reused}], scratch) = rt::split_workspace(workspace, [{lengths}]);
                 {tensors}
                 {packed_forward}
@@ -307,7 +308,8 @@ impl<'a> Passes<'a> {
             }
         };
         if !share.is_empty() {
-            share = format!("let run = rt::Run {{ isa, examples: n, first, seed }};\n{share}");
+            share =
+                format!("let run = rt::Run {{ isa, examples: n, first, seed, threads }};\n{share}");
         }
         statistics(&mut images);
         let code = images.code;
@@ -318,7 +320,7 @@ impl<'a> Passes<'a> {
             format!(
                 "for images in rt::micro_batches({range}, {at_once}) {{
                     let count = images.end - images.start;
-                    let run = rt::Run {{ isa, examples: count, first: first + images.start, seed }};
+                    let run = rt::Run {{ isa, examples: count, first: first + images.start, seed, threads }};
                     {code}
                 }}"
             )

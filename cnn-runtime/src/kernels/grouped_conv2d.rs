@@ -30,6 +30,11 @@ const fn packed_of_group(grouped: &GroupedConv2d, pass: Pass) -> usize {
     kernel_of_group(grouped) + packed
 }
 
+/// Of the packed weights of inference, so many floats in all, those that the convolution of a group packs.
+pub(crate) const fn packed_convolution(grouped: &GroupedConv2d, packed: usize) -> usize {
+    (packed / grouped.groups).saturating_sub(kernel_of_group(grouped))
+}
+
 /// Floats of the kernel of a group.
 const fn kernel_of_group(grouped: &GroupedConv2d) -> usize {
     grouped.conv.patch() * grouped.conv.output[2]
@@ -73,15 +78,25 @@ pub(crate) fn pack(
     }
 }
 
+/// What [`forward`] computes.
+#[derive(Clone, Copy)]
+pub(crate) enum Extent {
+    /// Whole images, for a pass.
+    Images(Pass),
+    /// Some rows of an image, for inference.
+    Stripe,
+}
+
 /// Writes `x * kernel + bias`, `[n, ..output]`, without activation, of `x`, `[n, ..input]`. `bias` and `packed`, what
-/// [`pack`] wrote for `pass`, may be empty. `scratch` holds at least [`forward_scratch`] floats.
+/// [`pack`] wrote for the pass, may be empty. `scratch` holds at least [`forward_scratch`] floats. Returns whether the
+/// values stand, see [`conv2d::infer_stripe`].
 ///
 /// # Panics
 /// If a slice is of another length.
 #[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
 pub(crate) fn forward(
     grouped: &GroupedConv2d,
-    pass: Pass,
+    extent: Extent,
     isa: Isa,
     n: usize,
     x: &[f32],
@@ -90,12 +105,14 @@ pub(crate) fn forward(
     packed: &[f32],
     y: &mut [f32],
     scratch: &mut [f32],
-) {
+) -> bool {
     let conv = &grouped.conv;
+    let mut stands = true;
     let (x_of_group, scratch) = scratch.split_at_mut(n * conv.input_len());
     let (y_of_group, scratch) = scratch.split_at_mut(n * conv.output_len());
     let (unpacked, scratch) = scratch.split_at_mut(kernel_of_group(grouped));
-    let length = packed_of_group(grouped, pass);
+    // Not `packed_of_group`: what is packed belongs to the whole, of which this may be a stripe.
+    let length = packed.len() / grouped.groups;
     for group in 0..grouped.groups {
         let (channels, filters) = (
             Columns::channels(grouped, group),
@@ -110,11 +127,17 @@ pub(crate) fn forward(
         };
         let bias = bias.get(filters.first..filters.end()).unwrap_or_default();
         let (from, to) = (&*x_of_group, &mut *y_of_group);
-        match pass {
-            Pass::Inference => {
+        match extent {
+            Extent::Stripe => {
+                let filters = 0..conv.output[2];
+                stands &= conv2d::infer_stripe(
+                    conv, isa, from, kernel, bias, packed, filters, to, scratch,
+                );
+            }
+            Extent::Images(Pass::Inference) => {
                 conv2d::infer(conv, isa, n, from, kernel, bias, packed, to, scratch);
             }
-            Pass::Forward | Pass::Backward => {
+            Extent::Images(Pass::Forward | Pass::Backward) => {
                 conv2d::forward(
                     conv,
                     isa,
@@ -131,6 +154,7 @@ pub(crate) fn forward(
         }
         filters.scatter(y_of_group, y);
     }
+    stands
 }
 
 /// Adds the gradients of kernel and bias, from `dy`, `[n, ..output]`, before the activation. The sums of the kernel's

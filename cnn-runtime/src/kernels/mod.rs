@@ -32,6 +32,8 @@
 pub(crate) mod aligned;
 pub(crate) mod batch_normalization;
 pub(crate) mod bias;
+#[cfg(feature = "std")]
+pub(crate) mod column_stripes;
 pub mod conv2d;
 pub mod dense;
 pub(crate) mod depthwise_conv2d;

@@ -19,6 +19,7 @@ use super::Isa;
 use super::matmul;
 use super::microkernel::{Start, TiledGemm};
 use super::simd::{Kernel, MAX_LANES, Simd, ValidPointers, from_fn};
+use core::ops::Range;
 
 /// Floats of the packed panels of a matrix of shape `[depth, columns]`.
 pub(crate) const fn length([depth, columns]: [usize; 2]) -> usize {
@@ -41,6 +42,15 @@ pub(crate) fn pack(isa: Isa, shape: [usize; 2], matrix: &[f32], panels: &mut [f3
         matrix,
         panels,
     });
+}
+
+/// The packed panels of some columns of a matrix of that shape, which begin with a panel.
+pub(crate) fn columns<'a>(
+    [depth, _]: [usize; 2],
+    columns: &Range<usize>,
+    panels: &'a [f32],
+) -> &'a [f32] {
+    &panels[columns.start * depth..][..length([depth, columns.len()])]
 }
 
 /// A product with a packed matrix.

@@ -16,8 +16,10 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+use crate::thread_count::CORES;
 
 /// How often a thread looks for work before it sleeps: some hundred microseconds.
 const SPINS: u32 = 20_000;
@@ -42,11 +44,12 @@ pub fn for_each<T: Send>(threads: usize, items: &mut [T], f: impl Fn(usize, &mut
         .for_each(|(index, item)| f(index, item));
 }
 
-static POOL: Pool = Pool::new();
+/// Whether the pool is taken, so that [`for_each`] would run on the calling thread alone.
+pub fn is_taken() -> bool {
+    POOL.owned.load(Ordering::Relaxed)
+}
 
-/// The processors that this process may use.
-static CORES: LazyLock<usize> =
-    LazyLock::new(|| thread::available_parallelism().map_or(1, |n| n.get()));
+static POOL: Pool = Pool::new();
 
 /// Well below the 65,535 that the word [`Pool::gate`] can count.
 const MAX_THREADS: usize = 1 << 15;

@@ -119,7 +119,8 @@ impl Model {
                     classes: &[],
                     losses: &replacements,
                 };
-                self.predictor().forward(examples, input, output, workspace);
+                self.predictor()
+                    .forward(examples, 1, (input, output, workspace));
                 objective::forward(objectives, outputs, isa, output, target, weights, losses);
                 let chunk = Chunk {
                     output,

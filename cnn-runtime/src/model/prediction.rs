@@ -4,11 +4,16 @@
 //! batch ──▶ chunks of examples ──▶ each thread takes some: forward, output activation ──▶ outputs
 //! ```
 //!
+//! One example is computed layer by layer, and threads share each layer that is large enough
+//! ([`cnn_ir::choice::stripes`]). A batch of half as many examples as threads or fewer is computed so, one after the other.
+//!
 //! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
 //! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cnn_ir::choice::stripes::Work;
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
 use super::parameters::Buffer;
@@ -18,7 +23,7 @@ use crate::data::targets::Checked;
 use crate::data::{self, Dataset, check_input};
 use crate::error::Error;
 use crate::kernels::Isa;
-use crate::kernels::thread_pool::for_each;
+use crate::kernels::thread_pool::{for_each, is_taken};
 use crate::spec::{self, Predict, Spec};
 use crate::thread_count::{threads, worthwhile};
 
@@ -150,7 +155,7 @@ impl Predictor<'_> {
     pub fn predict(&self, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), size(self.spec.input), "floats of one input");
         assert_eq!(output.len(), size(self.spec.output), "floats of one output");
-        self.predict_chunk(1, input, output);
+        self.predict_one(input, output);
     }
 
     /// The network's output for one example, from a slice to a slice.
@@ -172,7 +177,7 @@ impl Predictor<'_> {
                 });
             }
         }
-        self.predict_chunk(1, input, output);
+        self.predict_one(input, output);
         Ok(())
     }
 
@@ -205,15 +210,22 @@ impl Predictor<'_> {
         let mut outputs = ArrayD::zeros(IxDyn(&shape));
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
-        let flops: u64 = self.spec.layers.iter().map(|layer| layer.flops).sum();
-        let threads = worthwhile(threads(), count as u64 * flops);
+        let threads = threads();
+        if 2 * count <= threads && self.work().stripes(threads) > 1 {
+            let examples = inputs.chunks(size(self.spec.input));
+            for (input, output) in examples.zip(flat.chunks_mut(size(self.spec.output))) {
+                self.predict_one(input, output);
+            }
+            return Ok(outputs);
+        }
+        let threads = worthwhile(threads, count as u64 * self.flops());
         let chunk = count.div_ceil(threads).clamp(1, CHUNK);
         let mut chunks: Vec<_> = inputs
             .chunks(chunk * size(self.spec.input))
             .zip(flat.chunks_mut(chunk * size(self.spec.output)))
             .collect();
         for_each(threads, &mut chunks, |_, (input, output)| {
-            self.predict_chunk(input.len() / size(self.spec.input), input, output);
+            self.predict_chunk(input.len() / size(self.spec.input), 1, input, output);
         });
         Ok(outputs)
     }
@@ -253,33 +265,65 @@ impl Predictor<'_> {
             for (offset, value) in values.chunks_exact_mut(inputs).enumerate() {
                 data::read_inputs(data, self.spec.inputs, index * chunk + offset, value);
             }
-            self.predict_chunk(examples, values, output);
+            self.predict_chunk(examples, 1, values, output);
             self.model.buffers.give_back(input);
         });
         data.verdict()?;
         Ok(typed(outputs))
     }
 
-    /// The network's outputs for a few examples.
-    fn predict_chunk(&self, examples: usize, input: &[f32], output: &mut [f32]) {
+    /// Floating-point operations of an example.
+    fn flops(&self) -> u64 {
+        self.spec.layers.iter().map(|layer| layer.flops).sum()
+    }
+
+    /// What an example takes in all.
+    fn work(&self) -> Work {
+        Work {
+            flops: usize::try_from(self.flops()).unwrap_or(usize::MAX),
+            values: self.spec.parameter_count,
+        }
+    }
+
+    /// The network's output for one example, by as many threads as pay.
+    ///
+    /// Where predictions are under way at the same time, the caller has threads of its own, and each prediction
+    /// stays on the one that asked for it.
+    fn predict_one(&self, input: &[f32], output: &mut [f32]) {
+        let threads = threads();
+        if self.work().stripes(threads) == 1 {
+            return self.predict_chunk(1, 1, input, output);
+        }
+        let prediction = UnderWay::begin();
+        let threads = match prediction.is_alone && !is_taken() {
+            true => threads,
+            false => 1,
+        };
+        self.predict_chunk(1, threads, input, output);
+    }
+
+    /// The network's outputs for a few examples; `threads` share a single one.
+    fn predict_chunk(&self, examples: usize, threads: usize, input: &[f32], output: &mut [f32]) {
         let floats = self.spec.workspace.floats(examples);
         let mut workspace = self.model.buffers.take();
         workspace.reserve(floats);
-        self.forward(examples, input, output, &mut workspace[..floats]);
+        let operands = (input, &mut *output, &mut workspace[..floats]);
+        self.forward(examples, threads, operands);
         spec::finish(self.spec.outputs, Isa::detect(), output);
         self.model.buffers.give_back(workspace);
     }
 
-    /// The forward pass of inference, without [`Port::activation`](spec::Port::activation).
+    /// The forward pass of inference, without [`Port::activation`](spec::Port::activation): from the input to the output,
+    /// with the workspace.
     pub(super) fn forward(
         &self,
         examples: usize,
-        input: &[f32],
-        output: &mut [f32],
-        workspace: &mut [f32],
+        threads: usize,
+        (input, output, workspace): (&[f32], &mut [f32], &mut [f32]),
     ) {
         (self.spec.forward)(Predict {
             isa: Isa::detect(),
+            threads,
             examples,
             parameters: &self.model.parameters,
             packed: self.packed(),
@@ -301,6 +345,30 @@ impl Predictor<'_> {
         })
     }
 }
+
+/// A prediction of one example that threads may share, from its beginning to its end.
+struct UnderWay {
+    /// Whether there was no other when it began.
+    is_alone: bool,
+}
+
+impl UnderWay {
+    fn begin() -> Self {
+        let others = PREDICTIONS.fetch_add(1, Ordering::Relaxed);
+        Self {
+            is_alone: others == 0,
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        PREDICTIONS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many are under way in this process.
+static PREDICTIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a dataset has the inputs of the network.
 fn check_inputs(spec: &Spec, data: &dyn Dataset) -> Result<(), Error> {

@@ -1,10 +1,14 @@
 //! Two-dimensional convolution, with its bias, its activation and the max pool that is fused behind it.
 
+use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes, activation, kernel_and_bias};
 use crate::kernels::{Isa, conv2d};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
+use cnn_ir::choice::conv2d::cut;
+use cnn_ir::choice::stripes::Cut;
 use cnn_ir::operation::{Conv2d, Pass};
+use core::ops::Range;
 
 pub(super) const fn sizes(conv: &Conv2d, micro_batch: usize) -> Sizes {
     let inference = conv2d::forward_scratch(conv, micro_batch);
@@ -19,18 +23,7 @@ pub(super) const fn sizes(conv: &Conv2d, micro_batch: usize) -> Sizes {
 
 impl Execute for Conv2d {
     fn infer(&self, call: Infer<'_>) {
-        let [kernel, bias] = kernel_and_bias(call.tensors);
-        conv2d::infer(
-            self,
-            call.run.isa,
-            call.run.examples,
-            call.inputs[0],
-            kernel,
-            bias,
-            call.packed,
-            call.output,
-            call.scratch,
-        );
+        stripes::infer(self, call);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -112,5 +105,49 @@ impl Execute for Conv2d {
 
     fn finish_gradient(&self, isa: Isa, sums: &[f32], gradient: &mut [f32]) {
         conv2d::finish_kernel_gradient(self, isa, sums, gradient);
+    }
+}
+
+impl Striped for Conv2d {
+    fn cut(&self, isa: Isa, packed: usize, most: [usize; 2]) -> Cut {
+        cut::cut(self, conv2d::weights(packed), isa.vectors(), most)
+    }
+
+    fn channels(&self) -> usize {
+        self.output[2]
+    }
+
+    fn scratch(&self) -> usize {
+        conv2d::forward_scratch(self, 1)
+    }
+
+    fn infer_whole(&self, call: Infer<'_>) {
+        let [kernel, bias] = kernel_and_bias(call.tensors);
+        conv2d::infer(
+            self,
+            call.run.isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            call.output,
+            call.scratch,
+        );
+    }
+
+    fn infer_stripe(&self, filters: Range<usize>, call: Infer<'_>) -> bool {
+        let [kernel, bias] = kernel_and_bias(call.tensors);
+        conv2d::infer_stripe(
+            self,
+            call.run.isa,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            filters,
+            call.output,
+            call.scratch,
+        )
     }
 }

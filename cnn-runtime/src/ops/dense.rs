@@ -1,6 +1,7 @@
 //! Fully connected layers. The gradients of their tensors are products over the whole batch, which the
 //! training step makes; see [`kernels::dense`](crate::kernels::dense).
 
+use super::stripes::{self, Striped};
 use super::{
     Backward, BatchGradient, BatchSizes, Execute, Forward, Infer, Sizes, activation,
     kernel_and_bias,
@@ -8,7 +9,10 @@ use super::{
 use crate::kernels::{Isa, dense};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
+use cnn_ir::choice::dense as choice;
+use cnn_ir::choice::stripes::Cut;
 use cnn_ir::operation::{Dense, Pass};
+use core::ops::Range;
 
 pub(super) const fn sizes(layer: &Dense, _micro_batch: usize) -> Sizes {
     Sizes {
@@ -28,18 +32,23 @@ const KERNEL: usize = 0;
 
 impl Execute for Dense {
     fn infer(&self, call: Infer<'_>) {
-        let [kernel, bias] = kernel_and_bias(call.tensors);
-        dense::infer(
-            self,
-            call.run.isa,
-            call.run.examples,
-            call.inputs[0],
-            kernel,
-            bias,
-            call.packed,
-            call.output,
-            call.scratch,
+        if self.activation.properties().is_elementwise {
+            return stripes::infer(self, call);
+        }
+        // It is applied to the units of all stripes.
+        let linear = Self {
+            activation: Activation::Linear,
+            ..*self
+        };
+        let isa = call.run.isa;
+        stripes::infer(
+            &linear,
+            Infer {
+                output: &mut *call.output,
+                ..call
+            },
         );
+        activation::forward(self.activation, isa, self.units, call.output);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -144,5 +153,41 @@ impl Execute for Dense {
             call.gradient,
             call.scratch,
         );
+    }
+}
+
+impl Striped for Dense {
+    fn cut(&self, isa: Isa, packed: usize, [most, threads]: [usize; 2]) -> Cut {
+        choice::cut(self, packed > 0, isa.vectors(), most.min(threads))
+    }
+
+    fn channels(&self) -> usize {
+        self.units
+    }
+
+    fn scratch(&self) -> usize {
+        dense::inference_scratch(self, 1)
+    }
+
+    fn infer_whole(&self, call: Infer<'_>) {
+        let [kernel, bias] = kernel_and_bias(call.tensors);
+        dense::infer(
+            self,
+            call.run.isa,
+            call.run.examples,
+            call.inputs[0],
+            kernel,
+            bias,
+            call.packed,
+            call.output,
+            call.scratch,
+        );
+    }
+
+    fn infer_stripe(&self, units: Range<usize>, call: Infer<'_>) -> bool {
+        let [_, bias] = kernel_and_bias(call.tensors);
+        let (isa, x) = (call.run.isa, call.inputs[0]);
+        dense::infer_units(self, isa, x, bias, call.packed, units, call.output);
+        true
     }
 }

@@ -11,7 +11,8 @@
 //! after an update     pack       tensors ─▶ the forms that the passes want them in
 //! ```
 //!
-//! A prediction may have a batch normalization folded into a step: [`folded`] wraps the operation.
+//! A prediction may have a batch normalization folded into a step: [`folded`] wraps the operation. Threads may share a step
+//! of a prediction of one example: `stripes` cuts it.
 //!
 //! The heavy work is that of [`kernels`](crate::kernels). Slices of a wrong length are a bug of the caller
 //! and panic. What is computed for an example does not depend on how many examples a call has.
@@ -31,6 +32,7 @@ pub mod merge;
 mod pad2d;
 mod part;
 mod pool2d;
+mod stripes;
 #[cfg(test)]
 mod tests;
 mod upsampling2d;
@@ -50,6 +52,8 @@ pub struct Run {
     pub first: usize,
     /// Of what is random, for this step of training.
     pub seed: u64,
+    /// How many threads may share a prediction of one example; 1 while training, where they share the batch.
+    pub threads: usize,
 }
 
 /// The operands of [`Execute::infer`].

@@ -1,8 +1,11 @@
 //! Max and average pooling.
 
+use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes};
-use crate::kernels::pool2d;
-use cnn_ir::operation::Pool2d;
+use crate::kernels::{Isa, pool2d};
+use cnn_ir::choice::stripes::Cut;
+use cnn_ir::operation::{Pool2d, Rows};
+use core::ops::Range;
 
 pub(super) const fn sizes(_: &Pool2d, _micro_batch: usize) -> Sizes {
     Sizes::NONE
@@ -10,13 +13,7 @@ pub(super) const fn sizes(_: &Pool2d, _micro_batch: usize) -> Sizes {
 
 impl Execute for Pool2d {
     fn infer(&self, call: Infer<'_>) {
-        pool2d::forward(
-            self,
-            call.run.isa,
-            call.run.examples,
-            call.inputs[0],
-            call.output,
-        );
+        stripes::infer(self, call);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -36,5 +33,34 @@ impl Execute for Pool2d {
         {
             pool2d::backward(self, isa, n, call.inputs[0], call.output, call.gradient, dx);
         }
+    }
+}
+
+impl Striped for Pool2d {
+    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
+        Cut::all_rows(self.rows(), most)
+    }
+
+    fn channels(&self) -> usize {
+        self.output[2]
+    }
+
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn infer_whole(&self, call: Infer<'_>) {
+        pool2d::forward(
+            self,
+            call.run.isa,
+            call.run.examples,
+            call.inputs[0],
+            call.output,
+        );
+    }
+
+    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
+        self.infer_whole(call);
+        true
     }
 }

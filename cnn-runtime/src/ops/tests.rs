@@ -233,6 +233,7 @@ impl Passes<'_> {
             examples: N,
             first: 0,
             seed: 0,
+            threads: 1,
         };
         let tensors = match self.bias {
             [] => vec![self.kernel],

@@ -2,6 +2,7 @@
 
 use super::pooled::has_whole_windows_of_four;
 use crate::operation::Conv2d;
+use crate::vector_shape::VectorShape;
 
 /// How many outputs a tile has in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,5 +47,23 @@ impl TileSize {
             height.div_ceil(self.outputs()),
             width.div_ceil(self.outputs()),
         ]
+    }
+}
+
+/// The most floats of a cell of a panel of four vectors of the transformed kernel. Wider panels make better register tiles,
+/// but this cell and the next one have to stay in the cache beside transformed tiles and products.
+const MAX_CELL: usize = 2048;
+
+/// Columns of the widest panels of a transformed kernel with `channels` rows.
+#[inline(always)]
+pub const fn panel_columns(channels: usize, vectors: VectorShape) -> usize {
+    let VectorShape {
+        lanes,
+        tile_vectors,
+        ..
+    } = vectors;
+    match tile_vectors {
+        4 if 4 * lanes * channels <= MAX_CELL => 4 * lanes,
+        _ => 2 * lanes,
     }
 }

@@ -183,6 +183,8 @@ pub fn forward(
         y,
         argmax,
         keeps_zeros: true,
+        filters: 0..conv.output[2],
+        is_stripe: false,
         scratch,
     };
     run(conv, packed, operands);
@@ -214,12 +216,52 @@ pub fn infer(
         y,
         argmax: &mut [],
         keeps_zeros: false,
+        filters: 0..conv.output[2],
+        is_stripe: false,
         scratch,
     };
     run(conv, packed, operands);
 }
 
-fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
+/// [`infer`] of a stripe of one image: of rows, for which `conv` is a [stripe](cnn_ir::operation::Rows::stripe), or of
+/// the filters `filters`, which [`choice::cut`] has made: then `y` has these filters alone, `kernel`, `bias` and
+/// `packed` are whole.
+///
+/// Returns whether the values stand. Winograd's algorithm computes a whole image in another way where a value of it is
+/// not finite: if any stripe finds one, the image is for [`infer`].
+///
+/// # Panics
+/// If a slice is of another length.
+#[expect(clippy::too_many_arguments, reason = "each is an operand of its own")]
+pub fn infer_stripe(
+    conv: &Conv2d,
+    isa: Isa,
+    x: &[f32],
+    kernel: &[f32],
+    bias: &[f32],
+    packed: &[f32],
+    filters: Range<usize>,
+    y: &mut [f32],
+    scratch: &mut [f32],
+) -> bool {
+    let operands = Forward {
+        isa,
+        n: 1,
+        x,
+        kernel,
+        bias,
+        y,
+        argmax: &mut [],
+        keeps_zeros: false,
+        filters,
+        is_stripe: true,
+        scratch,
+    };
+    run(conv, packed, operands)
+}
+
+/// Returns whether the values stand, see [`infer_stripe`].
+fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) -> bool {
     let Forward {
         isa,
         n,
@@ -228,9 +270,12 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
         bias,
         y,
         argmax,
+        filters,
         ..
     } = &operands;
-    check(conv, *n, x.len(), kernel.len(), y.len());
+    let written = of_filters(conv, filters);
+    let of_kernel = kernel.len() / conv.output[2] * written.output[2];
+    check(&written, *n, x.len(), of_kernel, y.len());
     assert!(
         argmax.is_empty() || argmax.len() == y.len(),
         "an argmax for each output"
@@ -241,16 +286,26 @@ fn run(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
     );
     match choice::forward(conv, weights(packed.len()), isa.vectors()) {
         choice::Forward::Im2col => columns::forward(conv, operands),
-        choice::Forward::Winograd(size) => winograd::forward(conv, size, packed, operands),
+        choice::Forward::Winograd(size) => return winograd::forward(conv, size, packed, operands),
         choice::Forward::PackedGemm => multiply(conv, packed, operands),
         choice::Forward::ChannelPlanes | choice::Forward::FewChannels | choice::Forward::Direct => {
             direct::forward(conv, operands)
         }
     }
+    true
+}
+
+/// The convolution by some filters alone.
+fn of_filters(conv: &Conv2d, filters: &Range<usize>) -> Conv2d {
+    let [height, width, _] = conv.output;
+    Conv2d {
+        output: [height, width, filters.len()],
+        ..*conv
+    }
 }
 
 /// What a call is given with so many floats of packed weights.
-const fn weights(packed: usize) -> Weights {
+pub const fn weights(packed: usize) -> Weights {
     match packed {
         0 => Weights::AsStored,
         _ => Weights::Packed,
@@ -260,19 +315,26 @@ const fn weights(packed: usize) -> Weights {
 /// The forward pass of a convolution that [is a product](Conv2d::is_product).
 fn multiply(conv: &Conv2d, packed: &[f32], operands: Forward<'_>) {
     let Forward {
-        isa, n, x, bias, y, ..
+        isa,
+        n,
+        x,
+        bias,
+        y,
+        filters,
+        ..
     } = operands;
+    let shape = [conv.input[2], conv.output[2]];
     let packed = PackedGemm {
         depth: conv.input[2],
-        columns: conv.output[2],
+        columns: filters.len(),
         a: x,
-        panels: packed,
-        bias,
+        panels: packed_gemm::columns(shape, &filters, packed),
+        bias: bias.get(filters.clone()).unwrap_or_default(),
         c: y,
         relu: conv.activation == Activation::Relu,
     };
     packed.multiply(isa, n * conv.cells());
-    activate(conv, isa, y);
+    activate(&of_filters(conv, &filters), isa, y);
 }
 
 /// Adds the gradients of kernel and bias.
@@ -408,6 +470,10 @@ struct Forward<'a> {
     argmax: &'a mut [u8],
     /// Whether an output that sees zeros alone has to be the bias, because a relu and its gradient follow.
     keeps_zeros: bool,
+    /// The filters that `y` has: all, but of a stripe by Winograd's algorithm or by a product.
+    filters: Range<usize>,
+    /// See [`infer_stripe`].
+    is_stripe: bool,
     scratch: &'a mut [f32],
 }
 

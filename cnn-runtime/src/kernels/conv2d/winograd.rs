@@ -135,8 +135,9 @@ pub(super) fn pack_backward(
     });
 }
 
-/// `u` is what [`pack_forward`] wrote.
-pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forward<'_>) {
+/// `u` is what [`pack_forward`] wrote. Returns whether the values stand: images whose values are not finite are computed
+/// again here, but of a stripe they are not.
+pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forward<'_>) -> bool {
     let Forward {
         isa,
         n,
@@ -146,9 +147,12 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forwar
         y,
         argmax,
         keeps_zeros,
+        filters,
+        is_stripe,
         scratch,
     } = operands;
     let geometry = Geometry::forward(conv, size);
+    let conv = &super::of_filters(conv, &filters);
     let dense = dense_output(conv, size);
     let pass_images = geometry.images(n, dense > 0);
     let relu = conv.activation == Activation::Relu;
@@ -169,6 +173,7 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forwar
                 y: rows,
                 argmax: &mut [],
                 keeps_zeros,
+                filters: filters.clone(),
                 pool: None,
                 relu: false,
                 scratch,
@@ -185,12 +190,16 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forwar
                 y,
                 argmax,
                 keeps_zeros,
+                filters: filters.clone(),
                 pool: conv.pool.map(|pool| pool.output),
                 relu,
                 scratch,
             })
         };
         super::activate(conv, isa, y);
+        if is_stripe {
+            return not_finite == 0;
+        }
         for image in (0..images).filter(|image| not_finite >> image & 1 == 1) {
             let range = image * conv.output_len()..(image + 1) * conv.output_len();
             let operands = Forward {
@@ -202,11 +211,14 @@ pub(super) fn forward(conv: &Conv2d, size: TileSize, u: &[f32], operands: Forwar
                 y: &mut y[range.clone()],
                 argmax: argmax.get_mut(range).unwrap_or_default(),
                 keeps_zeros,
+                filters: filters.clone(),
+                is_stripe,
                 scratch,
             };
             direct::forward(conv, operands);
         }
     }
+    true
 }
 
 /// The fused pool of whole images of the convolution's own output.
@@ -273,6 +285,7 @@ pub(super) fn input_gradient(conv: &Conv2d, size: TileSize, operands: BackwardIn
             y: &mut dx[first * conv.input_len()..][..images * conv.input_len()],
             argmax: &mut [],
             keeps_zeros: false,
+            filters: 0..conv.input[2],
             pool: None,
             relu: false,
             scratch,

@@ -191,6 +191,37 @@ pub fn infer(
     activate(dense, isa, y);
 }
 
+/// The units `units` of [`infer`] of one example, with a packed kernel. They begin with a panel of it, and `y` has no
+/// others; `bias` and `packed` are whole.
+///
+/// # Panics
+/// If a slice is of another length.
+pub fn infer_units(
+    dense: &Dense,
+    isa: Isa,
+    x: &[f32],
+    bias: &[f32],
+    packed: &[f32],
+    units: Range<usize>,
+    y: &mut [f32],
+) {
+    let stripe = Dense {
+        units: units.len(),
+        ..*dense
+    };
+    let packed = PackedGemm {
+        depth: dense.inputs,
+        columns: units.len(),
+        a: x,
+        panels: packed_gemm::columns([dense.inputs, dense.units], &units, packed),
+        bias: bias.get(units).unwrap_or_default(),
+        c: y,
+        relu: dense.activation == Activation::Relu,
+    };
+    packed.multiply(isa, 1);
+    activate(&stripe, isa, y);
+}
+
 /// Writes `dy`, `[n, units]`, as [`backward_parameters`] wants it to `packed`,
 /// [`packed_gradient`] floats. Nothing is written where matrixmultiply takes `dy` as it is.
 ///

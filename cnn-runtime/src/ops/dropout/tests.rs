@@ -27,6 +27,7 @@ fn passes_follow_the_mask() {
                 examples: 3,
                 first: 0,
                 seed: 5,
+                threads: 1,
             };
             let [mut y, mut mask, mut dx] = [33; 3].map(Guarded::new);
             dropout.forward(Forward {

@@ -137,6 +137,7 @@ impl<O: Folds + Copy + Into<Operation> + core::fmt::Debug> Case<O> {
                         examples: self.n,
                         first: 0,
                         seed: 0,
+                        threads: 1,
                     },
                     inputs: &[&self.x],
                     tensors: &tensors,

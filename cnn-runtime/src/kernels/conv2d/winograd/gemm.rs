@@ -10,22 +10,16 @@
 //! channels a register tile is done soon, so there is little before and behind the loop, and the loop is unrolled.
 
 use super::{LINE, odd_lines};
+use crate::kernels::conv2d::choice::winograd::panel_columns;
 use crate::kernels::simd::{Kernel, Simd, ValidPointers, accumulate, from_fn};
 
 /// Channels of an iteration of the unrolled inner loop. V and U have zeros up to a multiple of it.
 pub(super) const UNROLL: usize = 4;
 
-/// The most floats of a cell of a panel of four vectors. Wider panels make better register tiles, but this cell
-/// and the next one have to stay in the cache beside V and M.
-const MAX_CELL: usize = 2048;
-
 /// Vectors of the widest panel of U, if it has `channels` rows and `columns`.
 #[inline(always)]
 fn panel_vectors<S: Simd>(channels: usize, columns: usize) -> usize {
-    let widest = match S::TILE_VECTORS {
-        4 if 4 * S::LANES * channels <= MAX_CELL => 4,
-        _ => 2,
-    };
+    let widest = panel_columns(channels, S::SHAPE) / S::LANES;
     widest.min(columns.div_ceil(S::LANES))
 }
 

@@ -14,6 +14,7 @@ use super::tile_transforms::{Outputs, Pixels, any_nan, read_tile, write_tile};
 use super::{LINE, MAX_IMAGES, TileSize, zero_patches};
 use crate::kernels::matmul;
 use crate::kernels::simd::{Kernel, Simd, ValidPointers};
+use core::ops::Range;
 
 /// `y = relu(pool(x * kernel + bias))` of up to [`MAX_IMAGES`] images, with pool and relu if asked for. Returns a bit
 /// for each image: whether any of its values before pool and relu is not finite.
@@ -31,6 +32,8 @@ pub(super) struct Pass<'a> {
     pub argmax: &'a mut [u8],
     /// Whether an output that sees zeros alone has to be the bias. Tiles of 2x2 outputs give the bias anyway.
     pub keeps_zeros: bool,
+    /// The filters that `y` has: they begin with a panel.
+    pub filters: Range<usize>,
     /// The windows of a 2x2 pool, down and across: only their maxima are written.
     pub pool: Option<[usize; 2]>,
     pub relu: bool,
@@ -73,6 +76,9 @@ impl Pass<'_> {
             tiles,
             ..
         } = self.geometry;
+        let Range { start, end } = self.filters;
+        // Those of a cell of the result.
+        let written = end - start;
         let cells = EDGE * EDGE;
         let total = self.images * tiles[0] * tiles[1];
         // The size of the result, and how many results of it a tile has down and across.
@@ -85,7 +91,9 @@ impl Pass<'_> {
                 && self.x.len() == self.images * self.geometry.input.iter().product::<usize>()
                 && self.u.len() >= panel_start::<S>(cells, [channels, filters], filters)
                 && (self.bias.is_empty() || self.bias.len() == filters)
-                && self.y.len() == self.images * rows * columns * filters
+                && start <= end
+                && end <= filters
+                && self.y.len() == self.images * rows * columns * written
                 && rows <= tiles[0] * outputs
                 && columns <= tiles[1] * outputs
                 && (self.argmax.is_empty() || self.argmax.len() == self.y.len())
@@ -109,6 +117,7 @@ impl Pass<'_> {
             let v_steps = [EDGE * v_cell, v_cell, groups.capacity * LINE];
             let widest = panel_width::<S>(channels, filters, 0);
             assert!(groups.count * cells * (v_cell + groups.cell(widest)) <= room);
+            assert!(start.is_multiple_of(widest), "the first filter of a panel");
             // SAFETY: the tiles of the blocks are those of the images. V and M are next to each other in the scratch
             // memory; products are inside them and inside U, and outputs inside the result: the assertions
             // compare all lengths.
@@ -123,17 +132,17 @@ impl Pass<'_> {
                         tile.advance(tiles);
                     }
                 }
-                let mut filter = 0;
-                while filter < filters {
+                let mut filter = start;
+                while filter < end {
                     let width = panel_width::<S>(channels, filters, filter);
                     let m_cell = groups.cell(width);
-                    let start = panel_start::<S>(cells, [channels, filters], filter);
+                    let panel = panel_start::<S>(cells, [channels, filters], filter);
                     S::call(&BatchedGemm {
                         groups,
                         channels,
                         width,
                         v,
-                        u: self.u.as_ptr().add(start),
+                        u: self.u.as_ptr().add(panel),
                         m,
                         _valid: ValidPointers::guarantee(),
                     });
@@ -143,21 +152,21 @@ impl Pass<'_> {
                         let m = m.add(group * cells * m_cell);
                         for slot in 0..groups.height(group) {
                             let [row, column] = [tile.row * outputs, tile.column * outputs];
-                            let at =
-                                ((tile.image * rows + row) * columns + column) * filters + filter;
+                            let cell = (tile.image * rows + row) * columns + column;
+                            let at = cell * written + filter - start;
                             let keeps_zeros = const { OUTPUTS > 2 } && self.keeps_zeros;
                             let to = Outputs {
                                 zero_patches: match keeps_zeros {
                                     true => zero_patches::mask_of(&self.geometry, self.x, tile),
                                     false => 0,
                                 },
-                                filters: width.min(filters - filter),
+                                filters: width.min(end - filter),
                                 bias: (!self.bias.is_empty())
                                     .then(|| self.bias.as_ptr().add(filter)),
                                 y: self.y.as_mut_ptr().add(at),
                                 argmax: (!self.argmax.is_empty())
                                     .then(|| self.argmax.as_mut_ptr().add(at)),
-                                steps: [columns * filters, filters],
+                                steps: [columns * written, written],
                                 count: [rows - row, columns - column],
                                 pool: self.pool.is_some(),
                                 relu: self.relu,
