@@ -2,6 +2,7 @@
 //!
 //! Results have the same bits on any number of threads, and are those of the naive network.
 
+#[allow(dead_code, reason = "each test file uses its share")]
 mod support;
 
 use cnn::runtime::spec::Spec;
