@@ -5,7 +5,7 @@
 //! backward   a row of its gradient, rows of the operands where they matter ─▶ a row of each operand's gradient
 //! ```
 //!
-//! [`operand`] repeats an operand that has a single row, column or channel where the output has more.
+//! `operand` repeats an operand that has a single row, column or channel where the output has more.
 
 mod operand;
 #[cfg(any(test, feature = "reference"))]
