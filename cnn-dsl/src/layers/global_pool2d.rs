@@ -19,7 +19,7 @@ pub struct GlobalPool2d {
 pub(super) const GLOBAL_MAX_POOL2D: LayerKind = LayerKind {
     name: "global_max_pool2d",
     other_names: &["globalmaxpooling2d", "globalmaxpool"],
-    docs: "The largest value of each channel: of an `HxWxC` image, `C` values.",
+    docs: "The largest value of each channel: of an `HxWxC` image, `C` values, or `1x1xC` with `keepdims`.",
     example: None,
     takes: Takes::Image,
     view: None,
@@ -39,7 +39,7 @@ pub(super) const GLOBAL_AVG_POOL2D: LayerKind = LayerKind {
         "globalavgpool",
         "adaptiveavgpool2d",
     ],
-    docs: "The mean of each channel: of an `HxWxC` image, `C` values.",
+    docs: "The mean of each channel: of an `HxWxC` image, `C` values, or `1x1xC` with `keepdims`.",
     read: |reader| read(reader, PoolKind::Average),
     ..GLOBAL_MAX_POOL2D
 };

@@ -36,7 +36,7 @@ merge!(
     Add,
     "add",
     &["sum", "residual", "skip"],
-    "The sum of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value along the cells of an image.",
+    "The sum of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value, of as many values as an image has channels, along its cells.",
     "add(main, shortcut)"
 );
 merge!(
@@ -52,7 +52,7 @@ merge!(
     Multiply,
     "multiply",
     &["mul", "prod"],
-    "The product of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value along the cells of an image.",
+    "The product of values, element by element; with a single label, of the line above and that one. An axis of 1 is repeated, and so is a flat value, of as many values as an image has channels, along its cells.",
     "multiply(a, b)"
 );
 merge!(
@@ -176,7 +176,7 @@ impl Merge {
                 let ([axes @ .., one], [others @ .., other]) = (&one.0[..], &other.0[..]) else {
                     return None;
                 };
-                let sum = one.checked_add(*other)?;
+                let sum = one.saturating_add(*other);
                 (axes == others).then(|| Shape([axes, &[sum]].concat()))
             }
             MergeKind::Add
@@ -240,12 +240,20 @@ impl Merge {
                 None => format!("`flatten` `{name}` first ({image} → {})", image.len()),
             });
         };
+        // What is repeated needs no other size.
+        let meets = |x: usize, y: usize| match self.kind != MergeKind::Concat && x == 1 {
+            true => y,
+            false => x,
+        };
+        let [rows, rows_b] = [meets(rows, rows_b), meets(rows_b, rows)];
+        let [columns, columns_b] = [meets(columns, columns_b), meets(columns_b, columns)];
+        let [filters, filters_b] = [meets(channels_b, channels), meets(channels, channels_b)];
         let larger = |x: usize, y: usize| x.max(y).checked_div(x.min(y));
         let ratio = [larger(rows, rows_b)?, larger(columns, columns_b)?];
         // The one that has to become smaller, and the channels that it should have.
         let (name, at, filters) = match rows * columns >= rows_b * columns_b {
-            true => (a, at_a, channels_b),
-            false => (b, at_b, channels),
+            true => (a, at_a, filters),
+            false => (b, at_b, filters_b),
         };
         let differs = [rows, columns] != [rows_b, columns_b];
         let is_exact = rows.max(rows_b).div_ceil(ratio[0]) == rows.min(rows_b)

@@ -18,7 +18,7 @@ pub struct Work {
     pub values: usize,
 }
 
-/// The most stripes of a step: with more of them, a meeting takes longer than what networks of this size compute.
+/// The most stripes of a step. They have their place on the stack, and more threads than that hardly help with a step.
 pub const MAX_STRIPES: usize = 32;
 
 /// Nanoseconds that a stripe has to take: two or three meetings.
@@ -26,6 +26,11 @@ const GRAIN: usize = 4_000;
 /// Operations and values of a nanosecond, about, on a core with AVX-512.
 const FLOPS: usize = 96;
 const VALUES: usize = 24;
+
+/// A product that is as large as a number can be where it is larger: 32 bits count four seconds of operations.
+pub(crate) fn product(factors: &[usize]) -> usize {
+    (factors.iter()).fold(1, |product: usize, factor| product.saturating_mul(*factor))
+}
 
 impl Work {
     /// How long it takes, in nanoseconds: an estimate that is the same on all machines.
@@ -37,7 +42,6 @@ impl Work {
     /// As many stripes as pay, for so many threads: one for each, or two where they are long, so that a thread that is
     /// done first takes more of them.
     pub fn stripes(self, threads: usize) -> usize {
-        // Asked first: most calls have one thread.
         if threads < 2 {
             return 1;
         }

@@ -7,7 +7,7 @@ use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
 use crate::choice::conv2d::{self as choice, TileSize, Weights};
-use crate::choice::stripes::Work;
+use crate::choice::stripes::{Work, product};
 use core::ops::Range;
 
 /// The geometry of a two-dimensional convolution and how it is computed.
@@ -334,7 +334,7 @@ impl core::fmt::Debug for Conv2d {
     }
 }
 
-/// Rows after the pool. Their first row of the convolution's own output is the first that their pool sees.
+/// Rows after the pool, if there is one: a stripe computes the rows of the convolution that their windows see.
 impl Rows for Conv2d {
     fn rows(&self) -> usize {
         self.pool.map_or(self.output[0], |pool| pool.output[0])
@@ -352,12 +352,13 @@ impl Rows for Conv2d {
             Some(size) => {
                 let [down, across] = size.tiles(self);
                 let cells = size.cells() * channels;
-                (down * across * cells, cells)
+                ([down, across, cells], cells)
             }
-            None => (self.cells() * self.patch(), self.patch()),
+            None => ([1, self.cells(), self.patch()], self.patch()),
         };
+        let [a, b, c] = products;
         Work {
-            flops: 2 * products * filters,
+            flops: product(&[2, a, b, c, filters]),
             values: weights * filters + self.input_len() + self.output_len(),
         }
     }

@@ -4,7 +4,7 @@ use super::stripe::{Rows, Stripe};
 use super::{Facts, Pass, Reduction, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
-use crate::choice::stripes::Work;
+use crate::choice::stripes::{Work, product};
 use crate::choice::{Direction, dense as choice};
 use core::ops::Range;
 
@@ -32,7 +32,7 @@ impl Rows for Dense {
     fn work(&self) -> Work {
         let weights = self.inputs * self.units;
         Work {
-            flops: 2 * weights,
+            flops: product(&[2, weights]),
             values: weights,
         }
     }

@@ -6,7 +6,7 @@ use super::{Extent, Facts, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
-use crate::choice::stripes::Work;
+use crate::choice::stripes::{Work, product};
 use core::ops::Range;
 
 /// The geometry of a depthwise convolution. Padding is zeros.
@@ -53,7 +53,7 @@ impl Rows for DepthwiseConv2d {
         let [input, output]: [usize; 2] =
             [&self.input, &self.output].map(|shape| shape.iter().product());
         Work {
-            flops: 2 * self.kernel[0] * self.kernel[1] * output,
+            flops: product(&[2, self.kernel[0], self.kernel[1], output]),
             values: input + output,
         }
     }

@@ -6,7 +6,7 @@ use super::{Conv2d, Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
-use crate::choice::stripes::Work;
+use crate::choice::stripes::{Work, product};
 use core::ops::Range;
 
 /// The geometry of a convolution in groups: that of one group, as a convolution of its channels by its filters.
@@ -44,8 +44,8 @@ impl Rows for GroupedConv2d {
     fn work(&self) -> Work {
         let Work { flops, values } = self.conv.work();
         Work {
-            flops: self.groups * flops,
-            values: self.groups * values,
+            flops: product(&[self.groups, flops]),
+            values: product(&[self.groups, values]),
         }
     }
 

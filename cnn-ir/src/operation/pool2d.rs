@@ -5,7 +5,7 @@ use super::stripe::{RowWindows, Rows, Stripe};
 use super::{Extent, Facts, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::choice::Direction;
-use crate::choice::stripes::Work;
+use crate::choice::stripes::{Work, product};
 use core::ops::Range;
 
 /// The geometry of a pooling layer. Padded cells do not exist: no maximum and no mean sees them.
@@ -57,7 +57,7 @@ impl Rows for Pool2d {
         let [input, output]: [usize; 2] =
             [&self.input, &self.output].map(|shape| shape.iter().product());
         Work {
-            flops: self.size[0] * self.size[1] * output,
+            flops: product(&[self.size[0], self.size[1], output]),
             values: input + output,
         }
     }

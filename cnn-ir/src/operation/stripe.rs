@@ -8,7 +8,7 @@
 //!
 //! A stripe at the upper edge keeps the zeros above the image, one at the lower edge those below it, and any other has
 //! none. The bits are those of the whole, where the algorithm does not cut the rows in another way: which rows may begin
-//! a stripe is said by [`choice`](crate::choice).
+//! a stripe is said by [`choice::stripes`](crate::choice::stripes) and, of convolutions, by `choice::conv2d::cut`.
 
 use crate::choice::stripes::Work;
 use core::ops::Range;

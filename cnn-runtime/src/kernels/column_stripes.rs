@@ -79,7 +79,8 @@ impl ColumnStripe<'_> {
         assert_eq!(values.len(), self.len(), "values of a stripe");
         for (row, values) in values.chunks_exact(self.columns).enumerate() {
             // SAFETY: the matrix is borrowed mutably for as long as there are stripes, and has this row, by `rows`, and
-            // these columns of it, which are this stripe's alone, by the assertion of `ColumnStripes::next`.
+            // these columns of it, which are this stripe's alone, by the assertion of `ColumnStripes::next`. So `values`, which
+            // is borrowed meanwhile, lies elsewhere.
             unsafe {
                 let to = self.first.add(row * self.step);
                 ptr::copy_nonoverlapping(values.as_ptr(), to, values.len());

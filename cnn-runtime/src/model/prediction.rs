@@ -8,7 +8,8 @@
 //! ([`cnn_ir::choice::stripes`]). A batch of half as many examples as threads or fewer is computed so, one after the other.
 //!
 //! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
-//! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs.
+//! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs; of one example on several
+//! threads, if each of these has computed as large a stripe before.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -211,7 +212,7 @@ impl Predictor<'_> {
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
         let threads = threads();
-        if 2 * count <= threads && self.work().stripes(threads) > 1 {
+        if 2 * count <= threads && self.work().stripes(threads) > 1 && !UnderWay::is_any() {
             let examples = inputs.chunks(size(self.spec.input));
             for (input, output) in examples.zip(flat.chunks_mut(size(self.spec.output))) {
                 self.predict_one(input, output);
@@ -294,11 +295,9 @@ impl Predictor<'_> {
         if self.work().stripes(threads) == 1 {
             return self.predict_chunk(1, 1, input, output);
         }
-        let prediction = UnderWay::begin();
-        let threads = match prediction.is_alone && !is_taken() {
-            true => threads,
-            false => 1,
-        };
+        let is_busy = UnderWay::is_any();
+        let _under_way = UnderWay::begin();
+        let threads = if is_busy { 1 } else { threads };
         self.predict_chunk(1, threads, input, output);
     }
 
@@ -347,17 +346,17 @@ impl Predictor<'_> {
 }
 
 /// A prediction of one example that threads may share, from its beginning to its end.
-struct UnderWay {
-    /// Whether there was no other when it began.
-    is_alone: bool,
-}
+struct UnderWay;
 
 impl UnderWay {
     fn begin() -> Self {
-        let others = PREDICTIONS.fetch_add(1, Ordering::Relaxed);
-        Self {
-            is_alone: others == 0,
-        }
+        PREDICTIONS.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+
+    /// Whether there is one, or the threads do something else.
+    fn is_any() -> bool {
+        PREDICTIONS.load(Ordering::Relaxed) > 0 || is_taken()
     }
 }
 

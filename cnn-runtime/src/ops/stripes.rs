@@ -23,7 +23,8 @@ use core::ops::Range;
     expect(dead_code, reason = "without threads nothing is cut")
 )]
 pub(super) trait Striped: Execute + Rows + Copy + Send + Sync {
-    /// How it is cut into up to `most` stripes for so many threads, where it is given so many floats of packed tensors.
+    /// How it is cut, where it is given so many floats of packed tensors. `most` are the most stripes that pay, and the
+    /// threads.
     fn cut(&self, isa: Isa, packed: usize, most: [usize; 2]) -> Cut;
 
     /// Channels of its output; a stripe of rows has as many.
@@ -43,7 +44,7 @@ pub(super) trait Striped: Execute + Rows + Copy + Send + Sync {
 /// [`Execute::infer`] on as many threads as pay.
 pub(super) fn infer<O: Striped>(operation: &O, call: Infer<'_>) {
     #[cfg(feature = "std")]
-    if call.run.examples == 1 {
+    if call.run.examples == 1 && call.run.threads > 1 {
         let most = operation.work().stripes(call.run.threads);
         return threaded::infer_in(operation, most, call);
     }

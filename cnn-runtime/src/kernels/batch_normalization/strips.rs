@@ -1,7 +1,7 @@
 //! Rows cut into strips: some vectors of columns, from the first row to the last.
 //!
 //! ```text
-//! channels ─▶ groups, that have room on the stack ─▶ strips of up to four vectors, the last of them cut ─▶ a pass
+//! channels ─▶ groups, that have room on the stack ─▶ strips of four vectors, then of one, the last cut ─▶ a pass
 //! ```
 
 use crate::kernels::simd::{Simd, from_fn, load, store, unrolled};
@@ -9,7 +9,8 @@ use crate::kernels::simd::{Simd, from_fn, load, store, unrolled};
 /// Rows of fewer channels are taken several at a time.
 const LONG: usize = 64;
 
-/// The most values of rows taken together, and of a group: fewer than [`LONG`], and one more row.
+/// The most values of a group. Rows that are taken together have fewer than [`LONG`] before the last one, which has
+/// fewer than [`LONG`] itself; longer rows are cut into groups.
 pub(super) const MOST: usize = 2 * LONG;
 
 /// Vectors of a strip.
@@ -17,7 +18,7 @@ const STRIP: usize = 4;
 
 /// What a pass does with the strips of a group.
 pub(super) trait Strips {
-    /// Does it with `V` vectors side by side, of which the last has `strip.count` values, where `CUT`.
+    /// Does it with `V` vectors side by side. Where `CUT`, `V` is 1 and the vector has `strip.count` values.
     ///
     /// # Safety
     /// The machine has the features of `S`, and the values of the pass have the places of the strip.
@@ -35,7 +36,7 @@ pub(super) struct Strip {
     pub(super) step: usize,
     /// How many rows.
     pub(super) rows: usize,
-    /// Values of a vector.
+    /// Values of a vector: as many as it has lanes, but for a cut one.
     pub(super) count: usize,
 }
 

@@ -328,7 +328,8 @@ impl Run {
         let [source_step, target_step, kernel_step] = self.steps;
         // SAFETY: as above.
         unsafe {
-            let source = self.source.add(first * source_step);
+            // Without taps nothing is read, and the place may be outside.
+            let source = self.source.wrapping_add(first * source_step);
             let kernel = self.kernel.wrapping_add(first * kernel_step);
             let mut sums = [S::splat(0.0); N];
             if !self.bias.is_null() {
