@@ -7,8 +7,11 @@
 //!
 //! `--data` takes any folder with four files of MNIST's format, as Fashion-MNIST has them.
 
+mod stop;
+
 use clap::Parser;
 use cnn::Schedule;
+use std::error::Error;
 use std::path::PathBuf;
 
 cnn::network! {
@@ -69,16 +72,18 @@ struct Options {
     data: PathBuf,
 }
 
-fn main() -> Result<(), cnn::Error> {
+fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     println!("{}", ResNet8::SUMMARY);
     let (train, test) = cnn::data::mnist(&options.data)?;
     let steps = (train.len().div_ceil(64) * options.epochs) as u64;
+    let stop = stop::on_ctrl_c()?;
     let mut net = ResNet8::new(options.seed);
     net.trainer()
         .epochs(options.epochs)
         .seed(options.seed)
         .learning_rate(Schedule::cosine_decay(1e-3, steps))
+        .stop(&stop)
         .fit(&train)?;
     println!("on the test images: {}", net.evaluate(&test)?);
     let stem = net.conv_bn_1().batch_normalization_1();
