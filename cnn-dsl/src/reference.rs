@@ -313,7 +313,7 @@ fn layer(kind: &LayerKind) -> String {
         Takes::Anything => "Takes a value of any shape.",
         Takes::Image => "Takes an image.",
         Takes::Flat => "Takes a flat value.",
-        Takes::Several => "Takes two or more values by their labels.",
+        Takes::Several => "Takes values by their labels.",
     };
     let mut text = format!("\n### `{}`\n\n{} {takes}\n", kind.name, kind.docs.trim());
     if !kind.parameters.is_empty() {

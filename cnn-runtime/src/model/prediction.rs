@@ -9,7 +9,7 @@
 //!
 //! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
 //! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs; of one example on several
-//! threads, if each of these has computed as large a stripe before.
+//! threads, if the others have computed as large a stripe before.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -54,7 +54,7 @@ pub(super) fn infer<O: Striped>(operation: &O, call: Infer<'_>) {
 #[cfg(feature = "std")]
 mod threaded {
     use super::{Infer, Striped};
-    use crate::kernels::column_stripes::ColumnStripes;
+    use crate::kernels::column_stripes::{ColumnStripe, ColumnStripes};
     use crate::kernels::thread_pool::for_each;
     use crate::model::parameters::Buffer;
     use cnn_ir::choice::stripes::{Cut, MAX_STRIPES, Stripes};
@@ -97,6 +97,8 @@ mod threaded {
             packed,
             ..
         } = *call;
+        let floats = items.iter().flatten();
+        reserve(floats.map(|(stripe, _)| stripe.operation.scratch()));
         let stands = AtomicBool::new(true);
         for_each(run.threads, items, |_, item| {
             let Some((stripe, output)) = item else { return };
@@ -135,10 +137,14 @@ mod threaded {
             packed,
             ..
         } = *call;
+        // Scratch memory behind the output of a stripe begins with a cache line.
+        let values_of = |stripe: &ColumnStripe<'_>| stripe.len().next_multiple_of(16);
+        let floats = items.iter().flatten();
+        reserve(floats.map(|stripe| values_of(stripe) + operation.scratch()));
         let stands = AtomicBool::new(true);
         for_each(run.threads, items, |index, item| {
             let Some(stripe) = item else { return };
-            let values = stripe.len().next_multiple_of(16);
+            let values = values_of(stripe);
             let stands_here = with_scratch(values + operation.scratch(), |scratch| {
                 let (output, scratch) = scratch.split_at_mut(values);
                 let output = &mut output[..stripe.len()];
@@ -161,11 +167,18 @@ mod threaded {
         stands.into_inner()
     }
 
+    thread_local! {
+        static SCRATCH: RefCell<Buffer> = RefCell::default();
+    }
+
+    /// Gives the calling thread as much scratch memory as any of the stripes takes: which of them it computes is left to
+    /// chance, and its first prediction should be the only one that allocates.
+    fn reserve(floats: impl Iterator<Item = usize>) {
+        with_scratch(floats.max().unwrap_or(0), |_| ());
+    }
+
     /// Lends a thread's scratch memory.
     fn with_scratch<R>(floats: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-        thread_local! {
-            static SCRATCH: RefCell<Buffer> = RefCell::default();
-        }
         SCRATCH.with_borrow_mut(|buffer| {
             buffer.reserve(floats);
             f(&mut buffer[..floats])
