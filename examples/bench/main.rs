@@ -8,7 +8,7 @@
 //! ```
 //!
 //! ```text
-//! networks ──▶ measure ──▶ table (here)
+//! networks ──▶ measure ──▶ table (here), below how far the cores are from each other
 //!                  ├─────▶ serve, which answers `tests/peers/compare.py`
 //!                  ╰─────▶ watched: what progress, metrics and callbacks cost
 //! pictures ──▶
@@ -18,6 +18,7 @@
 //! `fit` does for one: copying the batch, forward, loss, metrics, backward and update. Inference is
 //! `predict_batch`, which returns a new array, and for one image also `predict`. The whole table takes three minutes.
 
+mod cores;
 mod measure;
 mod networks;
 mod pictures;
@@ -88,6 +89,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return watched::run(&digits, &options.threads, options.rounds, options.seconds);
     }
     println!("medians of {} rounds", options.rounds);
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let nanoseconds = cores::distance().as_nanos();
+        println!("a cache line takes {nanoseconds} ns from one thread to another");
+    }
     println!(
         "{:<13} {:<14} {:>5} {:>7} {:>12} {:>12}",
         "network", "work", "batch", "threads", "µs/step", "images/s"

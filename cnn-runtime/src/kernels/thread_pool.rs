@@ -4,13 +4,22 @@
 //!
 //! One pool serves the whole process. Its threads are spawned when they are first asked for and
 //! stay: after a job they spin for a moment, then sleep, so that the many short jobs of a
-//! training step cost about a microsecond each. A job is a counter of items, from which the
-//! caller and whoever joins claim one after the other; the caller returns when all who joined
-//! have left.
+//! training step cost about a microsecond each. The caller returns when all who joined have left.
+//!
+//! ```text
+//! items ──▶ runs of neighbours, one for each thread:  its thread claims from the front,
+//!                                                     threads whose own run is done from the back
+//! ```
+//!
+//! So a thread has about the same items in every call with as many of them. In training these are its share of the
+//! batch with its workspace, and its part of the parameters with what the optimizer remembers of them: they stay in the
+//! cache of its core, which matters most where cores share no cache.
 //!
 //! A thread joins a job by taking one of its seats. The seats, the number of threads inside and
 //! the job's number share one atomic word, so that joining is one compare-and-swap, and a thread
 //! that comes too late finds no seat and never sees the job.
+
+mod runs;
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -19,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use self::runs::Runs;
 use crate::thread_count::CORES;
 
 /// How often a thread looks for work before it sleeps: some hundred microseconds.
@@ -26,7 +36,8 @@ const SPINS: u32 = 20_000;
 
 /// Calls `f(index, item)` once for every item, on up to `threads` threads, this one included.
 ///
-/// Which thread takes which item is left to chance; the results must not depend on it. While the
+/// A thread begins with a run of neighbouring items, the same in every call, and then helps others with theirs. Which
+/// thread takes which item is left to chance in the end; the results must not depend on it. While the
 /// pool is taken, by another caller or because `f` itself calls this function, the items are
 /// worked off one after the other on the calling thread.
 ///
@@ -35,7 +46,10 @@ const SPINS: u32 = 20_000;
 /// then be left out.
 pub fn for_each<T: Send>(threads: usize, items: &mut [T], f: impl Fn(usize, &mut T) + Sync) {
     let threads = threads.min(items.len()).min(MAX_THREADS);
-    if threads > 1 && POOL.for_each(threads, items, &f).is_some() {
+    if threads > 1
+        && u32::try_from(items.len()).is_ok()
+        && POOL.for_each(threads, items, &f).is_some()
+    {
         return;
     }
     items
@@ -90,7 +104,7 @@ struct Job {
     task: *const (),
     /// # Safety
     /// `task` must point to the live task that the function was made for.
-    work: unsafe fn(*const ()),
+    work: unsafe fn(*const (), usize),
 }
 
 impl Pool {
@@ -100,7 +114,7 @@ impl Pool {
             gate: AtomicU64::new(0),
             job: UnsafeCell::new(Job {
                 task: std::ptr::null(),
-                work: |_| {},
+                work: |_, _| {},
             }),
             spins: AtomicU32::new(0),
             spawned: AtomicUsize::new(0),
@@ -123,8 +137,7 @@ impl Pool {
             .ok()?;
         let task = Task {
             items: items.as_mut_ptr(),
-            length: items.len(),
-            next: AtomicUsize::new(0),
+            runs: Runs::new(items.len(), threads),
             f,
             panic: Mutex::new(None),
         };
@@ -136,7 +149,7 @@ impl Pool {
                 work: work::<T, F>,
             },
         );
-        task.work();
+        task.work(0);
         self.join();
         self.owned.store(false, Ordering::Release);
         if let Some(payload) = task
@@ -152,9 +165,11 @@ impl Pool {
     /// Makes sure that there are `helpers` threads, as far as the system provides them.
     fn spawn(&'static self, helpers: usize) {
         while self.spawned.load(Ordering::Relaxed) < helpers {
+            // The owner of the pool is thread 0.
+            let number = 1 + self.spawned.load(Ordering::Relaxed);
             let thread = thread::Builder::new()
                 .name("cnn-worker".into())
-                .spawn(|| self.serve());
+                .spawn(move || self.serve(number));
             if thread.is_err() {
                 return;
             }
@@ -206,13 +221,13 @@ impl Pool {
     }
 
     /// What a thread of the pool does, for ever.
-    fn serve(&self) {
+    fn serve(&self, number: usize) {
         let mut last = 0;
         loop {
             let job = self.enter(&mut last);
             // SAFETY: this thread is inside, so `join` has not returned and the task, which
             // the owner keeps until then, is alive; `publish` paired it with its function.
-            unsafe { (job.work)(job.task) };
+            unsafe { (job.work)(job.task, number) };
             self.leave();
         }
     }
@@ -282,28 +297,22 @@ impl Pool {
 /// The items of one call and what is to be done with them.
 struct Task<'a, T, F> {
     items: *mut T,
-    length: usize,
-    /// The first item that nobody has claimed.
-    next: AtomicUsize,
+    runs: Runs,
     f: &'a F,
     /// The first panic of a call of `f`.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 impl<T: Send, F: Fn(usize, &mut T) + Sync> Task<'_, T, F> {
-    /// Works off items until there are none left. Never unwinds.
-    fn work(&self) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.length {
-                return;
-            }
+    /// Works off items until there are none left, as thread `number`. Never unwinds.
+    fn work(&self, number: usize) {
+        while let Some(index) = self.runs.claim(number) {
             // SAFETY: `index` is inside the slice, which the caller of `for_each` has borrowed
-            // mutably until all threads have left; the counter gives each index to one thread,
-            // once; `T: Send` lets that thread use the item.
+            // mutably until all threads have left; `runs` gives each index to one thread, once;
+            // `T: Send` lets that thread use the item.
             let item = unsafe { &mut *self.items.add(index) };
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (self.f)(index, item))) {
-                self.next.store(self.length, Ordering::Relaxed);
+                self.runs.clear();
                 let mut first = lock(&self.panic);
                 match &*first {
                     None => *first = Some(payload),
@@ -317,10 +326,10 @@ impl<T: Send, F: Fn(usize, &mut T) + Sync> Task<'_, T, F> {
 
 /// # Safety
 /// `task` must point to a live `Task<T, F>`.
-unsafe fn work<T: Send, F: Fn(usize, &mut T) + Sync>(task: *const ()) {
+unsafe fn work<T: Send, F: Fn(usize, &mut T) + Sync>(task: *const (), number: usize) {
     // SAFETY: by the contract of this function. The task is shared by all threads inside: what they
     // change in it are atomics and a mutex, `F` is `Sync`, and `items` is dealt with in `work`.
-    unsafe { &*task.cast::<Task<'_, T, F>>() }.work();
+    unsafe { &*task.cast::<Task<'_, T, F>>() }.work(number);
 }
 
 /// No lock of this module is held while foreign code runs, so none is ever poisoned in earnest.
