@@ -300,12 +300,12 @@ impl PackedForm {
             *tensor = &values[all[*place].range()];
         }
         let tensors = &tensors[..self.tensors.len()];
-        let operation = ops::execute(&self.step.operation);
+        let operation = &self.step.operation;
         match &self.step.folded {
             Some(normalization) => {
                 ops::folded::pack(operation, normalization, isa, tensors, packed);
             }
-            None => operation.pack(self.pass, isa, tensors, packed),
+            None => ops::execute(operation).pack(self.pass, isa, tensors, packed),
         }
     }
 }

@@ -59,8 +59,8 @@ pub(super) const BATCH_NORMALIZATION: LayerKind = LayerKind {
     name: "batch_normalization",
     other_names: &["batchnorm", "batchnorm1d", "batchnorm2d", "bn"],
     docs: "Gives each channel the mean 0 and the variance 1 over the batch, then scales and shifts it. \
-           Prediction uses running means of both statistics; behind a dense layer or a convolution, neither \
-           grouped nor transposed, that has no activation it costs nothing then, because it is folded into their weights.",
+           Prediction uses running means of both statistics; behind a dense layer or a convolution of \
+           any kind that has no activation it costs nothing then, because it is folded into their weights.",
     example: None,
     takes: Takes::Anything,
     view: Some("BatchNormalizationView"),

@@ -13,7 +13,7 @@
 //! the statistics of each batch, so the plan of training folds nothing.
 
 use super::{Folded, Plan, Step, fuse};
-use crate::graph::{Network, NodeId};
+use crate::graph::{Activation, Network, NodeId};
 use cnn_ir::Operation;
 
 /// Lets normalizations join the steps before them.
@@ -32,9 +32,12 @@ impl Step {
         let Operation::BatchNormalization(normalization) = step.operation else {
             return false;
         };
+        let facts = self.operation.facts();
+        let is_linear = facts.activation() == Activation::Linear && self.pool.is_none();
         // A flattened image has a channel for each of its values.
-        let has_its_channels = self.operation.facts().folds() == Some(normalization.channels());
-        if self.folded.is_some() || !has_its_channels {
+        let has_its_channels =
+            (facts.kernel_channels()).is_some_and(|axis| axis.channels == normalization.channels());
+        if self.folded.is_some() || !is_linear || !has_its_channels {
             return false;
         }
         self.folded = Some(Folded {

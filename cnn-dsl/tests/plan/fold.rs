@@ -29,6 +29,11 @@ fn what_prediction_folds() {
              dense(5, use_bias = false); m: batch_normalization(scale = false); sigmoid;",
             &["depthwise_conv2d_1[n] relu", "dense_1[m] sigmoid"],
         ),
+        (
+            "input(8x8x4); conv2d(6, 3x3, groups = 2); n: batch_normalization; relu;
+             conv2d_transpose(3, 2x2, strides = 2); m: batch_normalization; tanh;",
+            &["conv2d_1[n] relu", "conv2d_transpose_1[m] tanh"],
+        ),
         // A shortcut reads what was normalized.
         (
             "input(8x8x2); conv2d(2, 3x3, padding = same); n: batch_normalization; conv2d(2, 1x1);

@@ -2,7 +2,7 @@
 
 use super::image::{image, windows};
 use super::stripe::{RowWindows, Rows, Stripe};
-use super::{Extent, Facts, Pass, Saves, Scope, Wanted};
+use super::{ChannelAxis, Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
@@ -467,9 +467,8 @@ impl Facts for Conv2d {
         }
     }
 
-    fn folds(&self) -> Option<usize> {
-        let is_plain = self.activation == Activation::Linear && self.pool.is_none();
-        is_plain.then_some(self.output[2])
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
+        Some(ChannelAxis::last(self.output[2]))
     }
 
     fn packs(&self, pass: Pass, wanted: Wanted) -> bool {

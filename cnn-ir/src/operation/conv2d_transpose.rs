@@ -1,7 +1,7 @@
 //! Transposed convolutions: the input gradient of a convolution as a layer.
 
 use super::image::image;
-use super::{Conv2d, ConvAlgorithm, Extent, Facts, Pass, Saves, Scope, Wanted};
+use super::{ChannelAxis, Conv2d, ConvAlgorithm, Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
@@ -71,6 +71,13 @@ impl Facts for Conv2dTranspose {
             },
             bytes: 0,
         }
+    }
+
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
+        Some(ChannelAxis {
+            channels: self.conv.input[2],
+            stride: self.conv.output[2],
+        })
     }
 
     fn packs(&self, pass: Pass, wanted: Wanted) -> bool {

@@ -1,7 +1,7 @@
 //! Fully connected layers.
 
 use super::stripe::{Rows, Stripe};
-use super::{Facts, Pass, Reduction, Saves, Scope, Wanted};
+use super::{ChannelAxis, Facts, Pass, Reduction, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::stripes::{Work, product};
@@ -80,8 +80,8 @@ impl Facts for Dense {
         Reduction::Batch
     }
 
-    fn folds(&self) -> Option<usize> {
-        (self.activation == Activation::Linear).then_some(self.units)
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
+        Some(ChannelAxis::last(self.units))
     }
 
     fn packs(&self, pass: Pass, _wanted: Wanted) -> bool {

@@ -2,7 +2,7 @@
 
 use super::image::{image, windows};
 use super::stripe::{RowWindows, Rows, Stripe};
-use super::{Extent, Facts, Saves, Scope, Wanted};
+use super::{ChannelAxis, Extent, Facts, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
@@ -118,8 +118,8 @@ impl Facts for DepthwiseConv2d {
         }
     }
 
-    fn folds(&self) -> Option<usize> {
-        (self.activation == Activation::Linear).then_some(self.output[2])
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
+        Some(ChannelAxis::last(self.output[2]))
     }
 
     fn kernel_name(

@@ -2,7 +2,7 @@
 
 use super::image::image;
 use super::stripe::{Rows, Stripe};
-use super::{Conv2d, Extent, Facts, Pass, Saves, Scope, Wanted};
+use super::{ChannelAxis, Conv2d, Extent, Facts, Pass, Saves, Scope, Wanted};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
@@ -24,6 +24,11 @@ impl GroupedConv2d {
     /// Channels of the input.
     pub const fn channels(&self) -> usize {
         self.groups * self.conv.input[2]
+    }
+
+    /// Values of the kernel.
+    pub const fn kernel_len(&self) -> usize {
+        self.groups * self.conv.patch() * self.conv.output[2]
     }
 
     /// Channels of the output.
@@ -105,6 +110,10 @@ impl Facts for GroupedConv2d {
             },
             bytes: 0,
         }
+    }
+
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
+        Some(ChannelAxis::last(self.filters()))
     }
 
     /// Kernels of groups lie side by side in the tensor, so every pass wants them one after the other.

@@ -111,6 +111,25 @@ pub struct StatisticsSizes {
     pub total: usize,
 }
 
+/// An axis of a kernel: the channels of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelAxis {
+    /// How many channels there are.
+    pub channels: usize,
+    /// From a channel to the next one, in values: 1 where they are the last axis.
+    pub stride: usize,
+}
+
+impl ChannelAxis {
+    /// So many channels as the last axis.
+    pub const fn last(channels: usize) -> Self {
+        Self {
+            channels,
+            stride: 1,
+        }
+    }
+}
+
 /// The passes that may want a step's tensors in another form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
@@ -191,9 +210,9 @@ pub trait Facts {
         None
     }
 
-    /// The channels of its output, if a batch normalization behind it can be folded into its tensors: these are a
-    /// kernel, whose last axis are the channels, and maybe a bias, and nothing is applied to the result yet.
-    fn folds(&self) -> Option<usize> {
+    /// Where its kernel has the channels of its output, if its tensors are a kernel and maybe a bias: then a batch
+    /// normalization behind it can be folded into them.
+    fn kernel_channels(&self) -> Option<ChannelAxis> {
         None
     }
 

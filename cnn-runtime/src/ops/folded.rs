@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! factor  = gamma / sqrt(running variance + epsilon)
-//! kernel' = kernel factor                  the last axis of a kernel are the channels of the output
+//! kernel' = kernel factor                  of each channel of the output
 //! bias'   = (bias - running mean) factor + beta
 //! ```
 //!
@@ -20,10 +20,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Execute, Infer, Sizes, activation, batch_normalization, kernel_and_bias, sizes};
+use super::{
+    Execute, Infer, Sizes, activation, batch_normalization, execute, kernel_and_bias, sizes,
+};
 use crate::kernels::{Isa, batch_normalization as kernels};
 use crate::spec::aligned;
-use cnn_ir::operation::{BatchNormalization, Conv2d, Dense, DepthwiseConv2d, Pass};
+use cnn_ir::operation::{
+    BatchNormalization, ChannelAxis, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
+    GroupedConv2d, Pass,
+};
 use cnn_ir::{Activation, Operation};
 
 /// An operation, and the batch normalization that is folded into its kernel and its bias. The activation and the pool
@@ -65,39 +70,29 @@ impl Folds for Conv2d {
     }
 }
 
-impl Folds for Dense {
-    fn activation(&self) -> Activation {
-        self.activation
-    }
+/// Of operations that take no pool along.
+macro_rules! without_pool {
+    ($($Kind:ident),+) => {
+        $(impl Folds for $Kind {
+            fn activation(&self) -> Activation {
+                self.activation
+            }
 
-    fn has_pool(&self) -> bool {
-        false
-    }
+            fn has_pool(&self) -> bool {
+                false
+            }
 
-    fn linear(&self) -> Self {
-        Self {
-            activation: Activation::Linear,
-            ..*self
-        }
-    }
+            fn linear(&self) -> Self {
+                Self {
+                    activation: Activation::Linear,
+                    ..*self
+                }
+            }
+        })+
+    };
 }
 
-impl Folds for DepthwiseConv2d {
-    fn activation(&self) -> Activation {
-        self.activation
-    }
-
-    fn has_pool(&self) -> bool {
-        false
-    }
-
-    fn linear(&self) -> Self {
-        Self {
-            activation: Activation::Linear,
-            ..*self
-        }
-    }
-}
+without_pool!(Dense, DepthwiseConv2d, GroupedConv2d, Conv2dTranspose);
 
 impl<O: Folds> Folded<O> {
     /// [`Execute::infer`] of the operation, then the normalization. The tensors are those of the operation, then those
@@ -146,7 +141,7 @@ impl<O: Folds> Folded<O> {
 
 /// Writes the folded tensors, and what the operation packs of them for [`Pass::Inference`], from the tensors of both.
 pub(crate) fn pack(
-    operation: &dyn Execute,
+    operation: &Operation,
     normalization: &BatchNormalization,
     isa: Isa,
     tensors: &[&[f32]],
@@ -158,16 +153,55 @@ pub(crate) fn pack(
     let (summand, packed) = packed.split_at_mut(aligned(channels));
     let (folded, packed) = packed.split_at_mut(aligned(kernel.len()));
     let (summand, folded) = (&mut summand[..channels], &mut folded[..kernel.len()]);
-    // The factors stand in the first row of the kernel until they are multiplied by it.
-    let (factor, rest) = folded.split_at_mut(channels);
-    batch_normalization::fold(normalization, statistics, bias, factor, summand);
-    rest.copy_from_slice(&kernel[channels..]);
-    kernels::scale(isa, factor, rest);
-    for (value, factor) in kernel.iter().zip(factor) {
-        *factor *= value;
-    }
+    // The factors stand in front of the kernel until they are multiplied by it.
+    batch_normalization::fold(
+        normalization,
+        statistics,
+        bias,
+        &mut folded[..channels],
+        summand,
+    );
+    let axis = operation.facts().kernel_channels();
+    multiply(
+        isa,
+        axis.unwrap_or(ChannelAxis::last(channels)),
+        kernel,
+        folded,
+    );
     if !packed.is_empty() {
-        operation.pack(Pass::Inference, isa, &[folded, summand], packed);
+        execute(operation).pack(Pass::Inference, isa, &[folded, summand], packed);
+    }
+}
+
+/// Writes a kernel with each channel multiplied by its factor. The factors stand in front of `folded`.
+fn multiply(isa: Isa, axis: ChannelAxis, kernel: &[f32], folded: &mut [f32]) {
+    let ChannelAxis { channels, stride } = axis;
+    let (first, rest) = folded.split_at_mut(channels * stride);
+    let (first_kernel, rest_kernel) = kernel.split_at(channels * stride);
+    if stride == 1 {
+        rest.copy_from_slice(rest_kernel);
+        kernels::scale(isa, first, rest);
+    } else {
+        for (rows, kernel) in rest
+            .chunks_mut(first.len())
+            .zip(rest_kernel.chunks(first.len()))
+        {
+            let channels = rows.chunks_mut(stride).zip(kernel.chunks(stride));
+            for ((row, kernel), factor) in channels.zip(&*first) {
+                multiply_row(*factor, kernel, row);
+            }
+        }
+    }
+    // From the back: a channel lies where factors of later channels are, if any.
+    for channel in (0..channels).rev() {
+        let (factor, values) = (first[channel], channel * stride..(channel + 1) * stride);
+        multiply_row(factor, &first_kernel[values.clone()], &mut first[values]);
+    }
+}
+
+fn multiply_row(factor: f32, kernel: &[f32], row: &mut [f32]) {
+    for (value, kernel) in row.iter_mut().zip(kernel) {
+        *value = kernel * factor;
     }
 }
 
@@ -190,14 +224,16 @@ pub(crate) const fn folded_sizes(
         Operation::Conv2d(conv) => (conv.patch() * conv.output[2], conv.pool.is_some()),
         Operation::Dense(dense) => (dense.inputs * dense.units, false),
         Operation::DepthwiseConv2d(conv) => (conv.kernel_len(), false),
+        Operation::GroupedConv2d(conv) => (conv.kernel_len(), false),
+        Operation::Conv2dTranspose(Conv2dTranspose { conv, .. }) => {
+            (conv.patch() * conv.output[2], false)
+        }
         // Nothing is folded into these.
         Operation::Pool2d(_)
         | Operation::Dropout(_)
         | Operation::Activate(_)
         | Operation::BatchNormalization(_)
         | Operation::Merge(_)
-        | Operation::GroupedConv2d(_)
-        | Operation::Conv2dTranspose(_)
         | Operation::Pad2d(_)
         | Operation::Part(_)
         | Operation::UpSampling2d(_) => (0, false),

@@ -88,7 +88,7 @@ fn grouped_convolutions_are_those_of_the_definition() {
 
 /// Odd sizes, strides, paddings and dilations, kernels smaller than their strides, windows that lie beyond the image,
 /// and every algorithm.
-fn convolutions() -> Vec<Conv2d> {
+pub(super) fn convolutions() -> Vec<Conv2d> {
     let geometries = [
         // input, output, kernel, strides, padding, dilation
         ([7, 6], [7, 6], [1, 1], [1, 1], [0, 0], [1, 1]),

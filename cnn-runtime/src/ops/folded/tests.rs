@@ -15,10 +15,15 @@ use super::{Folded, Folds, folded_sizes, pack};
 use crate::kernels::Isa;
 use crate::kernels::conv2d::tests::{Algorithms, random_conv};
 use crate::kernels::test_support::{Failures, Guarded, Random, to_f64};
+use crate::ops::tests::convolutions;
 use crate::ops::{Infer, Run};
-use crate::reference::{activation, batch_normalization, conv2d, depthwise_conv2d, pool2d};
+use crate::reference::{
+    activation, batch_normalization, conv2d, conv2d_transpose, depthwise_conv2d, grouped_conv2d,
+    pool2d,
+};
 use cnn_ir::operation::{
-    BatchNormalization, Conv2d, ConvAlgorithm, Dense, DepthwiseConv2d, FusedPool, Pool2d, PoolKind,
+    BatchNormalization, Conv2d, Conv2dTranspose, ConvAlgorithm, Dense, DepthwiseConv2d, FusedPool,
+    GroupedConv2d, Pool2d, PoolKind,
 };
 use cnn_ir::{Activation, Operation};
 
@@ -126,7 +131,8 @@ impl<O: Folds + Copy + Into<Operation> + core::fmt::Debug> Case<O> {
         let sizes = folded_sizes(&(*operation).into(), normalization, self.n);
         for isa in Isa::available() {
             let mut packed = Guarded::new(sizes.packed_inference);
-            pack(operation, normalization, isa, &tensors, packed.values());
+            let of_any_kind = (*operation).into();
+            pack(&of_any_kind, normalization, isa, &tensors, packed.values());
             let packed = packed.into_values();
             for packed in [&packed[..], &[]] {
                 let mut output = Guarded::new(expected.len());
@@ -179,11 +185,6 @@ fn check_convolution(random: &mut Random, failures: &mut Failures, conv: Conv2d)
         conv.output[2],
     ];
     let case = Case::random(random, conv, lengths);
-    let rounding = match conv.algorithm {
-        ConvAlgorithm::Winograd4 => ROUNDING_OF_TILES[0],
-        ConvAlgorithm::Winograd5 => ROUNDING_OF_TILES[1],
-        ConvAlgorithm::Direct | ConvAlgorithm::Winograd | ConvAlgorithm::Pointwise => ROUNDING,
-    };
     let pool = |z: Vec<f64>| match conv.pool {
         None => z,
         Some(pool) => {
@@ -201,7 +202,15 @@ fn check_convolution(random: &mut Random, failures: &mut Failures, conv: Conv2d)
     };
     let sums =
         |x: &[f64], kernel: &[f64], bias: &[f64]| conv2d::forward(&plain, case.n, x, kernel, bias);
-    case.check(failures, rounding, sums, pool);
+    case.check(failures, rounding(&conv), sums, pool);
+}
+
+fn rounding(conv: &Conv2d) -> f64 {
+    match conv.algorithm {
+        ConvAlgorithm::Winograd4 => ROUNDING_OF_TILES[0],
+        ConvAlgorithm::Winograd5 => ROUNDING_OF_TILES[1],
+        ConvAlgorithm::Direct | ConvAlgorithm::Winograd | ConvAlgorithm::Pointwise => ROUNDING,
+    }
 }
 
 #[test]
@@ -295,6 +304,53 @@ fn depthwise_convolutions() {
                 case.check(&mut failures, ROUNDING, sums, |z| z);
             }
         }
+    }
+    failures.report();
+}
+
+#[test]
+fn convolutions_in_groups() {
+    let mut random = Random::new(15);
+    let mut failures = Failures::default();
+    for conv in convolutions() {
+        for groups in [2, 3] {
+            let grouped = GroupedConv2d {
+                groups,
+                conv,
+                activation: random.pick(&[Activation::Linear, Activation::Relu]),
+            };
+            let lengths = [
+                groups * conv.input_len(),
+                grouped.kernel_len(),
+                grouped.filters(),
+            ];
+            let case = Case::random(&mut random, grouped, lengths);
+            let sums = |x: &[f64], kernel: &[f64], bias: &[f64]| {
+                grouped_conv2d::forward(&grouped, case.n, x, kernel, bias)
+            };
+            case.check(&mut failures, rounding(&conv), sums, |z| z);
+        }
+    }
+    failures.report();
+}
+
+/// Their kernels have the channels of the output as their last axis but one.
+#[test]
+fn transposed_convolutions() {
+    let mut random = Random::new(16);
+    let mut failures = Failures::default();
+    for conv in convolutions() {
+        let transpose = Conv2dTranspose {
+            conv,
+            activation: random.pick(&[Activation::Linear, Activation::Relu]),
+        };
+        let kernel = conv.patch() * conv.output[2];
+        let lengths = [conv.output_len(), kernel, conv.input[2]];
+        let case = Case::random(&mut random, transpose, lengths);
+        let sums = |x: &[f64], kernel: &[f64], bias: &[f64]| {
+            conv2d_transpose::forward(&transpose, case.n, x, kernel, bias)
+        };
+        case.check(&mut failures, rounding(&conv), sums, |z| z);
     }
     failures.report();
 }
