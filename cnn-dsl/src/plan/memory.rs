@@ -8,9 +8,9 @@
 //! A step that has to know the whole batch leaves the gradient of its input in the stage before its own, at the
 //! begin of that stage's backward pass: see `stages`.
 
+use super::gradient_storage::{self, is_read_at_the_end};
 use super::stages::place_of;
 use super::{Plan, Scope, Stage, Step, ValueId};
-use cnn_ir::operation::Reduction;
 
 /// Where each value lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,13 +21,17 @@ pub struct Memory {
     pub storage: Vec<ValueId>,
     /// The place of each value.
     pub values: Vec<Place>,
+    /// The value whose gradient's storage the gradient of each value is: its own but where a step passes the gradient of
+    /// its output on.
+    pub gradient_storage: Vec<ValueId>,
     /// The slot of each value's gradient.
     pub gradients: Vec<Option<usize>>,
     /// By step: the slot of the floats that its forward pass saves (a mask, a pre-activation).
     pub saved: Vec<Option<usize>>,
     /// By step: the byte slot of its argmax; none where no backward pass reads it.
     pub argmax: Vec<Option<usize>>,
-    /// By step and input: the slot of a gradient that is to be added to what other readers have left.
+    /// By step and input: the slot of a gradient that is to be added to what other readers have left; none where that is
+    /// the gradient of the output, which the step passes on.
     pub addends: Vec<Vec<Option<usize>>>,
     /// The size of each byte slot, for one example.
     pub argmax_slots: Vec<usize>,
@@ -77,6 +81,7 @@ impl Memory {
         Self {
             storage,
             values: vec![Place::Input; plan.values.len()],
+            gradient_storage: (0..plan.values.len()).collect(),
             gradients: vec![None; plan.values.len()],
             saved: vec![None; plan.steps.len()],
             argmax: vec![None; plan.steps.len()],
@@ -151,16 +156,14 @@ pub(super) fn training(plan: &Plan) -> Memory {
     let readers = plan.readers();
     let mut slots = Slots::new(&plan.training.stages, plan.steps.len());
     let mut memory = Memory::new(plan, (0..plan.values.len()).collect());
+    memory.gradient_storage = gradient_storage::find(plan);
     // The last moment at which the backward pass of a step reads, and the one at which it writes the gradients of
     // its inputs.
     let back = |index: usize| match plan.steps[index].meets() && plan.steps[index].wanted().input {
         true => Use::Met(index),
         false => Use::Backward(index),
     };
-    let at_the_end = |step: &Step| {
-        let product = step.operation.facts().reduction() == Reduction::Batch;
-        (product && step.trains_tensors).then_some(Use::End)
-    };
+    let at_the_end = |step: &Step| is_read_at_the_end(step).then_some(Use::End);
     for (index, step) in plan.steps.iter().enumerate() {
         let (forward, backward) = (Use::Forward(index), Use::Backward(index));
         let saves = step.saves();
@@ -189,21 +192,31 @@ pub(super) fn training(plan: &Plan) -> Memory {
     }
     for (index, step) in plan.steps.iter().enumerate().rev() {
         let value = &plan.values[step.output];
-        if value.wants_gradient {
+        let storage = memory.gradient_storage[step.output];
+        if value.wants_gradient && storage != step.output {
+            // The step that passes it on stands behind this one.
+            memory.gradients[step.output] = memory.gradients[storage];
+        } else if value.wants_gradient {
             let from = match readers[step.output].last() {
                 Some(&reader) if step.output != plan.output => back(reader),
                 Some(_) | None => Use::Loss,
             };
-            let uses = [
-                Some(Use::Backward(index)),
-                Some(back(index)),
-                at_the_end(step),
-            ];
-            let uses = uses.into_iter().flatten();
+            let sharers = plan.steps.iter().enumerate();
+            let sharers =
+                sharers.filter(|(_, step)| memory.gradient_storage[step.output] == storage);
+            let uses = sharers.flat_map(|(index, step)| {
+                let uses = [
+                    Some(Use::Backward(index)),
+                    Some(back(index)),
+                    at_the_end(step),
+                ];
+                uses.into_iter().flatten()
+            });
             memory.gradients[step.output] = Some(slots.take(value.shape.len(), from, uses));
         }
         for (place, (&input, write)) in step.inputs.iter().zip(&step.input_gradients).enumerate() {
-            if *write == Some(super::Write::Add) {
+            let is_passed_on = step.operation.facts().passes_gradient_on(place);
+            if *write == Some(super::Write::Add) && !is_passed_on {
                 let len = plan.values[input].shape.len();
                 let slot = slots.take(len, back(index), []);
                 memory.addends[index][place] = Some(slot);

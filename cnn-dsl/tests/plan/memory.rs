@@ -4,6 +4,7 @@ use cnn_dsl::plan::{Memory, Per, Place, Plan, Schedule, Scope, Slot, Stage, Step
 use cnn_ir::Operation;
 use cnn_ir::operation::{MergeKind, Reduction};
 use proptest::prelude::*;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 fn example(len: usize) -> Slot {
     let per = Per::Example;
@@ -102,6 +103,15 @@ fn every_read_finds_what_was_written() {
          conv2d(4, 3x3, padding = same); batch_normalization; add(a); relu; add(b); concat(a, b, input);
          flatten; c: dense(4); dense(4); multiply(c, c); add(c); train { loss = mse; }"
             .to_owned(),
+        // Gradients that are passed on: to several, along a chain, through activations, to a value that others read
+        // too, to the same value twice, behind a reshape, of other shapes.
+        "input(6x6x2); a: conv2d(4, 3x3, padding = same); b: conv2d(4, 3x3, padding = same, activation = relu);
+         c: add(a); d: add(a, b, c); relu; e: dropout(0.2); add(e, e); f: add(d, a); subtract(e); subtract(f, b);
+         batch_normalization(trainable = false); g: relu; conv2d(4, 1x1); h: batch_normalization; add(g); relu; add(h);
+         add(a); flatten; i: dense(144); j: dense(144, activation = relu, from = i); add(i); k: add(j);
+         dropout(0.1); add(k, i); reshape(6x6x4); add(a);
+         l: avg_pool2d(6x6); add(a, l); train { loss = mse; }"
+            .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
@@ -136,7 +146,8 @@ enum Token {
     Nothing,
     Value(ValueId, usize),
     Probabilities(usize),
-    Gradient(ValueId, usize),
+    /// A gradient: a number for what was computed.
+    Gradient(u64, usize),
     Mask(usize, usize),
     Addend(usize, usize, usize),
 }
@@ -149,6 +160,21 @@ struct Run<'a> {
     /// By slot, then by example or by image of a micro-batch.
     slots: Vec<Vec<Token>>,
     output: Vec<Token>,
+    /// By value, then by example: what the gradients would be if each had a place of its own.
+    gradients: Vec<Vec<Token>>,
+}
+
+/// What is made of some gradients.
+fn made_of(what: impl Hash, example: usize, gradients: &[Token]) -> Token {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    for gradient in gradients {
+        match gradient {
+            Token::Gradient(number, _) => number.hash(&mut hasher),
+            other => panic!("a gradient, not {other:?}"),
+        }
+    }
+    Token::Gradient(hasher.finish(), example)
 }
 
 impl<'a> Run<'a> {
@@ -169,6 +195,7 @@ impl<'a> Run<'a> {
                 .map(|s| vec![Token::Nothing; pieces(s)])
                 .collect(),
             output: vec![Token::Nothing; examples],
+            gradients: vec![vec![Token::Nothing; examples]; plan.values.len()],
         }
     }
 
@@ -223,9 +250,18 @@ impl<'a> Run<'a> {
         self.piece(slot, len, example)
     }
 
+    fn write_gradient(&mut self, value: ValueId, example: usize, gradient: Token) {
+        *self.gradient(value, example) = gradient;
+        self.gradients[value][example] = gradient;
+    }
+
     fn read_gradient(&mut self, value: ValueId, example: usize) {
         let found = *self.gradient(value, example);
-        assert_eq!(found, Token::Gradient(value, example));
+        assert_eq!(
+            found, self.gradients[value][example],
+            "the gradient of {}",
+            self.plan.values[value].name
+        );
     }
 
     fn mask(&mut self, index: usize, example: usize) -> &mut Token {
@@ -270,6 +306,13 @@ impl<'a> Run<'a> {
             self.read_gradient(step.output, example);
             self.reads(index, step, example);
         }
+        if changes_gradient(step) {
+            for &example in examples {
+                let before = self.gradients[step.output][example];
+                let undone = made_of(("undone", index), example, &[before]);
+                self.write_gradient(step.output, example, undone);
+            }
+        }
         // The gradient of its input follows when all threads have met.
         if step.meets() {
             return;
@@ -282,19 +325,33 @@ impl<'a> Run<'a> {
         self.add_gradients(index, examples);
     }
 
+    /// What a step's backward pass makes of the gradient of its output for one of its inputs.
+    fn of_input(&self, index: usize, place: usize, example: usize) -> Token {
+        let step = &self.plan.steps[index];
+        let gradient = self.gradients[step.output][example];
+        match passes_gradient_on(step, place) {
+            true => gradient,
+            false => made_of((index, place), example, &[gradient]),
+        }
+    }
+
     /// What a step's backward pass writes: gradients, and what is to be added to those that others have left.
     fn write_gradients(&mut self, index: usize, examples: &[usize]) {
         let step = &self.plan.steps[index];
         let writes = step.inputs.iter().zip(&step.input_gradients).enumerate();
         for (place, (&input, write)) in writes {
+            let storage = &self.memory.gradient_storage;
+            let is_shared = storage[input] == storage[step.output];
             for &example in examples {
+                let gradient = self.of_input(index, place, example);
                 match write {
                     None => {}
-                    Some(Write::Store) => {
-                        *self.gradient(input, example) = Token::Gradient(input, example);
-                    }
+                    Some(Write::Store) if is_shared => self.gradients[input][example] = gradient,
+                    Some(Write::Store) => self.write_gradient(input, example, gradient),
                     Some(Write::Add) => {
-                        *self.addend(index, place, example) = Token::Addend(index, place, example);
+                        if let Some(addend) = self.addend(index, place, example) {
+                            *addend = Token::Addend(index, place, example);
+                        }
                     }
                 }
             }
@@ -308,16 +365,22 @@ impl<'a> Run<'a> {
         for (place, (&input, write)) in writes {
             for &example in examples.iter().filter(|_| *write == Some(Write::Add)) {
                 self.read_gradient(input, example);
-                let found = *self.addend(index, place, example);
-                assert_eq!(found, Token::Addend(index, place, example));
+                let addend = self.of_input(index, place, example);
+                match self.addend(index, place, example) {
+                    Some(found) => assert_eq!(*found, Token::Addend(index, place, example)),
+                    None => assert_eq!(*self.gradient(step.output, example), addend),
+                }
+                let parts = [self.gradients[input][example], addend];
+                self.write_gradient(input, example, made_of("sum", example, &parts));
             }
         }
     }
 
-    fn addend(&mut self, index: usize, place: usize, example: usize) -> &mut Token {
-        let slot = self.memory.addends[index][place].expect("a slot for what is added");
+    /// None where the gradient of the output is what is added.
+    fn addend(&mut self, index: usize, place: usize, example: usize) -> Option<&mut Token> {
+        let slot = self.memory.addends[index][place]?;
         let len = self.len(self.plan.steps[index].inputs[place]);
-        self.piece(slot, len, example)
+        Some(self.piece(slot, len, example))
     }
 
     /// The gradient of the input of a step that has to know the whole batch.
@@ -409,6 +472,49 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether the gradient of an input is that of the output: what the kernels do, independent of `Facts`.
+fn passes_gradient_on(step: &Step, place: usize) -> bool {
+    match &step.operation {
+        Operation::Activate(activate) => activate.input == activate.output,
+        Operation::Dropout(dropout) => dropout.input == dropout.output,
+        Operation::BatchNormalization(layer) => layer.frozen && layer.input == layer.output,
+        Operation::Merge(merge) => {
+            let is_kept =
+                merge.kind == MergeKind::Add || (merge.kind == MergeKind::Subtract && place == 0);
+            is_kept && merge.inputs.shapes()[place] == merge.output
+        }
+        Operation::Conv2d(_)
+        | Operation::Pool2d(_)
+        | Operation::Dense(_)
+        | Operation::DepthwiseConv2d(_)
+        | Operation::Part(_)
+        | Operation::Pad2d(_)
+        | Operation::UpSampling2d(_)
+        | Operation::GroupedConv2d(_)
+        | Operation::Conv2dTranspose(_) => false,
+    }
+}
+
+/// Whether the backward pass changes the gradient of the output: what the kernels do, independent of `Facts`.
+fn changes_gradient(step: &Step) -> bool {
+    match &step.operation {
+        Operation::Dropout(_) => true,
+        Operation::BatchNormalization(layer) if layer.frozen => true,
+        Operation::Activate(_)
+        | Operation::BatchNormalization(_)
+        | Operation::Merge(_)
+        | Operation::Conv2d(_)
+        | Operation::Pool2d(_)
+        | Operation::Dense(_)
+        | Operation::DepthwiseConv2d(_)
+        | Operation::Part(_)
+        | Operation::Pad2d(_)
+        | Operation::UpSampling2d(_)
+        | Operation::GroupedConv2d(_)
+        | Operation::Conv2dTranspose(_) => activation(step) != Activation::Linear,
+    }
+}
+
 fn infer(plan: &Plan) {
     let plan = plan.for_prediction();
     let mut run = Run::new(plan, &plan.inference);
@@ -429,7 +535,7 @@ fn train(plan: &Plan) {
             run.output[example] = Token::Probabilities(example);
         }
         if plan.values[plan.output].wants_gradient {
-            *run.gradient(plan.output, example) = Token::Gradient(plan.output, example);
+            run.write_gradient(plan.output, example, made_of("loss", example, &[]));
         }
     }
     run.backward_stages();
@@ -453,6 +559,60 @@ fn train(plan: &Plan) {
             run.read_value(input, example);
             run.read_gradient(step.output, example);
         }
+    }
+}
+
+#[test]
+fn gradients_are_passed_on_where_nobody_else_needs_them_as_they_were() {
+    // Values with a gradient in the place of another one's.
+    let cases = [
+        // Both operands are only read.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); b: conv2d(2, 1x1, from = input); add(a, b);",
+            vec![("a", "add_1"), ("b", "add_1")],
+        ),
+        // The activation of one is undone while the other's gradient is still needed.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); b: conv2d(2, 1x1, activation = relu, from = input); add(a, b);",
+            vec![("a", "add_1")],
+        ),
+        // Then it is no longer needed.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1, activation = relu); b: conv2d(2, 1x1, from = input); add(a, b);",
+            vec![("a", "add_1"), ("b", "add_1")],
+        ),
+        // What another reader has left is added when nobody else needs it.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); conv2d(2, 1x1, activation = relu); b: conv2d(2, 1x1); add(a, b);",
+            vec![("a", "add_1"), ("b", "add_1")],
+        ),
+        // To a second reader it is added from where it is.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); b: add(a, a); c: add(b, a);",
+            vec![("b", "c")],
+        ),
+        // Along a chain.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); dropout(0.5); b: activation(tanh); c: conv2d(2, 1x1, from = input); add(b);",
+            vec![("b", "add_1"), ("dropout_1", "add_1"), ("a", "add_1"), ("c", "add_1")],
+        ),
+        // Of a difference only to the first; not of other shapes.
+        (
+            "input(4x4x2); a: conv2d(2, 1x1); b: conv2d(2, 4x4, from = input); subtract(a, b); add(b);",
+            vec![("subtract_1", "add_1"), ("a", "add_1")],
+        ),
+    ];
+    for (layers, expected) in cases {
+        let plan = Plan::new(&network(&format!("{layers} {MSE}")));
+        let storage = plan.training.memory.gradient_storage.iter().enumerate();
+        let shared = storage.filter(|(value, storage)| value != *storage);
+        let name = |value: ValueId| &*plan.values[value].name;
+        let mut found: Vec<_> = shared.map(|(v, s)| (name(v), name(*s))).collect();
+        let mut expected = expected;
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{layers}");
+        train(&plan);
     }
 }
 

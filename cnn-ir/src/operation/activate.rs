@@ -26,6 +26,14 @@ impl Facts for Activate {
         (self.input, self.output) = (image(inputs[0]), image(output));
     }
 
+    fn passes_gradient_on(&self, _input: usize) -> bool {
+        self.input == self.output
+    }
+
+    fn changes_gradient(&self) -> bool {
+        self.activation != Activation::Linear
+    }
+
     fn saves(&self, wanted: Wanted) -> Saves {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;

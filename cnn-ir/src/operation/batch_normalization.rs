@@ -78,6 +78,14 @@ impl Facts for BatchNormalization {
         self.frozen = true;
     }
 
+    fn passes_gradient_on(&self, _input: usize) -> bool {
+        self.frozen && self.input == self.output
+    }
+
+    fn changes_gradient(&self) -> bool {
+        self.frozen || self.activation != Activation::Linear
+    }
+
     fn saves(&self, wanted: Wanted) -> Saves {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;

@@ -39,6 +39,14 @@ impl Facts for Dropout {
         self.input == self.output
     }
 
+    fn passes_gradient_on(&self, _input: usize) -> bool {
+        self.input == self.output
+    }
+
+    fn changes_gradient(&self) -> bool {
+        true
+    }
+
     fn saves(&self, _wanted: Wanted) -> Saves {
         Saves {
             floats: self.output_len(),

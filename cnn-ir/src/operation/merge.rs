@@ -142,6 +142,19 @@ impl Facts for Merge {
         self.output = image(output);
     }
 
+    fn passes_gradient_on(&self, input: usize) -> bool {
+        let is_kept = match self.kind {
+            MergeKind::Add => true,
+            MergeKind::Subtract => input == 0,
+            MergeKind::Multiply
+            | MergeKind::Average
+            | MergeKind::Maximum
+            | MergeKind::Minimum
+            | MergeKind::Concat => false,
+        };
+        is_kept && self.inputs.shapes()[input] == self.output
+    }
+
     fn saves(&self, wanted: Wanted) -> Saves {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;

@@ -194,6 +194,18 @@ pub trait Facts {
         false
     }
 
+    /// Whether the gradient of an input is that of the output, as the backward pass leaves it, so that both may share
+    /// one place.
+    fn passes_gradient_on(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
+
+    /// Whether the backward pass changes the gradient of the output, as undoing an activation does.
+    fn changes_gradient(&self) -> bool {
+        self.activation() != Activation::Linear
+    }
+
     /// What its backward pass reads.
     fn saves(&self, wanted: Wanted) -> Saves {
         let _ = wanted;

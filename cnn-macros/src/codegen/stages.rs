@@ -444,6 +444,7 @@ impl<'a> Passes<'a> {
         let targets: Vec<_> = places
             .map(|(place, (&input, write))| match write {
                 None => NONE_MUT.to_owned(),
+                Some(_) if self.is_gradient_of_output(index, place) => NONE_MUT.to_owned(),
                 Some(Write::Store) => scope.gradient(input),
                 Some(Write::Add) => scope.addend(index, place, input),
             })
@@ -459,12 +460,28 @@ impl<'a> Passes<'a> {
                 tensor_gradients: &mut [{tensor_gradients}], input_gradients: &mut [{input_gradients}], scratch,
             }});"
         ));
-        for ((&input, write), addend) in step.inputs.iter().zip(&step.input_gradients).zip(targets)
-        {
+        let places = step.inputs.iter().zip(&step.input_gradients).enumerate();
+        for ((place, (&input, write)), target) in places.zip(targets) {
             if *write == Some(Write::Add) {
-                let gradient = scope.gradient(input);
-                scope.line(&format!("rt::add({gradient}, {addend});"));
+                let addend = match self.is_gradient_of_output(index, place) {
+                    true => gradient.clone(),
+                    false => target,
+                };
+                let sum = scope.gradient(input);
+                scope.line(&format!("rt::add(isa, {sum}, {addend});"));
             }
+        }
+    }
+
+    /// Whether a step writes no gradient for one of its inputs, because it is that of its output: the two share one place,
+    /// or it is added from there.
+    fn is_gradient_of_output(&self, index: usize, place: usize) -> bool {
+        let step = &self.context.plan.steps[index];
+        let storage = &self.memory.gradient_storage;
+        match step.input_gradients[place] {
+            Some(Write::Store) => storage[step.inputs[place]] == storage[step.output],
+            Some(Write::Add) => self.memory.addends[index][place].is_none(),
+            None => false,
         }
     }
 
@@ -622,8 +639,9 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The gradient of a value.
+    /// The gradient of a value, under the name of its storage.
     fn gradient(&mut self, value: ValueId) -> String {
+        let value = self.run.memory.gradient_storage[value];
         let value_of = &self.run.context.plan.values[value];
         let name = self.run.context.identifier(&value_of.name);
         let name = format!("{name}_gradient");

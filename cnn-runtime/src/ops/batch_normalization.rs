@@ -176,8 +176,8 @@ impl Execute for BatchNormalization {
                 for channel in 0..channels {
                     factor[channel] = tensors.gamma(channel) * scale[channel];
                 }
-                kernels::scale(isa, factor, dy);
                 dx.copy_from_slice(dy);
+                kernels::scale(isa, factor, dx);
                 return;
             }
             let means = &backward[self.trained() * channels..];
@@ -195,9 +195,9 @@ impl Execute for BatchNormalization {
             return kernels::input_gradient(isa, coefficients, call.inputs[0], dy, dx);
         }
         undo_activation(self, isa, call.output, call.saved, dy);
+        let [factor, _] = tensors.affine_by_running(self.epsilon, call.scratch);
+        kernels::scale(isa, factor, dy);
         if !dx.is_empty() {
-            let [factor, _] = tensors.affine_by_running(self.epsilon, call.scratch);
-            kernels::scale(isa, factor, dy);
             crop::scatter(self.input, self.output, dy, dx);
         }
     }

@@ -38,6 +38,7 @@ mod tests;
 mod upsampling2d;
 
 use crate::kernels::Isa;
+use crate::kernels::simd::Loop;
 use cnn_ir::Operation;
 use cnn_ir::operation::Pass;
 
@@ -112,12 +113,13 @@ pub struct Backward<'a> {
     pub saved: &'a [f32],
     /// The argmax that its forward pass saved.
     pub argmax: &'a [u8],
-    /// The gradient with respect to the output. Becomes the one before the activation.
+    /// The gradient with respect to the output. Becomes the one before the activation, and that of each input of which
+    /// [`Facts`](cnn_ir::operation::Facts) say that it passes the gradient on.
     pub gradient: &'a mut [f32],
     /// To which the gradients of the tensors are added, in their order; empty where they are not wanted,
     /// or are made by a product over the whole batch.
     pub tensor_gradients: &'a mut [&'a mut [f32]],
-    /// The gradients with respect to the inputs, overwritten; an empty one is not wanted.
+    /// The gradients with respect to the inputs, overwritten; an empty one is not wanted, or is `gradient`.
     pub input_gradients: &'a mut [&'a mut [f32]],
     /// At least [`Sizes::training`] floats; their content does not matter.
     pub scratch: &'a mut [f32],
@@ -357,9 +359,21 @@ operations! {
 ///
 /// # Panics
 /// If the two differ in length.
-pub fn add(y: &mut [f32], x: &[f32]) {
+pub fn add(isa: Isa, y: &mut [f32], x: &[f32]) {
     assert_eq!(y.len(), x.len(), "values of two gradients");
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += x;
+    isa.run_loop(Sum { y, x });
+}
+
+struct Sum<'a> {
+    y: &'a mut [f32],
+    x: &'a [f32],
+}
+
+impl Loop for Sum<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for (y, x) in self.y.iter_mut().zip(self.x) {
+            *y += x;
+        }
     }
 }
