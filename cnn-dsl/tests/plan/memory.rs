@@ -140,6 +140,67 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_read_finds_what_was_written_where_many_values_join(layers in joins()) {
+        train(&Plan::new(&network(&layers)));
+    }
+}
+
+/// Networks in which any line reads any lines before it, all of one shape.
+fn joins() -> impl Strategy<Value = String> {
+    let layer = prop::sample::select(vec![
+        "add(A, B)",
+        "add(A, B)",
+        "add(A, B, A)",
+        "subtract(A, B)",
+        "multiply(A, B)",
+        "conv2d(2, 3x3, padding = same, from = A)",
+        "conv2d(2, 3x3, padding = same, activation = relu, from = A)",
+        "conv2d(2, 1x1, trainable = false, from = A)",
+        "batch_normalization(from = A)",
+        "batch_normalization(trainable = false, from = A)",
+        "dropout(0.5, from = A)",
+        "activation(tanh, from = A)",
+        "activation(linear, from = A)",
+    ]);
+    let line = (layer, any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let lines = prop::collection::vec(line, 2..14);
+    lines.prop_map(|lines| {
+        let mut layers = "input(4x4x2); l0: conv2d(2, 1x1);".to_owned();
+        for (before, (layer, a, b)) in lines.iter().enumerate() {
+            // More often those that have just been written.
+            let line = |index: &prop::sample::Index| {
+                let back = index.index(3.min(before + 1));
+                format!("l{}", if back == 2 { index.index(before + 1) } else { before - back })
+            };
+            let layer = layer.replace('A', &line(a)).replace('B', &line(b));
+            layers += &format!(" l{}: {layer};", before + 1);
+        }
+        // What nothing reads is an error.
+        let unread = (0..=lines.len()).filter(|line| {
+            let name = format!("l{line}");
+            let reads = |c: char| !c.is_ascii_digit();
+            let places = layers.match_indices(&name);
+            let after = |at: usize| layers[at + name.len()..].chars().next();
+            places.filter(|(at, _)| after(*at).is_some_and(reads)).count() < 2
+        });
+        let unread: Vec<_> = unread.map(|line| format!("l{line}")).collect();
+        let all = unread.chunks(8).map(|lines| match lines {
+            [line] => format!("add({line}, {line})"),
+            lines => format!("add({})", lines.join(", ")),
+        });
+        let all: Vec<_> = all.collect();
+        match &all[..] {
+            [all] => format!("{layers} {all}; {MSE}"),
+            [first, second] => format!("{layers} m: {first}; {second}; add(m); {MSE}"),
+            _ => unreachable!("at most sixteen lines"),
+        }
+    })
+}
+
 /// What a place in memory holds, of one example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
