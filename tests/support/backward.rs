@@ -4,7 +4,7 @@
 //! Finite differences of the forward pass show that they are right.
 
 use cnn_dsl::graph::{Network, Node, Op};
-use cnn_runtime::ir::operation::{BatchNormalization, Merge, MergeKind};
+use cnn_runtime::ir::operation::BatchNormalization;
 use cnn_runtime::ir::{Activation, Operation};
 use cnn_runtime::reference::network::{LayerValues, forward};
 use cnn_runtime::reference::operation::Mode;
@@ -242,7 +242,7 @@ fn operation<T: Real>(
             let dx = activation::backward(layer.activation, layer.output[2], x, dz);
             (vec![dx], Vec::new())
         }
-        Operation::Merge(layer) => (joined(layer, inputs, dz), Vec::new()),
+        Operation::Merge(layer) => (merge::backward(layer, n, inputs, dz), Vec::new()),
         Operation::BatchNormalization(layer) => normalization(layer, x, tensors, dz),
     }
 }
@@ -251,62 +251,6 @@ fn operation<T: Real>(
 fn sum_of_channels<T: Real>(values: &[T], channels: usize) -> Vec<T> {
     let sum = |channel: usize| values.iter().skip(channel).step_by(channels).copied().sum();
     (0..channels).map(sum).collect()
-}
-
-/// The gradients of joined values.
-fn joined<T: Real>(layer: &Merge, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
-    if layer.kind == MergeKind::Concat {
-        let row: usize = layer.inputs.shapes().iter().map(|shape| shape[2]).sum();
-        let mut offset = 0;
-        let parts = layer.inputs.shapes().iter().map(|shape| {
-            let range = offset..offset + shape[2];
-            offset = range.end;
-            dz.chunks_exact(row)
-                .flat_map(|cell| cell[range.clone()].to_vec())
-                .collect()
-        });
-        return parts.collect();
-    }
-    let zero = T::from_f64(0.0);
-    let all = 0..inputs.len();
-    let n = dz.len() / layer.output_len();
-    let shapes = layer.inputs.shapes();
-    let inputs: Vec<Vec<T>> = (shapes.iter().zip(inputs))
-        .map(|(shape, x)| merge::operand(layer, *shape, n, x))
-        .collect();
-    let winner = |place: usize, wins: fn(T, T) -> bool| {
-        all.clone().reduce(|a, b| {
-            if wins(inputs[b][place], inputs[a][place]) {
-                b
-            } else {
-                a
-            }
-        })
-    };
-    let of_input = |input: usize| {
-        let value = |(place, &dz): (usize, &T)| match layer.kind {
-            MergeKind::Add => dz,
-            MergeKind::Subtract if input == 0 => dz,
-            MergeKind::Subtract => -dz,
-            MergeKind::Average => dz / T::from_f64(inputs.len() as f64),
-            MergeKind::Multiply => {
-                let others = all.clone().filter(|other| *other != input);
-                others.fold(dz, |product, other| product * inputs[other][place])
-            }
-            MergeKind::Maximum if winner(place, |b, a| b > a) == Some(input) => dz,
-            MergeKind::Minimum if winner(place, |b, a| b < a) == Some(input) => dz,
-            MergeKind::Maximum | MergeKind::Minimum => zero,
-            MergeKind::Concat => unreachable!("side by side"),
-        };
-        // What is repeated has the sum of the gradients of all its places.
-        let mut dx = vec![zero; n * shapes[input].iter().product::<usize>()];
-        let places = merge::places(layer, shapes[input], n);
-        for (place, dz) in places.zip(dz.iter().enumerate().map(value)) {
-            dx[place] += dz;
-        }
-        dx
-    };
-    all.clone().map(of_input).collect()
 }
 
 /// The gradients of a normalization (Ioffe & Szegedy 2015, section 3).

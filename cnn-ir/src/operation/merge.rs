@@ -67,6 +67,11 @@ impl Inputs {
         inputs
     }
 
+    /// How many they are.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
     /// The shapes.
     pub fn shapes(&self) -> &[[usize; 3]] {
         &self.shapes[..self.count]

@@ -34,6 +34,7 @@ pub(crate) mod batch_normalization;
 pub(crate) mod bias;
 #[cfg(feature = "std")]
 pub(crate) mod column_stripes;
+pub(crate) mod columns;
 pub mod conv2d;
 pub mod dense;
 pub(crate) mod depthwise_conv2d;

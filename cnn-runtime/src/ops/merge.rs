@@ -1,52 +1,54 @@
 //! Values that become one: element by element, or side by side along the channels.
 //!
 //! ```text
-//! forward    rows of every operand ─▶ a row of the output
-//! backward   a row of its gradient, rows of the operands where they matter ─▶ a row of each operand's gradient
+//! forward    operands of the output's shape ─ a strip of cells at a time ─▶ output, with its activation
+//!            others ─ a row at a time ─▶ the same
+//! backward   the gradient, operands where they matter ─▶ the gradient of each operand, unless it is the output's
 //! ```
 //!
 //! `operand` repeats an operand that has a single row, column or channel where the output has more.
 
+mod loops;
 mod operand;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
+#[cfg(test)]
+mod tests;
 
+use self::loops::{Combine, Scale, Winner};
 use self::operand::Operand;
 use super::{Backward, Execute, Forward, Infer, Sizes, activation, crop};
-use crate::kernels::Isa;
-use crate::kernels::simd::Loop;
+use crate::kernels::{Isa, columns};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::operation::{Merge, MergeKind};
+use cnn_ir::operation::{Inputs, Merge, MergeKind};
 
-/// Rows that the backward pass makes: a gradient, and two operands.
-const ROWS: usize = 3;
+/// About how many values of each operand are taken at a time: few enough for the nearest cache.
+const STRIP: usize = 2048;
 
 pub(super) const fn sizes(merge: &Merge, _micro_batch: usize) -> Sizes {
     let row = match merge.repeats() {
         true => merge.output[1] * merge.output[2],
         false => 0,
     };
+    // A row of each operand; the backward pass makes one of a gradient as well.
+    let rows = merge.inputs.count() * row;
     Sizes {
-        inference: [row, row],
-        training: ROWS * row,
+        inference: [rows, rows],
+        training: row + rows,
         ..Sizes::NONE
     }
 }
 
 impl Execute for Merge {
     fn infer(&self, call: Infer<'_>) {
-        forward(self, call.run.isa, call.inputs, call.output, call.scratch);
-        activation::forward(self.activation, call.run.isa, self.output[2], call.output);
+        let isa = call.run.isa;
+        forward(self, isa, call.inputs, call.output, &mut [], call.scratch);
     }
 
     fn forward(&self, call: Forward<'_>) {
-        let isa = call.run.isa;
-        forward(self, isa, call.inputs, call.output, call.scratch);
-        if !call.saved.is_empty() {
-            call.saved.copy_from_slice(call.output);
-        }
-        activation::forward(self.activation, isa, self.output[2], call.output);
+        let (isa, scratch) = (call.run.isa, call.scratch);
+        forward(self, isa, call.inputs, call.output, call.saved, scratch);
     }
 
     fn backward(&self, call: Backward<'_>) {
@@ -63,7 +65,7 @@ impl Execute for Merge {
                 continue;
             }
             match self.kind {
-                MergeKind::Concat => part(self, place, dy, dx),
+                MergeKind::Concat => part(self, isa, place, dy, dx),
                 MergeKind::Add
                 | MergeKind::Subtract
                 | MergeKind::Multiply
@@ -77,76 +79,161 @@ impl Execute for Merge {
     }
 }
 
-/// Writes the output, without activation.
-fn forward(merge: &Merge, isa: Isa, inputs: &[&[f32]], y: &mut [f32], scratch: &mut [f32]) {
+/// Writes the output, and to `saved`, where it is not empty, what it was before the activation.
+fn forward(
+    merge: &Merge,
+    isa: Isa,
+    inputs: &[&[f32]],
+    y: &mut [f32],
+    saved: &mut [f32],
+    scratch: &mut [f32],
+) {
     match merge.kind {
-        MergeKind::Concat => side_by_side(merge, inputs, y),
+        MergeKind::Concat => {
+            side_by_side(merge, isa, inputs, y);
+            activate(merge, isa, merge.activation, y, saved);
+        }
         MergeKind::Add
         | MergeKind::Subtract
         | MergeKind::Multiply
         | MergeKind::Average
         | MergeKind::Maximum
-        | MergeKind::Minimum => combine(merge, isa, inputs, y, scratch),
+        | MergeKind::Minimum => combine(merge, isa, inputs, y, saved, scratch),
     }
 }
 
+/// Keeps what is wanted of the values before the activation, and applies it.
+fn activate(merge: &Merge, isa: Isa, activation: Activation, y: &mut [f32], saved: &mut [f32]) {
+    if !saved.is_empty() {
+        saved.copy_from_slice(y);
+    }
+    activation::forward(activation, isa, merge.output[2], y);
+}
+
+/// Where the channels of an operand lie in a cell of the output.
+fn first_channel(merge: &Merge, place: usize) -> usize {
+    let before = &merge.inputs.shapes()[..place];
+    before.iter().map(|shape| shape[2]).sum()
+}
+
 /// The channels of all, one after the other.
-fn side_by_side(merge: &Merge, inputs: &[&[f32]], y: &mut [f32]) {
-    let mut first = 0;
-    for (shape, x) in merge.inputs.shapes().iter().zip(inputs) {
-        let corner = [merge.output[0], merge.output[1], shape[2]];
-        let cells = y.chunks_exact_mut(merge.output[2]);
-        let rows = crop::rows(*shape, corner, x);
-        let values = rows.flat_map(|row| row.chunks_exact(shape[2]));
-        for (cell, values) in cells.zip(values) {
-            cell[first..first + shape[2]].copy_from_slice(values);
+fn side_by_side(merge: &Merge, isa: Isa, inputs: &[&[f32]], y: &mut [f32]) {
+    let [rows, width, cell] = merge.output;
+    for (place, (shape, x)) in merge.inputs.shapes().iter().zip(inputs).enumerate() {
+        let (first, channels) = (first_channel(merge, place), shape[2]);
+        let corner = [rows, width, channels];
+        let steps = [channels, cell];
+        if *shape == corner {
+            columns::copy(isa, channels, steps, x, &mut y[first..]);
+            continue;
         }
-        first += shape[2];
+        let lines = y.chunks_exact_mut(width * cell);
+        for (y, x) in lines.zip(crop::rows(*shape, corner, x)) {
+            columns::copy(isa, channels, steps, x, &mut y[first..]);
+        }
     }
 }
 
 /// The gradient of one of several values that lie side by side.
-fn part(merge: &Merge, place: usize, dy: &[f32], dx: &mut [f32]) {
-    let shapes = merge.inputs.shapes();
-    let shape = shapes[place];
-    let corner = [merge.output[0], merge.output[1], shape[2]];
-    let first: usize = shapes[..place].iter().map(|shape| shape[2]).sum();
-    let cells = dy.chunks_exact(merge.output[2]);
-    let mut values = cells.map(|cell| &cell[first..first + shape[2]]);
-    if shape != corner {
-        dx.fill(0.0);
+fn part(merge: &Merge, isa: Isa, place: usize, dy: &[f32], dx: &mut [f32]) {
+    let ([rows, width, cell], shape) = (merge.output, merge.inputs.shapes()[place]);
+    let (first, channels) = (first_channel(merge, place), shape[2]);
+    let corner = [rows, width, channels];
+    let steps = [cell, channels];
+    if shape == corner {
+        return columns::copy(isa, channels, steps, &dy[first..], dx);
     }
-    for row in crop::rows_mut(shape, corner, dx) {
-        for (dx, dy) in row.chunks_exact_mut(shape[2]).zip(&mut values) {
-            dx.copy_from_slice(dy);
+    dx.fill(0.0);
+    let lines = dy.chunks_exact(width * cell);
+    for (dx, dy) in crop::rows_mut(shape, corner, dx).zip(lines) {
+        columns::copy(isa, channels, steps, &dy[first..], dx);
+    }
+}
+
+/// What is taken of each operand; empty behind the last.
+type Values<'a> = [&'a [f32]; Inputs::MOST];
+
+/// Whether all operands have the shape of the output.
+fn are_alike(merge: &Merge) -> bool {
+    let mut shapes = merge.inputs.shapes().iter();
+    shapes.all(|shape| *shape == merge.output)
+}
+
+/// A row of an image of each operand as the output has it. `buffers` keep what is repeated from a row to the next.
+fn rows<'a>(
+    merge: &Merge,
+    inputs: &[&'a [f32]],
+    [image, row]: [usize; 2],
+    buffers: &'a mut [f32],
+) -> Values<'a> {
+    let mut buffers = buffers.chunks_exact_mut(merge.output[1] * merge.output[2]);
+    let mut values: Values<'a> = Default::default();
+    let operands = merge.inputs.shapes().iter().zip(inputs);
+    for (values, (shape, x)) in values.iter_mut().zip(operands) {
+        let operand = Operand::new(*shape, merge.output);
+        let buffer = buffers.next().unwrap_or_default();
+        *values = operand.row(operand.image(x, image), row, buffer);
+    }
+    values
+}
+
+/// All operands element by element.
+fn combine(
+    merge: &Merge,
+    isa: Isa,
+    inputs: &[&[f32]],
+    y: &mut [f32],
+    saved: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let [_, columns, channels] = merge.output;
+    if are_alike(merge) {
+        let strip = (STRIP / channels).max(1) * channels;
+        let mut saved = saved.chunks_mut(strip);
+        for (index, y) in y.chunks_mut(strip).enumerate() {
+            let mut values: Values<'_> = Default::default();
+            for (values, x) in values.iter_mut().zip(inputs) {
+                *values = &x[index * strip..][..y.len()];
+            }
+            combine_strip(merge, isa, &values, y, saved.next().unwrap_or_default());
+        }
+        return;
+    }
+    let mut saved = saved.chunks_exact_mut(columns * channels);
+    for (n, y) in y.chunks_exact_mut(merge.output_len()).enumerate() {
+        for (index, y) in y.chunks_exact_mut(columns * channels).enumerate() {
+            let values = rows(merge, inputs, [n, index], scratch);
+            combine_strip(merge, isa, &values, y, saved.next().unwrap_or_default());
         }
     }
 }
 
-/// All operands element by element.
-fn combine(merge: &Merge, isa: Isa, inputs: &[&[f32]], y: &mut [f32], scratch: &mut [f32]) {
-    let row = merge.output[1] * merge.output[2];
-    for (place, (shape, x)) in merge.inputs.shapes().iter().zip(inputs).enumerate() {
-        let operand = Operand::new(*shape, merge.output);
-        for (n, y) in y.chunks_exact_mut(merge.output_len()).enumerate() {
-            let x = operand.image(x, n);
-            for (index, y) in y.chunks_exact_mut(row).enumerate() {
-                let x = operand.row(x, index, scratch);
-                if place == 0 {
-                    y.copy_from_slice(x);
-                    continue;
-                }
-                isa.run_loop(Combine {
-                    kind: merge.kind,
-                    x,
-                    y,
-                });
-            }
-        }
+/// Some values of the output.
+fn combine_strip(
+    merge: &Merge,
+    isa: Isa,
+    values: &Values<'_>,
+    y: &mut [f32],
+    saved: &mut [f32],
+) {
+    let (kind, count) = (merge.kind, merge.inputs.count());
+    let takes_relu = merge.activation == Activation::Relu && kind != MergeKind::Average;
+    for place in 1..count {
+        isa.run_loop(Combine {
+            kind,
+            a: (place == 1).then_some(values[0]),
+            b: values[place],
+            relu: takes_relu && place + 1 == count,
+            y,
+        });
     }
-    if merge.kind == MergeKind::Average {
-        let factor = 1.0 / inputs.len() as f32;
-        isa.run_loop(Scale { factor, y });
+    if kind == MergeKind::Average {
+        let factor = 1.0 / count as f32;
+        isa.run_loop(Scale { factor, x: None, y });
+    }
+    match takes_relu {
+        true => {}
+        false => activate(merge, isa, merge.activation, y, saved),
     }
 }
 
@@ -160,6 +247,11 @@ fn backward(
     dx: &mut [f32],
     scratch: &mut [f32],
 ) {
+    if are_alike(merge) {
+        let mut values: Values<'_> = Default::default();
+        values[..inputs.len()].copy_from_slice(inputs);
+        return derive(merge, isa, place, &values, dy, dx);
+    }
     let shape = merge.inputs.shapes()[place];
     let operand = Operand::new(shape, merge.output);
     let row = merge.output[1] * merge.output[2];
@@ -170,62 +262,59 @@ fn backward(
     for (n, dy) in dy.chunks_exact(merge.output_len()).enumerate() {
         let dx = operand.image_mut(dx, n);
         for (index, dy) in dy.chunks_exact(row).enumerate() {
-            let gradient = match operand.is_repeated() {
-                true => &mut *sum,
-                false => operand.row_mut(dx, index),
-            };
-            gradient.copy_from_slice(dy);
-            derive(merge, isa, place, inputs, [n, index], gradient, buffers);
-            if operand.is_repeated() {
-                operand.add_row(isa, index, sum, dx);
+            let values = rows(merge, inputs, [n, index], buffers);
+            match operand.is_repeated() {
+                true => {
+                    derive(merge, isa, place, &values, dy, sum);
+                    operand.add_row(isa, index, sum, dx);
+                }
+                false => derive(merge, isa, place, &values, dy, operand.row_mut(dx, index)),
             }
         }
     }
 }
 
-/// Makes the gradient with respect to an operand, as the output has it, of the output's gradient: a row of an image.
+/// Writes the gradient with respect to an operand, as the output has it. `values` are those of the operands, where they
+/// matter.
 fn derive(
     merge: &Merge,
     isa: Isa,
     place: usize,
-    inputs: &[&[f32]],
-    [image, row]: [usize; 2],
-    gradient: &mut [f32],
-    buffers: &mut [f32],
+    values: &Values<'_>,
+    dy: &[f32],
+    dx: &mut [f32],
 ) {
-    let shapes = merge.inputs.shapes();
-    let (mine, theirs) = buffers.split_at_mut(buffers.len() / 2);
-    let others = (0..shapes.len()).filter(|other| *other != place);
-    let values = |place: usize| {
-        let operand = Operand::new(shapes[place], merge.output);
-        (operand, operand.image(inputs[place], image))
-    };
+    let count = merge.inputs.count();
+    let others = (0..count).filter(|other| *other != place);
+    // The first of them finds the output's gradient, the next ones what has become of it.
+    let others = others.enumerate();
+    let others = others.map(|(turn, other)| (other, (turn == 0).then_some(dy)));
     match merge.kind {
-        MergeKind::Add | MergeKind::Concat => {}
-        MergeKind::Subtract if place == 0 => {}
+        MergeKind::Add | MergeKind::Concat => dx.copy_from_slice(dy),
+        MergeKind::Subtract if place == 0 => dx.copy_from_slice(dy),
         MergeKind::Subtract => isa.run_loop(Scale {
             factor: -1.0,
-            y: gradient,
+            x: Some(dy),
+            y: dx,
         }),
         MergeKind::Average => isa.run_loop(Scale {
-            factor: 1.0 / shapes.len() as f32,
-            y: gradient,
+            factor: 1.0 / count as f32,
+            x: Some(dy),
+            y: dx,
         }),
         MergeKind::Multiply => {
-            for other in others {
-                let (operand, x) = values(other);
+            for (other, dy) in others {
                 isa.run_loop(Combine {
                     kind: MergeKind::Multiply,
-                    x: operand.row(x, row, theirs),
-                    y: gradient,
+                    a: dy,
+                    b: values[other],
+                    relu: false,
+                    y: dx,
                 });
             }
         }
         MergeKind::Maximum | MergeKind::Minimum => {
-            let (operand, x) = values(place);
-            let mine = operand.row(x, row, mine);
-            for other in others {
-                let (operand, x) = values(other);
+            for (other, dy) in others {
                 isa.run_loop(Winner {
                     // What stands first goes before its equals.
                     is_before: place < other,
@@ -234,75 +323,11 @@ fn derive(
                     } else {
                         1.0
                     },
-                    mine,
-                    theirs: operand.row(x, row, theirs),
-                    dx: gradient,
+                    mine: values[place],
+                    theirs: values[other],
+                    dy,
+                    dx,
                 });
-            }
-        }
-    }
-}
-
-/// `y = y ∘ x`.
-struct Combine<'a> {
-    kind: MergeKind,
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Loop for Combine<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let values = self.y.iter_mut().zip(self.x);
-        match self.kind {
-            MergeKind::Add | MergeKind::Average => values.for_each(|(y, x)| *y += x),
-            MergeKind::Subtract => values.for_each(|(y, x)| *y -= x),
-            MergeKind::Multiply => values.for_each(|(y, x)| *y *= x),
-            // What is not a number stays, whichever of the two it is.
-            MergeKind::Maximum => {
-                values.for_each(|(y, x)| *y = if *x > *y || x.is_nan() { *x } else { *y });
-            }
-            MergeKind::Minimum => {
-                values.for_each(|(y, x)| *y = if *x < *y || x.is_nan() { *x } else { *y });
-            }
-            MergeKind::Concat => {}
-        }
-    }
-}
-
-/// `y *= factor`.
-struct Scale<'a> {
-    factor: f32,
-    y: &'a mut [f32],
-}
-
-impl Loop for Scale<'_> {
-    #[inline(always)]
-    fn run(self) {
-        for y in self.y.iter_mut() {
-            *y *= self.factor;
-        }
-    }
-}
-
-/// Leaves the gradient where a value is the largest of two; with a sign of -1 the smallest.
-struct Winner<'a> {
-    is_before: bool,
-    sign: f32,
-    mine: &'a [f32],
-    theirs: &'a [f32],
-    dx: &'a mut [f32],
-}
-
-impl Loop for Winner<'_> {
-    #[inline(always)]
-    fn run(self) {
-        let values = self.mine.iter().zip(self.theirs);
-        for (dx, (mine, theirs)) in self.dx.iter_mut().zip(values) {
-            let (mine, theirs) = (self.sign * mine, self.sign * theirs);
-            let wins = mine > theirs || (self.is_before && mine == theirs);
-            if !wins {
-                *dx = 0.0;
             }
         }
     }

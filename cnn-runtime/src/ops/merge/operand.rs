@@ -54,15 +54,17 @@ impl Operand {
     }
 
     /// A row as the output has it: a part of the image, or made in `buffer`, which is at least as long as a row of
-    /// the output, where something is repeated.
+    /// the output, where something is repeated. Where the rows are repeated, the buffer keeps what was made of the first
+    /// row of the image for all others.
     pub(super) fn row<'a>(&self, image: &'a [f32], row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
         let stored = &image[self.stored_row(row)];
         if !self.is_repeated() {
             return stored;
         }
-        let buffer = &mut buffer[..self.output[1] * self.output[2]];
+        let is_made = row > 0 && self.repeats(0);
         match [self.repeats(1), self.repeats(2)] {
             [false, false] => return stored,
+            [true, _] | [_, true] if is_made => {}
             [true, false] => {
                 for cell in buffer.chunks_exact_mut(stored.len()) {
                     cell.copy_from_slice(stored);

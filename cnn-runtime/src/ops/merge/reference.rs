@@ -2,11 +2,12 @@
 
 use crate::reference::{Real, pixel};
 use cnn_ir::operation::{Merge, MergeKind};
+use std::vec;
 use std::vec::Vec;
 
 /// The places in `[n, ..shape]` that an operand of this shape has for `[n, ..output]`, one after the other. With one row,
 /// column or channel, it has that for all. What lies side by side has channels of its own.
-pub fn places(layer: &Merge, shape: [usize; 3], n: usize) -> impl Iterator<Item = usize> {
+fn places(layer: &Merge, shape: [usize; 3], n: usize) -> impl Iterator<Item = usize> {
     let [rows, columns, channels] = layer.output;
     let channels = match layer.kind {
         MergeKind::Concat => shape[2],
@@ -60,4 +61,64 @@ pub fn forward<T: Real>(kind: MergeKind, inputs: &[Vec<T>], channels: &[usize]) 
         }
     };
     (0..inputs[0].len()).map(value).collect()
+}
+
+/// The gradients with respect to the inputs, each `[n, ..]` as it is stored, from the one before the activation.
+pub fn backward<T: Real>(layer: &Merge, n: usize, inputs: &[&[T]], dz: &[T]) -> Vec<Vec<T>> {
+    let zero = T::from_f64(0.0);
+    let shapes = layer.inputs.shapes();
+    let all = 0..shapes.len();
+    let len = |shape: [usize; 3]| n * shape.iter().product::<usize>();
+    if layer.kind == MergeKind::Concat {
+        let mut first = 0;
+        let part = |shape: &[usize; 3]| {
+            let range = first..first + shape[2];
+            first = range.end;
+            let cells = dz.chunks_exact(layer.output[2]);
+            let mut dx = vec![zero; len(*shape)];
+            for (place, dz) in
+                places(layer, *shape, n).zip(cells.flat_map(|cell| &cell[range.clone()]))
+            {
+                dx[place] = *dz;
+            }
+            dx
+        };
+        return shapes.iter().map(part).collect();
+    }
+    let inputs: Vec<Vec<T>> = (shapes.iter().zip(inputs))
+        .map(|(shape, x)| operand(layer, *shape, n, x))
+        .collect();
+    let winner = |place: usize, wins: fn(T, T) -> bool| {
+        all.clone().reduce(|a, b| {
+            if wins(inputs[b][place], inputs[a][place]) {
+                b
+            } else {
+                a
+            }
+        })
+    };
+    let of_input = |input: usize| {
+        let value = |(place, &dz): (usize, &T)| match layer.kind {
+            MergeKind::Add => dz,
+            MergeKind::Subtract if input == 0 => dz,
+            MergeKind::Subtract => -dz,
+            MergeKind::Average => dz / T::from_f64(shapes.len() as f64),
+            MergeKind::Multiply => {
+                let others = all.clone().filter(|other| *other != input);
+                others.fold(dz, |product, other| product * inputs[other][place])
+            }
+            MergeKind::Maximum if winner(place, |b, a| b > a) == Some(input) => dz,
+            MergeKind::Minimum if winner(place, |b, a| b < a) == Some(input) => dz,
+            MergeKind::Maximum | MergeKind::Minimum => zero,
+            MergeKind::Concat => unreachable!("side by side"),
+        };
+        // What is repeated has the sum of the gradients of all its places.
+        let mut dx = vec![zero; len(shapes[input])];
+        let places = places(layer, shapes[input], n);
+        for (place, dz) in places.zip(dz.iter().enumerate().map(value)) {
+            dx[place] += dz;
+        }
+        dx
+    };
+    all.clone().map(of_input).collect()
 }
