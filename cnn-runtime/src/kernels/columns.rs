@@ -47,51 +47,51 @@ impl Kernel for Copy<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        let mut column = 0;
-        while column < self.width {
-            let left = self.width - column;
-            // SAFETY: the machine has the features of `S`, and the columns exist.
-            column += unsafe {
-                if left >= 4 * S::LANES {
-                    self.columns::<S, 4, false>(column, S::LANES)
-                } else if left >= 2 * S::LANES {
-                    self.columns::<S, 2, false>(column, S::LANES)
-                } else if left >= S::LANES {
-                    self.columns::<S, 1, false>(column, S::LANES)
-                } else if self.width >= S::LANES {
-                    // A whole vector, some of whose columns have been copied before.
-                    self.columns::<S, 1, false>(self.width - S::LANES, S::LANES)
-                } else {
-                    self.columns::<S, 1, true>(column, left)
+        let width = self.width;
+        // SAFETY: for the whole function: the machine has the features of `S`, and the columns exist.
+        unsafe {
+            if width < S::LANES {
+                return self.columns::<S, 1, true>(0, 0, width);
+            }
+            for first in (0..width).step_by(4 * S::LANES) {
+                let vectors = (width - first).div_ceil(S::LANES);
+                let last = (first + 3 * S::LANES).min(width - S::LANES);
+                match vectors {
+                    1 => self.columns::<S, 1, false>(first, last, S::LANES),
+                    2 => self.columns::<S, 2, false>(first, last, S::LANES),
+                    3 => self.columns::<S, 3, false>(first, last, S::LANES),
+                    _ => self.columns::<S, 4, false>(first, last, S::LANES),
                 }
-            };
+            }
         }
     }
 }
 
 impl Copy<'_> {
-    /// `V` vectors of columns from `column` on, `count` values of each. Returns how many values that are.
+    /// `V` vectors of columns, `count` values of each: side by side from `first` on, but the last one from `last` on. It
+    /// may lie over the one before it.
     ///
     /// # Safety
     /// The machine has the features of `S`, and the columns exist.
     #[inline(always)]
     unsafe fn columns<S: Simd, const V: usize, const CUT: bool>(
         &mut self,
-        column: usize,
+        first: usize,
+        last: usize,
         count: usize,
-    ) -> usize {
+    ) {
         for row in 0..self.rows {
             // SAFETY: as above, and `copy` has made sure of the columns of each row.
             unsafe {
-                let from = self.x.as_ptr().add(row * self.x_row + column);
-                let to = self.y.as_mut_ptr().add(row * self.y_row + column);
+                let from = self.x.as_ptr().add(row * self.x_row);
+                let to = self.y.as_mut_ptr().add(row * self.y_row);
                 unrolled!(i in 0..V => {
-                    let vector = load::<S, CUT>(from.add(i * S::LANES), count);
-                    store::<S, CUT>(to.add(i * S::LANES), vector, count);
+                    let column = if i + 1 < V { first + i * S::LANES } else { last };
+                    let vector = load::<S, CUT>(from.add(column), count);
+                    store::<S, CUT>(to.add(column), vector, count);
                 });
             }
         }
-        V * count
     }
 }
 
