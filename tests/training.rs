@@ -120,6 +120,38 @@ mod pooled {
     }
 }
 
+/// Values with several readers, whose gradients are passed on, added up and copied, within a stage and from one to another.
+mod joined {
+    cnn::network! {
+        pub network Joined {
+            input(20x20x3);
+            a: conv2d(8, 3x3, strides = 2, padding = same);
+            b: conv2d(8, 3x3, padding = same, activation = relu);
+            c: add(a);
+            d: add(a, b, c);
+            relu;
+            e: dropout(0.2);
+            add(d, a, e);
+            conv2d(8, 1x1);
+            f: batch_normalization;
+            add(d);
+            g: relu;
+            concat(f, b, g);
+            conv2d(8, 1x1, activation = tanh);
+            h: subtract(g);
+            add(a, f, h);
+            avg_pool2d(5x5);
+            flatten;
+            i: dense(32);
+            dense(32, activation = relu);
+            add(i);
+            dense(3, activation = softmax);
+
+            train { loss = categorical_crossentropy; optimizer = sgd; batch_size = 32; }
+        }
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     // 77 = 2 * 32 + 13: the last batch is ragged, and 13 do not divide by any number of partials.
@@ -142,6 +174,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         wide::Wide::spec(),
         dropped::Dropped::spec(),
         pooled::Pooled::spec(),
+        joined::Joined::spec(),
     ] {
         let one = run(spec, 1);
         for threads in [2, 3, 7, 64, 0] {

@@ -56,6 +56,19 @@ described! {
         global_avg_pool2d; dense(WIDTH + 1);
         train { loss = mse; }
     }
+    PassedOnGradients {
+        input(5x4x2); a: conv2d(3, 3x3, padding = same); b: conv2d(3, 1x1, activation = tanh);
+        c: add(a); d: add(a, b, c); tanh; e: dropout(1e-9); f: add(e, e); add(d, a, f); subtract(e); subtract(b);
+        flatten; dense(2);
+        train { loss = mse; }
+    }
+    PassedOnBetweenStages {
+        input(4x3x2); a: conv2d(3, 2x2, padding = same); b: tanh; c: batch_normalization; add(b); tanh; add(c);
+        d: add(a); e: global_avg_pool2d(keepdims = true); add(d, e, a); tanh; flatten; f: dense(12);
+        dense(12, activation = sigmoid); add(f); dropout(1e-9); add(f);
+        reshape(2x2x3); g: tanh; add(g, g); conv2d(2, 2x2);
+        train { loss = mse; }
+    }
     SoftmaxBehindPool {
         input(5x5x2); conv2d(3, 3x3); max_pool2d(3x3); flatten; softmax;
         train { loss = categorical_crossentropy; }

@@ -5,6 +5,8 @@
 //! forward and a single one back, because every micro-batch passes through all of it; other steps are
 //! moments of their own, and the end comes after everything.
 //!
+//! Gradients that are passed on share a slot though all of them are alive: see `gradient_storage`.
+//!
 //! A step that has to know the whole batch leaves the gradient of its input in the stage before its own, at the
 //! begin of that stage's backward pass: see `stages`.
 

@@ -6,7 +6,7 @@
 //! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
 //! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `memory` (values whose
-//! lifetimes do not overlap share a slot). `table` says all of it as text, and `kernels` which kernels run
+//! lifetimes do not overlap share a slot; `gradient_storage`: so do gradients that are passed on). `table` says all of it as text, and `kernels` which kernels run
 //! on each instruction set. The code generator prints the plan as Rust, one call a step.
 //!
 //! A step holds its [`Operation`]: the constant that the generated code will have. Passes that are

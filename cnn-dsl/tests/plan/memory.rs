@@ -106,11 +106,10 @@ fn every_read_finds_what_was_written() {
         // Gradients that are passed on: to several, along a chain, through activations, to a value that others read
         // too, to the same value twice, behind a reshape, of other shapes.
         "input(6x6x2); a: conv2d(4, 3x3, padding = same); b: conv2d(4, 3x3, padding = same, activation = relu);
-         c: add(a); d: add(a, b, c); relu; e: dropout(0.2); add(e, e); f: add(d, a); subtract(e); subtract(f, b);
+         c: add(a); d: add(a, b, c); relu; e: dropout(0.2); f: add(e, e); add(d, a, f); subtract(e); subtract(b);
          batch_normalization(trainable = false); g: relu; conv2d(4, 1x1); h: batch_normalization; add(g); relu; add(h);
-         add(a); flatten; i: dense(144); j: dense(144, activation = relu, from = i); add(i); k: add(j);
-         dropout(0.1); add(k, i); reshape(6x6x4); add(a);
-         l: avg_pool2d(6x6); add(a, l); train { loss = mse; }"
+         i: add(a); flatten; j: dense(144); k: dense(144, activation = relu); add(j); add(k); dropout(0.1); add(j);
+         reshape(6x6x4); l: add(i); m: avg_pool2d(6x6); add(l, m, a); train { loss = mse; }"
             .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
@@ -166,7 +165,11 @@ fn joins() -> impl Strategy<Value = String> {
         "activation(tanh, from = A)",
         "activation(linear, from = A)",
     ]);
-    let line = (layer, any::<prop::sample::Index>(), any::<prop::sample::Index>());
+    let line = (
+        layer,
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+    );
     let lines = prop::collection::vec(line, 2..14);
     lines.prop_map(|lines| {
         let mut layers = "input(4x4x2); l0: conv2d(2, 1x1);".to_owned();
@@ -174,7 +177,14 @@ fn joins() -> impl Strategy<Value = String> {
             // More often those that have just been written.
             let line = |index: &prop::sample::Index| {
                 let back = index.index(3.min(before + 1));
-                format!("l{}", if back == 2 { index.index(before + 1) } else { before - back })
+                format!(
+                    "l{}",
+                    if back == 2 {
+                        index.index(before + 1)
+                    } else {
+                        before - back
+                    }
+                )
             };
             let layer = layer.replace('A', &line(a)).replace('B', &line(b));
             layers += &format!(" l{}: {layer};", before + 1);
@@ -185,7 +195,10 @@ fn joins() -> impl Strategy<Value = String> {
             let reads = |c: char| !c.is_ascii_digit();
             let places = layers.match_indices(&name);
             let after = |at: usize| layers[at + name.len()..].chars().next();
-            places.filter(|(at, _)| after(*at).is_some_and(reads)).count() < 2
+            places
+                .filter(|(at, _)| after(*at).is_some_and(reads))
+                .count()
+                < 2
         });
         let unread: Vec<_> = unread.map(|line| format!("l{line}")).collect();
         let all = unread.chunks(8).map(|lines| match lines {
@@ -655,7 +668,12 @@ fn gradients_are_passed_on_where_nobody_else_needs_them_as_they_were() {
         // Along a chain.
         (
             "input(4x4x2); a: conv2d(2, 1x1); dropout(0.5); b: activation(tanh); c: conv2d(2, 1x1, from = input); add(b);",
-            vec![("b", "add_1"), ("dropout_1", "add_1"), ("a", "add_1"), ("c", "add_1")],
+            vec![
+                ("b", "add_1"),
+                ("dropout_1", "add_1"),
+                ("a", "add_1"),
+                ("c", "add_1"),
+            ],
         ),
         // Of a difference only to the first; not of other shapes.
         (

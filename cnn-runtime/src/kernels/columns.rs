@@ -11,13 +11,7 @@ use super::simd::{Kernel, Simd, load, store, unrolled};
 ///
 /// # Panics
 /// If the rows are shorter than `width`, or one has more of them than the other.
-pub(crate) fn copy(
-    isa: Isa,
-    width: usize,
-    [x_row, y_row]: [usize; 2],
-    x: &[f32],
-    y: &mut [f32],
-) {
+pub(crate) fn copy(isa: Isa, width: usize, [x_row, y_row]: [usize; 2], x: &[f32], y: &mut [f32]) {
     assert!(width <= x_row && width <= y_row, "columns of the rows");
     // The last row may end with its last column.
     let rows = |values: usize, row: usize| (values + row - width) / row;

@@ -209,13 +209,7 @@ fn combine(
 }
 
 /// Some values of the output.
-fn combine_strip(
-    merge: &Merge,
-    isa: Isa,
-    values: &Values<'_>,
-    y: &mut [f32],
-    saved: &mut [f32],
-) {
+fn combine_strip(merge: &Merge, isa: Isa, values: &Values<'_>, y: &mut [f32], saved: &mut [f32]) {
     let (kind, count) = (merge.kind, merge.inputs.count());
     let takes_relu = merge.activation == Activation::Relu && kind != MergeKind::Average;
     for place in 1..count {
@@ -276,14 +270,7 @@ fn backward(
 
 /// Writes the gradient with respect to an operand, as the output has it. `values` are those of the operands, where they
 /// matter.
-fn derive(
-    merge: &Merge,
-    isa: Isa,
-    place: usize,
-    values: &Values<'_>,
-    dy: &[f32],
-    dx: &mut [f32],
-) {
+fn derive(merge: &Merge, isa: Isa, place: usize, values: &Values<'_>, dy: &[f32], dx: &mut [f32]) {
     let count = merge.inputs.count();
     let others = (0..count).filter(|other| *other != place);
     // The first of them finds the output's gradient, the next ones what has become of it.
