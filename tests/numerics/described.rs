@@ -64,9 +64,9 @@ described! {
     }
     PassedOnBetweenStages {
         input(4x3x2); a: conv2d(3, 2x2, padding = same); b: tanh; c: batch_normalization; add(b); tanh; add(c);
-        d: add(a); e: global_avg_pool2d(keepdims = true); add(d, e, a); tanh; flatten; f: dense(12);
-        dense(12, activation = sigmoid); add(f); dropout(1e-9); add(f);
-        reshape(2x2x3); g: tanh; add(g, g); conv2d(2, 2x2);
+        d: add(a); e: global_avg_pool2d(keepdims = true); add(d, e, a); softsign; flatten; f: dense(12);
+        dense(12, activation = softsign); add(f); dropout(1e-9); add(f);
+        reshape(2x2x3); g: softsign; add(g, g); conv2d(2, 2x2);
         train { loss = mse; }
     }
     SoftmaxBehindPool {
