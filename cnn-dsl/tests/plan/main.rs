@@ -3,6 +3,7 @@
 mod algorithm;
 mod fold;
 mod fuse;
+mod gradient_storage;
 mod gradients;
 mod kernels;
 mod lower;
