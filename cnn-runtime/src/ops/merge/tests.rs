@@ -44,12 +44,12 @@ fn random_merge(random: &mut Random) -> Merge {
         if kind == MergeKind::Concat {
             shape[2] = side(random, 40);
         }
-        for axis in 0..3 {
+        for (axis, size) in shape.iter_mut().enumerate() {
             match random.below(5) {
                 _ if is_plain => {}
-                0 if axis < 2 => shape[axis] += random.below(3),
+                0 if axis < 2 => *size += random.below(3),
                 // One has all of the output, which is what it is for.
-                1 if place > 0 && kind != MergeKind::Concat => shape[axis] = 1,
+                1 if place > 0 && kind != MergeKind::Concat => *size = 1,
                 _ => {}
             }
         }
