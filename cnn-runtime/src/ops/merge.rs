@@ -124,7 +124,9 @@ fn side_by_side(merge: &Merge, isa: Isa, inputs: &[&[f32]], y: &mut [f32]) {
         let corner = [rows, width, channels];
         let steps = [channels, cell];
         if *shape == corner {
-            columns::copy(isa, channels, steps, x, &mut y[first..]);
+            // Without examples there is no first cell.
+            let y = y.get_mut(first..).unwrap_or_default();
+            columns::copy(isa, channels, steps, x, y);
             continue;
         }
         let lines = y.chunks_exact_mut(width * cell);
@@ -141,7 +143,8 @@ fn part(merge: &Merge, isa: Isa, place: usize, dy: &[f32], dx: &mut [f32]) {
     let corner = [rows, width, channels];
     let steps = [cell, channels];
     if shape == corner {
-        return columns::copy(isa, channels, steps, &dy[first..], dx);
+        let dy = dy.get(first..).unwrap_or_default();
+        return columns::copy(isa, channels, steps, dy, dx);
     }
     dx.fill(0.0);
     let lines = dy.chunks_exact(width * cell);
