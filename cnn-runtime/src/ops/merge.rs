@@ -91,7 +91,7 @@ fn forward(
     match merge.kind {
         MergeKind::Concat => {
             side_by_side(merge, isa, inputs, y);
-            activate(merge, isa, merge.activation, y, saved);
+            activate(merge, isa, y, saved);
         }
         MergeKind::Add
         | MergeKind::Subtract
@@ -103,11 +103,11 @@ fn forward(
 }
 
 /// Keeps what is wanted of the values before the activation, and applies it.
-fn activate(merge: &Merge, isa: Isa, activation: Activation, y: &mut [f32], saved: &mut [f32]) {
+fn activate(merge: &Merge, isa: Isa, y: &mut [f32], saved: &mut [f32]) {
     if !saved.is_empty() {
         saved.copy_from_slice(y);
     }
-    activation::forward(activation, isa, merge.output[2], y);
+    activation::forward(merge.activation, isa, merge.output[2], y);
 }
 
 /// Where the channels of an operand lie in a cell of the output.
@@ -228,9 +228,8 @@ fn combine_strip(merge: &Merge, isa: Isa, values: &Values<'_>, y: &mut [f32], sa
         let factor = 1.0 / count as f32;
         isa.run_loop(Scale { factor, x: None, y });
     }
-    match takes_relu {
-        true => {}
-        false => activate(merge, isa, merge.activation, y, saved),
+    if !takes_relu {
+        activate(merge, isa, y, saved);
     }
 }
 
