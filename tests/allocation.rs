@@ -73,6 +73,8 @@ cnn::network! {
         input(32x32x16);
         conv2d(48, 3x3, padding = same, activation = relu);
         conv2d(48, 3x3, strides = 2, padding = same, activation = relu);
+        depthwise_conv2d(3x3, padding = same);
+        conv2d(48, 1x1, activation = relu);
         flatten;
         dense(200, activation = relu);
     }

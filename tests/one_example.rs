@@ -51,6 +51,22 @@ described! {
         depthwise_conv2d(5x5, strides = 2, padding = same, activation = relu); conv2d(128, 1x1, activation = relu);
         global_avg_pool2d; dense(11, activation = softmax);
     }
+    Chains {
+        input(49x11x6); conv2d(40, 10x4, strides = 2, padding = same, activation = relu);
+        depthwise_conv2d(3x3, padding = same); batch_normalization; relu; conv2d(64, 1x1); batch_normalization; a: relu;
+        depthwise_conv2d(3x3, padding = same, activation = silu); conv2d(64, 1x1); add(a); relu;
+        depthwise_conv2d(5x3, strides = 2, padding = same); conv2d(96, 1x1, activation = tanh);
+        avg_pool2d(3x2, strides = 1); conv2d(130, 1x1, activation = relu); global_avg_pool2d; dense(12, activation = softmax);
+    }
+    Inverted {
+        block bottleneck(filters) {
+            conv2d(48, 1x1, activation = relu6); depthwise_conv2d(3x3, padding = same); batch_normalization; relu6;
+            conv2d(filters, 1x1); batch_normalization;
+        }
+        block residual(filters) { bottleneck(filters); add(input); }
+        input(27x30x8); residual(8); bottleneck(16); seen: residual(16); gate: global_avg_pool2d(keepdims = true);
+        depthwise_conv2d(3x3, from = seen); conv2d(16, 1x1); multiply(gate); conv2d(40, 1x1); global_avg_pool2d; dense(5);
+    }
     Grouped {
         input(33x32x16); conv2d(64, 3x3, groups = 4, padding = same, activation = relu);
         conv2d(64, 3x3, groups = 2, strides = 2, activation = relu);
@@ -74,6 +90,11 @@ described! {
         told: dense(600, activation = relu, from = list);
         far: global_avg_pool2d(from = seen); side: concat(far, told); class: dense(400, activation = softmax);
         output(class, seen);
+    }
+    Inside {
+        image: input(30x31x12); depthwise_conv2d(3x3, padding = same); near: conv2d(48, 1x1); depthwise_conv2d(3x3);
+        far: conv2d(48, 1x1, activation = relu); global_avg_pool2d; class: dense(9, activation = softmax);
+        output(class, near, far);
     }
 }
 

@@ -12,7 +12,9 @@ pub use crate::kernels::Isa;
 pub use crate::objective::{self, Objective};
 pub use crate::ops::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Run, Statistics, activation,
-    add, folded::Folded,
+    add,
+    chain::{Link, chain},
+    folded::Folded,
 };
 pub use crate::spec::{
     Constrained, Gradient, InferenceStep, Layer, Meeting, PackedForm, Parameter, Penalty, Port,

@@ -117,7 +117,8 @@ impl Memory {
     }
 }
 
-/// During inference a value lives from its step to its last reader.
+/// During inference a value lives from its step to its last reader, or to the end of the chain of that: until then
+/// another thread may read it.
 pub(super) fn inference(plan: &Plan) -> Memory {
     let mut storage: Vec<ValueId> = (0..plan.values.len()).collect();
     for step in &plan.steps {
@@ -127,8 +128,10 @@ pub(super) fn inference(plan: &Plan) -> Memory {
     }
     let mut last_reader = vec![None; plan.values.len()];
     for (index, step) in plan.steps.iter().enumerate() {
+        let mut chains = plan.inference.chains.iter();
+        let chain = chains.find(|chain| chain.contains(&index));
         for &input in &step.inputs {
-            last_reader[storage[input]] = Some(index);
+            last_reader[storage[input]] = Some(chain.map_or(index, |chain| chain.end - 1));
         }
     }
     let mut slots = Slots::new(&plan.inference.stages, plan.steps.len());

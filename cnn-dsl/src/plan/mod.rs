@@ -5,8 +5,9 @@
 //! (zero paddings join the convolution behind them, activations and max pools the convolution or dense layer before
 //! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
-//! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `memory` (values whose
-//! lifetimes do not overlap share a slot; `gradient_storage`: so do gradients that are passed on). `table` says all of it as text, and `kernels` which kernels run
+//! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `chains` (what threads that share
+//! an example compute before they meet) → `memory` (values whose lifetimes do not overlap share a slot;
+//! `gradient_storage`: so do gradients that are passed on). `table` says all of it as text, and `kernels` which kernels run
 //! on each instruction set. The code generator prints the plan as Rust, one call a step.
 //!
 //! A step holds its [`Operation`]: the constant that the generated code will have. Passes that are
@@ -22,6 +23,7 @@
 //! Training has steps of its own where prediction folds something: see [`Plan::prediction`].
 
 mod algorithm;
+mod chains;
 mod fold;
 mod fuse;
 mod gradient_storage;
@@ -85,6 +87,8 @@ pub struct Output {
 pub struct Schedule {
     /// The steps in groups that take as many examples at once, in order and without gaps.
     pub stages: Vec<Stage>,
+    /// Steps of a prediction of one example that threads compute row by row before they meet; see `chains`.
+    pub chains: Vec<Range<usize>>,
     /// Where values live.
     pub memory: Memory,
 }
@@ -214,6 +218,7 @@ impl Plan {
         sparsity::exploit(&mut plan);
         algorithm::choose(&mut plan);
         stages::split(&mut plan, true);
+        chains::find(&mut plan);
         plan.inference.memory = memory::inference(&plan);
         plan.training.memory = memory::training(&plan);
         plan
@@ -231,6 +236,7 @@ impl Plan {
         trim::unread(&mut plan);
         algorithm::choose(&mut plan);
         stages::split(&mut plan, false);
+        chains::find(&mut plan);
         plan.inference.memory = memory::inference(&plan);
         plan
     }

@@ -57,11 +57,27 @@ impl Plan {
                 table += &format!(" {range}: {how}\n");
             }
         }
+        table += &self.for_prediction().chains();
         table += &self.workspace("Inference", &self.for_prediction().inference.memory);
         if network.train.is_some() {
             table += &self.workspace("Training", &self.training.memory);
         }
         table
+    }
+
+    /// ` depthwise_conv2d_1 to conv2d_2, and 3 other chains: row by row, where threads share an example`; nothing without
+    /// chains.
+    fn chains(&self) -> String {
+        let [chain, others @ ..] = &self.inference.chains[..] else {
+            return String::new();
+        };
+        let [first, last] = [chain.start, chain.end - 1].map(|step| &self.steps[step].name);
+        let others = match others.len() {
+            0 => String::new(),
+            1 => ", and another chain".to_owned(),
+            count => format!(", and {count} other chains"),
+        };
+        format!(" {first} to {last}{others}: row by row, where threads share an example\n")
     }
 
     /// The layers of a step, a line each, and how much of them it computes.

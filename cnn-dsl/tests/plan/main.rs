@@ -1,6 +1,7 @@
 //! The plan on text: a description in, what each pass makes of it out.
 
 mod algorithm;
+mod chains;
 mod fold;
 mod fuse;
 mod gradient_storage;

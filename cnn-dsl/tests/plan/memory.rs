@@ -5,6 +5,7 @@ use cnn_ir::Operation;
 use cnn_ir::operation::{MergeKind, Reduction};
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 fn example(len: usize) -> Slot {
     let per = Per::Example;
@@ -111,6 +112,11 @@ fn every_read_finds_what_was_written() {
          i: add(a); flatten; j: dense(144); k: dense(144, activation = relu); add(j); add(k); dropout(0.1); add(j);
          reshape(6x6x4); l: add(i); m: avg_pool2d(6x6); add(l, m, a); train { loss = mse; }"
             .to_owned(),
+        // Chains, also with operands from before.
+        "input(30x30x16); depthwise_conv2d(3x3); a: conv2d(64, 1x1); depthwise_conv2d(3x3, padding = same);
+         conv2d(64, 1x1); depthwise_conv2d(3x3, padding = same); add(a); conv2d(64, 1x1); avg_pool2d(3x3);
+         batch_normalization; conv2d(64, 1x1); flatten; dense(2); train { loss = mse; }"
+            .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
@@ -155,6 +161,7 @@ enum Token {
 struct Run<'a> {
     plan: &'a Plan,
     stages: &'a [Stage],
+    chains: &'a [Range<usize>],
     memory: &'a Memory,
     /// By slot, then by example or by image of a micro-batch.
     slots: Vec<Vec<Token>>,
@@ -178,7 +185,11 @@ fn made_of(what: impl Hash, example: usize, gradients: &[Token]) -> Token {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, schedule: &'a Schedule) -> Self {
-        let Schedule { stages, memory } = schedule;
+        let Schedule {
+            stages,
+            memory,
+            chains,
+        } = schedule;
         let examples = 2 * plan.micro_batch + 1;
         let pieces = |slot: &Slot| match slot.per {
             Per::Example => examples,
@@ -187,6 +198,7 @@ impl<'a> Run<'a> {
         Self {
             plan,
             stages,
+            chains,
             memory,
             slots: memory
                 .slots
@@ -449,7 +461,21 @@ impl<'a> Run<'a> {
     fn forward_stages(&mut self, training: bool) {
         for stage in self.stages {
             self.stage(stage.scope, |run, examples| {
-                (stage.steps.clone()).for_each(|index| run.forward(index, examples, training));
+                for index in stage.steps.clone() {
+                    run.forward(index, examples, training);
+                    // A slow thread may still read what the first steps read.
+                    let mut chains = run.chains.iter();
+                    let chain = chains.find(|chain| chain.end == index + 1);
+                    for step in &run.plan.steps[chain.cloned().unwrap_or_default()] {
+                        for (&input, &example) in step
+                            .inputs
+                            .iter()
+                            .flat_map(|input| examples.iter().map(move |example| (input, example)))
+                        {
+                            run.read_value(input, example);
+                        }
+                    }
+                }
                 if let Some(index) = stage.meets_for {
                     let input = run.plan.steps[index].inputs[0];
                     (examples.iter()).for_each(|&example| run.read_value(input, example));

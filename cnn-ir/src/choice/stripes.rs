@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Threads meet after each step that is cut. So a stripe has to take several times as long as a meeting, and a step that is
-//! shorter than two of them runs on one thread.
+//! shorter than two of them runs on one thread. A short step and the one behind it are cut together where they can be, as a
+//! chain: a thread computes some rows of the one, then the same rows of the other, and does not meet the others between.
 
 use core::ops::Range;
 
@@ -22,10 +23,17 @@ pub struct Work {
 pub const MAX_STRIPES: usize = 32;
 
 /// Nanoseconds that a stripe has to take: two or three meetings.
-const GRAIN: usize = 4_000;
+const GRAIN: usize = 1_000;
+/// Nanoseconds of a step behind which a meeting counts.
+const SHORT: usize = 4 * GRAIN;
+/// In grains, a stripe that is long enough to be cut in two.
+const LONG: usize = 8;
 /// Operations and values of a nanosecond, about, on a core with AVX-512.
 const FLOPS: usize = 96;
 const VALUES: usize = 24;
+
+/// The most steps of a chain. The places of their stripes are on the stack.
+pub const MAX_CHAIN: usize = 4;
 
 /// A product that is as large as a number can be where it is larger: 32 bits count four seconds of operations.
 pub(crate) fn product(factors: &[usize]) -> usize {
@@ -39,19 +47,32 @@ impl Work {
         if computed > moved { computed } else { moved }
     }
 
+    /// Whether it is so short that the step behind it should be chained to it.
+    pub const fn is_short(self) -> bool {
+        self.nanoseconds() < SHORT
+    }
+
+    /// What both take.
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            flops: self.flops.saturating_add(other.flops),
+            values: self.values.saturating_add(other.values),
+        }
+    }
+
     /// As many stripes as pay, for so many threads: one for each, or two where they are long, so that a thread that is
     /// done first takes more of them.
     pub fn stripes(self, threads: usize) -> usize {
         if threads < 2 {
             return 1;
         }
-        let pay = (self.nanoseconds() / GRAIN).clamp(1, MAX_STRIPES);
+        let pay = (self.nanoseconds() / GRAIN).max(1);
         let twice = threads.saturating_mul(2);
-        if pay >= twice {
-            twice
-        } else {
-            pay.min(threads)
-        }
+        let stripes = match pay / LONG >= twice {
+            true => twice,
+            false => pay.min(threads),
+        };
+        stripes.min(MAX_STRIPES)
     }
 }
 
@@ -159,8 +180,8 @@ mod tests {
         };
         let stripes = |threads| [1, 2, 3, 4, 9, 1000].map(|grains| work(grains).stripes(threads));
         assert_eq!(stripes(1), [1; 6]);
-        assert_eq!(stripes(2), [1, 2, 2, 4, 4, 4]);
-        assert_eq!(stripes(3), [1, 2, 3, 3, 6, 6]);
+        assert_eq!(stripes(2), [1, 2, 2, 2, 2, 4]);
+        assert_eq!(stripes(3), [1, 2, 3, 3, 3, 6]);
         assert_eq!(stripes(1000), [1, 2, 3, 4, 9, MAX_STRIPES]);
         let short = Work {
             flops: 2 * FLOPS * GRAIN - 1,
@@ -172,5 +193,7 @@ mod tests {
             ..short
         };
         assert_eq!(long.stripes(4), 2);
+        assert!(work(SHORT / GRAIN - 1).is_short() && !work(SHORT / GRAIN).is_short());
+        assert_eq!(work(1).and(work(2)), work(3));
     }
 }

@@ -1,9 +1,12 @@
 //! An activation that no other operation could take along.
 
+use super::stripe::{Rows, Stripe};
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
+use crate::choice::stripes::{Work, product};
+use core::ops::Range;
 
 /// An activation over a value of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +20,49 @@ pub struct Activate {
     pub output: [usize; 3],
 }
 
+/// Each row is made of the same row of the input.
+impl Rows for Activate {
+    fn rows(&self) -> usize {
+        self.output[0]
+    }
+
+    fn input_row(&self, _place: usize) -> usize {
+        self.input[1] * self.input[2]
+    }
+
+    fn output_row(&self) -> usize {
+        self.output[1] * self.output[2]
+    }
+
+    fn work(&self) -> Work {
+        let output = self.output.iter().product();
+        Work {
+            flops: output,
+            values: product(&[2, output]),
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let part = |[_, width, channels]: [usize; 3]| [rows.len(), width, channels];
+        let operation = Self {
+            input: part(self.input),
+            output: part(self.output),
+            ..*self
+        };
+        let input = rows;
+        Some(Stripe { operation, input })
+    }
+}
+
 impl Facts for Activate {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
+    fn is_row_by_row(&self) -> bool {
+        self.input[0] == self.output[0]
+    }
+
     fn reads(&self, output: Extent, _whole: Extent) -> Extent {
         output
     }

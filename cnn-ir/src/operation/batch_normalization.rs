@@ -1,10 +1,13 @@
 //! Batch normalization (Ioffe & Szegedy 2015): each channel has mean 0 and variance 1 over the batch, then
 //! a scale and a shift of its own.
 
+use super::stripe::{Rows, Stripe};
 use super::{BatchStatistics, Extent, Facts, Reduction, Saves, StatisticsSizes, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
+use crate::choice::stripes::{Work, product};
+use core::ops::Range;
 
 /// Normalizes each channel, the last axis.
 ///
@@ -52,7 +55,49 @@ impl BatchNormalization {
     }
 }
 
+/// Each row is made of the same row of the input.
+impl Rows for BatchNormalization {
+    fn rows(&self) -> usize {
+        self.output[0]
+    }
+
+    fn input_row(&self, _place: usize) -> usize {
+        self.input[1] * self.input[2]
+    }
+
+    fn output_row(&self) -> usize {
+        self.output[1] * self.output[2]
+    }
+
+    fn work(&self) -> Work {
+        let output = self.output.iter().product();
+        Work {
+            flops: product(&[2, output]),
+            values: product(&[2, output]),
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let part = |[_, width, channels]: [usize; 3]| [rows.len(), width, channels];
+        let operation = Self {
+            input: part(self.input),
+            output: part(self.output),
+            ..*self
+        };
+        let input = rows;
+        Some(Stripe { operation, input })
+    }
+}
+
 impl Facts for BatchNormalization {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
+    fn is_row_by_row(&self) -> bool {
+        self.input[0] == self.output[0]
+    }
+
     fn activation(&self) -> Activation {
         self.activation
     }

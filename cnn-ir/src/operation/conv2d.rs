@@ -340,9 +340,12 @@ impl Rows for Conv2d {
         self.pool.map_or(self.output[0], |pool| pool.output[0])
     }
 
-    fn row_lengths(&self) -> [usize; 2] {
-        let [_, width, channels] = self.input;
-        [width * channels, self.output_len() / self.rows()]
+    fn input_row(&self, _place: usize) -> usize {
+        self.input[1] * self.input[2]
+    }
+
+    fn output_row(&self) -> usize {
+        self.output_len() / self.rows()
     }
 
     fn work(&self) -> Work {
@@ -408,6 +411,18 @@ impl Rows for Conv2d {
 }
 
 impl Facts for Conv2d {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
+    fn is_row_by_row(&self) -> bool {
+        let is_cell_by_cell = (self.kernel, self.strides, self.padding) == ([1, 1], [1, 1], [0, 0]);
+        is_cell_by_cell
+            && self.input[0] == self.output[0]
+            && self.pool.is_none()
+            && self.algorithm.tile_size().is_none()
+    }
+
     fn convolution(&self) -> Option<&Conv2d> {
         Some(self)
     }

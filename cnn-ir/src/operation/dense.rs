@@ -25,8 +25,12 @@ impl Rows for Dense {
         1
     }
 
-    fn row_lengths(&self) -> [usize; 2] {
-        [self.inputs, self.units]
+    fn input_row(&self, _place: usize) -> usize {
+        self.inputs
+    }
+
+    fn output_row(&self) -> usize {
+        self.units
     }
 
     fn work(&self) -> Work {

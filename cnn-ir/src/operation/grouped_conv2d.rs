@@ -42,8 +42,12 @@ impl Rows for GroupedConv2d {
         self.conv.rows()
     }
 
-    fn row_lengths(&self) -> [usize; 2] {
-        self.conv.row_lengths().map(|length| self.groups * length)
+    fn input_row(&self, place: usize) -> usize {
+        self.groups * self.conv.input_row(place)
+    }
+
+    fn output_row(&self) -> usize {
+        self.groups * self.conv.output_row()
     }
 
     fn work(&self) -> Work {
@@ -65,6 +69,10 @@ impl Rows for GroupedConv2d {
 }
 
 impl Facts for GroupedConv2d {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
     fn convolution(&self) -> Option<&Conv2d> {
         Some(&self.conv)
     }

@@ -1,9 +1,12 @@
 //! Values that become one: element by element, or side by side along the channels.
 
+use super::stripe::{Rows, Stripe};
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
+use crate::choice::stripes::{Work, product};
+use core::ops::Range;
 
 /// How values become one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,7 +128,54 @@ impl Merge {
     }
 }
 
+/// Each row is made of the same row of every input, or of its only one.
+impl Rows for Merge {
+    fn rows(&self) -> usize {
+        self.output[0]
+    }
+
+    fn input_row(&self, place: usize) -> usize {
+        let [_, width, channels] = self.inputs.shapes()[place];
+        width * channels
+    }
+
+    fn output_row(&self) -> usize {
+        self.output[1] * self.output[2]
+    }
+
+    fn work(&self) -> Work {
+        let values = product(&[self.inputs.count, self.output_len()]);
+        Work {
+            flops: values,
+            values: values.saturating_add(self.output_len()),
+        }
+    }
+
+    fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
+        let mut inputs = self.inputs;
+        for [height, ..] in &mut inputs.shapes[..inputs.count] {
+            *height = rows.len().min(*height);
+        }
+        let [_, width, channels] = self.output;
+        let operation = Self {
+            inputs,
+            output: [rows.len(), width, channels],
+            ..*self
+        };
+        let input = rows;
+        Some(Stripe { operation, input })
+    }
+}
+
 impl Facts for Merge {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
+    fn is_row_by_row(&self) -> bool {
+        self.inputs.shapes()[0][0] == self.output[0]
+    }
+
     fn activation(&self) -> Activation {
         self.activation
     }

@@ -37,6 +37,7 @@ pub use stripe::{Rows, Stripe};
 pub use upsampling2d::{Interpolation, Places, Position, UpSampling2d};
 
 use crate::choice::Direction;
+use crate::choice::stripes::Work;
 use crate::{Activation, VectorShape};
 
 /// How many examples a step takes at once.
@@ -181,6 +182,17 @@ pub trait Facts {
     fn computes(&self, output: Extent, whole: Extent) -> Extent {
         let _ = whole;
         output
+    }
+
+    /// What it takes for one example, where its rows can be computed apart.
+    fn work_of_rows(&self) -> Option<Work> {
+        None
+    }
+
+    /// Whether each row of its output is made of one row of its first input, which has no others. Its further inputs may
+    /// be read in any way.
+    fn is_row_by_row(&self) -> bool {
+        false
     }
 
     /// Takes note that the network is not trained.

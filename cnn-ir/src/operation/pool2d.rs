@@ -49,8 +49,12 @@ impl Rows for Pool2d {
         self.output[0]
     }
 
-    fn row_lengths(&self) -> [usize; 2] {
-        [&self.input, &self.output].map(|[_, width, channels]| width * channels)
+    fn input_row(&self, _place: usize) -> usize {
+        self.input[1] * self.input[2]
+    }
+
+    fn output_row(&self) -> usize {
+        self.output[1] * self.output[2]
     }
 
     fn work(&self) -> Work {
@@ -81,6 +85,10 @@ impl Rows for Pool2d {
 }
 
 impl Facts for Pool2d {
+    fn work_of_rows(&self) -> Option<Work> {
+        Some(self.work())
+    }
+
     fn scope(&self) -> Scope {
         Scope::Inherited
     }

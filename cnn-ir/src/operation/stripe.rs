@@ -18,8 +18,19 @@ use core::ops::Range;
 pub struct Stripe<O> {
     /// Its input are the rows that it sees, its output are the rows that it computes.
     pub operation: O,
-    /// The rows of the whole input that it sees.
+    /// The rows of the whole input that it sees. Of several inputs these are the rows of each, but where an input has one
+    /// row, which all see.
     pub input: Range<usize>,
+}
+
+impl<O> Stripe<O> {
+    /// What it sees of one of the inputs, whose rows have so many values.
+    pub fn seen<'a>(&self, input: &'a [f32], row: usize) -> &'a [f32] {
+        match input.len() == row {
+            true => input,
+            false => &input[self.input.start * row..self.input.end * row],
+        }
+    }
 }
 
 /// An operation on images whose rows of output can be computed apart.
@@ -27,8 +38,11 @@ pub trait Rows: Sized {
     /// Rows of its output.
     fn rows(&self) -> usize;
 
-    /// Values of a row of its input, and of a row of its output.
-    fn row_lengths(&self) -> [usize; 2];
+    /// Values of a row of one of its inputs.
+    fn input_row(&self, place: usize) -> usize;
+
+    /// Values of a row of its output.
+    fn output_row(&self) -> usize;
 
     /// What it takes for one example.
     fn work(&self) -> Work;

@@ -135,6 +135,7 @@ fn has_backward(context: &Context<'_>, stages: Range<usize>) -> bool {
 struct Passes<'a> {
     context: &'a Context<'a>,
     stages: &'a [Stage],
+    chains: &'a [Range<usize>],
     memory: &'a Memory,
     sums: &'a [Sums<'a>],
     training: bool,
@@ -152,6 +153,7 @@ impl<'a> Passes<'a> {
         Self {
             context,
             stages: &schedule.stages,
+            chains: &schedule.chains,
             memory: &schedule.memory,
             sums,
             training,
@@ -232,7 +234,13 @@ impl<'a> Passes<'a> {
         let stages = stages.map(|place| {
             let stage = &self.stages[place];
             let steps = |scope: &mut Scope<'_>| {
-                for index in stage.steps.clone() {
+                let mut steps = stage.steps.clone();
+                while let Some(index) = steps.next() {
+                    if let Some(chain) = self.chains.iter().find(|chain| chain.start == index) {
+                        self.chain(scope, chain.clone());
+                        steps.start = chain.end;
+                        continue;
+                    }
                     let step = &self.context.plan.steps[index];
                     // Where the output is the input, there is nothing to do.
                     let passes_on = step.operation.facts().passes_on_in_inference();
@@ -407,6 +415,26 @@ impl<'a> Passes<'a> {
                 }});"
             ));
         }
+    }
+
+    /// Steps of a prediction that threads compute row by row, in one call.
+    fn chain(&self, scope: &mut Scope<'_>, chain: Range<usize>) {
+        let mut before = None;
+        let mut links = String::new();
+        for step in &self.context.plan.steps[chain] {
+            // The output of the step before is handed on by the call.
+            let inputs = step.inputs.iter().filter(|&&input| Some(input) != before);
+            let inputs = join(inputs.map(|&input| scope.read(input)));
+            let output = field("output", &scope.write(step.output));
+            let tensors = self.tensors(step, &[]);
+            let packed = self.packed(Pass::Inference, step);
+            let step_of = self.context.inference(step);
+            links += &format!(
+                "rt::Link {{ step: &{step_of}, inputs: &[{inputs}], tensors: &[{tensors}], packed: {packed}, {output} }},\n"
+            );
+            before = Some(step.output);
+        }
+        scope.line(&format!("rt::chain(run, &mut [{links}], scratch);"));
     }
 
     /// The gradients of a step: through its activation, of its tensors, of its inputs.

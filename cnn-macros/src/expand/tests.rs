@@ -172,6 +172,18 @@ snapshots! {
             relu;
         }";
 
+    a_chain: "
+        network Separable {
+            input(25x5x64);
+            skip: depthwise_conv2d(3x3, padding = same, activation = relu);
+            depthwise_conv2d(3x3, padding = same);
+            batch_normalization;
+            relu;
+            conv2d(64, 1x1);
+            add(skip);
+            global_avg_pool2d;
+        }";
+
     inference_only: "
         pub(crate) network Inference {
             input(4);

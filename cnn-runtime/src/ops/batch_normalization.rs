@@ -13,6 +13,7 @@
 //!
 //! The variance is the biased one, also in the running statistics, as Keras has it.
 
+use super::stripes::{self, Striped};
 use super::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Sizes, Statistics,
     activation, crop,
@@ -20,7 +21,9 @@ use super::{
 use crate::kernels::{Isa, batch_normalization as kernels};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::operation::BatchNormalization;
+use cnn_ir::choice::stripes::Cut;
+use cnn_ir::operation::{BatchNormalization, Rows};
+use core::ops::Range;
 
 pub(super) const fn sizes(layer: &BatchNormalization, _micro_batch: usize) -> Sizes {
     // The coefficients of each channel.
@@ -136,11 +139,7 @@ impl<'a> Total<'a> {
 
 impl Execute for BatchNormalization {
     fn infer(&self, call: Infer<'_>) {
-        let tensors = Tensors::of(self, call.tensors);
-        let [factor, summand] = tensors.affine_by_running(self.epsilon, call.scratch);
-        let isa = call.run.isa;
-        normalize(self, isa, factor, summand, call.inputs[0], call.output);
-        activate(self, isa, call.output);
+        stripes::infer(self, call);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -246,6 +245,33 @@ impl Execute for BatchNormalization {
             }
             total[3 * channels] = 1.0;
         }
+    }
+}
+
+impl Striped for BatchNormalization {
+    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
+        Cut::all_rows(self.rows(), most)
+    }
+
+    fn channels(&self) -> usize {
+        self.output[2]
+    }
+
+    fn scratch(&self) -> usize {
+        2 * self.channels()
+    }
+
+    fn infer_whole(&self, call: Infer<'_>) {
+        let tensors = Tensors::of(self, call.tensors);
+        let [factor, summand] = tensors.affine_by_running(self.epsilon, call.scratch);
+        let isa = call.run.isa;
+        normalize(self, isa, factor, summand, call.inputs[0], call.output);
+        activate(self, isa, call.output);
+    }
+
+    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
+        self.infer_whole(call);
+        true
     }
 }
 

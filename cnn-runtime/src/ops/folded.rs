@@ -20,16 +20,20 @@
 #[cfg(test)]
 mod tests;
 
+use super::chain::Linked;
+use super::stripes::Striped;
 use super::{
-    Execute, Infer, Sizes, activation, batch_normalization, execute, kernel_and_bias, sizes,
+    Execute, Infer, Run, Sizes, activation, batch_normalization, execute, kernel_and_bias, sizes,
 };
 use crate::kernels::{Isa, batch_normalization as kernels};
 use crate::spec::aligned;
+use cnn_ir::choice::stripes::{Cut, Work};
 use cnn_ir::operation::{
     BatchNormalization, ChannelAxis, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
     GroupedConv2d, Pass,
 };
 use cnn_ir::{Activation, Operation};
+use core::ops::Range;
 
 /// An operation, and the batch normalization that is folded into its kernel and its bias. The activation and the pool
 /// of the operation stand behind the normalization.
@@ -95,6 +99,21 @@ macro_rules! without_pool {
 without_pool!(Dense, DepthwiseConv2d, GroupedConv2d, Conv2dTranspose);
 
 impl<O: Folds> Folded<O> {
+    /// The folded tensors, and what the operation packs of them, in what `pack` wrote; none if that is empty.
+    fn folded<'a>(
+        &self,
+        tensors: &[&[f32]],
+        packed: &'a [f32],
+    ) -> Option<([&'a [f32]; 2], &'a [f32])> {
+        if packed.is_empty() {
+            return None;
+        }
+        let (channels, kernel) = (self.normalization.channels(), tensors[0].len());
+        let (bias, packed) = packed.split_at(aligned(channels));
+        let (folded, packed) = packed.split_at(aligned(kernel));
+        Some(([&folded[..kernel], &bias[..channels]], packed))
+    }
+
     /// [`Execute::infer`] of the operation, then the normalization. The tensors are those of the operation, then those
     /// of the normalization; `packed` is what `pack` wrote, or empty.
     pub fn infer(&self, call: Infer<'_>) {
@@ -105,11 +124,9 @@ impl<O: Folds> Folded<O> {
         let channels = normalization.channels();
         let (tensors, statistics) = split_tensors(normalization, call.tensors);
         let [kernel, bias] = kernel_and_bias(tensors);
-        if !call.packed.is_empty() {
-            let (bias, packed) = call.packed.split_at(aligned(channels));
-            let (folded, packed) = packed.split_at(aligned(kernel.len()));
+        if let Some((tensors, packed)) = self.folded(call.tensors, call.packed) {
             return operation.infer(Infer {
-                tensors: &[&folded[..kernel.len()], &bias[..channels]],
+                tensors: &tensors,
                 packed,
                 ..call
             });
@@ -136,6 +153,44 @@ impl<O: Folds> Folded<O> {
         });
         kernels::scale(isa, factor, call.output);
         activation::forward_with_bias(operation.activation(), isa, channels, summand, call.output);
+    }
+}
+
+/// With packed weights.
+impl<O: Folds + Striped> Linked for Folded<O> {
+    fn infer(&self, call: Infer<'_>) {
+        self.infer(call);
+    }
+
+    fn work(&self) -> Work {
+        Linked::work(&self.operation)
+    }
+
+    fn cut(&self, run: Run, tensors: &[&[f32]], packed: &[f32], most: usize) -> Cut {
+        match self.folded(tensors, packed) {
+            Some((tensors, packed)) => Linked::cut(&self.operation, run, &tensors, packed, most),
+            None => Cut::Whole,
+        }
+    }
+
+    fn output_row(&self) -> usize {
+        Linked::output_row(&self.operation)
+    }
+
+    fn scratch(&self, rows: Range<usize>) -> Option<usize> {
+        Linked::scratch(&self.operation, rows)
+    }
+
+    fn infer_rows(&self, rows: Range<usize>, input: Option<&[f32]>, call: Infer<'_>) -> bool {
+        let Some((tensors, packed)) = self.folded(call.tensors, call.packed) else {
+            return false;
+        };
+        let call = Infer {
+            tensors: &tensors,
+            packed,
+            ..call
+        };
+        self.operation.infer_rows(rows, input, call)
     }
 }
 

@@ -17,33 +17,44 @@ mod tests;
 
 use self::loops::{Combine, Scale, Winner};
 use self::operand::Operand;
+use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes, activation, crop};
 use crate::kernels::{Isa, columns};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::operation::{Inputs, Merge, MergeKind};
+use cnn_ir::choice::stripes::Cut;
+use cnn_ir::operation::{Inputs, Merge, MergeKind, Rows};
+use core::ops::Range;
 
 /// About how many values of each operand are taken at a time: few enough for the nearest cache.
 const STRIP: usize = 2048;
 
-pub(super) const fn sizes(merge: &Merge, _micro_batch: usize) -> Sizes {
-    let row = match merge.repeats() {
+/// A row of an operand that is repeated.
+const fn row(merge: &Merge) -> usize {
+    match merge.repeats() {
         true => merge.output[1] * merge.output[2],
         false => 0,
-    };
-    // A row of each operand; the backward pass makes one of a gradient as well.
-    let rows = merge.inputs.count() * row;
+    }
+}
+
+/// A row of each operand, where any is repeated.
+const fn rows_of_operands(merge: &Merge) -> usize {
+    merge.inputs.count() * row(merge)
+}
+
+pub(super) const fn sizes(merge: &Merge, _micro_batch: usize) -> Sizes {
+    let rows = rows_of_operands(merge);
     Sizes {
         inference: [rows, rows],
-        training: row + rows,
+        // The backward pass makes a row of a gradient as well.
+        training: row(merge) + rows,
         ..Sizes::NONE
     }
 }
 
 impl Execute for Merge {
     fn infer(&self, call: Infer<'_>) {
-        let isa = call.run.isa;
-        forward(self, isa, call.inputs, call.output, &mut [], call.scratch);
+        stripes::infer(self, call);
     }
 
     fn forward(&self, call: Forward<'_>) {
@@ -76,6 +87,30 @@ impl Execute for Merge {
                 }
             }
         }
+    }
+}
+
+impl Striped for Merge {
+    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
+        Cut::all_rows(self.rows(), most)
+    }
+
+    fn channels(&self) -> usize {
+        self.output[2]
+    }
+
+    fn scratch(&self) -> usize {
+        rows_of_operands(self)
+    }
+
+    fn infer_whole(&self, call: Infer<'_>) {
+        let isa = call.run.isa;
+        forward(self, isa, call.inputs, call.output, &mut [], call.scratch);
+    }
+
+    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
+        self.infer_whole(call);
+        true
     }
 }
 

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A prediction may have a batch normalization folded into a step: [`folded`] wraps the operation. Threads may share a step
-//! of a prediction of one example: `stripes` cuts it.
+//! of a prediction of one example: `stripes` cuts it, and [`chain`] some steps together.
 //!
 //! The heavy work is that of [`kernels`](crate::kernels). Slices of a wrong length are a bug of the caller
 //! and panic. What is computed for an example does not depend on how many examples a call has.
@@ -20,6 +20,7 @@
 mod activate;
 pub mod activation;
 mod batch_normalization;
+pub mod chain;
 mod conv2d;
 pub mod conv2d_transpose;
 mod crop;

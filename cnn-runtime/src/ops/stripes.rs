@@ -5,7 +5,7 @@
 //!                                     ╰──▶ filters or units       each computed apart, then written to its columns
 //! ```
 //!
-//! The bits are those of the whole. A thread keeps the scratch memory of its stripes from one step to the next, so that
+//! A step by itself that is cut by rows is a [chain](super::chain) of one. The bits are those of the whole. A thread keeps the scratch memory of its stripes from one step to the next, so that
 //! it stays in the cache of its core, and allocates only until it has as much as the largest stripe takes.
 
 #[cfg(test)]
@@ -18,10 +18,6 @@ use cnn_ir::operation::Rows;
 use core::ops::Range;
 
 /// An operation of which a prediction may be cut.
-#[cfg_attr(
-    not(feature = "std"),
-    expect(dead_code, reason = "without threads nothing is cut")
-)]
 pub(super) trait Striped: Execute + Rows + Copy + Send + Sync {
     /// How it is cut, where it is given so many floats of packed tensors. `most` are the most stripes that pay, and the
     /// threads.
@@ -52,12 +48,14 @@ pub(super) fn infer<O: Striped>(operation: &O, call: Infer<'_>) {
 }
 
 #[cfg(feature = "std")]
-mod threaded {
+pub(super) mod threaded {
+    use super::super::Run;
+    use super::super::chain::{Link, Linked};
     use super::{Infer, Striped};
     use crate::kernels::column_stripes::{ColumnStripe, ColumnStripes};
     use crate::kernels::thread_pool::for_each;
     use crate::model::parameters::Buffer;
-    use cnn_ir::choice::stripes::{Cut, MAX_STRIPES, Stripes};
+    use cnn_ir::choice::stripes::{Cut, MAX_CHAIN, MAX_STRIPES, Stripes, Work};
     use core::cell::RefCell;
     use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -65,9 +63,18 @@ mod threaded {
     pub fn infer_in<O: Striped>(operation: &O, most: usize, mut call: Infer<'_>) {
         let Infer { run, packed, .. } = call;
         let stands = most > 1
-            && match operation.cut(run.isa, packed.len(), [most, run.threads]) {
+            && match Striped::cut(operation, run.isa, packed.len(), [most, run.threads]) {
                 Cut::Whole => false,
-                Cut::Rows(stripes) => by_rows(operation, stripes, &mut call),
+                Cut::Rows(stripes) => {
+                    let link = Link {
+                        step: operation,
+                        inputs: call.inputs,
+                        tensors: call.tensors,
+                        packed,
+                        output: &mut *call.output,
+                    };
+                    by_rows(run, &mut [link], stripes)
+                }
                 Cut::Columns(stripes) => by_columns(operation, stripes, &mut call),
             };
         if !stands {
@@ -75,49 +82,86 @@ mod threaded {
         }
     }
 
-    /// Returns whether all values stand.
-    fn by_rows<O: Striped>(operation: &O, stripes: Stripes, call: &mut Infer<'_>) -> bool {
-        let [input_row, output_row] = operation.row_lengths();
-        let mut items = [const { None }; MAX_STRIPES];
-        let items = &mut items[..stripes.count];
-        let mut rest = &mut *call.output;
-        for (index, item) in items.iter_mut().enumerate() {
-            let rows = stripes.range(index);
-            let (output, tail) = rest.split_at_mut(rows.len() * output_row);
-            rest = tail;
-            let Some(stripe) = operation.stripe(rows) else {
+    /// A chain in as many stripes as pay. Returns false where none do, or where values do not stand.
+    pub fn infer_chain(run: Run, links: &mut [Link<'_>]) -> bool {
+        let work = links.iter().map(|link| link.step.work());
+        let work = work.fold(Work::default(), Work::and);
+        infer_chain_in(work.stripes(run.threads), run, links)
+    }
+
+    /// The same in up to `most` stripes, however long they take.
+    pub fn infer_chain_in(most: usize, run: Run, links: &mut [Link<'_>]) -> bool {
+        // Only the first one may say that stripes begin at some rows alone. One that is better cut by columns has
+        // more weights than values.
+        let mut cut = None;
+        for link in &*links {
+            let Cut::Rows(stripes) = link.step.cut(run, link.tensors, link.packed, most) else {
                 return false;
             };
-            *item = Some((stripe, output));
+            cut.get_or_insert(stripes);
         }
-        let Infer {
-            run,
-            inputs,
-            tensors,
-            packed,
-            ..
-        } = *call;
-        let floats = items.iter().flatten();
-        reserve(floats.map(|(stripe, _)| stripe.operation.scratch()));
-        let stands = AtomicBool::new(true);
-        for_each(run.threads, items, |_, item| {
-            let Some((stripe, output)) = item else { return };
-            let input = &inputs[0][stripe.input.start * input_row..stripe.input.end * input_row];
-            let operation = &stripe.operation;
-            let stands_here = with_scratch(operation.scratch(), |scratch| {
-                let call = Infer {
-                    run,
-                    inputs: &[input],
-                    tensors,
-                    packed,
-                    output,
-                    scratch,
+        cut.is_some_and(|stripes| by_rows(run, links, stripes))
+    }
+
+    /// What all threads read of a step of a chain.
+    #[derive(Clone, Copy)]
+    struct Part<'a> {
+        step: &'a dyn Linked,
+        inputs: &'a [&'a [f32]],
+        tensors: &'a [&'a [f32]],
+        packed: &'a [f32],
+    }
+
+    /// Returns whether all values stand.
+    fn by_rows(run: Run, links: &mut [Link<'_>], stripes: Stripes) -> bool {
+        let mut floats = 0;
+        for index in 0..stripes.count {
+            for link in &*links {
+                let Some(scratch) = link.step.scratch(stripes.range(index)) else {
+                    return false;
                 };
-                operation.infer_stripe(0..operation.channels(), call)
-            });
-            if !stands_here {
-                stands.store(false, Ordering::Relaxed);
+                floats = floats.max(scratch);
             }
+        }
+        reserve(floats);
+        // The outputs of each stripe.
+        let mut items = [const { [const { None::<&mut [f32]> }; MAX_CHAIN] }; MAX_STRIPES];
+        let items = &mut items[..stripes.count];
+        let mut parts = [None; MAX_CHAIN];
+        for (place, (link, part)) in links.iter_mut().zip(&mut parts).enumerate() {
+            *part = Some(Part {
+                step: link.step,
+                inputs: link.inputs,
+                tensors: link.tensors,
+                packed: link.packed,
+            });
+            let mut rest = &mut *link.output;
+            for (index, outputs) in items.iter_mut().enumerate() {
+                let values = stripes.range(index).len() * link.step.output_row();
+                let (output, tail) = rest.split_at_mut(values);
+                rest = tail;
+                outputs[place] = Some(output);
+            }
+        }
+        let stands = AtomicBool::new(true);
+        for_each(run.threads, items, |index, outputs| {
+            with_scratch(floats, |scratch| {
+                let mut before = None;
+                for (part, output) in parts.iter().flatten().zip(outputs.iter_mut().flatten()) {
+                    let call = Infer {
+                        run,
+                        inputs: part.inputs,
+                        tensors: part.tensors,
+                        packed: part.packed,
+                        output,
+                        scratch: &mut *scratch,
+                    };
+                    if !part.step.infer_rows(stripes.range(index), before, call) {
+                        stands.store(false, Ordering::Relaxed);
+                    }
+                    before = Some(&**output);
+                }
+            });
         });
         stands.into_inner()
     }
@@ -140,12 +184,13 @@ mod threaded {
         // Scratch memory behind the output of a stripe begins with a cache line.
         let values_of = |stripe: &ColumnStripe<'_>| stripe.len().next_multiple_of(16);
         let floats = items.iter().flatten();
-        reserve(floats.map(|stripe| values_of(stripe) + operation.scratch()));
+        let floats = floats.map(|stripe| values_of(stripe) + Striped::scratch(operation));
+        reserve(floats.max().unwrap_or(0));
         let stands = AtomicBool::new(true);
         for_each(run.threads, items, |index, item| {
             let Some(stripe) = item else { return };
             let values = values_of(stripe);
-            let stands_here = with_scratch(values + operation.scratch(), |scratch| {
+            let stands_here = with_scratch(values + Striped::scratch(operation), |scratch| {
                 let (output, scratch) = scratch.split_at_mut(values);
                 let output = &mut output[..stripe.len()];
                 let call = Infer {
@@ -173,8 +218,8 @@ mod threaded {
 
     /// Gives the calling thread as much scratch memory as any of the stripes takes: which of them it computes is left to
     /// chance, and its first prediction should be the only one that allocates.
-    fn reserve(floats: impl Iterator<Item = usize>) {
-        with_scratch(floats.max().unwrap_or(0), |_| ());
+    fn reserve(floats: usize) {
+        with_scratch(floats, |_| ());
     }
 
     /// Lends a thread's scratch memory.
