@@ -40,6 +40,10 @@ cnn::network! {
         add(stem);
         silu;
         max_pool2d(2x2);
+        conv2d(16, 3x3, padding = same);
+        batch_normalization;
+        relu;
+        max_pool2d(2x2);
         flatten;
         dense(24);
         batch_normalization;

@@ -82,9 +82,47 @@ mod networks {
         }
     }
 
+    cnn::network! {
+        /// Normalizations that take along what stands behind them. Windows cover the image, so that both compute all of it.
+        pub network Joined {
+            input(8x8x1);
+            stem: conv2d(4, 3x3, padding = same);
+            conv2d(4, 1x1);
+            n: batch_normalization;
+            add(stem);
+            relu;
+            dropout(0.2);
+            conv2d(5, 1x1);
+            m: batch_normalization;
+            max_pool2d(4x4, strides = 2);
+            flatten;
+            dense(3, activation = softmax);
+            train { loss = categorical_crossentropy; optimizer = adam(learning_rate = 0.01); batch_size = 16; epochs = 2; }
+        }
+    }
+
+    cnn::network! {
+        /// The same apart: frozen ones take nothing along.
+        pub network Apart {
+            input(8x8x1);
+            stem: conv2d(4, 3x3, padding = same);
+            conv2d(4, 1x1);
+            n: batch_normalization(trainable = false);
+            add(stem);
+            relu;
+            dropout(0.2);
+            conv2d(5, 1x1);
+            m: batch_normalization(trainable = false);
+            max_pool2d(4x4, strides = 2);
+            flatten;
+            dense(3, activation = softmax);
+            train { loss = categorical_crossentropy; optimizer = adam(learning_rate = 0.01); batch_size = 16; epochs = 2; }
+        }
+    }
+
     cnn::network! { pub network Untrained { input(2); dense(1); } }
 }
-use networks::{Trained, Untrained, WithoutBackbone, WithoutMiddle};
+use networks::{Apart, Joined, Trained, Untrained, WithoutBackbone, WithoutMiddle};
 
 /// The tensors of a model whose names begin with one of `prefixes`.
 fn of(model: &Model, prefixes: &[&str]) -> Vec<(&'static str, Vec<u32>)> {
@@ -155,6 +193,27 @@ fn freezing_is_as_in_the_description() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a normalization takes along is computed to the same bits, and as much is dropped.
+#[test]
+fn freezing_what_takes_other_layers_along_is_as_in_the_description() {
+    let mut model = Model::new(Joined::spec(), 4);
+    let fit = |model: &mut Model, threads| {
+        let trainer = model.trainer().threads(threads).progress(false);
+        trainer.fit(&stripes(45)).unwrap();
+        bits(model.parameters())
+    };
+    let trained = fit(&mut model, 1);
+    let [mut model, mut twin] =
+        [Joined::spec(), Apart::spec()].map(|spec| Model::from_slice(spec, model.parameters()));
+    model.freeze("n").unwrap();
+    model.freeze("m").unwrap();
+    for threads in [1, 3] {
+        let found = fit(&mut model, threads);
+        assert!(found == fit(&mut twin, threads), "{threads} threads");
+        assert_ne!(found, trained);
+    }
 }
 
 /// The tensors of a checkpoint whose names end with one of the network that begins with `prefix`.

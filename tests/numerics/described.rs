@@ -143,6 +143,51 @@ described! {
         add(main, shortcut); relu; flatten; dense(3);
         train { loss = mse; }
     }
+    // Additions behind normalizations: what is added has other readers, is normalized too, or is what was normalized.
+    ResidualNormalized {
+        input(6x5x3); stem: conv2d(5, 3x3, padding = same); n: batch_normalization; add(n, stem); relu;
+        around: conv2d(5, 1x1); batch_normalization; add(around); silu; flatten; dense(3);
+        train { loss = mse; }
+    }
+    BothNormalized {
+        input(5x4x2); a: conv2d(3, 2x2, activation = tanh); m: batch_normalization;
+        conv2d(3, 2x2, from = input); batch_normalization; add(m); add(a); softmax; flatten; dense(3);
+        train { loss = huber; }
+    }
+    ResidualOfDense {
+        input(5); dense(4); a: tanh; dense(4); batch_normalization; add(a); b: sigmoid;
+        dense(4, trainable = false); batch_normalization(scale = false); add(b); dense(3);
+        train { loss = mse; }
+    }
+    // Max pools behind normalizations: windows apart and overlapping, rows that no window sees, sums behind dropout.
+    NormalizedAndPooled {
+        input(9x8x2); conv2d(5, 2x2); batch_normalization; relu; max_pool2d(2x2); dropout(1e-9);
+        conv2d(9, 2x2, activation = tanh); flatten; dense(3);
+        train { loss = mse; }
+    }
+    NormalizedAndPooledOverlapping {
+        input(9x8x2); conv2d(9, 2x2, use_bias = false); batch_normalization(center = false); tanh;
+        max_pool2d(3x2, strides = 2); flatten; dense(3);
+        train { loss = mse; }
+    }
+    PooledBesideASum {
+        input(7x8x3); batch_normalization; sigmoid; a: max_pool2d(1x2, strides = 3);
+        conv2d(3, 3x3, strides = 3, padding = same, from = input);
+        batch_normalization(scale = false); max_pool2d(1x1); add(a); concat(a);
+        flatten; dense(3); batch_normalization; softmax;
+        train { loss = categorical_crossentropy; }
+    }
+    ResidualChain {
+        block residual(filters) { conv2d(filters, 3x3, padding = same); batch_normalization; add(input); }
+        input(5x4x17); a: conv2d(17, 1x1); repeat 3 { residual(17); } conv2d(17, 2x2, strides = 2); batch_normalization;
+        c: conv2d(17, 2x2, strides = 2, from = a); add(c); relu6; flatten; dense(3);
+        train { loss = huber; }
+    }
+    AddedToTheInput {
+        input(5x4x2); batch_normalization; add(input); conv2d(3, 2x2); n: batch_normalization; dropout(1e-9, from = input);
+        conv2d(3, 2x2, trainable = false); add(n); gelu; flatten; dense(3);
+        train { loss = mse; }
+    }
     Separable {
         input(9x8x3); depthwise_conv2d(3x3, strides = 2, padding = same); batch_normalization; relu; conv2d(5, 1x1);
         depthwise_conv2d(2x3, depth_multiplier = 3, activation = tanh, use_bias = false);

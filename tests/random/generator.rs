@@ -55,12 +55,19 @@ const JOINS: [&str; 6] = [
 ];
 
 /// Blocks that may be called, under their names.
-const BLOCKS: [(&str, &str); 2] = [
+const BLOCKS: [(&str, &str); 3] = [
     (
         "residual",
         "block residual(filters, act = relu) {
             conv2d(filters, 3x3, padding = same, use_bias = false); batch_normalization; activation(act);
             conv2d(filters, 1x1); add(input);
+        }",
+    ),
+    (
+        "normalized",
+        "block normalized(filters, act = relu) {
+            conv2d(filters, 3x3, padding = same); batch_normalization; activation(act);
+            conv2d(filters, 1x1, use_bias = false); batch_normalization; add(input); activation(act);
         }",
     ),
     (
@@ -489,10 +496,15 @@ impl Draft {
             17 => (format!("reshape({width}x{height}x{channels}"), true),
             18 => ("dropout(1e-9".to_owned(), true),
             19 => (
-                format!(
-                    "residual({channels}, {}",
-                    random.of(&["relu", "gelu", "tanh"])
-                ),
+                random
+                    .of(&[
+                        "residual(FILTERS, relu",
+                        "residual(FILTERS, gelu",
+                        "normalized(FILTERS, relu",
+                        "normalized(FILTERS, tanh",
+                        "normalized(FILTERS, silu",
+                    ])
+                    .replace("FILTERS", &channels.to_string()),
                 true,
             ),
             20 => (format!("pair({filters}, {}", 1 + random.below(3)), true),

@@ -153,6 +153,8 @@ impl Layer for BatchNormalization {
             scale: self.scale,
             center: self.center,
             frozen: !self.trainable,
+            adds: false,
+            pool: None,
             activation: Activation::Linear,
         };
         Some(normalization.into())

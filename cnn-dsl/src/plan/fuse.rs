@@ -1,6 +1,9 @@
 //! Steps that another step can take along in the same call.
 //!
 //! A convolution takes the zero padding in front of it as its own, if no window lies in the zeros alone.
+//! A batch normalization that computes statistics takes the addition behind it, as at the end of a residual block: it
+//! runs where the addition stood, for the other operand may be computed between the two. Or it takes the max pool behind
+//! it, as a convolution does.
 //! A convolution or dense layer takes the activation behind it, and a convolution the max pool
 //! behind it too, before or behind its activation if that is monotone: the largest value of a window
 //! then stays the largest. (Where an activation rounds several values of a window to the same one, the
@@ -10,7 +13,9 @@
 use super::{Plan, Step, Value, ValueId};
 use crate::graph::{Activation, Network};
 use cnn_ir::Operation;
-use cnn_ir::operation::{Conv2d, FusedPool, Pad2d, Pool2d, PoolKind, Wanted};
+use cnn_ir::operation::{
+    BatchNormalization, Conv2d, FusedPool, Merge, MergeKind, Pad2d, Pool2d, PoolKind, Wanted,
+};
 
 /// The largest window of a fused pool: its argmax is one byte, and one of the byte's values says that
 /// no cell gets any gradient.
@@ -29,6 +34,11 @@ pub(super) fn steps(plan: &mut Plan) {
             dropout.stream = index as u64;
         }
     }
+    // Behind the numbers of random streams: what is dropped does not depend on which normalizations are frozen.
+    additions(plan);
+    join(plan, |before, step, same_shape| {
+        same_shape && before.normalization_takes_pool(step)
+    });
 }
 
 /// Lets steps join those before them, whose values nobody else reads: `takes` changes the step before, if it takes the
@@ -52,7 +62,7 @@ pub(super) fn join(plan: &mut Plan, takes: impl Fn(&mut Step, &Step, bool) -> bo
         };
         debug_assert_eq!(step.output, old, "steps write values in their order");
         if readers[old] == 0 {
-            // A padding that a convolution has taken along: no value of the plan is this one.
+            // Another step has taken along what made it: no value of the plan is this one.
             moved.push(ValueId::MAX);
             continue;
         }
@@ -121,7 +131,57 @@ fn paddings(plan: &mut Plan) {
     }
 }
 
+/// Lets batch normalizations take along the additions behind them. Nothing reads what they normalized any more.
+fn additions(plan: &mut Plan) {
+    let readers = plan.readers();
+    for index in 0..plan.steps.len() {
+        let sum = &plan.steps[index];
+        let Operation::Merge(Merge {
+            kind: MergeKind::Add,
+            activation,
+            ..
+        }) = sum.operation
+        else {
+            continue;
+        };
+        // Of two normalizations the later one, whose input is more likely to be in the cache.
+        let normalized = |place: &usize| {
+            let value = sum.inputs[*place];
+            let producer = plan.values[value].producer?;
+            let same_shape = sum.input_shapes[*place] == plan.values[value].shape;
+            let is_alone = readers[value].len() == 1 && value != plan.output;
+            let takes = same_shape && is_alone && plan.steps[producer].takes_addition(sum);
+            takes.then_some((producer, *place))
+        };
+        let Some((producer, place)) = (0..sum.inputs.len()).filter_map(|p| normalized(&p)).max()
+        else {
+            continue;
+        };
+        let (addend, output, node) = (1 - place, sum.output, sum.node);
+        let (addend, shape) = (sum.inputs[addend], sum.input_shapes[addend].clone());
+        let mut step = plan.steps[producer].clone();
+        if let Operation::BatchNormalization(layer) = &mut step.operation {
+            (layer.adds, layer.activation) = (true, activation);
+        }
+        step.inputs.push(addend);
+        step.input_shapes.push(shape);
+        step.input_gradients.push(None);
+        (step.addition, step.output) = (Some(node), output);
+        plan.steps[index] = step;
+    }
+}
+
 impl Step {
+    /// Whether it takes an addition of its result along.
+    fn takes_addition(&self, sum: &Step) -> bool {
+        let Operation::BatchNormalization(layer) = self.operation else {
+            return false;
+        };
+        // Neither of two operands is repeated.
+        let is_plain = matches!(&sum.input_shapes[..], [a, b] if a == b);
+        is_plain && !layer.frozen && !layer.adds && layer.activation == Activation::Linear
+    }
+
     /// Takes a zero padding along, if that can be.
     fn takes_padding(&mut self, pad: &Pad2d) -> bool {
         let (input, padding, [kernel, output, strides, dilation]) = match &mut self.operation {
@@ -202,15 +262,26 @@ impl Step {
         else {
             return false;
         };
-        if !awaits_max_pool(conv, pool) || obstacle(conv, pool).is_some() {
+        if !awaits_max_pool(conv, pool) || obstacle(conv.activation, pool).is_some() {
             return false;
         }
-        conv.pool = Some(FusedPool {
-            output: [pool.output[0], pool.output[1]],
-            size: pool.size,
-            strides: pool.strides,
-            padding: pool.padding,
-        });
+        conv.pool = Some(fused(pool));
+        self.pool = Some(step.node);
+        true
+    }
+
+    /// The same of a batch normalization.
+    fn normalization_takes_pool(&mut self, step: &Step) -> bool {
+        let (Operation::BatchNormalization(layer), Operation::Pool2d(pool)) =
+            (&mut self.operation, &step.operation)
+        else {
+            return false;
+        };
+        if !normalization_awaits_max_pool(layer, pool) || obstacle(layer.activation, pool).is_some()
+        {
+            return false;
+        }
+        layer.pool = Some(fused(pool));
         self.pool = Some(step.node);
         true
     }
@@ -221,22 +292,37 @@ fn first_two([height, width, _]: [usize; 3]) -> [usize; 2] {
     [height, width]
 }
 
+/// A pool as a part of the step before it.
+fn fused(pool: &Pool2d) -> FusedPool {
+    FusedPool {
+        output: first_two(pool.output),
+        size: pool.size,
+        strides: pool.strides,
+        padding: pool.padding,
+    }
+}
+
+/// Whether a max pool stands behind a normalization that computes statistics and takes nothing else along.
+fn normalization_awaits_max_pool(layer: &BatchNormalization, pool: &Pool2d) -> bool {
+    pool.kind == PoolKind::Max && !layer.frozen && !layer.adds && layer.pool.is_none()
+}
+
 /// Whether a max pool stands behind a convolution that has none yet.
 fn awaits_max_pool(conv: &Conv2d, pool: &Pool2d) -> bool {
     pool.kind == PoolKind::Max && conv.pool.is_none()
 }
 
-/// What keeps a convolution from taking a max pool along. Windows over padding stay with the pool's own
+/// What keeps a step of this activation from taking a max pool along. Windows over padding stay with the pool's own
 /// kernel.
-fn obstacle(conv: &Conv2d, pool: &Pool2d) -> Option<String> {
+fn obstacle(activation: Activation, pool: &Pool2d) -> Option<String> {
     let covers = |axis: usize| {
         let last = (pool.output[axis] - 1) * pool.strides[axis] + pool.size[axis];
         last > pool.padding[axis] + pool.input[axis]
     };
     if pool.padding != [0, 0] || covers(0) || covers(1) {
         Some("padding".to_owned())
-    } else if !conv.activation.properties().is_monotone {
-        Some(format!("{} before it", conv.activation.name()))
+    } else if !activation.properties().is_monotone {
+        Some(format!("{} before it", activation.name()))
     } else if pool.size[0].saturating_mul(pool.size[1]) > LARGEST_WINDOW {
         Some("too many cells in a window".to_owned())
     } else {
@@ -244,16 +330,21 @@ fn obstacle(conv: &Conv2d, pool: &Pool2d) -> Option<String> {
     }
 }
 
-/// Why a max pool behind a convolution is computed on its own.
+/// Why a max pool behind a convolution or a normalization is computed on its own.
 pub(super) fn why(step: &Step, plan: &Plan) -> Option<String> {
     let Operation::Pool2d(pool) = &step.operation else {
         return None;
     };
     let before = &plan.steps[plan.values[*step.inputs.first()?].producer?];
-    let Operation::Conv2d(conv) = &before.operation else {
-        return None;
+    let awaits = if let Operation::Conv2d(conv) = &before.operation {
+        awaits_max_pool(conv, pool)
+    } else if let Operation::BatchNormalization(layer) = &before.operation {
+        normalization_awaits_max_pool(layer, pool)
+    } else {
+        false
     };
-    let obstacle = awaits_max_pool(conv, pool).then(|| obstacle(conv, pool))??;
+    let activation = before.operation.facts().activation();
+    let obstacle = awaits.then(|| obstacle(activation, pool))??;
     Some(format!("not fused: {obstacle}"))
 }
 

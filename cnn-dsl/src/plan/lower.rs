@@ -41,6 +41,7 @@ pub(super) fn lower(network: &Network) -> Plan {
                 part,
                 name,
                 padding: None,
+                addition: None,
                 pool: None,
                 operation: of_layer.operation,
                 input_gradients: vec![None; inputs.len()],

@@ -177,9 +177,13 @@ pub(super) fn training(plan: &Plan) -> Memory {
             Place::Output
         } else {
             let by_readers = readers[step.output].iter().flat_map(|&reader| {
-                let step = &plan.steps[reader];
-                let backward = step.saves().input.then(|| back(reader));
-                [Some(Use::Forward(reader)), at_the_end(step).or(backward)]
+                let reader_of = &plan.steps[reader];
+                let saved = &reader_of.inputs[..reader_of.saves().inputs];
+                let backward = saved.contains(&step.output).then(|| back(reader));
+                [
+                    Some(Use::Forward(reader)),
+                    at_the_end(reader_of).or(backward),
+                ]
             });
             let by_itself = saves.output.then_some(backward);
             let uses = by_readers.chain([by_itself]).flatten();

@@ -2,8 +2,8 @@
 //!
 //! Data flows `Network` → `lower` (one step a layer, or several in a row; flatten and reshape share their input's
 //! value) → `fold` (for prediction: batch normalizations join the weights before them) → `fuse`
-//! (zero paddings join the convolution behind them, activations and max pools the convolution or dense layer before
-//! them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
+//! (zero paddings join the convolution behind them, additions a batch normalization before them, activations and max
+//! pools the convolution or dense layer before them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
 //! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
 //! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `chains` (what threads that share
 //! an example compute before they meet) → `memory` (values whose lifetimes do not overlap share a slot;
@@ -121,6 +121,8 @@ pub struct Step {
     pub name: String,
     /// A max pool fused behind it: the step writes the pooled value.
     pub pool: Option<NodeId>,
+    /// An addition that a batch normalization takes along: the step writes the sum.
+    pub addition: Option<NodeId>,
     /// What runs, on values as they are stored.
     pub operation: Operation,
     /// What it reads.

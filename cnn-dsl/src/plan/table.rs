@@ -84,8 +84,10 @@ impl Plan {
     fn layers(&self, step: &Step, network: &Network) -> (String, String) {
         let node = &network.nodes[step.node];
         let mut layers = step.name.clone();
-        if let Some(folded) = &step.folded {
-            layers += &format!("\n{}", network.nodes[folded.node].name);
+        // A normalization that is folded into it, or an addition that it takes along.
+        let behind = step.folded_node().or(step.addition);
+        if let Some(node) = behind {
+            layers += &format!("\n{}", network.nodes[node].name);
         }
         let output = &self.values[step.output].shape;
         let applied = step.operation.facts().activation();
@@ -98,7 +100,7 @@ impl Plan {
         {
             layers += &format!(", {} in the loss", output.activation.name());
         }
-        // A line for each of them: a normalization computes as much as what it is folded into.
+        // A line for each of them: both compute as much.
         let lines = |shape: &Shape| {
             // The value behind a pool is the pooled one.
             let whole = match step.pool {
@@ -106,7 +108,7 @@ impl Plan {
                 None => &self.values[step.output].whole,
             };
             let line = computed(shape, whole);
-            match step.folded {
+            match behind {
                 Some(_) => format!("{line}\n{line}"),
                 None => line,
             }
@@ -114,14 +116,15 @@ impl Plan {
         let Some(pool) = step.pool.map(|pool| &network.nodes[pool]) else {
             return (layers, lines(output));
         };
-        // Only a convolution takes a pool along.
-        let conv_output = match &step.operation {
+        // Only a convolution or a normalization takes a pool along.
+        let before = match &step.operation {
             Operation::Conv2d(conv) => Shape(conv.output.to_vec()),
+            Operation::BatchNormalization(layer) => Shape(layer.output.to_vec()),
             _ => node.shape.clone(),
         };
         (
             format!("{layers}\n{}", pool.name),
-            format!("{}\n{}", lines(&conv_output), computed(output, &pool.shape)),
+            format!("{}\n{}", lines(&before), computed(output, &pool.shape)),
         )
     }
 

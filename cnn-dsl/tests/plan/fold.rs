@@ -42,8 +42,8 @@ fn what_prediction_folds() {
         ),
         // What is normalized has another reader.
         (
-            "input(8x8x2); c: conv2d(2, 3x3); n: batch_normalization; add(c, n);",
-            &["c linear", "n linear", "add_1 linear"],
+            "input(8x8x2); c: conv2d(2, 3x3); n: batch_normalization; multiply(c, n);",
+            &["c linear", "n linear", "multiply_1 linear"],
         ),
         // Something stands between.
         (
@@ -135,10 +135,20 @@ fn the_table_says_where_a_normalization_went() {
     let trained = table("flatten; dense(1); train { loss = mse; }");
     for line in [
         "│ batch_normalization_1, relu │ 4x4x2    │ prediction: folded into conv2d_1 │",
-        "│ max_pool2d_1                │ 2x2x2    │ prediction: fused with conv2d_1  │",
+        "│ max_pool2d_1                │ 2x2x2    │                                  │",
     ] {
         assert!(trained.contains(line), "{trained}");
     }
+    // A pool that no step of training takes along.
+    let frozen = crate::network(
+        "input(6x6x1); conv2d(2, 3x3); batch_normalization(trainable = false); max_pool2d(2x2); flatten;
+         dense(1); train { loss = mse; }",
+    );
+    let frozen = Plan::new(&frozen).table(&frozen);
+    assert!(
+        frozen.contains("prediction: fused with conv2d_1"),
+        "{frozen}"
+    );
     let alone = table("");
     for line in [
         "│ conv2d_1                    │ 4x4x2    │ winograd 877 % of direct                   │",

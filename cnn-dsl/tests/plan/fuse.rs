@@ -1,4 +1,4 @@
-use crate::{CROSSENTROPY, Cases, MNIST, activation, name, network};
+use crate::{CROSSENTROPY, Cases, MNIST, MSE, activation, name, network};
 use cnn_dsl::graph::Activation;
 use cnn_dsl::plan::{Place, Plan};
 use cnn_ir::Operation;
@@ -123,6 +123,166 @@ fn what_joins_the_step_before_it() {
     ];
     Cases(cases)
         .check(|network, _, step| format!("{} {}", name(network, step), activation(step).name()));
+}
+
+/// The steps of training, with what each reads.
+#[test]
+fn normalizations_take_additions_and_max_pools() {
+    let cases: &[(&str, &[&str])] = &[
+        // At the end of a residual block, in either order.
+        (
+            "input(8x8x2); a: conv2d(4, 1x1); b: batch_normalization; add(b, a); relu;",
+            &["a linear of input", "b+add_1 relu of a, a"],
+        ),
+        (
+            "input(8x8x2); a: conv2d(4, 1x1); relu; c: conv2d(4, 1x1); n: batch_normalization; add(a); tanh;",
+            &[
+                "a linear of input",
+                "relu_1 relu of a",
+                "c linear of relu_1",
+                "n+add_1 tanh of c, a",
+            ],
+        ),
+        // It runs where the addition stands, behind what computes the other operand.
+        (
+            "input(8x8x2); a: conv2d(4, 1x1); n: batch_normalization; b: conv2d(4, 1x1, from = input); add(n, b);",
+            &[
+                "a linear of input",
+                "b linear of input",
+                "n+add_1 linear of a, b",
+            ],
+        ),
+        // One of two, and then the next addition.
+        (
+            "input(8x8x2); a: conv2d(4, 1x1); n: batch_normalization; b: conv2d(4, 1x1, from = input);
+             m: batch_normalization; add(n, m); add(n);",
+            &[
+                "a linear of input",
+                "n linear of a",
+                "b linear of input",
+                "m+add_1 linear of b, n",
+                "add_2 linear of add_1, n",
+            ],
+        ),
+        // Not where another layer reads what was normalized, or an activation stands between,
+        (
+            "input(8x8x2); n: batch_normalization; a: conv2d(2, 1x1); add(n);",
+            &[
+                "n linear of input",
+                "a linear of n",
+                "add_1 linear of a, n",
+            ],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; add(n, n);",
+            &["n linear of input", "add_1 linear of n, n"],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; relu; add(input);",
+            &["n relu of input", "add_1 linear of n, input"],
+        ),
+        // nor with more operands, another join, an operand that is repeated, or another shape,
+        (
+            "input(8x8x2); n: batch_normalization; add(n, input, input);",
+            &["n linear of input", "add_1 linear of n, input, input"],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; multiply(input);",
+            &["n linear of input", "multiply_1 linear of n, input"],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; c: conv2d(1, 1x1, from = input); add(n, c);",
+            &[
+                "n linear of input",
+                "c linear of input",
+                "add_1 linear of n, c",
+            ],
+        ),
+        (
+            "input(2x2x2); n: batch_normalization; d: flatten; e: flatten(from = input); add(d, e);",
+            &["n linear of input", "add_1 linear of n, input"],
+        ),
+        // nor without statistics of the batch.
+        (
+            "input(8x8x2); n: batch_normalization(trainable = false); add(input);",
+            &["n linear of input", "add_1 linear of n, input"],
+        ),
+        // A max pool, before or behind an activation that is monotone, windows that overlap or lie apart,
+        (
+            "input(9x8x2); n: batch_normalization; relu; m: max_pool2d(2x2);",
+            &["n+m relu of input"],
+        ),
+        (
+            "input(9x8x2); n: batch_normalization; m: max_pool2d(3x2, strides = 2); t: tanh;",
+            &["n+m linear of input", "t tanh of m"],
+        ),
+        (
+            "input(9x8x2); n: batch_normalization; sigmoid; m: max_pool2d(1x2, strides = 3);",
+            &["n+m sigmoid of input"],
+        ),
+        // but not behind one that is not, nor another pool, another reader, a reshape, windows over padding,
+        (
+            "input(9x8x2); n: batch_normalization; silu; m: max_pool2d(2x2);",
+            &["n silu of input", "m linear of n"],
+        ),
+        (
+            "input(9x8x2); n: batch_normalization; m: avg_pool2d(2x2);",
+            &["n linear of input", "m linear of n"],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; m: max_pool2d(2x2); a: avg_pool2d(2x2, from = n); add(a, m);",
+            &[
+                "n linear of input",
+                "m linear of n",
+                "a linear of n",
+                "add_1 linear of a, m",
+            ],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization; reshape(4x16x2); m: max_pool2d(2x2);",
+            &["n linear of input", "m linear of n"],
+        ),
+        (
+            "input(9x8x2); n: batch_normalization; m: max_pool2d(2x2, padding = same);",
+            &["n linear of input", "m linear of n"],
+        ),
+        // nor behind an addition, or where nothing is computed of the batch.
+        (
+            "input(8x8x2); n: batch_normalization; s: add(input); m: max_pool2d(2x2);",
+            &["n+s linear of input, input", "m linear of s"],
+        ),
+        (
+            "input(8x8x2); n: batch_normalization(trainable = false); m: max_pool2d(2x2);",
+            &["n linear of input", "m linear of n"],
+        ),
+    ];
+    let with_loss: Vec<_> = (cases.iter())
+        .map(|(layers, expected)| {
+            (
+                format!("{layers} flatten; last: dense(1); {MSE}"),
+                *expected,
+            )
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for (layers, expected) in &with_loss {
+        let network = network(layers);
+        let plan = Plan::new(&network);
+        let (_, steps) = plan.steps.split_last().unwrap();
+        let words = steps.iter().map(|step| {
+            let inputs = step.inputs.iter();
+            let inputs: Vec<_> = inputs.map(|&value| &*plan.values[value].name).collect();
+            let (name, activation) = (name(&network, step), activation(step).name());
+            format!("{name} {activation} of {}", inputs.join(", "))
+        });
+        let found: Vec<_> = words.collect();
+        if found != *expected {
+            wrong.push(format!(
+                "{layers}\n  expected {expected:?}\n  found    {found:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The step, its padding above and left, and the image that it reads.

@@ -61,7 +61,7 @@ impl Cases<'_> {
 
 /// The names of a step's layers.
 fn name(network: &Network, step: &Step) -> String {
-    let nodes = [step.padding, Some(step.node), step.pool];
+    let nodes = [step.padding, Some(step.node), step.addition, step.pool];
     let names: Vec<_> = nodes
         .into_iter()
         .flatten()

@@ -117,6 +117,24 @@ fn every_read_finds_what_was_written() {
          conv2d(64, 1x1); depthwise_conv2d(3x3, padding = same); add(a); conv2d(64, 1x1); avg_pool2d(3x3);
          batch_normalization; conv2d(64, 1x1); flatten; dense(2); train { loss = mse; }"
             .to_owned(),
+        // Additions behind normalizations: a chain whose gradients share a place, a normalized value that is added to
+        // itself, other readers before and behind the addition, a dense layer whose gradient is read at the end.
+        "input(8x8x2); a: conv2d(4, 3x3, padding = same); b: batch_normalization; conv2d(4, 1x1);
+         batch_normalization; add(b); relu; d: conv2d(4, 1x1); batch_normalization; add(d); c: conv2d(4, 1x1);
+         batch_normalization; conv2d(4, 1x1, from = a); batch_normalization; e: add(c); conv2d(4, 1x1);
+         batch_normalization; add(e); concat(c, b); flatten; f: dense(6); dense(6); batch_normalization; add(f);
+         tanh; dense(2); train { loss = mse; }"
+            .to_owned(),
+        "input(8x8x2); a: conv2d(4, 3x3); b: batch_normalization; c: conv2d(4, 3x3, from = input); add(b, c);
+         d: relu; e: conv2d(4, 1x1); batch_normalization; f: add(d); conv2d(4, 1x1); batch_normalization; g: add(f);
+         conv2d(4, 1x1); batch_normalization; add(g); flatten; dense(2); train { loss = mse; }"
+            .to_owned(),
+        // Max pools behind them, of which rows are read.
+        "input(20x8x2); conv2d(4, 1x1); batch_normalization; relu; max_pool2d(2x2); conv2d(4, 1x1); batch_normalization;
+         elu; dropout(0.5); conv2d(3, 1x1); batch_normalization; max_pool2d(2x1, strides = 1); sigmoid;
+         conv2d(3, 3x3, strides = 2); batch_normalization; tanh; max_pool2d(2x1, strides = 1); flatten; dense(2);
+         train { loss = mse; }"
+            .to_owned(),
         // In micro-batches of two.
         "input(10x10x64); conv2d(64, 1x1); dropout(0.5); conv2d(144, 3x3); flatten; dense(2);
          dropout(0.5); dense(2); train { loss = mse; }"
@@ -431,6 +449,7 @@ impl<'a> Run<'a> {
                 self.read_value(input, example);
             }
         }
+        // Of the inputs of an addition the first one alone.
         if pool || conv || step.meets() {
             self.read_value(step.inputs[0], example);
         }
@@ -502,6 +521,8 @@ fn passes_gradient_on(step: &Step, place: usize) -> bool {
     match &step.operation {
         Operation::Activate(activate) => activate.input == activate.output,
         Operation::Dropout(dropout) => dropout.input == dropout.output,
+        // What it adds has the gradient of the sum.
+        Operation::BatchNormalization(layer) if layer.adds => place == 1,
         Operation::BatchNormalization(layer) => layer.frozen && layer.input == layer.output,
         Operation::Merge(merge) => {
             let is_kept =

@@ -83,7 +83,7 @@ impl Facts for Activate {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;
         Saves {
-            input: derives && saved == Saved::PreActivation,
+            inputs: (derives && saved == Saved::PreActivation).into(),
             output: derives && saved == Saved::Output,
             ..Saves::default()
         }

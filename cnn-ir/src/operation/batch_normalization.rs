@@ -2,14 +2,17 @@
 //! a scale and a shift of its own.
 
 use super::stripe::{Rows, Stripe};
-use super::{BatchStatistics, Extent, Facts, Reduction, Saves, StatisticsSizes, Wanted, image};
+use super::{
+    BatchStatistics, Extent, Facts, FusedPool, Reduction, Saves, StatisticsSizes, Wanted, image,
+};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
 use crate::choice::Direction;
 use crate::choice::stripes::{Work, product};
 use core::ops::Range;
 
-/// Normalizes each channel, the last axis.
+/// Normalizes each channel, the last axis. One that is not frozen may add a second input of the output's shape, or
+/// compute the largest value of each window alone.
 ///
 /// Its tensors are gamma (`scale`), beta (`center`), the running mean and the running variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +20,7 @@ pub struct BatchNormalization {
     /// Height, width and channels of the input as it is stored: at least as many rows and columns as
     /// the output has, and exactly as many where statistics are computed.
     pub input: [usize; 3],
-    /// Height, width and channels of the output: what is needed of it.
+    /// Height, width and channels of what is normalized, before the pool: what is needed of it.
     pub output: [usize; 3],
     /// How much of the running statistics a step of training keeps.
     pub momentum: f32,
@@ -29,7 +32,11 @@ pub struct BatchNormalization {
     pub center: bool,
     /// Whether training uses the running statistics as well, and leaves them as they are.
     pub frozen: bool,
-    /// Applied to the result.
+    /// Whether a second input is added to what is normalized.
+    pub adds: bool,
+    /// The max pool behind it, computed in the same call.
+    pub pool: Option<FusedPool>,
+    /// Applied to the result, behind the addition or the pool.
     pub activation: Activation,
 }
 
@@ -37,6 +44,15 @@ impl BatchNormalization {
     /// Channels.
     pub const fn channels(&self) -> usize {
         self.output[2]
+    }
+
+    /// Values of one output image, after the pool.
+    pub const fn output_len(&self) -> usize {
+        let [height, width] = match self.pool {
+            Some(pool) => pool.output,
+            None => [self.output[0], self.output[1]],
+        };
+        height * width * self.output[2]
     }
 
     /// Tensors before the running statistics.
@@ -61,8 +77,10 @@ impl Rows for BatchNormalization {
         self.output[0]
     }
 
-    fn input_row(&self, _place: usize) -> usize {
-        self.input[1] * self.input[2]
+    fn input_row(&self, place: usize) -> usize {
+        // What is added has the shape of the output.
+        let [_, width, channels] = if place == 0 { self.input } else { self.output };
+        width * channels
     }
 
     fn output_row(&self) -> usize {
@@ -91,7 +109,7 @@ impl Rows for BatchNormalization {
 
 impl Facts for BatchNormalization {
     fn work_of_rows(&self) -> Option<Work> {
-        Some(self.work())
+        self.pool.is_none().then(|| self.work())
     }
 
     fn is_row_by_row(&self) -> bool {
@@ -112,19 +130,35 @@ impl Facts for BatchNormalization {
     }
 
     fn computes(&self, output: Extent, whole: Extent) -> Extent {
-        self.reads(output, whole)
+        // Of a pool's output only what is needed.
+        if self.pool.is_some() {
+            output
+        } else {
+            self.reads(output, whole)
+        }
     }
 
     fn store(&mut self, inputs: &[&[usize]], output: &[usize]) {
-        (self.input, self.output) = (image(inputs[0]), image(output));
+        let output = image(output);
+        self.input = image(inputs[0]);
+        self.output = match &mut self.pool {
+            Some(pool) => {
+                pool.output = [output[0], output[1]];
+                self.input
+            }
+            None => output,
+        };
     }
 
     fn only_infers(&mut self) {
         self.frozen = true;
     }
 
-    fn passes_gradient_on(&self, _input: usize) -> bool {
-        self.frozen && self.input == self.output
+    fn passes_gradient_on(&self, input: usize) -> bool {
+        match self.adds {
+            true => input == 1,
+            false => self.frozen && self.input == self.output,
+        }
     }
 
     fn changes_gradient(&self) -> bool {
@@ -134,15 +168,15 @@ impl Facts for BatchNormalization {
     fn saves(&self, wanted: Wanted) -> Saves {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;
-        let [height, width, channels] = self.output;
+        let len = self.output_len();
         Saves {
-            input: wanted.any() && !self.frozen,
+            inputs: (wanted.any() && !self.frozen).into(),
             output: derives && saved == Saved::Output,
             floats: match derives && saved == Saved::PreActivation {
-                true => height * width * channels,
+                true => len,
                 false => 0,
             },
-            bytes: 0,
+            bytes: if self.pool.is_some() { len } else { 0 },
         }
     }
 
@@ -173,7 +207,11 @@ impl Facts for BatchNormalization {
         _vectors: VectorShape,
     ) -> Option<&'static str> {
         match direction {
+            Direction::Forward if self.pool.is_some() => Some("normalize, pool"),
+            Direction::Inference if self.pool.is_some() => Some("scale and shift, pool"),
+            Direction::Forward if self.adds => Some("normalize, add"),
             Direction::Forward if !self.frozen => Some("normalize"),
+            Direction::Inference if self.adds => Some("scale and shift, add"),
             Direction::Inference | Direction::Forward => Some("scale and shift"),
             Direction::KernelGradient => (self.trained() > 0).then_some("sums"),
             Direction::InputGradient if self.frozen => Some("scale"),

@@ -471,7 +471,7 @@ impl Facts for Conv2d {
         let saved = self.activation.properties().saves;
         let len = self.output_len();
         Saves {
-            input: wanted.tensors,
+            inputs: wanted.tensors.into(),
             output: derives && saved == Saved::Output,
             floats: if derives && saved == Saved::PreActivation {
                 len

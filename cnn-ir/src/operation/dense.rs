@@ -69,7 +69,7 @@ impl Facts for Dense {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;
         Saves {
-            input: wanted.tensors,
+            inputs: wanted.tensors.into(),
             output: derives && saved == Saved::Output,
             floats: if derives && saved == Saved::PreActivation {
                 self.units

@@ -116,7 +116,7 @@ impl Facts for DepthwiseConv2d {
         let derives = wanted.any() && self.activation != Activation::Linear;
         let saved = self.activation.properties().saves;
         Saves {
-            input: wanted.tensors,
+            inputs: wanted.tensors.into(),
             output: derives && saved == Saved::Output,
             floats: match derives && saved == Saved::PreActivation {
                 true => self.output.iter().product(),

@@ -218,7 +218,10 @@ impl Facts for Merge {
             MergeKind::Add | MergeKind::Subtract | MergeKind::Average | MergeKind::Concat => false,
         };
         Saves {
-            input: wanted.any() && reads_inputs,
+            inputs: match wanted.any() && reads_inputs {
+                true => self.inputs.count,
+                false => 0,
+            },
             output: derives && saved == Saved::Output,
             floats: match derives && saved == Saved::PreActivation {
                 true => self.output_len(),

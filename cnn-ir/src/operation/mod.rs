@@ -70,8 +70,8 @@ impl Wanted {
 /// What the forward pass of training leaves for the backward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Saves {
-    /// What the step read.
-    pub input: bool,
+    /// How many of the values that the step read, from the first one on.
+    pub inputs: usize,
     /// What the step wrote.
     pub output: bool,
     /// Floats for each example: a mask, a pre-activation. Written whether or not a backward pass

@@ -106,7 +106,7 @@ impl Facts for Pool2d {
     /// A max pool finds the argmax again by comparing its input with its output.
     fn saves(&self, wanted: Wanted) -> Saves {
         Saves {
-            input: wanted.input,
+            inputs: wanted.input.into(),
             output: wanted.input,
             ..Saves::default()
         }

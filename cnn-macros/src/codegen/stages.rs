@@ -376,6 +376,7 @@ impl<'a> Passes<'a> {
             false => field("output", NONE),
         };
         let saved = scope.saved(index, step).unwrap_or(NONE.to_owned());
+        let argmax = scope.argmax(index, step, false).unwrap_or(NONE.to_owned());
         let gradient = scope.gradient(step.output);
         let name = self.context.name(step);
         let total = total_name(name, Direction::Forward);
@@ -383,8 +384,8 @@ impl<'a> Passes<'a> {
         let sums = statistics_name(name, Direction::Backward);
         scope.line(&format!(
             "{layer}.gradient_statistics(rt::GradientStatistics {{
-                run, input: {input}, total: {total}, {output}, saved: {saved}, gradient: {gradient},
-                statistics: {sums},
+                run, input: {input}, total: {total}, {output}, saved: {saved}, argmax: {argmax},
+                gradient: {gradient}, statistics: {sums},
             }});"
         ));
     }
@@ -441,10 +442,8 @@ impl<'a> Passes<'a> {
     fn backward_step(&self, scope: &mut Scope<'_>, index: usize, step: &Step) {
         let layer = self.context.constant(step);
         let (wanted, saves) = (step.wanted(), step.saves());
-        let inputs = match saves.input {
-            true => join(step.inputs.iter().map(|&input| scope.read(input))),
-            false => String::new(),
-        };
+        let saved = &step.inputs[..saves.inputs];
+        let inputs = join(saved.iter().map(|&input| scope.read(input)));
         // The statistics of the gradient have taken the activation into account.
         let output = match saves.output && !step.meets() {
             true => field("output", &scope.read(step.output)),

@@ -8,6 +8,7 @@
 //!                                                         coefficients and sums of a strip stay in registers
 //! ```
 
+pub(crate) mod pooled;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 mod strips;
@@ -28,70 +29,94 @@ pub(crate) fn square_root(x: f64) -> f64 {
     x * inverse
 }
 
-/// `y = x factor + summand` of each channel; with `relu`, 0 in place of what is negative.
+/// `y = x factor + summand` of each channel, plus what is added to each value; with `relu`, 0 in place of what is
+/// negative. The coefficients are the factor and the summand.
 ///
 /// # Panics
 /// If lengths differ.
 pub(crate) fn affine(
     isa: Isa,
-    factor: &[f32],
-    summand: &[f32],
+    coefficients: [&[f32]; 2],
+    addend: Option<&[f32]>,
     relu: bool,
     x: &[f32],
     y: &mut [f32],
 ) {
+    let [factor, summand] = coefficients;
     assert!(
         x.len() == y.len() && factor.len() == summand.len(),
         "lengths"
     );
     assert!(x.len().is_multiple_of(factor.len()), "whole rows");
-    match relu {
-        true => isa.run(Affine::<true> {
-            factor,
-            summand,
-            x,
-            y,
-        }),
-        false => isa.run(Affine::<false> {
-            factor,
-            summand,
-            x,
-            y,
-        }),
+    if let Some(addend) = addend {
+        assert_eq!(addend.len(), x.len(), "an addend for each value");
+    }
+    let pass = Affine::<false, false> {
+        coefficients,
+        addend: addend.unwrap_or(&[]),
+        x,
+        y,
+    };
+    match (addend.is_some(), relu) {
+        (false, false) => isa.run(pass),
+        (false, true) => isa.run(pass.with::<false, true>()),
+        (true, false) => isa.run(pass.with::<true, false>()),
+        (true, true) => isa.run(pass.with::<true, true>()),
     }
 }
 
-struct Affine<'a, const RELU: bool> {
-    factor: &'a [f32],
-    summand: &'a [f32],
+struct Affine<'a, const ADD: bool, const RELU: bool> {
+    coefficients: [&'a [f32]; 2],
+    /// If something is added.
+    addend: &'a [f32],
     x: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl<const RELU: bool> Kernel for Affine<'_, RELU> {
+impl<'a> Affine<'a, false, false> {
+    /// The same with what else is done.
+    fn with<const ADD: bool, const RELU: bool>(self) -> Affine<'a, ADD, RELU> {
+        let Self {
+            coefficients,
+            addend,
+            x,
+            y,
+        } = self;
+        Affine {
+            coefficients,
+            addend,
+            x,
+            y,
+        }
+    }
+}
+
+impl<const ADD: bool, const RELU: bool> Kernel for Affine<'_, ADD, RELU> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        for group in Group::all(self.factor.len()) {
-            let mut strips = AffineStrips::<RELU> {
-                coefficients: [self.factor, self.summand].map(|values| group.repeated(values)),
+        for group in Group::all(self.coefficients[0].len()) {
+            let mut strips = AffineStrips::<ADD, RELU> {
+                coefficients: self.coefficients.map(|values| group.repeated(values)),
+                addend: self.addend,
                 x: self.x,
                 y: self.y,
             };
-            // SAFETY: the machine has the features of `S`; `x` and `y` are equally long.
+            // SAFETY: the machine has the features of `S`; `x`, `y` and, if it is added, `addend` are equally long.
             unsafe { group.strips::<S, _>(self.x.len(), &mut strips) }
         }
     }
 }
 
-struct AffineStrips<'a, const RELU: bool> {
+struct AffineStrips<'a, const ADD: bool, const RELU: bool> {
     coefficients: [[f32; MOST]; 2],
+    addend: &'a [f32],
     x: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl<const RELU: bool> Strips for AffineStrips<'_, RELU> {
+impl<const ADD: bool, const RELU: bool> Strips for AffineStrips<'_, ADD, RELU> {
     #[inline(always)]
     unsafe fn strip<S: Simd, const V: usize, const CUT: bool>(&mut self, strip: Strip) {
         // SAFETY: as of this function.
@@ -102,7 +127,11 @@ impl<const RELU: bool> Strips for AffineStrips<'_, RELU> {
                 let (x, y) = (self.x.as_ptr().add(place), self.y.as_mut_ptr().add(place));
                 unrolled!(i in 0..V => {
                     let x = load::<S, CUT>(x.add(i * S::LANES), strip.count);
-                    let z = S::fma(x, factor[i], summand[i]);
+                    let mut z = S::fma(x, factor[i], summand[i]);
+                    if ADD {
+                        let addend = self.addend.as_ptr().add(place + i * S::LANES);
+                        z = S::add(z, load::<S, CUT>(addend, strip.count));
+                    }
                     let z = if RELU { S::relu(z) } else { z };
                     store::<S, CUT>(y.add(i * S::LANES), z, strip.count);
                 });

@@ -8,16 +8,24 @@
 //!              dx = gamma / sqrt(variance + epsilon) (dy - mean of dy - x̂ mean of dy x̂)
 //! ```
 //!
+//! With a max pool behind it, the values of a window are computed where the pool compares them: see
+//! [`kernels::pooled`]. A second input, if there is one, is added before the activation. Its gradient is `dy`: the gradient of the output is
+//! left as it is for whoever reads it next.
+//!
 //! A layer that is frozen at run time has its running statistics in the total of the forward pass, and its backward pass
 //! leaves the means out; with `trainable = false` in its description, no statistics are computed at all.
 //!
 //! The variance is the biased one, also in the running statistics, as Keras has it.
+
+#[cfg(test)]
+mod tests;
 
 use super::stripes::{self, Striped};
 use super::{
     Backward, Direction, Execute, Forward, GradientStatistics, Infer, Sizes, Statistics,
     activation, crop,
 };
+use crate::kernels::batch_normalization::pooled::{self, Pooled};
 use crate::kernels::{Isa, batch_normalization as kernels};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
@@ -145,14 +153,21 @@ impl Execute for BatchNormalization {
     fn forward(&self, call: Forward<'_>) {
         let (isa, channels) = (call.run.isa, self.channels());
         let tensors = Tensors::of(self, call.tensors);
-        let [factor, summand] = match tensors.totals.first() {
+        let coefficients = match tensors.totals.first() {
             Some(total) => {
                 let Total { mean, scale, .. } = Total::of(total, channels);
                 tensors.affine(mean, |channel| scale[channel], call.scratch)
             }
             None => tensors.affine_by_running(self.epsilon, call.scratch),
         };
-        normalize(self, isa, factor, summand, call.inputs[0], call.output);
+        normalize(
+            self,
+            isa,
+            coefficients,
+            call.inputs,
+            call.output,
+            call.argmax,
+        );
         if !call.saved.is_empty() {
             call.saved.copy_from_slice(call.output);
         }
@@ -163,7 +178,15 @@ impl Execute for BatchNormalization {
         let (isa, channels) = (call.run.isa, self.channels());
         let tensors = Tensors::of(self, call.tensors);
         let dy = call.gradient;
-        let [dx] = call.input_gradients else { return };
+        let [dx, others @ ..] = call.input_gradients else {
+            return;
+        };
+        // Where it does not share a place with the gradient of the output.
+        if let [addend] = others
+            && !addend.is_empty()
+        {
+            addend.copy_from_slice(dy);
+        }
         if let [forward, backward] = tensors.totals {
             if dx.is_empty() {
                 return;
@@ -171,13 +194,18 @@ impl Execute for BatchNormalization {
             let total = Total::of(forward, channels);
             let Total { mean, scale, .. } = total;
             if total.are_running {
-                let (factor, _) = call.scratch.split_at_mut(channels);
+                let (factor, rest) = call.scratch.split_at_mut(channels);
                 for channel in 0..channels {
                     factor[channel] = tensors.gamma(channel) * scale[channel];
                 }
-                dx.copy_from_slice(dy);
-                kernels::scale(isa, factor, dx);
-                return;
+                let zeros = &mut rest[..channels];
+                zeros.fill(0.0);
+                if let Some(pooled) = pooled(self) {
+                    let coefficients = [&*factor, &*zeros, &*zeros];
+                    let argmax = call.argmax;
+                    return pooled::input_gradient(isa, pooled, coefficients, None, argmax, dy, dx);
+                }
+                return kernels::affine(isa, [factor, zeros], None, false, dy, dx);
             }
             let means = &backward[self.trained() * channels..];
             let (mean_of_products, mean_of_gradients) = means.split_at(channels);
@@ -191,6 +219,10 @@ impl Execute for BatchNormalization {
                 summand[channel] = -a * mean_of_gradients[channel] - slope[channel] * mean[channel];
             }
             let coefficients = [&*factor, &*slope, &*summand];
+            if let Some(pooled) = pooled(self) {
+                let (x, argmax) = (Some(call.inputs[0]), call.argmax);
+                return pooled::input_gradient(isa, pooled, coefficients, x, argmax, dy, dx);
+            }
             return kernels::input_gradient(isa, coefficients, call.inputs[0], dy, dx);
         }
         undo_activation(self, isa, call.output, call.saved, dy);
@@ -207,12 +239,26 @@ impl Execute for BatchNormalization {
 
     fn gradient_statistics(&self, call: GradientStatistics<'_>) {
         let (isa, dy) = (call.run.isa, call.gradient);
+        let Total { mean, scale, .. } = Total::of(call.total, self.channels());
+        if let Some(pooled) = pooled(self) {
+            undo_activation(self, isa, call.output, call.saved, dy);
+            let (x, argmax) = (call.input, call.argmax);
+            let statistics = call.statistics;
+            return pooled::add_gradient_sums(
+                isa,
+                pooled,
+                [mean, scale],
+                x,
+                argmax,
+                dy,
+                statistics,
+            );
+        }
         // A relu is undone in the same pass.
         let outputs = (self.activation == Activation::Relu).then_some(call.output);
         if outputs.is_none() {
             undo_activation(self, isa, call.output, call.saved, dy);
         }
-        let Total { mean, scale, .. } = Total::of(call.total, self.channels());
         kernels::add_gradient_sums(isa, mean, scale, call.input, outputs, dy, call.statistics);
     }
 
@@ -250,7 +296,11 @@ impl Execute for BatchNormalization {
 
 impl Striped for BatchNormalization {
     fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
-        Cut::all_rows(self.rows(), most)
+        match self.pool {
+            // Its rows are not those of the normalized image.
+            Some(_) => Cut::Whole,
+            None => Cut::all_rows(self.rows(), most),
+        }
     }
 
     fn channels(&self) -> usize {
@@ -263,9 +313,9 @@ impl Striped for BatchNormalization {
 
     fn infer_whole(&self, call: Infer<'_>) {
         let tensors = Tensors::of(self, call.tensors);
-        let [factor, summand] = tensors.affine_by_running(self.epsilon, call.scratch);
+        let coefficients = tensors.affine_by_running(self.epsilon, call.scratch);
         let isa = call.run.isa;
-        normalize(self, isa, factor, summand, call.inputs[0], call.output);
+        normalize(self, isa, coefficients, call.inputs, call.output, &mut []);
         activate(self, isa, call.output);
     }
 
@@ -282,22 +332,37 @@ fn activate(layer: &BatchNormalization, isa: Isa, y: &mut [f32]) {
     }
 }
 
-/// The normalized rows; a relu is applied in the same pass.
+/// The max pool behind a layer, if it takes one along.
+fn pooled(layer: &BatchNormalization) -> Option<Pooled> {
+    let image = layer.input;
+    layer.pool.map(|pool| Pooled { pool, image })
+}
+
+/// The normalized rows; the second input is added, the maxima of windows are taken, and a relu is applied in the same
+/// pass.
 fn normalize(
     layer: &BatchNormalization,
     isa: Isa,
-    factor: &[f32],
-    summand: &[f32],
-    x: &[f32],
+    coefficients: [&[f32]; 2],
+    inputs: &[&[f32]],
     y: &mut [f32],
+    argmax: &mut [u8],
 ) {
     let relu = layer.activation == Activation::Relu;
-    if layer.input == layer.output {
-        return kernels::affine(isa, factor, summand, relu, x, y);
+    let (x, addend) = match *inputs {
+        [x, addend] => (x, Some(addend)),
+        _ => (inputs[0], None),
+    };
+    if let Some(pooled) = pooled(layer) {
+        return pooled::forward(isa, pooled, coefficients, relu, x, y, argmax);
     }
+    if layer.input == layer.output {
+        return kernels::affine(isa, coefficients, addend, relu, x, y);
+    }
+    // Only a frozen one reads more than it writes, and that adds nothing.
     let lines = y.chunks_exact_mut(layer.output[1] * layer.output[2]);
     for (row, line) in crop::rows(layer.input, layer.output, x).zip(lines) {
-        kernels::affine(isa, factor, summand, relu, row, line);
+        kernels::affine(isa, coefficients, None, relu, row, line);
     }
 }
 

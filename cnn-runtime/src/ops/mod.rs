@@ -159,6 +159,8 @@ pub struct GradientStatistics<'a> {
     pub output: &'a [f32],
     /// The floats that its forward pass saved.
     pub saved: &'a [f32],
+    /// The argmax that its forward pass saved.
+    pub argmax: &'a [u8],
     /// The gradient with respect to the output. Becomes the one before the activation.
     pub gradient: &'a mut [f32],
     /// The sums of the examples of this partial so far, zeros at first.

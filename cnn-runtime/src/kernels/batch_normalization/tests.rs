@@ -90,18 +90,32 @@ fn channels_have_their_own_coefficients() {
                 };
                 let case = format!("{channels}, {rows}, {}", isa.name());
                 let mut y = vec![f32::NAN; len];
-                affine(isa, &a, &b, false, &x, &mut y);
+                affine(isa, [&a, &b], None, false, &x, &mut y);
                 compare(&mut wrong, &case, &y, &of(&|i, c| x[i] * a[c] + b[c]), 1e-6);
                 // A relu in the same pass, to the bit, and what it makes of numbers that are none.
                 let mut x_of_relu = x.clone();
                 x_of_relu[0] = f32::NAN;
                 let mut with_relu = vec![f32::NAN; len];
-                affine(isa, &a, &b, true, &x_of_relu, &mut with_relu);
+                affine(isa, [&a, &b], None, true, &x_of_relu, &mut with_relu);
                 let mut apart = y.clone();
                 apart[0] = f32::NAN;
                 activation::forward(Activation::Relu, isa, channels, &mut apart);
                 if bits(&with_relu) != bits(&apart) {
                     wrong.push(format!("{case}: relu"));
+                }
+                // An addend in the same pass, as it is added behind it.
+                for relu in [false, true] {
+                    let mut together = vec![f32::NAN; len];
+                    affine(isa, [&a, &b], Some(&dy), relu, &x_of_relu, &mut together);
+                    let sum = y.iter().zip(&dy).map(|(y, dy)| y + dy);
+                    let mut sum: Vec<f32> = sum.collect();
+                    sum[0] = f32::NAN;
+                    if relu {
+                        activation::forward(Activation::Relu, isa, channels, &mut sum);
+                    }
+                    if bits(&together) != bits(&sum) {
+                        wrong.push(format!("{case}: addend, relu {relu}"));
+                    }
                 }
                 input_gradient(isa, [&a, &b, &c], &x, &dy, &mut y);
                 let expected = of(&|i, k| dy[i] * a[k] + x[i] * b[k] + c[k]);

@@ -31,7 +31,7 @@ mod few_channels;
 mod im2col;
 mod padded_input;
 mod permuted;
-mod pooled;
+pub(in crate::kernels) mod pooled;
 mod sparse;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -193,7 +193,7 @@ unsafe fn cell<S: Simd>(z: *const f32, count: usize, index: usize) -> (S::V, S::
 /// # Safety
 /// The machine has the features of `S`.
 #[inline(always)]
-pub(super) unsafe fn max<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
+pub(in crate::kernels) unsafe fn max<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
         let is_greater = S::greater(b.0, a.0);
@@ -210,7 +210,10 @@ pub(super) unsafe fn max<S: Simd>(a: (S::V, S::V), b: (S::V, S::V)) -> (S::V, S:
 /// # Safety
 /// As for [`max`].
 #[inline(always)]
-pub(super) unsafe fn max_of_four<S: Simd>(cells: [[S::V; 2]; 2], rows: [usize; 2]) -> (S::V, S::V) {
+pub(in crate::kernels) unsafe fn max_of_four<S: Simd>(
+    cells: [[S::V; 2]; 2],
+    rows: [usize; 2],
+) -> (S::V, S::V) {
     // SAFETY: the caller vouches for the features.
     unsafe {
         let index = |row: usize, column: usize| S::splat((rows[row] + column) as f32);
@@ -225,7 +228,7 @@ pub(super) unsafe fn max_of_four<S: Simd>(cells: [[S::V; 2]; 2], rows: [usize; 2
 /// # Safety
 /// They are valid, and the machine has the features of `S`.
 #[inline(always)]
-pub(super) unsafe fn load<S: Simd>(p: *const f32, count: usize) -> S::V {
+pub(in crate::kernels) unsafe fn load<S: Simd>(p: *const f32, count: usize) -> S::V {
     // SAFETY: the caller vouches for `count` values.
     unsafe {
         if count == S::LANES {
@@ -241,7 +244,7 @@ pub(super) unsafe fn load<S: Simd>(p: *const f32, count: usize) -> S::V {
 /// # Safety
 /// As for [`load`].
 #[inline(always)]
-pub(super) unsafe fn store<S: Simd>(p: *mut f32, v: S::V, count: usize) {
+pub(in crate::kernels) unsafe fn store<S: Simd>(p: *mut f32, v: S::V, count: usize) {
     // SAFETY: the caller vouches for `count` values.
     unsafe {
         if count == S::LANES {

@@ -102,7 +102,9 @@ fn normalization(shape: [usize; 3], activation: Activation) -> BatchNormalizatio
         scale: false,
         center: false,
         frozen: true,
+        adds: false,
         activation,
+        pool: None,
     }
 }
 

@@ -54,6 +54,8 @@ impl<O: Folds + Copy + Into<Operation> + core::fmt::Debug> Case<O> {
             scale: random.below(3) > 0,
             center: random.below(3) > 0,
             frozen: true,
+            adds: false,
+            pool: None,
             activation: Activation::Linear,
         };
         let n = 1 + random.below(3);
