@@ -20,6 +20,8 @@ mod argmax;
 #[cfg(feature = "std")]
 mod clock;
 #[cfg(feature = "std")]
+pub mod cores;
+#[cfg(feature = "std")]
 pub mod data;
 #[cfg(feature = "std")]
 mod error;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! ```text
-//! networks ──▶ measure ──▶ table (here), below how far the cores are from each other
+//! networks ──▶ measure ──▶ table (here)
 //!                  ├─────▶ serve, which answers `tests/peers/compare.py`
 //!                  ╰─────▶ watched: what progress, metrics and callbacks cost
 //! pictures ──▶
@@ -16,9 +16,9 @@
 //!
 //! Everything is timed through the public API, on images in memory. A training step is all that
 //! `fit` does for one: copying the batch, forward, loss, metrics, backward and update. Inference is
-//! `predict_batch`, which returns a new array, and for one image also `predict`. The whole table takes three minutes.
+//! `predict_batch`, which returns a new array, and for one image also `predict`. Cores that share a cache are about
+//! 25 ns from each other, others several times as far; a virtual machine may move from the ones to the others. The whole table takes three minutes.
 
-mod cores;
 mod measure;
 mod networks;
 mod pictures;
@@ -89,13 +89,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return watched::run(&digits, &options.threads, options.rounds, options.seconds);
     }
     println!("medians of {} rounds", options.rounds);
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-        let nanoseconds = cores::distance().as_nanos();
-        println!("a cache line takes {nanoseconds} ns from one thread to another");
-    }
     println!(
-        "{:<13} {:<14} {:>5} {:>7} {:>12} {:>12}",
-        "network", "work", "batch", "threads", "µs/step", "images/s"
+        "{:<13} {:<14} {:>5} {:>7} {:>12} {:>12}  {}",
+        "network", "work", "batch", "threads", "µs/step", "images/s", "distance of the cores"
     );
     for network in networks {
         let model = Model::new((network.spec)(), 0);
@@ -113,8 +109,12 @@ fn main() -> Result<(), Box<dyn Error>> {
                         .map(|_| Ok(round()?.microseconds()))
                         .collect::<Result<Vec<f64>, cnn::Error>>()?;
                     let median = measure::median(&mut rounds);
+                    let distance = match threads {
+                        1 => String::new(),
+                        _ => format!("{} ns", cnn::runtime::cores::distance()),
+                    };
                     println!(
-                        "{:<13} {:<14} {batch:>5} {threads:>7} {median:>12.1} {:>12.0}",
+                        "{:<13} {:<14} {batch:>5} {threads:>7} {median:>12.1} {:>12.0}  {distance}",
                         network.name,
                         work.to_string(),
                         batch as f64 / median * 1e6,

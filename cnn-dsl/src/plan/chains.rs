@@ -33,7 +33,7 @@ pub(super) fn find(plan: &mut Plan) {
     chains.retain(|chain| {
         let steps = plan.steps[chain.clone()].iter();
         let work = steps.filter_map(|step| step.operation.facts().work_of_rows());
-        work.fold(Work::default(), Work::and).stripes(2) > 1
+        work.fold(Work::default(), Work::and).stripes(2, 1) > 1
     });
     plan.inference.chains = chains;
 }

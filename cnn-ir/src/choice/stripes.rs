@@ -22,7 +22,7 @@ pub struct Work {
 /// The most stripes of a step. They have their place on the stack, and more threads than that hardly help with a step.
 pub const MAX_STRIPES: usize = 32;
 
-/// Nanoseconds that a stripe has to take: two or three meetings.
+/// Nanoseconds that a stripe has to take where cores are near: some meetings.
 const GRAIN: usize = 1_000;
 /// Nanoseconds of a step behind which a meeting counts.
 const SHORT: usize = 4 * GRAIN;
@@ -61,12 +61,13 @@ impl Work {
     }
 
     /// As many stripes as pay, for so many threads: one for each, or two where they are long, so that a thread that is
-    /// done first takes more of them.
-    pub fn stripes(self, threads: usize) -> usize {
+    /// done first takes more of them. `remoteness` says how many times as far the cores are from each other as those
+    /// that share a cache.
+    pub fn stripes(self, threads: usize, remoteness: usize) -> usize {
         if threads < 2 {
             return 1;
         }
-        let pay = (self.nanoseconds() / GRAIN).max(1);
+        let pay = (self.nanoseconds() / (GRAIN * remoteness)).max(1);
         let twice = threads.saturating_mul(2);
         let stripes = match pay / LONG >= twice {
             true => twice,
@@ -178,7 +179,8 @@ mod tests {
             flops: grains * FLOPS * GRAIN,
             values: 0,
         };
-        let stripes = |threads| [1, 2, 3, 4, 9, 1000].map(|grains| work(grains).stripes(threads));
+        let stripes =
+            |threads| [1, 2, 3, 4, 9, 1000].map(|grains| work(grains).stripes(threads, 1));
         assert_eq!(stripes(1), [1; 6]);
         assert_eq!(stripes(2), [1, 2, 2, 2, 2, 4]);
         assert_eq!(stripes(3), [1, 2, 3, 3, 3, 6]);
@@ -187,12 +189,17 @@ mod tests {
             flops: 2 * FLOPS * GRAIN - 1,
             values: 2 * VALUES * GRAIN - 1,
         };
-        assert_eq!(short.stripes(4), 1);
+        assert_eq!(short.stripes(4, 1), 1);
         let long = Work {
             values: 2 * VALUES * GRAIN,
             ..short
         };
-        assert_eq!(long.stripes(4), 2);
+        assert_eq!(long.stripes(4, 1), 2);
+        // Where meetings take longer, stripes have to.
+        assert_eq!(
+            [work(7), work(8), work(16)].map(|work| work.stripes(4, 4)),
+            [1, 2, 4]
+        );
         assert!(work(SHORT / GRAIN - 1).is_short() && !work(SHORT / GRAIN).is_short());
         assert_eq!(work(1).and(work(2)), work(3));
     }

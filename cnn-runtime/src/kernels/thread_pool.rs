@@ -67,6 +67,11 @@ pub fn is_taken() -> bool {
     POOL.owned.load(Ordering::Relaxed)
 }
 
+/// Whether there are threads beside the caller, all of which wait for work without sleeping.
+pub fn is_awake() -> bool {
+    POOL.spawned.load(Ordering::Relaxed) > 0 && *lock(&POOL.sleepers) == 0
+}
+
 static POOL: Pool = Pool::new();
 
 /// The caller, and as many others as a word has bits.

@@ -20,6 +20,7 @@ use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 use super::parameters::Buffer;
 use super::parts::Parts;
 use super::{Model, packed, size};
+use crate::cores;
 use crate::data::targets::Checked;
 use crate::data::{self, Dataset, check_input};
 use crate::error::Error;
@@ -212,7 +213,7 @@ impl Predictor<'_> {
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
         let threads = threads();
-        if 2 * count <= threads && self.work().stripes(threads) > 1 && !UnderWay::is_any() {
+        if 2 * count <= threads && self.pays(threads) && !UnderWay::is_any() {
             let examples = inputs.chunks(size(self.spec.input));
             for (input, output) in examples.zip(flat.chunks_mut(size(self.spec.output))) {
                 self.predict_one(input, output);
@@ -286,13 +287,23 @@ impl Predictor<'_> {
         }
     }
 
+    /// Whether so many threads may share an example.
+    fn pays(&self, threads: usize) -> bool {
+        // One that is too short where cores are near is so on all others.
+        if self.work().stripes(threads, 1) == 1 {
+            return false;
+        }
+        cores::measure();
+        self.work().stripes(threads, cores::remoteness()) > 1
+    }
+
     /// The network's output for one example, by as many threads as pay.
     ///
     /// Where predictions are under way at the same time, the caller has threads of its own, and each prediction
     /// stays on the one that asked for it.
     fn predict_one(&self, input: &[f32], output: &mut [f32]) {
         let threads = threads();
-        if self.work().stripes(threads) == 1 {
+        if !self.pays(threads) {
             return self.predict_chunk(1, 1, input, output);
         }
         let is_busy = UnderWay::is_any();

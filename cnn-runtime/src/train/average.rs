@@ -23,7 +23,8 @@ const PIECE: usize = 16 * 1024;
 pub(crate) struct Average {
     spec: &'static Spec,
     momentum: f32,
-    threads: usize,
+    /// The most threads to use.
+    pub(super) threads: usize,
 }
 
 impl Average {

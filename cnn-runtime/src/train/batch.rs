@@ -209,8 +209,7 @@ impl<'c> Batch<'c> {
         let columns = measures.columns();
         let scale = 1.0 / batch.len() as f32;
         let (total, partial_sums) = self.sums.split_at_mut(columns);
-        // The backward pass takes about twice as long as the forward pass.
-        let threads = worthwhile(self.threads, 3 * batch.len() as u64 * flops(spec));
+        let threads = worthwhile(self.threads, step_flops(spec, batch.len()));
         let (weights, classes) = (&self.packed, &self.class_weights[..]);
         let replacements = &self.replacements[..];
         let mut shares = shares(
@@ -492,9 +491,11 @@ fn lengths(spec: &Spec) -> [usize; 3] {
     [size(spec.input), size(spec.output), spec.outputs.len()]
 }
 
-/// Floating-point operations of the forward pass for one example.
-fn flops(spec: &Spec) -> u64 {
-    spec.layers.iter().map(|layer| layer.flops).sum()
+/// Floating-point operations of a step with so many examples, about: the backward pass takes twice as many as the forward
+/// pass.
+pub(super) fn step_flops(spec: &Spec, examples: usize) -> u64 {
+    let forward: u64 = spec.layers.iter().map(|layer| layer.flops).sum();
+    3 * examples as u64 * forward
 }
 
 /// Cuts a batch into one share for each thread, at the borders of partials.

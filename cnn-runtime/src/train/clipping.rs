@@ -25,7 +25,8 @@ const PIECE: usize = 16 * 1024;
 /// How gradients are clipped in one call of `fit`.
 pub(crate) struct Clipping {
     isa: Isa,
-    threads: usize,
+    /// The most threads to use.
+    pub(super) threads: usize,
     clip: Kind,
     /// The pieces of each tensor that is trained.
     tensors: Vec<Vec<Range<usize>>>,

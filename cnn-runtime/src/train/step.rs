@@ -19,6 +19,7 @@
 //! is that of their mean over all examples, as if they were one batch that is too large for the memory; layers that
 //! look at their whole batch see each by itself.
 
+use crate::cores;
 use crate::data::targets::Checked;
 use crate::data::{Dataset, Pass};
 use crate::error::Error;
@@ -28,23 +29,25 @@ use crate::model::parameters::mix;
 use crate::non_finite::NonFinite;
 use crate::objective::Measures;
 use crate::objective::custom::Custom;
-use crate::spec::{Penalty, Training};
-use crate::thread_count::threads;
+use crate::spec::{Penalty, Spec, Training};
+use crate::thread_count::{threads, worthwhile_sharing};
 use crate::train::average::Average;
-use crate::train::batch::Batch;
+use crate::train::batch::{self, Batch};
 use crate::train::clipping::Clipping;
 use crate::train::gradients::Gradients;
 use crate::train::multipliers::Multipliers;
 use crate::train::origin;
 use crate::train::penalties;
 use crate::train::running::Running;
-use crate::train::update::Update;
+use crate::train::update::{self, Update};
 use cnn_ir::{Augment, Optimizer};
 
 /// The buffers of a training step, used for every step of a call of `fit`.
 pub(crate) struct Step<'c> {
     batch: Batch<'c>,
     batch_size: usize,
+    /// The most threads that take part.
+    threads: usize,
     /// The sums of the loss and of each metric over the examples of the last step.
     sums: Vec<f64>,
     gradients: Gradients,
@@ -117,6 +120,7 @@ impl<'c> Step<'c> {
                 spec, training, parameters, frozen, custom, batch_size, threads,
             ),
             batch_size,
+            threads,
             sums: vec![0.0; measures.columns()],
             gradients: Gradients::new(spec, frozen),
             clipping: Clipping::new(spec, frozen, optimizer.clip, threads),
@@ -147,9 +151,11 @@ impl<'c> Step<'c> {
         examples: &[usize],
         seed: u64,
     ) -> Result<&[f64], Rejection> {
+        self.share(model.spec(), examples.len());
         let Self {
             batch,
             batch_size,
+            threads: _,
             sums,
             gradients,
             clipping,
@@ -220,6 +226,27 @@ impl<'c> Step<'c> {
         }
         batch.pack(parameters);
         Ok(sums)
+    }
+
+    /// Lets as many threads take part in the next step, of so many examples, as make it faster: in all of its phases, so
+    /// that a part of the parameters stays with its thread.
+    fn share(&mut self, spec: &Spec, examples: usize) {
+        if self.threads < 2 {
+            return;
+        }
+        cores::measure();
+        let examples = examples.min(self.batch_size);
+        let values = spec.parameter_count;
+        let flops = batch::step_flops(spec, examples) + update::flops(values);
+        let threads = worthwhile_sharing(self.threads, flops, values, cores::distance());
+        self.batch.threads = threads;
+        self.update.threads = threads;
+        if let Some(clipping) = &mut self.clipping {
+            clipping.threads = threads;
+        }
+        if let Some(average) = &mut self.average {
+            average.threads = threads;
+        }
     }
 
     /// The sums of the loss and of each metric over the examples of the last step.

@@ -40,7 +40,8 @@ const PIECE: usize = 16 * 1024;
 pub(crate) struct Update {
     spec: &'static Spec,
     isa: Isa,
-    threads: usize,
+    /// The most threads to use.
+    pub(super) threads: usize,
     optimizer: Optimizer,
     constraints: Vec<Constrained>,
     /// What the optimizer may update at once, ascending.
@@ -239,8 +240,7 @@ impl Update {
         let count = state.slots.len();
         let rule = &state.rule;
         let mut pieces = pieces(&self.ranges, parameters, &mut state.slots, gradients);
-        // About as many operations as an optimizer has for a value.
-        let threads = worthwhile(self.threads, 32 * gradients.len() as u64);
+        let threads = worthwhile(self.threads, flops(gradients.len()));
         for_each(threads, &mut pieces, |_, piece| {
             let step = piece.updated.step(step);
             let slots = &mut piece.slots[..count];
@@ -266,6 +266,11 @@ impl Update {
         let first = tensors.find(|parameter| parameter.range().any(overflows));
         first.map(|parameter| parameter.name)
     }
+}
+
+/// About as many operations as an optimizer has for so many values.
+pub(super) fn flops(values: usize) -> u64 {
+    32 * values as u64
 }
 
 /// What an optimizer updates at once. Frozen tensors are left out.
