@@ -90,8 +90,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("medians of {} rounds", options.rounds);
     println!(
-        "{:<13} {:<14} {:>5} {:>7} {:>12} {:>12}  {}",
-        "network", "work", "batch", "threads", "µs/step", "images/s", "distance of the cores"
+        "{:<13} {:<14} {:>5} {:>7} {:>12} {:>12}  distance of the cores",
+        "network", "work", "batch", "threads", "µs/step", "images/s"
     );
     for network in networks {
         let model = Model::new((network.spec)(), 0);
