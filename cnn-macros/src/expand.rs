@@ -16,10 +16,10 @@ use crate::codegen::attributes::Attributes;
 use crate::codegen::{self, Context, hover, words};
 use crate::report;
 use crate::source::Source;
-use cnn_dsl::Analysis;
 use cnn_dsl::diagnostic::{Diagnostic, Severity};
 use cnn_dsl::plan::Plan;
 use cnn_dsl::syntax::Span as Range;
+use cnn_dsl::{Analysis, Network};
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
@@ -121,6 +121,15 @@ fn reports(
     reports.collect()
 }
 
+/// How the network runs: with chains where there may be threads.
+fn planned(network: &Network) -> Plan {
+    let plan = Plan::new(network);
+    match cfg!(any(feature = "threads", test)) {
+        true => plan,
+        false => plan.without_chains(),
+    }
+}
+
 /// The network's code, or its stub after an error.
 fn code(
     analysis: &Analysis,
@@ -131,11 +140,11 @@ fn code(
 ) -> TokenStream {
     match &analysis.network {
         Some(network) => {
-            let plan = Plan::new(network);
+            let plan = planned(network);
             let up_to = network.exposed.iter().map(|port| network.up_to(port));
             let exposed: Vec<_> = up_to
                 .map(|network| {
-                    let plan = Plan::new(&network);
+                    let plan = planned(&network);
                     (network, plan)
                 })
                 .collect();

@@ -210,6 +210,15 @@ impl Plan {
         plan
     }
 
+    /// The same for programs in which no threads share an example, as those without `std`: a prediction takes less memory.
+    pub fn without_chains(mut self) -> Self {
+        let prediction = self.prediction.take();
+        self.prediction = prediction.map(|plan| Box::new(plan.without_chains()));
+        self.inference.chains.clear();
+        self.inference.memory = memory::inference(&self);
+        self
+    }
+
     /// The plan of training, whose steps can infer as well.
     fn of_training(network: &Network) -> Self {
         let mut plan = lower::lower(network);

@@ -62,7 +62,9 @@ fn others_meet() {
 #[test]
 fn what_a_chain_reads_stays_until_its_end() {
     let block = "depthwise_conv2d(3x3, padding = same); conv2d(64, 1x1);";
-    let plan = Plan::new(&network(&format!("input(25x5x64); {block} {block}")));
+    let plan = Plan::new(&network(&format!(
+        "input(25x5x64); {block} {block} {block}"
+    )));
     let memory = &plan.inference.memory;
     for chain in &plan.inference.chains {
         let steps = &plan.steps[chain.clone()];
@@ -70,5 +72,13 @@ fn what_a_chain_reads_stays_until_its_end() {
         let read = memory.values[steps[0].inputs[0]];
         assert!(written.into_iter().all(|place| place != read));
     }
-    assert_eq!(plan.inference.chains.len(), 2);
+    assert_eq!(plan.inference.chains.len(), 3);
+    // Where no threads share an example, it does not.
+    let floats = |plan: &Plan| -> usize {
+        let slots = plan.inference.memory.slots.iter();
+        slots.map(|slot| slot.len).sum()
+    };
+    let alone = plan.clone().without_chains();
+    assert!(alone.inference.chains.is_empty());
+    assert_eq!([floats(&plan), floats(&alone)], [3 * 8_000, 2 * 8_000]);
 }
