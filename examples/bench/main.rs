@@ -16,8 +16,9 @@
 //!
 //! Everything is timed through the public API, on images in memory. A training step is all that
 //! `fit` does for one: copying the batch, forward, loss, metrics, backward and update. Inference is
-//! `predict_batch`, which returns a new array, and for one image also `predict`. Cores that share a cache are about
-//! 25 ns from each other, others several times as far; a virtual machine may move from the ones to the others. The whole table takes three minutes.
+//! `predict_batch`, which returns a new array, and for one image also `predict`. The whole table takes three minutes.
+//! Its last column says how long a cache line takes from one core to another one. Cores that share a cache are the
+//! nearest; a virtual machine may move to farther ones while it runs.
 
 mod measure;
 mod networks;

@@ -6,8 +6,8 @@
 //!
 //! A chain begins with any step whose rows can be computed apart. A step joins the one before it if it makes each row
 //! of the same row of what that one writes and nobody else reads, and if the one before is so short that a meeting
-//! between the two would count. A chain that is too short for two threads is none. What a chain reads stays in its place until all of it has run, because threads run it
-//! at different speeds; see `memory`.
+//! between the two would count. A chain that is too short for two threads is none. What a chain reads stays in its
+//! place until all of it has run, because threads run it at different speeds; see `memory`.
 
 use super::Plan;
 use cnn_ir::choice::stripes::{MAX_CHAIN, Work};

@@ -3,12 +3,12 @@
 //! Data flows `Network` → `lower` (one step a layer, or several in a row; flatten and reshape share their input's
 //! value) → `fold` (for prediction: batch normalizations join the weights before them) → `fuse`
 //! (zero paddings join the convolution behind them, additions a batch normalization before them, activations and max
-//! pools the convolution or dense layer before them, the last softmax or sigmoid the loss) → `trim` (what nobody reads is not computed) → `gradients` (whose
-//! gradients are wanted) → `sparsity` (which of them a pool leaves mostly zero) → `algorithm` (how
-//! convolutions are computed) → `stages` (what runs a micro-batch at a time) → `chains` (what threads that share
-//! an example compute before they meet) → `memory` (values whose lifetimes do not overlap share a slot;
-//! `gradient_storage`: so do gradients that are passed on). `table` says all of it as text, and `kernels` which kernels run
-//! on each instruction set. The code generator prints the plan as Rust, one call a step.
+//! pools the convolution, dense layer or normalization before them, the last softmax or sigmoid the loss) → `trim`
+//! (what nobody reads is not computed) → `gradients` (whose gradients are wanted) → `sparsity` (which of them a pool
+//! leaves mostly zero) → `algorithm` (how convolutions are computed) → `stages` (what runs a micro-batch at a time) →
+//! `chains` (what threads that share an example compute before they meet) → `memory` (values whose lifetimes do not
+//! overlap share a slot; `gradient_storage`: so do gradients that are passed on). `table` says all of it as text, and
+//! `kernels` which kernels run on each instruction set. The code generator prints the plan as Rust, one call a step.
 //!
 //! A step holds its [`Operation`]: the constant that the generated code will have. Passes that are
 //! about all operations ask its [`Facts`](cnn_ir::operation::Facts); only those that are about

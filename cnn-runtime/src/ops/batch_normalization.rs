@@ -9,8 +9,8 @@
 //! ```
 //!
 //! With a max pool behind it, the values of a window are computed where the pool compares them: see
-//! [`kernels::pooled`]. A second input, if there is one, is added before the activation. Its gradient is `dy`: the gradient of the output is
-//! left as it is for whoever reads it next.
+//! [`kernels::pooled`]. A second input, if there is one, is added before the activation. Its gradient is `dy`, so the
+//! gradient of the output is left as it is.
 //!
 //! A layer that is frozen at run time has its running statistics in the total of the forward pass, and its backward pass
 //! leaves the means out; with `trainable = false` in its description, no statistics are computed at all.

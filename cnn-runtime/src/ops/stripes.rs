@@ -5,8 +5,9 @@
 //!                                     ╰──▶ filters or units       each computed apart, then written to its columns
 //! ```
 //!
-//! A step by itself that is cut by rows is a [chain](super::chain) of one. The bits are those of the whole. A thread keeps the scratch memory of its stripes from one step to the next, so that
-//! it stays in the cache of its core, and allocates only until it has as much as the largest stripe takes.
+//! A step by itself that is cut by rows is a [chain](super::chain) of one. The bits are those of the whole. A thread
+//! keeps the scratch memory of its stripes from one step to the next, so that it stays in the cache of its core, and
+//! allocates only until it has as much as the largest stripe takes.
 
 #[cfg(test)]
 mod tests;
