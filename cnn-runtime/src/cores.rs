@@ -14,7 +14,7 @@ use crate::thread_count::CORES;
 
 /// That of cores that share a cache, in nanoseconds.
 const NEAR: u32 = 32;
-/// What is taken for the distance where threads wait for other reasons, as for a core that is busy.
+/// The largest that is stored: longer waits have other reasons.
 const FARTHEST: u32 = 8 * NEAR;
 
 static DISTANCE: AtomicU32 = AtomicU32::new(NEAR);
@@ -25,36 +25,53 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Milliseconds for which a measurement holds. It takes some ten microseconds.
 const HOLDS: u64 = 100;
+/// Milliseconds after which one says nothing any more.
+const FORGOTTEN: u64 = 10 * HOLDS;
 
 /// The time in nanoseconds that a cache line takes from one thread to another one, as it was measured last.
 pub fn distance() -> u32 {
     DISTANCE.load(Ordering::Relaxed)
 }
 
-/// How many times as far they are as cores that share a cache.
-pub(crate) fn remoteness() -> usize {
+/// How many times as long it is as that of cores that share a cache.
+pub(crate) fn latency_ratio() -> usize {
     ((distance() + NEAR / 2) / NEAR).max(1) as usize
 }
 
-/// Measures the distance, if that was a while ago and the threads of the pool are awake: to wake them would take longer
-/// than a small network. For a thread that is about to share its work.
-pub(crate) fn measure() {
-    // Also where there is no clock, and nobody to share with.
-    if *CORES < 2 || !thread_pool::is_awake() {
-        return;
+/// Measures the distance, if that was a while ago, and returns what was found. For a thread that is about to share its
+/// work.
+///
+/// The threads of the pool are not woken for it: that would take longer than a small network. Where they have slept for
+/// long, perhaps because it did not pay to share, the cores are taken to be near again, so that the next step shares its
+/// work, and the one behind it measures.
+pub(crate) fn measure() -> Option<u32> {
+    // A target without threads has no clock either.
+    if *CORES < 2 {
+        return None;
     }
     let now = 1 + START.elapsed().as_millis() as u64;
     let before = MEASURED.load(Ordering::Relaxed);
-    let is_due = before == 0 || now > before + HOLDS;
-    let claim = || MEASURED.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
-    if is_due && claim().is_ok() {
-        let turn = AtomicU32::new(0);
-        let mut found = [None; 2];
-        for_each(2, &mut found, |own, found| *found = play(&turn, own as u32));
-        if let Some(nanoseconds) = found[0] {
-            DISTANCE.store(nanoseconds.clamp(1, FARTHEST), Ordering::Relaxed);
-        }
+    let age = now.saturating_sub(before);
+    if (before != 0 && age < HOLDS) || thread_pool::is_taken() {
+        return None;
     }
+    if !thread_pool::is_awake() {
+        if age > FORGOTTEN {
+            DISTANCE.store(NEAR, Ordering::Relaxed);
+        }
+        return None;
+    }
+    MEASURED
+        .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed)
+        .ok()?;
+    let turn = AtomicU32::new(0);
+    let mut found = [None; 2];
+    for_each(2, &mut found, |own, found| {
+        *found = ping_pong(&turn, own as u32)
+    });
+    let nanoseconds = found[0]?.clamp(1, FARTHEST);
+    DISTANCE.store(nanoseconds, Ordering::Relaxed);
+    Some(nanoseconds)
 }
 
 /// Rounds, of which the fastest one counts, and how often the line passes in each.
@@ -65,7 +82,7 @@ const PATIENCE: u32 = 2_000;
 const GIVEN_UP: u32 = u32::MAX;
 
 /// Counts by turns with another thread: thread 0 makes even numbers odd, thread 1 odd ones even.
-fn play(turn: &AtomicU32, own: u32) -> Option<u32> {
+fn ping_pong(turn: &AtomicU32, own: u32) -> Option<u32> {
     let mut best = None;
     for round in 0..ROUNDS {
         // The first pass of a round is not timed: the other thread may not be there yet.
@@ -97,29 +114,38 @@ mod tests {
 
     #[test]
     fn two_threads_count_to_the_end() {
-        // Another test may keep a core busy, so that a thread gives up.
-        let played = (0..1000).any(|_| {
+        // Other tests keep the cores busy, so that a thread gives up, but not for a minute.
+        let counted = (0..60_000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
             let turn = AtomicU32::new(0);
             let found = std::thread::scope(|scope| {
-                let other = scope.spawn(|| play(&turn, 1));
-                [play(&turn, 0), other.join().unwrap()]
+                let other = scope.spawn(|| ping_pong(&turn, 1));
+                [ping_pong(&turn, 0), other.join().unwrap()]
             });
             assert!(found != [None; 2] || turn.load(Ordering::Relaxed) == GIVEN_UP);
             found.iter().all(Option::is_some) && turn.into_inner() == ROUNDS * PASSES
         });
-        assert!(played || *CORES < 2);
+        assert!(counted || *CORES < 2);
     }
 
     #[test]
     fn a_thread_alone_gives_up() {
-        assert_eq!(play(&AtomicU32::new(0), 0), None);
-        assert_eq!(play(&AtomicU32::new(GIVEN_UP), 1), None);
+        assert_eq!(ping_pong(&AtomicU32::new(0), 0), None);
+        assert_eq!(ping_pong(&AtomicU32::new(GIVEN_UP), 1), None);
     }
 
     #[test]
-    fn a_distance_is_sane() {
-        for_each(2, &mut [(); 2], |_, _| ());
-        measure();
-        assert!((1..=FARTHEST).contains(&distance()));
+    fn a_distance_is_found_while_threads_are_awake() {
+        if *CORES < 2 {
+            return;
+        }
+        // Other tests take the pool, or keep the cores busy, but not for a minute.
+        let found = (0..60_000).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            MEASURED.store(0, Ordering::Relaxed);
+            for_each(2, &mut [(); 2], |_, _| ());
+            measure()
+        });
+        assert!((1..=FARTHEST).contains(&found.expect("a measurement")));
     }
 }

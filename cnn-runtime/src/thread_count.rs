@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
+use crate::kernels::thread_pool::MAX_THREADS;
+
 /// What [`set_threads`] was called with; 0: nothing yet.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -13,7 +15,7 @@ pub(crate) static CORES: LazyLock<usize> =
     LazyLock::new(|| available_parallelism().map_or(1, NonZero::get));
 
 /// Sets how many threads `predict`, `predict_batch`, `evaluate` and `fit` use where a call does not
-/// say otherwise; 0 stands for as many as the machine offers, which is also the default.
+/// say otherwise; 0 stands for as many as the machine offers, which is also the default. More than 65 are never used.
 ///
 /// The number changes how long a call takes, never its result.
 pub fn set_threads(threads: usize) {
@@ -28,7 +30,7 @@ pub fn threads() -> usize {
 /// As many of `threads` as a job of that many floating-point operations keeps busy for longer than it
 /// takes to wake them.
 pub(crate) fn worthwhile(threads: usize, flops: u64) -> usize {
-    /// About 20 us of vector arithmetic; the pool hands out a job in one or two.
+    /// Well above what it takes to hand out a job, also on cores without wide vectors.
     const GRAIN: u64 = 1_000_000;
     threads
         .min(usize::try_from(flops / GRAIN).unwrap_or(usize::MAX))
@@ -36,32 +38,32 @@ pub(crate) fn worthwhile(threads: usize, flops: u64) -> usize {
 }
 
 /// The same of a job whose threads fetch what the others have changed of so many values, from cores that are so many
-/// nanoseconds apart.
+/// nanoseconds apart: one, if fetching all of them would take longer than the job.
 pub(crate) fn worthwhile_sharing(
     threads: usize,
     flops: u64,
     values: usize,
     distance: u32,
 ) -> usize {
-    /// Operations of a nanosecond, about, on a core with AVX-512.
+    /// Operations of a nanosecond, about, of a whole training step.
     const FLOPS: f64 = 160.0;
     /// Cache lines that a core fetches at the same time.
     const AT_ONCE: f64 = 12.0;
     const VALUES_OF_A_LINE: f64 = 16.0;
+    // A share of the job takes its share of the time, and what the others have changed is the rest of the values.
     let lines = values as f64 / VALUES_OF_A_LINE;
-    let of_all_lines = lines * f64::from(distance) / AT_ONCE;
-    let nanoseconds = |threads: usize| {
-        let share = 1.0 / threads as f64;
-        share * flops as f64 / FLOPS + (1.0 - share) * of_all_lines
-    };
-    (1..=worthwhile(threads, flops))
-        .min_by(|a, b| nanoseconds(*a).total_cmp(&nanoseconds(*b)))
-        .unwrap_or(1)
+    let fetching = lines * f64::from(distance) / AT_ONCE;
+    let computing = flops as f64 / FLOPS;
+    match computing > fetching {
+        true => worthwhile(threads, flops),
+        false => 1,
+    }
 }
 
 /// The number of threads that a setting of `threads` stands for.
 pub(crate) fn resolve(threads: usize) -> usize {
-    if threads == 0 { *CORES } else { threads }
+    let threads = if threads == 0 { *CORES } else { threads };
+    threads.min(MAX_THREADS)
 }
 
 #[cfg(test)]

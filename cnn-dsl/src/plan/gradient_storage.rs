@@ -30,13 +30,13 @@ enum Within {
 }
 
 /// When a gradient is needed, and when it changes meanwhile.
-struct Life {
+struct LiveRange {
     from: Moment,
     until: Moment,
     changes: Vec<Moment>,
 }
 
-impl Life {
+impl LiveRange {
     /// Whether both may share one place.
     fn goes_with(&self, other: &Self) -> bool {
         let spares = |changed: &Self, other: &Self| {
@@ -49,7 +49,7 @@ impl Life {
 
 /// The value whose gradient's place the gradient of each value has: its own but where a step passes its gradient on.
 pub(super) fn find(plan: &Plan) -> Vec<ValueId> {
-    let lives = lives(plan);
+    let live_ranges = live_ranges(plan);
     let mut storage: Vec<ValueId> = (0..plan.values.len()).collect();
     for step in plan.steps.iter().rev() {
         let inputs = step.inputs.iter().zip(&step.input_gradients).enumerate();
@@ -58,8 +58,10 @@ pub(super) fn find(plan: &Plan) -> Vec<ValueId> {
                 continue;
             }
             let shared = storage[step.output];
-            let mut sharers = lives.iter().zip(&storage);
-            if sharers.all(|(life, of)| *of != shared || life.goes_with(&lives[input])) {
+            let mut sharers = live_ranges.iter().zip(&storage);
+            if sharers
+                .all(|(live_range, of)| *of != shared || live_range.goes_with(&live_ranges[input]))
+            {
                 storage[input] = shared;
             }
         }
@@ -67,8 +69,8 @@ pub(super) fn find(plan: &Plan) -> Vec<ValueId> {
     storage
 }
 
-/// The life of the gradient of each value.
-fn lives(plan: &Plan) -> Vec<Life> {
+/// The live_range of the gradient of each value.
+fn live_ranges(plan: &Plan) -> Vec<LiveRange> {
     let steps = plan.steps.len();
     // The gradient of a step's input comes when all threads have met, before the pass of the step before it.
     let undone = |index: usize| 2 * (steps - index);
@@ -76,7 +78,7 @@ fn lives(plan: &Plan) -> Vec<Life> {
     let loss = Moment(0, Within::Store);
     let end = Moment(usize::MAX, Within::Add);
     let readers = plan.readers();
-    let life = |(value, readers): (ValueId, &Vec<usize>)| {
+    let live_range = |(value, readers): (ValueId, &Vec<usize>)| {
         let last_reader = readers.last().filter(|_| value != plan.output);
         let from = last_reader.map_or(loss, |&reader| Moment(written(reader), Within::Store));
         let added = readers.iter().filter(|&&reader| {
@@ -98,13 +100,13 @@ fn lives(plan: &Plan) -> Vec<Life> {
                 changes.push(Moment(undone(index), Within::Undo));
             }
         }
-        Life {
+        LiveRange {
             from,
             until,
             changes,
         }
     };
-    readers.iter().enumerate().map(life).collect()
+    readers.iter().enumerate().map(live_range).collect()
 }
 
 /// Whether the gradient of a step's output, and what it read, are operands of a product over the whole batch, behind all

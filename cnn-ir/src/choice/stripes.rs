@@ -4,9 +4,9 @@
 //! what a step takes, threads ──▶ how many stripes pay ──▶ where they may begin: rows of the output, or filters
 //! ```
 //!
-//! Threads meet after each step that is cut. So a stripe has to take several times as long as a meeting, and a step that is
-//! shorter than two of them runs on one thread. A short step and the one behind it are cut together where they can be, as a
-//! chain: a thread computes some rows of the one, then the same rows of the other, and does not meet the others between.
+//! Threads meet after each step that is cut, or after a chain: a short step and the one behind it are cut together where
+//! they can be, and a thread computes some rows of the one, then the same rows of the other. A stripe takes several times
+//! as long as a meeting, and longer where the cores are far from each other.
 
 use core::ops::Range;
 
@@ -61,13 +61,13 @@ impl Work {
     }
 
     /// As many stripes as pay, for so many threads: one for each, or two where they are long, so that a thread that is
-    /// done first takes more of them. `remoteness` says how many times as far the cores are from each other as those
-    /// that share a cache.
-    pub fn stripes(self, threads: usize, remoteness: usize) -> usize {
+    /// done first takes more of them. `latency_ratio` says how many times as long as
+    /// between cores that share a cache a value takes from one core to another.
+    pub fn stripes(self, threads: usize, latency_ratio: usize) -> usize {
         if threads < 2 {
             return 1;
         }
-        let pay = (self.nanoseconds() / (GRAIN * remoteness)).max(1);
+        let pay = (self.nanoseconds() / (GRAIN * latency_ratio)).max(1);
         let twice = threads.saturating_mul(2);
         let stripes = match pay / LONG >= twice {
             true => twice,

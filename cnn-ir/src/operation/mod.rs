@@ -189,8 +189,8 @@ pub trait Facts {
         None
     }
 
-    /// Whether each row of its output is made of one row of its first input, which has no others. Its further inputs may
-    /// be read in any way.
+    /// Whether each row of its output is made of the same row of its first input, and both have as many. Its further inputs
+    /// may be read in any way.
     fn is_row_by_row(&self) -> bool {
         false
     }

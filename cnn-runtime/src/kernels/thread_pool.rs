@@ -40,8 +40,8 @@ const SPINS: u32 = 20_000;
 
 /// Calls `f(index, item)` once for every item, on up to `threads` threads, this one included.
 ///
-/// A thread begins with a run of neighbouring items, the same in every call, and then helps others with theirs. Which
-/// thread takes which item is left to chance in the end; the results must not depend on it. While the
+/// A thread begins with a run of neighbouring items, mostly the same in calls with as many items and threads, and then
+/// helps others with theirs. Which thread takes which item is left to chance in the end; the results must not depend on it. While the
 /// pool is taken, by another caller or because `f` itself calls this function, the items are
 /// worked off one after the other on the calling thread.
 ///
@@ -67,15 +67,15 @@ pub fn is_taken() -> bool {
     POOL.owned.load(Ordering::Relaxed)
 }
 
-/// Whether there are threads beside the caller, all of which wait for work without sleeping.
+/// Whether any thread beside the caller waits for work without sleeping.
 pub fn is_awake() -> bool {
-    POOL.spawned.load(Ordering::Relaxed) > 0 && *lock(&POOL.sleepers) == 0
+    *lock(&POOL.sleepers) < POOL.spawned.load(Ordering::Relaxed)
 }
 
 static POOL: Pool = Pool::new();
 
 /// The caller, and as many others as a word has bits.
-const MAX_THREADS: usize = 1 + u64::BITS as usize;
+pub const MAX_THREADS: usize = 1 + u64::BITS as usize;
 
 /// How often a thread sees a free seat before it takes it, if it is not its own: less than a microsecond.
 const PATIENCE: u32 = 30;
@@ -88,13 +88,13 @@ struct Pool {
     /// How many threads sleep until there is work, and have not been woken.
     sleepers: Mutex<usize>,
     work: Condvar,
-    entrance: Apart<Entrance>,
-    exit: Apart<Exit>,
+    entrance: CachePadded<Entrance>,
+    exit: CachePadded<Exit>,
 }
 
 /// Where no other value is in the same cache lines; processors load them in pairs.
 #[repr(align(128))]
-struct Apart<T>(T);
+struct CachePadded<T>(T);
 
 /// What a thread looks at that waits for a job.
 struct Entrance {
@@ -137,7 +137,7 @@ impl Pool {
             spawned: AtomicUsize::new(0),
             sleepers: Mutex::new(0),
             work: Condvar::new(),
-            entrance: Apart(Entrance {
+            entrance: CachePadded(Entrance {
                 seats: AtomicU64::new(0),
                 job: UnsafeCell::new(Job {
                     task: std::ptr::null(),
@@ -145,7 +145,7 @@ impl Pool {
                 }),
                 spins: AtomicU32::new(0),
             }),
-            exit: Apart(Exit {
+            exit: CachePadded(Exit {
                 done: AtomicUsize::new(0),
                 owner_sleeps: AtomicBool::new(false),
                 sleep: Mutex::new(()),
@@ -229,7 +229,11 @@ impl Pool {
         // it either sees the new job or is counted here. Until it runs there may be many short jobs, which
         // should not all call the system to wake it.
         let mut sleepers = lock(&self.sleepers);
-        let woken = helpers.min(*sleepers);
+        let awake = self
+            .spawned
+            .load(Ordering::Relaxed)
+            .saturating_sub(*sleepers);
+        let woken = helpers.saturating_sub(awake).min(*sleepers);
         *sleepers -= woken;
         drop(sleepers);
         for _ in 0..woken {
@@ -291,6 +295,8 @@ impl Pool {
                     drop(self.work.wait(sleepers));
                 }
                 continue;
+            } else {
+                seen = 0;
             }
             spins += 1;
             std::hint::spin_loop();

@@ -4,8 +4,9 @@
 //! batch ──▶ chunks of examples ──▶ each thread takes some: forward, output activation ──▶ outputs
 //! ```
 //!
-//! One example is computed layer by layer, and threads share each layer that is large enough
-//! ([`cnn_ir::choice::stripes`]). A batch of half as many examples as threads or fewer is computed so, one after the other.
+//! One example is computed layer by layer, and threads share each layer that is large enough, and chains of short ones
+//! ([`cnn_ir::choice::stripes`], [`crate::ops::chain`]). What is large enough depends on how far the cores are from each
+//! other. A batch of half as many examples as threads or fewer is computed so, one after the other.
 //!
 //! What is computed for an example does not depend on the others, so results do not depend on the number of threads.
 //! A call that finds an idle buffer of sufficient length allocates nothing beside the outputs; of one example on several
@@ -213,7 +214,7 @@ impl Predictor<'_> {
         let flat = outputs.as_slice_mut().expect("new arrays are contiguous");
 
         let threads = threads();
-        if 2 * count <= threads && self.pays(threads) && !UnderWay::is_any() {
+        if 2 * count <= threads && !UnderWay::is_any() && self.pays(threads) {
             let examples = inputs.chunks(size(self.spec.input));
             for (input, output) in examples.zip(flat.chunks_mut(size(self.spec.output))) {
                 self.predict_one(input, output);
@@ -287,14 +288,18 @@ impl Predictor<'_> {
         }
     }
 
-    /// Whether so many threads may share an example.
+    /// Whether it pays where cores are near that so many threads share an example. If not, it never does.
+    fn may_pay(&self, threads: usize) -> bool {
+        self.work().stripes(threads, 1) > 1
+    }
+
+    /// Whether it pays that so many threads share an example.
     fn pays(&self, threads: usize) -> bool {
-        // One that is too short where cores are near is so on all others.
-        if self.work().stripes(threads, 1) == 1 {
+        if !self.may_pay(threads) {
             return false;
         }
         cores::measure();
-        self.work().stripes(threads, cores::remoteness()) > 1
+        self.work().stripes(threads, cores::latency_ratio()) > 1
     }
 
     /// The network's output for one example, by as many threads as pay.
@@ -303,12 +308,15 @@ impl Predictor<'_> {
     /// stays on the one that asked for it.
     fn predict_one(&self, input: &[f32], output: &mut [f32]) {
         let threads = threads();
-        if !self.pays(threads) {
+        if !self.may_pay(threads) {
             return self.predict_chunk(1, 1, input, output);
         }
         let is_busy = UnderWay::is_any();
         let _under_way = UnderWay::begin();
-        let threads = if is_busy { 1 } else { threads };
+        let threads = match !is_busy && self.pays(threads) {
+            true => threads,
+            false => 1,
+        };
         self.predict_chunk(1, threads, input, output);
     }
 

@@ -42,20 +42,20 @@ pub(super) trait Striped: Execute + Rows + Copy + Send + Sync {
 pub(super) fn infer<O: Striped>(operation: &O, call: Infer<'_>) {
     #[cfg(feature = "std")]
     if call.run.examples == 1 && call.run.threads > 1 {
-        let most = operation.work().stripes(call.run.threads, remoteness());
+        let most = operation.work().stripes(call.run.threads, latency_ratio());
         return threaded::infer_in(operation, most, call);
     }
     operation.infer_whole(call);
 }
 
 #[cfg(feature = "std")]
-use crate::cores::remoteness;
+use crate::cores::latency_ratio;
 
 #[cfg(feature = "std")]
 pub(super) mod threaded {
     use super::super::Run;
     use super::super::chain::{Link, Linked};
-    use super::{Infer, Striped, remoteness};
+    use super::{Infer, Striped, latency_ratio};
     use crate::kernels::column_stripes::{ColumnStripe, ColumnStripes};
     use crate::kernels::thread_pool::for_each;
     use crate::model::parameters::Buffer;
@@ -90,7 +90,7 @@ pub(super) mod threaded {
     pub fn infer_chain(run: Run, links: &mut [Link<'_>]) -> bool {
         let work = links.iter().map(|link| link.step.work());
         let work = work.fold(Work::default(), Work::and);
-        infer_chain_in(work.stripes(run.threads, remoteness()), run, links)
+        infer_chain_in(work.stripes(run.threads, latency_ratio()), run, links)
     }
 
     /// The same in up to `most` stripes, however long they take.

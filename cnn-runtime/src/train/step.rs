@@ -12,7 +12,7 @@
 //!    pack       ──▶ weights in the forms that the next step wants
 //! ```
 //!
-//! Each phase is shared by all threads, which meet at its end. Where the answer is no, the step is rejected, and
+//! Each phase is shared by the threads that take part, which meet at its end. Where the answer is no, the step is rejected, and
 //! parameters, optimizer and all counters are as they were.
 //!
 //! A step of several batches goes through the first two phases with each of them, and adds up the gradients. The update
@@ -30,7 +30,7 @@ use crate::non_finite::NonFinite;
 use crate::objective::Measures;
 use crate::objective::custom::Custom;
 use crate::spec::{Penalty, Spec, Training};
-use crate::thread_count::{threads, worthwhile_sharing};
+use crate::thread_count::{threads, worthwhile, worthwhile_sharing};
 use crate::train::average::Average;
 use crate::train::batch::{self, Batch};
 use crate::train::clipping::Clipping;
@@ -228,16 +228,15 @@ impl<'c> Step<'c> {
         Ok(sums)
     }
 
-    /// Lets as many threads take part in the next step, of so many examples, as make it faster: in all of its phases, so
-    /// that a part of the parameters stays with its thread.
+    /// Lets all threads take part in the next step, of so many examples, or one, whichever is faster: in all of its
+    /// phases, so that a part of the parameters stays with its thread.
     fn share(&mut self, spec: &Spec, examples: usize) {
-        if self.threads < 2 {
-            return;
-        }
-        cores::measure();
         let examples = examples.min(self.batch_size);
         let values = spec.parameter_count;
         let flops = batch::step_flops(spec, examples) + update::flops(values);
+        if worthwhile(self.threads, flops) > 1 {
+            cores::measure();
+        }
         let threads = worthwhile_sharing(self.threads, flops, values, cores::distance());
         self.batch.threads = threads;
         self.update.threads = threads;

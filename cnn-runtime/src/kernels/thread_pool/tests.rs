@@ -1,12 +1,13 @@
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::kernels::thread_pool::for_each;
+use super::{Entrance, Job, for_each};
 
 fn message(payload: &(dyn Any + Send)) -> &str {
     payload
@@ -18,7 +19,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 
 #[test]
 fn every_item_is_visited_once() {
-    for threads in [0, 1, 2, 3, 7, 16] {
+    for threads in [0, 1, 2, 3, 7, 16, 17, 64, 65, 66, 1000] {
         for length in [0, 1, 2, 3, 8, 1000] {
             let mut items = vec![0usize; length];
             for_each(threads, &mut items, |index, item| *item += index + 1);
@@ -31,6 +32,26 @@ fn every_item_is_visited_once() {
             );
         }
     }
+}
+
+#[test]
+fn a_seat_is_taken_once_and_first_by_its_own_thread() {
+    let entrance = Entrance {
+        seats: AtomicU64::new(0b1101),
+        job: UnsafeCell::new(Job {
+            task: std::ptr::null(),
+            work: |_, _| {},
+        }),
+        spins: AtomicU32::new(0),
+    };
+    let seat = |own, any| entrance.try_enter(own, any).map(|(_, seat)| seat);
+    assert_eq!(seat(2, false), None);
+    assert_eq!(seat(3, false), Some(3));
+    assert_eq!(seat(3, false), None);
+    assert_eq!(seat(64, true), Some(1));
+    assert_eq!(entrance.take_seat(), Some(4));
+    assert_eq!(entrance.take_seat(), None);
+    assert_eq!(seat(4, true), None);
 }
 
 /// Jobs far shorter than the time to wake a thread, with a varying number of threads: late
