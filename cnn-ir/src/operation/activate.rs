@@ -1,6 +1,6 @@
 //! An activation that no other operation could take along.
 
-use super::stripe::{Rows, Stripe};
+use super::stripe::{Rows, Stripe, with_rows};
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -43,10 +43,9 @@ impl Rows for Activate {
     }
 
     fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
-        let part = |[_, width, channels]: [usize; 3]| [rows.len(), width, channels];
         let operation = Self {
-            input: part(self.input),
-            output: part(self.output),
+            input: with_rows(self.input, rows.len()),
+            output: with_rows(self.output, rows.len()),
             ..*self
         };
         let input = rows;

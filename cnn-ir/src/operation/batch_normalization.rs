@@ -1,7 +1,7 @@
 //! Batch normalization (Ioffe & Szegedy 2015): each channel has mean 0 and variance 1 over the batch, then
 //! a scale and a shift of its own.
 
-use super::stripe::{Rows, Stripe};
+use super::stripe::{Rows, Stripe, with_rows};
 use super::{
     BatchStatistics, Extent, Facts, FusedPool, Reduction, Saves, StatisticsSizes, Wanted, image,
 };
@@ -96,10 +96,9 @@ impl Rows for BatchNormalization {
     }
 
     fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>> {
-        let part = |[_, width, channels]: [usize; 3]| [rows.len(), width, channels];
         let operation = Self {
-            input: part(self.input),
-            output: part(self.output),
+            input: with_rows(self.input, rows.len()),
+            output: with_rows(self.output, rows.len()),
             ..*self
         };
         let input = rows;

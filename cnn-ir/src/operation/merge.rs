@@ -1,6 +1,6 @@
 //! Values that become one: element by element, or side by side along the channels.
 
-use super::stripe::{Rows, Stripe};
+use super::stripe::{Rows, Stripe, with_rows};
 use super::{Extent, Facts, Saves, Wanted, image};
 use crate::VectorShape;
 use crate::activation::{Activation, Saved};
@@ -156,10 +156,9 @@ impl Rows for Merge {
         for [height, ..] in &mut inputs.shapes[..inputs.count] {
             *height = rows.len().min(*height);
         }
-        let [_, width, channels] = self.output;
         let operation = Self {
             inputs,
-            output: [rows.len(), width, channels],
+            output: with_rows(self.output, rows.len()),
             ..*self
         };
         let input = rows;

@@ -51,6 +51,11 @@ pub trait Rows: Sized {
     fn stripe(&self, rows: Range<usize>) -> Option<Stripe<Self>>;
 }
 
+/// The shape of so many rows of an image of this shape.
+pub(super) fn with_rows([_, width, channels]: [usize; 3], rows: usize) -> [usize; 3] {
+    [rows, width, channels]
+}
+
 /// Windows along the rows of an image.
 #[derive(Clone, Copy)]
 pub(super) struct RowWindows {

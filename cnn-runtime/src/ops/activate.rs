@@ -2,12 +2,9 @@
 
 use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes, activation, crop};
-use crate::kernels::Isa;
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::choice::stripes::Cut;
-use cnn_ir::operation::{Activate, Rows};
-use core::ops::Range;
+use cnn_ir::operation::Activate;
 
 pub(super) const fn sizes(_: &Activate, _micro_batch: usize) -> Sizes {
     Sizes::NONE
@@ -46,25 +43,12 @@ impl Execute for Activate {
 }
 
 impl Striped for Activate {
-    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
-        Cut::all_rows(self.rows(), most)
-    }
-
     fn channels(&self) -> usize {
         self.output[2]
-    }
-
-    fn scratch(&self) -> usize {
-        0
     }
 
     fn infer_whole(&self, call: Infer<'_>) {
         crop::copy(self.input, self.output, call.inputs[0], call.output);
         activation::forward(self.activation, call.run.isa, self.output[2], call.output);
-    }
-
-    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
-        self.infer_whole(call);
-        true
     }
 }

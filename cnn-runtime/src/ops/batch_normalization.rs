@@ -31,7 +31,6 @@ use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
 use cnn_ir::choice::stripes::Cut;
 use cnn_ir::operation::{BatchNormalization, Rows};
-use core::ops::Range;
 
 pub(super) const fn sizes(layer: &BatchNormalization, _micro_batch: usize) -> Sizes {
     // The coefficients of each channel.
@@ -317,11 +316,6 @@ impl Striped for BatchNormalization {
         let isa = call.run.isa;
         normalize(self, isa, coefficients, call.inputs, call.output, &mut []);
         activate(self, isa, call.output);
-    }
-
-    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
-        self.infer_whole(call);
-        true
     }
 }
 

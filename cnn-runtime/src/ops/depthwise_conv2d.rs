@@ -2,12 +2,10 @@
 
 use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes, activation, kernel_and_bias};
-use crate::kernels::{Isa, depthwise_conv2d as kernels};
+use crate::kernels::depthwise_conv2d as kernels;
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::choice::stripes::Cut;
-use cnn_ir::operation::{DepthwiseConv2d, Rows};
-use core::ops::Range;
+use cnn_ir::operation::DepthwiseConv2d;
 
 pub(super) const fn sizes(_: &DepthwiseConv2d, _micro_batch: usize) -> Sizes {
     Sizes::NONE
@@ -53,16 +51,8 @@ impl Execute for DepthwiseConv2d {
 }
 
 impl Striped for DepthwiseConv2d {
-    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
-        Cut::all_rows(self.rows(), most)
-    }
-
     fn channels(&self) -> usize {
         self.output[2]
-    }
-
-    fn scratch(&self) -> usize {
-        0
     }
 
     fn infer_whole(&self, call: Infer<'_>) {
@@ -70,10 +60,5 @@ impl Striped for DepthwiseConv2d {
         let (isa, n) = (call.run.isa, call.run.examples);
         kernels::forward(self, isa, n, call.inputs[0], kernel, bias, call.output);
         activation::forward(self.activation, isa, self.output[2], call.output);
-    }
-
-    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
-        self.infer_whole(call);
-        true
     }
 }

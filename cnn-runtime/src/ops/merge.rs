@@ -22,9 +22,7 @@ use super::{Backward, Execute, Forward, Infer, Sizes, activation, crop};
 use crate::kernels::{Isa, columns};
 use cnn_ir::Activation;
 use cnn_ir::activation::Saved;
-use cnn_ir::choice::stripes::Cut;
-use cnn_ir::operation::{Inputs, Merge, MergeKind, Rows};
-use core::ops::Range;
+use cnn_ir::operation::{Inputs, Merge, MergeKind};
 
 /// About how many values of each operand are taken at a time: few enough for the nearest cache.
 const STRIP: usize = 2048;
@@ -91,10 +89,6 @@ impl Execute for Merge {
 }
 
 impl Striped for Merge {
-    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
-        Cut::all_rows(self.rows(), most)
-    }
-
     fn channels(&self) -> usize {
         self.output[2]
     }
@@ -106,11 +100,6 @@ impl Striped for Merge {
     fn infer_whole(&self, call: Infer<'_>) {
         let isa = call.run.isa;
         forward(self, isa, call.inputs, call.output, &mut [], call.scratch);
-    }
-
-    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
-        self.infer_whole(call);
-        true
     }
 }
 

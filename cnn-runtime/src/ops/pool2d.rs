@@ -2,10 +2,8 @@
 
 use super::stripes::{self, Striped};
 use super::{Backward, Execute, Forward, Infer, Sizes};
-use crate::kernels::{Isa, pool2d};
-use cnn_ir::choice::stripes::Cut;
-use cnn_ir::operation::{Pool2d, Rows};
-use core::ops::Range;
+use crate::kernels::pool2d;
+use cnn_ir::operation::Pool2d;
 
 pub(super) const fn sizes(_: &Pool2d, _micro_batch: usize) -> Sizes {
     Sizes::NONE
@@ -37,16 +35,8 @@ impl Execute for Pool2d {
 }
 
 impl Striped for Pool2d {
-    fn cut(&self, _isa: Isa, _packed: usize, [most, _]: [usize; 2]) -> Cut {
-        Cut::all_rows(self.rows(), most)
-    }
-
     fn channels(&self) -> usize {
         self.output[2]
-    }
-
-    fn scratch(&self) -> usize {
-        0
     }
 
     fn infer_whole(&self, call: Infer<'_>) {
@@ -57,10 +47,5 @@ impl Striped for Pool2d {
             call.inputs[0],
             call.output,
         );
-    }
-
-    fn infer_stripe(&self, _channels: Range<usize>, call: Infer<'_>) -> bool {
-        self.infer_whole(call);
-        true
     }
 }

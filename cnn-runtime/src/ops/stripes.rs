@@ -20,22 +20,32 @@ use core::ops::Range;
 
 /// An operation of which a prediction may be cut.
 pub(super) trait Striped: Execute + Rows + Copy + Send + Sync {
-    /// How it is cut, where it is given so many floats of packed tensors. `most` are the most stripes that pay, and the
-    /// threads.
-    fn cut(&self, isa: Isa, packed: usize, most: [usize; 2]) -> Cut;
+    /// How it is cut, where it is given so many floats of packed tensors: by any of its rows, where nothing is said.
+    /// The last are the most stripes that pay, and the threads.
+    fn cut(&self, isa: Isa, packed: usize, [most, threads]: [usize; 2]) -> Cut {
+        let _ = (isa, packed, threads);
+        Cut::all_rows(self.rows(), most)
+    }
 
     /// Channels of its output; a stripe of rows has as many.
     fn channels(&self) -> usize;
 
     /// Floats of scratch memory for one example.
-    fn scratch(&self) -> usize;
+    fn scratch(&self) -> usize {
+        0
+    }
 
     /// All of its output, on one thread.
     fn infer_whole(&self, call: Infer<'_>);
 
     /// The channels `channels` of one example: all but where it is cut by columns. Returns whether the values stand; if
-    /// those of any stripe do not, the whole is computed in their place.
-    fn infer_stripe(&self, channels: Range<usize>, call: Infer<'_>) -> bool;
+    /// those of any stripe do not, the whole is computed in their place. Where nothing is said, a stripe is computed as
+    /// the whole is.
+    fn infer_stripe(&self, channels: Range<usize>, call: Infer<'_>) -> bool {
+        let _ = channels;
+        self.infer_whole(call);
+        true
+    }
 }
 
 /// [`Execute::infer`] on as many threads as pay.
