@@ -41,9 +41,9 @@ const SPINS: u32 = 20_000;
 /// Calls `f(index, item)` once for every item, on up to `threads` threads, this one included.
 ///
 /// A thread begins with a run of neighbouring items, mostly the same in calls with as many items and threads, and then
-/// helps others with theirs. Which thread takes which item is left to chance in the end; the results must not depend on it. While the
-/// pool is taken, by another caller or because `f` itself calls this function, the items are
-/// worked off one after the other on the calling thread.
+/// helps others with theirs. Which thread takes which item is left to chance in the end; the results must not depend on
+/// it. While the pool is taken, by another caller or because `f` itself calls this function, the items are worked off
+/// one after the other on the calling thread.
 ///
 /// # Panics
 /// If `f` panics: with its payload, once no thread works on the items any more. Some items may
