@@ -114,6 +114,9 @@ mod tests {
 
     #[test]
     fn two_threads_count_to_the_end() {
+        if *CORES < 2 {
+            return;
+        }
         // Other tests keep the cores busy, so that a thread gives up, but not for a minute.
         let counted = (0..60_000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -125,7 +128,7 @@ mod tests {
             assert!(found != [None; 2] || turn.load(Ordering::Relaxed) == GIVEN_UP);
             found.iter().all(Option::is_some) && turn.into_inner() == ROUNDS * PASSES
         });
-        assert!(counted || *CORES < 2);
+        assert!(counted);
     }
 
     #[test]
